@@ -38,7 +38,7 @@ class TypeRule:
 
 
 _INT = "integer token in range"
-_FLOAT = "number token; \"NaN\", \"Infinity\", \"-Infinity\" where the contract allows"
+_FLOAT = 'number token; "NaN", "Infinity", "-Infinity" where the contract allows'
 _FLOAT_CSV = "decimal or scientific notation; NaN, Infinity, -Infinity where the contract allows"
 _STAMP = "string, ISO 8601 date and time, up to 6 decimals, zone Z or ±hh[:mm]; no zone is UTC"
 
@@ -48,7 +48,14 @@ RULES: tuple[TypeRule, ...] = (
     TypeRule("bigint", ("int8", "bigserial"), "integer", "long", f"{_INT} of 64 bits", "decimal digits with optional sign"),
     TypeRule("real", ("float4",), "number", "float", _FLOAT, _FLOAT_CSV),
     TypeRule("double", ("double precision", "float8", "float"), "number", "double", _FLOAT, _FLOAT_CSV),
-    TypeRule("numeric", ("decimal",), "number", "decimal({p}, {s})", "number token or numeric string that fits exactly", "plain decimal that fits exactly"),
+    TypeRule(
+        "numeric",
+        ("decimal",),
+        "number",
+        "decimal({p}, {s})",
+        "number token or numeric string that fits exactly",
+        "plain decimal that fits exactly",
+    ),
     TypeRule("boolean", ("bool",), "boolean", "boolean", "true or false", "t, f, true, false"),
     TypeRule("text", (), "string", "string", "string", "any", unbounded=True),
     TypeRule("varchar", ("character varying", "character", "char", "bpchar"), "string", "string", "string", "any"),
@@ -60,12 +67,22 @@ RULES: tuple[TypeRule, ...] = (
     TypeRule("date", (), "date", "date", "string, YYYY-MM-DD", "YYYY-MM-DD"),
     TypeRule("timestamp", ("timestamp without time zone",), "date", "timestamptz", _STAMP, "the same; a space may stand for T"),
     TypeRule("timestamptz", ("timestamp with time zone",), "date", "timestamptz", _STAMP, "the same; a space may stand for T"),
-    TypeRule("bytea", (), "string", "binary", "string, hexadecimal digits with or without \\x", "hexadecimal digits with or without \\x", unbounded=True),
+    TypeRule(
+        "bytea",
+        (),
+        "string",
+        "binary",
+        "string, hexadecimal digits with or without \\x",
+        "hexadecimal digits with or without \\x",
+        unbounded=True,
+    ),
 )
 
 RULE_BY_NAME: Mapping[str, TypeRule] = MappingProxyType({rule.name: rule for rule in RULES})
 _BY_SPELLING = {spelling: rule for rule in RULES for spelling in (rule.name, *rule.aliases)}
-_SPELLING = re.compile(r"^(?P<name>[a-z0-9 ]+?)\s*(?:\(\s*(?P<p>\d+)\s*(?:,\s*(?P<s>\d+)\s*)?\))?(?P<zone> with(?:out)? time zone)?(?P<array>(\[\])*)$")
+_SPELLING = re.compile(
+    r"^(?P<name>[a-z0-9 ]+?)\s*(?:\(\s*(?P<p>\d+)\s*(?:,\s*(?P<s>\d+)\s*)?\))?(?P<zone> with(?:out)? time zone)?(?P<array>(\[\])*)$"
+)
 
 MAX_PRECISION = 38
 
@@ -123,7 +140,9 @@ class ColumnType:
         if rule.name == "numeric":
             scale = int(match["s"] or 0)
             if first is None or not 1 <= first <= MAX_PRECISION or scale > first:
-                raise UnknownType(f'type "{spelling}" needs (precision, scale), 1 <= precision <= {MAX_PRECISION}, scale <= precision; or use double')
+                raise UnknownType(
+                    f'type "{spelling}" needs (precision, scale), 1 <= precision <= {MAX_PRECISION}, scale <= precision; or use double'
+                )
             return cls("numeric", precision=first, scale=scale, spelling=spelling)
         return cls(rule.name, length=first if rule.name == "varchar" else None, spelling=spelling)
 
@@ -139,5 +158,16 @@ def widens(old: ColumnType, new: ColumnType) -> bool:
     if old.name == new.name == "numeric":
         return old.scale == new.scale and (new.precision or 0) >= (old.precision or 0)
     if old.iceberg == new.iceberg:
-        return old.name == new.name or {old.name, new.name} <= {"text", "varchar", "json", "array", "enum", "interval", "smallint", "integer", "timestamp", "timestamptz"}
+        return old.name == new.name or {old.name, new.name} <= {
+            "text",
+            "varchar",
+            "json",
+            "array",
+            "enum",
+            "interval",
+            "smallint",
+            "integer",
+            "timestamp",
+            "timestamptz",
+        }
     return (old.name, new.name) in _WIDENINGS

@@ -1,0 +1,129 @@
+"""What a contract says, as frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lake.errors import TerminalError
+from lake.types import ColumnType
+
+DEFAULT_REJECT_RATIO = 0.05
+
+
+class InvalidContract(TerminalError):
+    """A contract breaks a rule; the message gives file, property, value and what would be valid."""
+
+    def __init__(self, source: str, subject: str, problem: str) -> None:
+        super().__init__(f"{source}: {subject}: {problem}")
+
+
+class UnknownTable(TerminalError):
+    """The record names a table that no contract describes."""
+
+    def __init__(self, table: str, known: Iterable[str]) -> None:
+        super().__init__(f'table "{table}" has no contract; known: {", ".join(sorted(known)) or "none"}')
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A column that holds another table's key."""
+
+    table: str
+    column: str
+
+
+@dataclass(frozen=True)
+class QualityRule:
+    """One quality rule of a column: ``kind`` is not_null, unique, range, accepted_values or reference."""
+
+    name: str
+    column: str
+    kind: str
+    severity: str
+    minimum: float | None = None
+    maximum: float | None = None
+    values: tuple[Any, ...] = ()
+    reference: Reference | None = None
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a contract.
+
+    ``key`` is its place in the primary key from 1, or None. ``classification`` is None where detection decides.
+    ``may_be_unchanged`` tells that an update may leave it out. ``renamed_from`` is its earlier name.
+    """
+
+    name: str
+    type: ColumnType
+    required: bool = False
+    key: int | None = None
+    classification: str | None = None
+    mask: str = "hash"
+    may_be_unchanged: bool = False
+    allow_nan: bool = False
+    renamed_from: str | None = None
+    description: str = ""
+    reference: Reference | None = None
+    quality: tuple[QualityRule, ...] = ()
+
+    @property
+    def may_be_personal(self) -> bool:
+        """Whether detection has to decide on this column: free text, no classification, part of no key or reference."""
+        return self.type.is_text and self.classification is None and self.key is None and self.reference is None
+
+
+@dataclass(frozen=True)
+class MonthPartition:
+    """Rows lie by the UTC year and month of ``column``; its ``unit`` is epoch_seconds, or timestamp (dates too)."""
+
+    column: str
+    unit: str
+    year_field: str
+    month_field: str
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What the lake promises of one source table."""
+
+    table: str
+    version: str
+    source_schema: str
+    source_table: str
+    columns: tuple[Column, ...]
+    partition: MonthPartition | None = None
+    evolution: str = "evolve"
+    reject_ratio: float = DEFAULT_REJECT_RATIO
+    cdc: bool = True
+    history: bool = False
+    export_watermark: str | None = None
+    export_lateness: int = 0
+    description: str = ""
+    quality: tuple[QualityRule, ...] = ()
+    by_name: Mapping[str, Column] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_name", {column.name: column for column in self.columns})
+
+    @property
+    def key(self) -> tuple[Column, ...]:
+        """The columns of the primary key, in its order."""
+        return tuple(sorted((c for c in self.columns if c.key is not None), key=lambda c: c.key or 0))
+
+    @property
+    def partial_columns(self) -> tuple[Column, ...]:
+        """The columns that an update may leave out (unchanged TOAST)."""
+        return tuple(c for c in self.columns if c.may_be_unchanged)
+
+    @property
+    def detected_columns(self) -> tuple[Column, ...]:
+        """The columns on which personal-data detection decides."""
+        return tuple(c for c in self.columns if c.may_be_personal)
+
+    @property
+    def quality_rules(self) -> tuple[QualityRule, ...]:
+        """Every quality rule, the table's and the columns'."""
+        return self.quality + tuple(rule for column in self.columns for rule in column.quality)

@@ -1,0 +1,155 @@
+"""What the control table knows of a file, and the words for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+PENDING, RUNNING, BRONZE, SILVER, FAILED = "pending", "running", "bronze", "silver", "failed"
+STATUSES = (PENDING, RUNNING, BRONZE, SILVER, FAILED)
+LAMBDA, CONTAINER = "lambda", "container"
+JSON_LINES, CSV = "json", "csv"
+
+
+def now() -> str:
+    """The present, as the control table writes it: UTC, microseconds, sortable."""
+    return timestamp(datetime.now(UTC))
+
+
+def timestamp(moment: datetime) -> str:
+    """ISO 8601, UTC, microseconds, ``Z``."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse_timestamp(text: str) -> datetime:
+    """Read what ``timestamp`` wrote."""
+    return datetime.fromisoformat(text)
+
+
+@dataclass(frozen=True, order=True)
+class Fence:
+    """The line that starts a load generation of its table. ``kind`` is drop-table or create-table."""
+
+    at: datetime
+    kind: str = "create-table"
+
+    @property
+    def generation(self) -> int:
+        """Microseconds since 1970-01-01 UTC: what ``cdc_generation`` holds for the records behind the fence."""
+        return int(self.at.timestamp()) * 1_000_000 + self.at.microsecond
+
+
+@dataclass(frozen=True)
+class NewFile:
+    """A raw object that was just seen. ``size_bytes`` is compressed, ``records_estimated`` counts lines."""
+
+    bucket: str
+    object_key: str
+    version_id: str
+    etag: str
+    table_name: str
+    file_format: str
+    size_bytes: int
+    records_estimated: int = 0
+    compute_target: str = LAMBDA
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a conversion did. ``records_read`` is ``records_written + records_rejected``."""
+
+    records_read: int
+    records_written: int
+    records_rejected: int
+    bronze_keys: tuple[str, ...]
+    quarantine_key: str | None = None
+    built_at_min: datetime | None = None
+    built_at_max: datetime | None = None
+    operations: Mapping[str, int] = field(default_factory=dict)
+    fences: tuple[Fence, ...] = ()
+    unknown_columns: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ControlRecord:
+    """One file's record. Times are ISO 8601 text in UTC."""
+
+    file_id: str
+    bucket: str
+    object_key: str
+    version_id: str
+    table_name: str
+    file_format: str
+    size_bytes: int
+    status: str
+    attempt_count: int
+    compute_target: str
+    created_at: str
+    updated_at: str
+    etag: str = ""
+    records_estimated: int = 0
+    records_read: int | None = None
+    records_written: int | None = None
+    records_rejected: int | None = None
+    wait_count: int = 0
+    not_before: str | None = None
+    contract_version: str | None = None
+    pii_decision: Mapping[str, Any] | None = None
+    checksum: str | None = None
+    execution_arn: str | None = None
+    lease_token: str | None = None
+    lease_expires_at: str | None = None
+    bronze_keys: tuple[str, ...] = ()
+    quarantine_key: str | None = None
+    built_at_min: str | None = None
+    built_at_max: str | None = None
+    operations: Mapping[str, int] = field(default_factory=dict)
+    unknown_columns: Mapping[str, int] = field(default_factory=dict)
+    batch_id: str | None = None
+    silver_snapshot_id: str | None = None
+    error_type: str | None = None
+    error_message: str | None = None
+    started_at: str | None = None
+    finished_at: str | None = None
+
+    @property
+    def ingest_date(self) -> str:
+        """The UTC date of the file's first record, which its bronze parts lie under."""
+        return self.created_at[:10]
+
+    @property
+    def real_attempts(self) -> int:
+        """Attempts to convert, without those that only waited for a decision."""
+        return self.attempt_count - self.wait_count
+
+    @classmethod
+    def of_item(cls, item: Mapping[str, Any]) -> ControlRecord:
+        """Read a DynamoDB item (resource form)."""
+        values = {name: _plain(item[name]) for name in _FIELDS if name in item}
+        values["bronze_keys"] = tuple(values.get("bronze_keys") or ())
+        return cls(**values)
+
+
+_FIELDS = tuple(f.name for f in fields(ControlRecord))
+
+
+def _plain(value: Any) -> Any:
+    """DynamoDB's numbers are Decimals; the control table holds whole numbers and scores only."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_plain(entry) for entry in value]
+    return value
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a listing; ``cursor`` is None on the last one."""
+
+    items: tuple[ControlRecord, ...]
+    cursor: str | None = None

@@ -1,0 +1,84 @@
+"""What the control table keeps of a table rather than a file: fences, privacy decisions, watermarks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lake.control_listing import FileListing
+from lake.control_records import BRONZE, SILVER, Fence, now, parse_timestamp, timestamp
+from lake.control_store import numbers, table_key, without_keys
+
+
+class TableItems(FileListing):
+    """Fences, decisions and watermarks of the lake's tables."""
+
+    def fences(self, table: str) -> list[Fence]:
+        """A table's fences, oldest first."""
+        return [Fence(parse_timestamp(item["at"]), item["kind"]) for item in self.items_of(table, "fence#")]
+
+    def add_fence(self, table: str, fence: Fence) -> bool:
+        """Keep a fence, and put files that hold newer records back to bronze to be merged again. False where it is known."""
+        item = {
+            **table_key(table, f"fence#{timestamp(fence.at)}#{fence.kind}"),
+            "at": timestamp(fence.at),
+            "kind": fence.kind,
+            "seen_at": now(),
+        }
+        try:
+            self.table.put_item(Item=item, ConditionExpression="attribute_not_exists(pk)")
+        except self.condition_failed:
+            return False
+        self.requeue_newer(table, fence)
+        return True
+
+    def requeue_newer(self, table: str, fence: Fence) -> int:
+        """Put a table's silver files with records behind the fence back to bronze. Returns how many."""
+        requeued = 0
+        at = timestamp(fence.at)
+        for record in self.files(table=table, status=SILVER):
+            if record.built_at_max is not None and record.built_at_max >= at and self.back_to_bronze(record.file_id):
+                requeued += 1
+        return requeued
+
+    def back_to_bronze(self, file_id: str) -> bool:
+        """silver → bronze, for a file whose records belong to another generation than the one they were merged in."""
+        try:
+            self.change(file_id, BRONZE, {"batch_id": None, "silver_snapshot_id": None}, "#status = :silver", {":silver": SILVER})
+        except self.condition_failed:
+            return False
+        return True
+
+    def pii_decision(self, table: str, column: str) -> dict[str, Any] | None:
+        """The decision on a column, or None while there is none."""
+        item = self.table.get_item(Key=table_key(table, f"pii#{column}"), ConsistentRead=True).get("Item")
+        return without_keys(item) if item else None
+
+    def decide(self, table: str, column: str, decision: Mapping[str, Any]) -> dict[str, Any]:
+        """Keep a decision, unless there is one already. Returns the one that holds: the loser of a race obeys."""
+        item = {**numbers(decision), **table_key(table, f"pii#{column}"), "decided_at": now()}
+        try:
+            self.table.put_item(Item=item, ConditionExpression="attribute_not_exists(pk)")
+        except self.condition_failed:
+            return self.pii_decision(table, column) or {}
+        return without_keys(item)
+
+    def add_evidence(self, table: str, column: str, file_id: str, seen: int, found: Mapping[str, int]) -> dict[str, Any]:
+        """Add what one file showed of a column (once a file): ``seen`` non-null values, ``found`` by entity type. Returns the totals."""
+        key = table_key(table, f"evidence#{column}#{file_id}")
+        self.table.put_item(Item={**key, "seen": seen, "found": dict(found)})
+        totals: dict[str, Any] = {"seen": 0, "found": {}}
+        for item in self.items_of(table, f"evidence#{column}#"):
+            totals["seen"] += int(item["seen"])
+            for kind, hits in item["found"].items():
+                totals["found"][kind] = totals["found"].get(kind, 0) + int(hits)
+        return totals
+
+    def watermark(self, table: str) -> str | None:
+        """How far a table's batch exports have come: the watermark column's value as text."""
+        item = self.table.get_item(Key=table_key(table, "watermark"), ConsistentRead=True).get("Item")
+        return str(item["value"]) if item else None
+
+    def set_watermark(self, table: str, value: str, export_id: str) -> None:
+        """Move a table's watermark."""
+        self.table.put_item(Item={**table_key(table, "watermark"), "value": value, "export_id": export_id, "updated_at": now()})

@@ -1,0 +1,70 @@
+"""Where objects lie in the stage and lake buckets. No other module joins a key by hand."""
+
+from __future__ import annotations
+
+import hashlib
+
+RAW = "raw/"
+ERRORS = "errors/"
+SETTLED_TAG = {"settled": "true"}
+MANIFEST_NAME = "manifest.json"
+
+
+def file_id(bucket: str, key: str, version: str) -> str:
+    """The identity of one version of an object: the same event, however often it arrives, names the same file.
+
+    ``version`` is the object's version id, or its ETag in a bucket without versions. 32 hexadecimal digits.
+    """
+    return hashlib.sha256(f"{bucket}\0{key}\0{version}".encode()).hexdigest()[:32]
+
+
+def raw_prefix(table: str) -> str:
+    """Where the raw objects of a table lie in the stage bucket."""
+    return f"{RAW}{table}/"
+
+
+def table_of_raw_key(key: str) -> str | None:
+    """The table name in a raw object's key, or None where the key is not of the form ``raw/<table>/…``."""
+    parts = key.split("/")
+    return parts[1] if len(parts) > 2 and parts[0] == "raw" and parts[1] else None
+
+
+def export_prefix(table: str, export_id: str) -> str:
+    """Where one batch export writes its objects and closing manifest."""
+    return f"{RAW}{table}/export/{export_id}/"
+
+
+def is_export_manifest(key: str) -> bool:
+    """Whether a raw key is the manifest that closes a batch export, and so no file to convert."""
+    return key.startswith(RAW) and "/export/" in key and key.endswith("/" + MANIFEST_NAME)
+
+
+def bronze_part(table: str, ingest_date: str, file_id: str, number: int) -> str:
+    """The key of a file's part; ``ingest_date`` is the control record's creation date (UTC, YYYY-MM-DD), ``number`` counts from 0."""
+    return f"bronze/{table}/ingest_date={ingest_date}/{file_id}/part-{number:05d}.parquet"
+
+
+def quarantine_key(table: str, ingest_date: str, file_id: str) -> str:
+    """The key of the Parquet object that holds a file's rejected rows."""
+    return f"quarantine/{table}/ingest_date={ingest_date}/{file_id}.parquet"
+
+
+def silver_location(bucket: str, table: str) -> str:
+    """The root of a silver table."""
+    return f"s3://{bucket}/silver/{table}"
+
+
+def gold_location(bucket: str, table: str) -> str:
+    """The root of a gold table."""
+    return f"s3://{bucket}/gold/{table}"
+
+
+def batch_prefix(table: str, batch_id: str) -> str:
+    """Where a batch keeps manifest.json, touched.json and outcome.json."""
+    return f"batches/{table}/{batch_id}/"
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """Bucket and key of an ``s3://`` URI."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key
