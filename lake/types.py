@@ -129,12 +129,11 @@ class ColumnType:
         match = _SPELLING.match(spelling.strip().lower())
         if match is None:
             raise UnknownType(f'unknown type "{spelling}"; one of {", ".join(RULE_BY_NAME)}, or one of them with []')
-        if match["array"]:
-            cls.parse(spelling.strip()[: -len(match["array"])])
-            return cls("array", spelling=spelling)
         name = match["name"] + (match["zone"] or "")
         if name not in _BY_SPELLING:
             raise UnknownType(f'unknown type "{spelling}"; one of {", ".join(RULE_BY_NAME)}, or one of them with []')
+        if match["array"]:
+            return cls("array", spelling=spelling)
         rule = _BY_SPELLING[name]
         first = int(match["p"]) if match["p"] else None
         if rule.name == "numeric":

@@ -1,0 +1,100 @@
+from pathlib import Path
+
+import pytest
+
+from lake.contracts import ContractSet, InvalidContract, UnknownTable, month_of, parse_contract
+
+ROOT = Path(__file__).resolve().parents[3]
+MINIMAL = """
+apiVersion: v3.0.2
+kind: DataContract
+version: 1.0.0
+schema:
+  - name: thing
+    physicalName: shop.thing
+    properties:
+      - {name: id, physicalType: bigint, primaryKey: true}
+      - {name: note, physicalType: text}
+      - {name: title, physicalType: varchar(20)}
+"""
+
+
+def changed(old: str, new: str) -> str:
+    assert old in MINIMAL
+    return MINIMAL.replace(old, new)
+
+
+def test_the_projects_contracts_are_valid_and_of_one_version() -> None:
+    first, second = (ContractSet.from_directory(ROOT / "contracts") for _ in range(2))
+
+    assert sorted(first.tables) == ["beer", "brewery", "profile", "review"]
+    assert first.version == second.version
+
+
+def test_only_email_waits_for_detection() -> None:
+    tables = ContractSet.from_directory(ROOT / "contracts").tables
+
+    assert {(t, c.name) for t in tables for c in tables[t].detected_columns} == {("profile", "email")}
+
+
+def test_another_text_is_another_version() -> None:
+    assert ContractSet.of({"thing.yaml": MINIMAL}).version != ContractSet.of({"thing.yaml": changed("varchar(20)", "varchar(21)")}).version
+
+
+def test_unbounded_text_may_be_unchanged_and_bounded_text_may_not() -> None:
+    contract = parse_contract(MINIMAL, "thing.yaml")
+
+    assert [c.name for c in contract.partial_columns] == ["note"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (changed("bigint", "datetime"), ["thing.yaml", 'column "id"', '"datetime"', "bigint", "timestamptz"]),
+        (changed("bigint", "numeric"), ["numeric", "(precision, scale)"]),
+        (changed("primaryKey: true", "required: true"), ["no column with primaryKey"]),
+        (changed("shop.thing", "thing"), ["physicalName", "schema.table"]),
+        (changed("name: note", "name: title"), ['column "title"', "twice"]),
+        (changed("name: note", "name: cdc_position"), ["cdc_position", "lake keeps for itself"]),
+        (changed("kind: DataContract", "kind: Table"), ["kind", '"Table"', "DataContract"]),
+        (changed("v3.0.2", "v2.2.2"), ["apiVersion", "v2.2.2", "v3."]),
+        (changed("text}", "text, classification: secret}"), ["classification", "secret", "public"]),
+        (changed("text}", "text, customProperties: [{property: maskk, value: hash}]}"), ["maskk", "mask", "renamedFrom"]),
+        (changed("bigint, ", "bigint, customProperties: [{property: mask, value: redact}], "), ["redact", "only be hashed"]),
+        (changed("text}", "text, quality: [{metric: sideways}]}"), ["metric", "sideways", "range"]),
+        (changed("text}", "text, relationships: [{to: nowhere}]}"), ["nowhere", "table.column"]),
+        (MINIMAL + "    customProperties: [{property: rejectRatio, value: 7}]\n", ["rejectRatio", "7", "0 to 1"]),
+        (
+            MINIMAL + "    customProperties: [{property: partition, value: {column: title, year: y, month: m}}]\n",
+            ["title", "varchar", "timestamptz"],
+        ),
+        (MINIMAL + "    customProperties: [{property: exportWatermark, value: nope}]\n", ["exportWatermark", "nope"]),
+        ("a: [", ["thing.yaml", "YAML"]),
+        ("- 1", ["mapping"]),
+    ],
+)
+def test_a_wrong_contract_names_file_property_value_and_what_is_valid(text: str, words: list[str]) -> None:
+    with pytest.raises(InvalidContract) as caught:
+        parse_contract(text, "thing.yaml")
+
+    assert [word for word in words if word not in str(caught.value)] == []
+
+
+def test_two_contracts_of_one_table_are_refused() -> None:
+    with pytest.raises(InvalidContract, match=r"b\.yaml.*unique"):
+        ContractSet.of({"a.yaml": MINIMAL, "b.yaml": MINIMAL})
+
+
+def test_a_reference_to_an_unknown_table_is_refused() -> None:
+    with pytest.raises(InvalidContract, match="elsewhere"):
+        ContractSet.of({"a.yaml": changed("text}", "text, relationships: [{to: elsewhere.id}]}")})
+
+
+def test_an_unknown_table_is_named_with_the_known_ones() -> None:
+    with pytest.raises(UnknownTable, match='"wine" has no contract; known: thing'):
+        ContractSet.of({"thing.yaml": MINIMAL}).table("wine")
+
+
+def test_a_month_is_the_utc_month() -> None:
+    assert month_of(1_704_067_199) == (2023, 12)
+    assert month_of(1_704_067_200) == (2024, 1)
