@@ -63,16 +63,11 @@ class TableItems(FileListing):
             return self.pii_decision(table, column) or {}
         return without_keys(item)
 
-    def add_evidence(self, table: str, column: str, file_id: str, seen: int, found: Mapping[str, int]) -> dict[str, Any]:
-        """Add what one file showed of a column (once a file): ``seen`` non-null values, ``found`` by entity type. Returns the totals."""
+    def add_evidence(self, table: str, column: str, file_id: str, evidence: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Keep what one file showed of a column (once a file). Returns every file's evidence of the column."""
         key = table_key(table, f"evidence#{column}#{file_id}")
-        self.table.put_item(Item={**key, "seen": seen, "found": dict(found)})
-        totals: dict[str, Any] = {"seen": 0, "found": {}}
-        for item in self.items_of(table, f"evidence#{column}#"):
-            totals["seen"] += int(item["seen"])
-            for kind, hits in item["found"].items():
-                totals["found"][kind] = totals["found"].get(kind, 0) + int(hits)
-        return totals
+        self.table.put_item(Item={**numbers(evidence), **key})
+        return [without_keys(item) for item in self.items_of(table, f"evidence#{column}#")]
 
     def watermark(self, table: str) -> str | None:
         """How far a table's batch exports have come: the watermark column's value as text."""

@@ -1,0 +1,53 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+export PYTHONDONTWRITEBYTECODE := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help setup demo test test-unit lint format lock conformance property check-aws check-dashboards clean
+
+help: ## What there is to make
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
+
+setup: .venv/.ready ## Build .venv: everything the laptop's lakehouse needs
+
+.venv/.ready: requirements.lock pyproject.toml $(wildcard converter/kernel/Cargo.* converter/kernel/src/*.rs)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Data Master needs Python 3.11 or newer; this is %d.%d. Name another with PYTHON=…" % sys.version_info[:2])'
+	@[ -x .venv/bin/python ] || { echo "Creating .venv"; $(PYTHON) -m venv .venv; }
+	@echo "Installing the locked packages (about a minute and a half the first time)"
+	@.venv/bin/python -m pip install --quiet --requirement requirements.lock
+	@.venv/bin/python -m pip install --quiet --no-deps --editable .
+	@$(MAKE) --no-print-directory kernel
+	@touch $@
+
+.PHONY: kernel
+kernel: ## Build the parse kernel where Rust is installed (optional: without it the converter parses in Python)
+	@if cargo --version >/dev/null 2>&1; then \
+	  echo "Building the parse kernel (about a minute the first time)"; \
+	  .venv/bin/maturin develop --quiet --release --manifest-path converter/kernel/Cargo.toml 2>build-kernel.log \
+	    && rm -f build-kernel.log || { echo "The parse kernel did not build; the converter parses in Python. Reason:"; tail -n 5 build-kernel.log; }; \
+	else echo "No Rust here: the converter parses in Python (slower, same results)"; fi
+
+demo: setup ## Take rows from a real PostgreSQL to gold answers, and prove them equal
+	@.venv/bin/dm demo $(DEMO)
+
+test: setup ## Lint, types and every test
+	@$(MAKE) --no-print-directory lint
+	@.venv/bin/python -m pytest -q $(TESTS)
+
+test-unit: setup ## The tests that need no platform
+	@.venv/bin/python -m pytest -q tests/unit
+
+lint: setup ## ruff and mypy
+	@.venv/bin/ruff check --quiet .
+	@.venv/bin/ruff format --quiet --check .
+	@.venv/bin/mypy --no-error-summary
+
+format: setup ## Write what ruff would
+	@.venv/bin/ruff check --quiet --fix . ; .venv/bin/ruff format --quiet .
+
+lock: ## Resolve pyproject.toml into requirements.lock
+	@.venv/bin/pip-compile --quiet --strip-extras --no-annotate --no-header --no-emit-index-url --no-emit-find-links --extra dev --output-file requirements.lock pyproject.toml
+
+clean: ## Remove what was built, .venv apart
+	@rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis converter/kernel/target
