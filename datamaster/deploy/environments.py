@@ -1,0 +1,39 @@
+"""The environments that the lakehouse is deployed to: one file each under environments/."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lake.errors import TerminalError
+
+PROJECT = Path(__file__).resolve().parents[2]
+ENVIRONMENTS = PROJECT / "environments"
+
+
+class UnknownEnvironment(TerminalError):
+    """No file describes an environment of this name."""
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        super().__init__(f'environment "{name}" has no file under environments/; known: {", ".join(known)}')
+
+
+@dataclass(frozen=True)
+class Environment:
+    """An environment's name, and the variables that the stacks' configuration under config/ refers to."""
+
+    name: str
+    region: str
+    variables: dict[str, Any]
+
+
+def load_environment(name: str) -> Environment:
+    """Read environments/<name>.yaml. Raises ``UnknownEnvironment``."""
+    path = ENVIRONMENTS / f"{name}.yaml"
+    if not path.is_file():
+        raise UnknownEnvironment(name, sorted(known.stem for known in ENVIRONMENTS.glob("*.yaml")))
+    variables = yaml.safe_load(path.read_text())
+    return Environment(variables["environment"], variables["region"], variables)
