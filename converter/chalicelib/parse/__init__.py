@@ -1,0 +1,55 @@
+"""Blocks of raw bytes to columns, by a contract: one interface, two engines.
+
+``kernel`` is native code (converter/kernel), ``fallback`` the same rules without it; the kernel is taken where it can be
+imported. Both give the same rows and the same rejects for any input.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from .blocks import Block, BlockReader
+from .csv_header import check_header
+from .csv_records import CsvRecords
+from .gunzip import GzipStream
+from .json_lines import JsonRecords
+from .outcome import ParsedBlock, Reason, Reject
+from .schema import RowSchema
+
+__all__ = [
+    "ENGINE",
+    "FORMATS",
+    "Block",
+    "BlockParser",
+    "BlockReader",
+    "GzipStream",
+    "ParsedBlock",
+    "Reason",
+    "Reject",
+    "RowSchema",
+    "parser",
+]
+
+FORMATS = ("json", "csv")
+ENGINE = "fallback"
+
+
+class BlockParser(Protocol):
+    """Parses blocks of whole records; it keeps no state between blocks, so threads may share it."""
+
+    def parse(self, block: Any) -> ParsedBlock:
+        """Parse a bytes-like block. Never raises on its content: a record is a row or a reject."""
+
+
+def parser(schema: RowSchema, file_format: str, header: tuple[str, ...] | None = None, engine: str = ENGINE) -> BlockParser:
+    """The parser of a file's blocks.
+
+    ``file_format`` is json or csv; a CSV file needs its ``header``. ``engine`` is kernel or fallback.
+    Raises ``WrongHeader`` where the header lacks a required column.
+    """
+    if file_format == "json":
+        return JsonRecords(schema)
+    if file_format != "csv" or header is None:
+        raise ValueError(f'format "{file_format}", header {header!r}; expected json, or csv with a header')
+    check_header(header, schema)
+    return CsvRecords(schema, header)

@@ -1,0 +1,72 @@
+"""What both fallback parsers share: rows collected one by one, checked as wholes, and turned into one batch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pyarrow as pa
+
+from lake.cdc import DELETE, FENCE, LOAD, OPERATION, UNCHANGED, UPDATE
+
+from .outcome import ParsedBlock, Problem, Reason, Reject
+from .schema import NAME_LIMIT, RowSchema
+
+
+class RowCollector:
+    """Takes a block's records in order, each as a row or as a reject."""
+
+    def __init__(self, schema: RowSchema, file_format: str) -> None:
+        self._schema = schema
+        self._format = file_format
+        self._operation = schema.index[OPERATION]
+        self._unchanged = schema.index[UNCHANGED]
+        self._rows: list[list[Any]] = []
+        self._rejects: list[Reject] = []
+        self._extra: Counter[str] = Counter()
+        self._records = 0
+
+    def keep(self, row: list[Any], unknown: list[str]) -> None:
+        """Take a row (values of the fields, then ``_extra``) and the names of its unknown columns.
+
+        Raises ``Problem`` where the operation or a required value is missing.
+        """
+        self._check(row)
+        self._rows.append(row)
+        self._extra.update(unknown)
+        self._records += 1
+
+    def reject(self, problem: Problem, line: int, offset: int, length: int) -> None:
+        """Take a record that is no row."""
+        column = problem.column[:NAME_LIMIT]
+        detail = self._schema.detail(problem.reason, column, self._format)
+        self._rejects.append(Reject(self._records, line, offset, length, column, problem.reason.value, detail))
+        self._records += 1
+
+    def _check(self, row: list[Any]) -> None:
+        operation = row[self._operation]
+        if operation is None:
+            raise Problem(Reason.OPERATION, OPERATION)
+        if operation == FENCE:
+            return
+        places = self._schema.keys if operation == DELETE else self._schema.required
+        unchanged = (row[self._unchanged] or ()) if operation == UPDATE else ()
+        for place in places:
+            if row[place] is None and self._schema.fields[place].name not in unchanged:
+                raise Problem(Reason.REQUIRED, self._schema.fields[place].name)
+
+    def block(self, lines: int) -> ParsedBlock:
+        """The outcome, once every record was taken."""
+        schema = self._schema.arrow_schema
+        columns = zip(*self._rows, strict=True) if self._rows else ((),) * len(schema)
+        arrays = [pa.array(values, type=field.type) for values, field in zip(columns, schema, strict=True)]
+        batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
+        return ParsedBlock(batch, self._records, lines, self._rejects, dict(self._extra))
+
+
+def blank_row(schema: RowSchema, default_operation: bool = False) -> list[Any]:
+    """A row of nulls; with ``default_operation`` it is a load."""
+    row: list[Any] = [None] * (len(schema.fields) + 1)
+    if default_operation:
+        row[schema.index[OPERATION]] = LOAD
+    return row
