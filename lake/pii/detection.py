@@ -9,9 +9,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import Any
-
-import boto3
 
 from lake.pii.identifiers import identifiers_in
 from lake.pii.policy import Evidence
@@ -29,7 +28,14 @@ class Detector:
     """Examines values through Comprehend's API; the client is created on first use."""
 
     def __init__(self, client: Any = None) -> None:
-        self._client = client
+        if client is not None:
+            self._comprehend = client
+
+    @cached_property
+    def _comprehend(self) -> Any:
+        import boto3
+
+        return boto3.client("comprehend")
 
     def examine(self, values: Iterable[str]) -> Evidence:
         """Evidence of the given non-null values. Equal values are sent once and counted as often as they come."""
@@ -53,9 +59,7 @@ class Detector:
         for text in batch:
             starts.append(position)
             position += len(text) + len(_SEPARATOR)
-        if self._client is None:
-            self._client = boto3.client("comprehend")
-        answer = self._client.detect_pii_entities(Text=_SEPARATOR.join(batch), LanguageCode=LANGUAGE)
+        answer = self._comprehend.detect_pii_entities(Text=_SEPARATOR.join(batch), LanguageCode=LANGUAGE)
         for entity in answer["Entities"]:
             if entity["Type"] in IMPERSONAL or entity["Score"] < MIN_SCORE:
                 continue

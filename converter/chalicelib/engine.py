@@ -1,0 +1,157 @@
+"""One file, compressed bytes to Parquet: the engine that every entrance shares.
+
+It knows neither AWS nor the control table: bytes come from a source, objects go to a sink, and the caller publishes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from lake.contracts import Contract
+from lake.control import Outcome
+from lake.control_records import CSV
+from lake.pii import masks_of
+
+from .errors import FrozenContract, TooManyRejects
+from .masking import Masker
+from .parquet import PartWriter
+from .parse import Block, BlockParser, BlockReader, GzipStream, Reason, RowSchema, parser
+from .pipeline import in_order
+from .quarantine import LineMasker, QuarantineWriter, RejectedLine, rejected
+from .sink import Sink
+from .tally import Tally
+
+CDC_REJECTS_TO_FAIL = 1_000
+"""Below so many rejects a file of changes is published whatever their share; the rest is in quarantine."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that decides the bytes: the same plan and the same source give the same objects.
+
+    ``decisions`` are the pinned ones (column to ``personal`` or ``clear``), ``source`` is the raw object's URI,
+    ``part_name`` the name of part n from 0.
+    """
+
+    file_id: str
+    contract: Contract
+    contract_version: str
+    file_format: str
+    source: str
+    decisions: Mapping[str, str]
+    part_name: Callable[[int], str]
+    quarantine_name: str
+    mask_key: bytes | None = field(default=None, repr=False)
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The key-value metadata of every object."""
+        return {"file_id": self.file_id, "contract_version": self.contract_version, "source": self.source}
+
+    @property
+    def masks(self) -> dict[str, str]:
+        """The mask of each hidden column."""
+        return masks_of(self.contract, self.decisions)
+
+    def masker(self) -> Masker:
+        """A masker for one thread."""
+        return Masker(self.masks, self.decisions, self.mask_key)
+
+
+class _Piece(NamedTuple):
+    """A block, parsed and masked."""
+
+    batch: pa.RecordBatch
+    offset: int
+    lines: int
+    rejects: list[RejectedLine]
+    extra: Mapping[str, int]
+
+
+def convert(plan: Plan, source: Any, sink: Sink, workers: int, checkpoint: Callable[[], None]) -> Outcome:
+    """Convert ``source`` (compressed bytes, ``readinto``) into objects of ``sink``, which the caller commits or aborts.
+
+    ``workers`` is the number of parse threads; it changes no byte. ``checkpoint`` is called between blocks and raises to
+    stop. Raises ``TooManyRejects``, ``FrozenContract`` and the terminal errors of gunzip, cutting and header.
+    """
+    schema = RowSchema.of(plan.contract)
+    reader = BlockReader(GzipStream(source), plan.file_format)
+    work = [partial(_piece, parser(schema, plan.file_format, reader.header), _Hider(plan, schema, reader.header)) for _ in range(workers)]
+    tally = Tally()
+    names: list[str] = []
+
+    def open_part(number: int) -> Any:
+        names.append(plan.part_name(number))
+        return sink.open(names[-1])
+
+    parts = PartWriter(schema.arrow_schema, plan.metadata, _climbing(plan.contract), open_part)
+    quarantine: QuarantineWriter | None = None
+    line = reader.first_line + 1
+    with closing(in_order(reader, work)) as pieces:
+        for piece in pieces:
+            checkpoint()
+            parts.write(piece.batch)
+            for reject in piece.rejects:
+                quarantine = quarantine or QuarantineWriter(sink.open(plan.quarantine_name), plan.metadata)
+                quarantine.write(reject, line, piece.offset)
+            tally.rows(piece.batch)
+            tally.rejects(((reject.reason, reject.column or "") for reject in piece.rejects), piece.extra)
+            line += piece.lines
+    parts.close()
+    if quarantine is not None:
+        quarantine.close()
+    _judge(tally, plan)
+    return Outcome(
+        records_read=tally.read,
+        records_written=tally.written,
+        records_rejected=tally.rejected,
+        bronze_keys=tuple(names),
+        quarantine_key=plan.quarantine_name if quarantine is not None else None,
+        built_at_min=tally.built_at_min,
+        built_at_max=tally.built_at_max,
+        operations=dict(tally.operations),
+        fences=tuple(tally.fences),
+        unknown_columns=dict(tally.unknown_columns),
+    )
+
+
+class _Hider:
+    """What one worker hides with: its masker, and the rule for rejected lines."""
+
+    def __init__(self, plan: Plan, schema: RowSchema, header: Sequence[str] | None) -> None:
+        self.masker = plan.masker()
+        self.lines = LineMasker(self.masker, bool(plan.masks), frozenset(schema.index), header)
+
+
+def _piece(parse: BlockParser, hider: _Hider, block: Block) -> _Piece:
+    parsed = parse.parse(block.data)
+    rejects = []
+    for one in parsed.rejects:
+        raw = bytes(block.data[one.offset : one.offset + one.length])
+        rejects.append(rejected(raw, one.line, one.offset, one.column, one.reason, one.detail, hider.lines))
+    return _Piece(hider.masker.batch(parsed.batch), block.offset, parsed.lines, rejects, parsed.extra)
+
+
+def _climbing(contract: Contract) -> frozenset[str]:
+    """The integer columns that are best written as deltas: the key, and the time that the table lies by."""
+    keys = {column.name for column in contract.key}
+    return frozenset(keys | ({contract.partition.column} if contract.partition else set()))
+
+
+def _judge(tally: Tally, plan: Plan) -> None:
+    """Raise ``TooManyRejects`` where a batch file's share of rejects is above the contract's; a file of changes needs a thousand, too.
+
+    ``FrozenContract`` where a frozen contract met a column it does not know."""
+    if plan.contract.evolution == "freeze":
+        unknown = next((column for reason, column in tally.reasons if reason == Reason.UNKNOWN_COLUMN), None)
+        if unknown is not None:
+            raise FrozenContract(plan.contract.table, unknown)
+    share_exceeded = tally.rejected > tally.read * plan.contract.reject_ratio
+    if share_exceeded and (plan.file_format == CSV or tally.rejected >= CDC_REJECTS_TO_FAIL):
+        raise TooManyRejects(tally.rejected, tally.read, plan.contract.reject_ratio, tally.worst())

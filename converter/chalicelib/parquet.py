@@ -1,0 +1,139 @@
+"""Bronze Parquet: the same rows give the same bytes, whatever the blocks they came in and the cores that parsed them.
+
+Rows are regrouped into slices of a fixed number of rows before anything is written; row groups and parts are cut
+between slices, by rows alone and by a byte limit counted from the rows themselves.
+https://parquet.apache.org/docs/file-format/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from lake.cdc import POSITION, TRANSACTION_ID
+
+SLICE_ROWS = 16_384
+GROUP_BYTES = 64 << 20
+PART_GROUPS = 8
+TEXT_BYTES = 32
+"""What a text is taken for when rows a group are derived from the schema, in bytes."""
+COMPRESSION_LEVEL = 1
+PAGE_BATCH_ROWS = 4_096
+
+
+def rows_per_group(schema: pa.Schema) -> int:
+    """How many rows fill a row group of about 64 MB in Arrow's memory: whole slices, from the schema alone."""
+    row_bytes = sum(_width(field.type) for field in schema)
+    return max(1, round(GROUP_BYTES / row_bytes / SLICE_ROWS)) * SLICE_ROWS
+
+
+def _width(kind: pa.DataType) -> int:
+    return TEXT_BYTES if not pa.types.is_primitive(kind) and not pa.types.is_decimal(kind) else max(1, kind.bit_width // 8)
+
+
+def writer_options(schema: pa.Schema, climbing: frozenset[str]) -> dict[str, object]:
+    """How each column is encoded: deltas where values climb, shared prefixes for positions, a dictionary for all else.
+
+    ``climbing`` names the integer columns whose values grow along a file: keys and times. Statistics are on for all.
+    Encodings: https://parquet.apache.org/docs/file-format/data-pages/encodings/
+    """
+    encodings = {POSITION: "DELTA_BYTE_ARRAY"}
+    for field in schema:
+        grows = pa.types.is_integer(field.type) and (field.name in climbing or field.name == TRANSACTION_ID)
+        if grows or pa.types.is_timestamp(field.type):
+            encodings[field.name] = "DELTA_BINARY_PACKED"
+    return {
+        "compression": "zstd",
+        "compression_level": COMPRESSION_LEVEL,
+        "use_dictionary": [field.name for field in schema if field.name not in encodings and not pa.types.is_nested(field.type)],
+        "column_encoding": encodings,
+        "write_statistics": True,
+        "write_batch_size": PAGE_BATCH_ROWS,
+        "version": "2.6",
+    }
+
+
+class PartWriter:
+    """Writes one file's rows into parts. Not safe for threads: rows come in the order of the source.
+
+    ``open_part`` gives the file object of part n; it is not closed here. ``metadata`` lands in every part's footer.
+    """
+
+    def __init__(
+        self, schema: pa.Schema, metadata: Mapping[str, str], climbing: frozenset[str], open_part: Callable[[int], BinaryIO]
+    ) -> None:
+        self._schema = schema.with_metadata(dict(metadata))
+        self._open_part = open_part
+        self._options = writer_options(schema, climbing)
+        self._group_rows = rows_per_group(schema)
+        self._part_rows = self._group_rows * PART_GROUPS
+        self._pending: list[pa.RecordBatch] = []
+        self._pending_rows = 0
+        self._group: list[pa.RecordBatch] = []
+        self._group_fill = 0
+        self._group_text = 0
+        self._rows_in_part = 0
+        self._part: pq.ParquetWriter | None = None
+        self.parts = 0
+        self.rows = 0
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Take the next rows."""
+        start = 0
+        while start < batch.num_rows:
+            piece = batch.slice(start, min(SLICE_ROWS - self._pending_rows, batch.num_rows - start))
+            start += piece.num_rows
+            self._pending.append(piece)
+            self._pending_rows += piece.num_rows
+            if self._pending_rows == SLICE_ROWS:
+                self._end_slice()
+
+    def close(self) -> None:
+        """Write what is left. A source without rows gets one part without rows."""
+        if self._pending_rows:
+            self._end_slice()
+        self._end_group()
+        if self.parts == 0:
+            self._begin_part()
+        self._end_part()
+
+    def _end_slice(self) -> None:
+        whole = pa.concat_batches(self._pending)
+        self._pending, self._pending_rows = [], 0
+        self._group.append(whole)
+        self._group_fill += whole.num_rows
+        self._group_text += _text_bytes(whole)
+        if self._group_fill >= self._group_rows or self._group_text >= GROUP_BYTES:
+            self._end_group()
+
+    def _end_group(self) -> None:
+        if not self._group:
+            return
+        part = self._part or self._begin_part()
+        table = pa.Table.from_batches(self._group, schema=self._schema)
+        self.rows += table.num_rows
+        self._rows_in_part += table.num_rows
+        self._group, self._group_fill, self._group_text = [], 0, 0
+        part.write_table(table, row_group_size=table.num_rows)
+        if self._rows_in_part >= self._part_rows:
+            self._end_part()
+
+    def _begin_part(self) -> pq.ParquetWriter:
+        self._part = pq.ParquetWriter(self._open_part(self.parts), self._schema, **self._options)
+        self.parts += 1
+        return self._part
+
+    def _end_part(self) -> None:
+        if self._part is not None:
+            self._part.close()
+        self._part, self._rows_in_part = None, 0
+
+
+def _text_bytes(batch: pa.RecordBatch) -> int:
+    """The UTF-8 bytes of a batch's texts and binaries: a number that depends on the rows alone, not on how they came."""
+    sized = (column for column in batch.columns if pa.types.is_string(column.type) or pa.types.is_binary(column.type))
+    return sum(pc.sum(pc.binary_length(column)).as_py() or 0 for column in sized)

@@ -1,0 +1,38 @@
+"""What the converter's environment says, parsed once."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+
+DEFAULT_LEASE_SECONDS = 300
+DEFAULT_PII_WAIT_SECONDS = 3600
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Names of the resources that the converter works on. ``mask_key_secret`` holds hexadecimal text of 32 bytes."""
+
+    contracts_uri: str
+    control_table: str
+    lake_bucket: str
+    mask_key_secret: str
+    lease_seconds: int
+    pii_wait_seconds: int
+    workers: int
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process. Raises ``KeyError`` naming a variable that is missing."""
+    environment = os.environ
+    return Settings(
+        contracts_uri=environment["CONTRACTS_URI"],
+        control_table=environment["CONTROL_TABLE"],
+        lake_bucket=environment["LAKE_BUCKET"],
+        mask_key_secret=environment["MASK_KEY_SECRET"],
+        lease_seconds=int(environment.get("LEASE_SECONDS", DEFAULT_LEASE_SECONDS)),
+        pii_wait_seconds=int(environment.get("PII_WAIT_SECONDS", DEFAULT_PII_WAIT_SECONDS)),
+        workers=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+    )

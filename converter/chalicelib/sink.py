@@ -1,0 +1,151 @@
+"""Where objects go: all of a conversion's objects appear together at ``commit``, or none does.
+
+Multipart uploads: https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html. Parts are uploaded as they
+fill; uploads are completed by ``commit`` alone and aborted by ``abort``, so a failed conversion leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tempfile
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+UPLOAD_PART_BYTES = 8 << 20
+UPLOADS_AHEAD = 2
+
+
+class Sink(Protocol):
+    """A set of new objects that is published as a whole."""
+
+    def open(self, name: str) -> BinaryIO:
+        """A new object to write; closing it does not publish it."""
+
+    def commit(self) -> None:
+        """Publish every object that was opened."""
+
+    def abort(self) -> None:
+        """Forget every object. Safe after any failure, and twice."""
+
+
+class S3Sink:
+    """Objects in a bucket, by name."""
+
+    def __init__(self, client: Any, bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._objects: list[_Upload] = []
+        self._pool = ThreadPoolExecutor(UPLOADS_AHEAD, thread_name_prefix="upload")
+
+    def open(self, name: str) -> BinaryIO:
+        """A new object; what is written goes up in the background."""
+        upload = _Upload(self._client, self._bucket, name, self._pool)
+        self._objects.append(upload)
+        return upload  # type: ignore[return-value]
+
+    def commit(self) -> None:
+        """Complete every upload. Where one fails, ``abort`` still removes the unfinished ones."""
+        for upload in self._objects:
+            upload.publish()
+        self._pool.shutdown()
+
+    def abort(self) -> None:
+        """Abort every upload that is not complete."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        for upload in self._objects:
+            upload.abandon()
+
+
+class _Upload(io.RawIOBase):
+    """One object: buffered up to a part's size, then a multipart upload; small objects go up in one request at the end."""
+
+    def __init__(self, client: Any, bucket: str, key: str, pool: ThreadPoolExecutor) -> None:
+        super().__init__()
+        self._client = client
+        self._target = {"Bucket": bucket, "Key": key}
+        self._pool = pool
+        self._buffer = bytearray()
+        self._upload_id: str | None = None
+        self._parts: list[Future[str]] = []
+        self._published = False
+        self._position = 0
+
+    def writable(self) -> bool:
+        """True: an upload is written."""
+        return True
+
+    def tell(self) -> int:
+        """Bytes written so far."""
+        return self._position
+
+    def write(self, data: Any) -> int:
+        """Take bytes; waits where uploading falls behind."""
+        view = memoryview(data).cast("B")
+        self._buffer += view
+        self._position += len(view)
+        while len(self._buffer) >= UPLOAD_PART_BYTES:
+            self._send(bytes(self._buffer[:UPLOAD_PART_BYTES]))
+            del self._buffer[:UPLOAD_PART_BYTES]
+        return len(view)
+
+    def publish(self) -> None:
+        """Make the object visible."""
+        if self._upload_id is None:
+            self._client.put_object(**self._target, Body=bytes(self._buffer))
+        else:
+            if self._buffer:
+                self._send(bytes(self._buffer))
+            tags = [{"PartNumber": number, "ETag": part.result()} for number, part in enumerate(self._parts, start=1)]
+            self._client.complete_multipart_upload(**self._target, UploadId=self._upload_id, MultipartUpload={"Parts": tags})
+        self._published = True
+        self._buffer.clear()
+
+    def abandon(self) -> None:
+        """Abort the upload where there is one and it is not complete."""
+        self._buffer.clear()
+        if self._upload_id is not None and not self._published:
+            self._client.abort_multipart_upload(**self._target, UploadId=self._upload_id)
+            self._upload_id = None
+
+    def _send(self, body: bytes) -> None:
+        if self._upload_id is None:
+            self._upload_id = self._client.create_multipart_upload(**self._target)["UploadId"]
+        waiting = [part for part in self._parts if not part.done()]
+        if len(waiting) >= UPLOADS_AHEAD:
+            waiting[0].result()
+        self._parts.append(self._pool.submit(self._upload, len(self._parts) + 1, body))
+
+    def _upload(self, number: int, body: bytes) -> str:
+        answer = self._client.upload_part(**self._target, UploadId=self._upload_id, PartNumber=number, Body=body)
+        return str(answer["ETag"])
+
+
+class DirectorySink:
+    """Files in a folder; they are written beside it and moved in by ``commit``."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._draft = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder))
+        self._files: list[tuple[str, BinaryIO]] = []
+
+    def open(self, name: str) -> BinaryIO:
+        """A new file."""
+        file = (self._draft / name).open("wb")
+        self._files.append((name, file))
+        return file
+
+    def commit(self) -> None:
+        """Move every file to its place, over an older one of the same name."""
+        for name, file in self._files:
+            file.close()
+            (self._draft / name).replace(self._folder / name)
+        self.abort()
+
+    def abort(self) -> None:
+        """Remove what was not published."""
+        for _, file in self._files:
+            file.close()
+        shutil.rmtree(self._draft, ignore_errors=True)

@@ -1,0 +1,119 @@
+"""The converter on real S3, DynamoDB and Secrets Manager of the emulator, with the deployed buckets and control table."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import boto3
+import pyarrow.parquet as pq
+import pytest
+
+from lake import keys
+from lake.contract_store import publish
+from lake.control import ControlRecord, ControlTable, NewFile
+
+ROOT = Path(__file__).resolve().parents[3]
+KEY = "0f" * 32
+EXECUTION = "arn:aws:states:us-east-1:000000000000:execution:convert-file:one"
+
+
+class Road:
+    """Puts raw objects, registers them, runs the converter on them and reads what it published."""
+
+    def __init__(self, outputs: Any, chalice_app: Callable[..., ModuleType], comprehend: Any) -> None:
+        self.stage, self.lake = outputs["storage"]["StageBucket"], outputs["storage"]["LakeBucket"]
+        self.artifacts = outputs["storage"]["ArtifactsBucket"]
+        self.table_name = outputs["control"]["TableName"]
+        self.control = ControlTable(self.table_name)
+        self.s3 = boto3.client("s3")
+        self.contracts_uri = f"s3://{self.artifacts}/contracts/"
+        publish(ROOT / "contracts", self.contracts_uri)
+        self.secret = boto3.client("secretsmanager").create_secret(Name="mask-key-of-the-test", SecretString=KEY)["ARN"]
+        self.conversion = chalice_app("converter", "chalicelib.conversion")
+        self.settings_module = chalice_app("converter", "chalicelib.settings")
+        self.comprehend = comprehend
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "CONTRACTS_URI": self.contracts_uri,
+            "CONTROL_TABLE": self.table_name,
+            "LAKE_BUCKET": self.lake,
+            "MASK_KEY_SECRET": self.secret,
+        }
+
+    def arrives(self, table: str, name: str, body: bytes, file_format: str = "json") -> str:
+        """Put and register a raw object; its file id."""
+        key = f"{keys.raw_prefix(table)}{name}"
+        put = self.s3.put_object(Bucket=self.stage, Key=key, Body=body)
+        version, etag = put.get("VersionId", ""), put["ETag"]
+        self.control.register(NewFile(self.stage, key, version, etag, table, file_format, len(body)))
+        return keys.file_id(self.stage, key, version or etag)
+
+    def converter(self, workers: int = 2, lease_seconds: int = 60, pii_wait_seconds: int = 3600) -> Any:
+        settings = self.settings_module.Settings(
+            self.contracts_uri, self.table_name, self.lake, self.secret, lease_seconds, pii_wait_seconds, workers
+        )
+        converter = self.conversion.Converter(settings)
+        if self.comprehend is not None:
+            converter._decisions._detector._client = self.comprehend
+        return converter
+
+    def convert(self, file_id: str, **settings: int) -> Any:
+        return self.converter(**settings).run(file_id, EXECUTION)
+
+    def record(self, file_id: str) -> ControlRecord:
+        return self.control.get(file_id)
+
+    def rows(self, file_id: str) -> list[dict[str, Any]]:
+        """The published rows of a file, by its control record."""
+        return [row for key in self.record(file_id).bronze_keys for row in self.parquet(key).read().to_pylist()]
+
+    def parquet(self, key: str) -> pq.ParquetFile:
+        return pq.ParquetFile(io.BytesIO(self.s3.get_object(Bucket=self.lake, Key=key)["Body"].read()))
+
+    def objects(self, file_id: str) -> list[str]:
+        """Every object of a file that lies in the lake, published or not."""
+        listed = self.s3.list_objects_v2(Bucket=self.lake).get("Contents", [])
+        return [entry["Key"] for entry in listed if file_id in entry["Key"]]
+
+    def unfinished_uploads(self) -> list[Any]:
+        return list(self.s3.list_multipart_uploads(Bucket=self.lake).get("Uploads", []))
+
+
+@pytest.fixture
+def comprehend() -> Any:
+    """A Comprehend client in the place of the platform's, or None for the platform's own."""
+    return None
+
+
+@pytest.fixture
+def road(lake_stacks: Any, chalice_app: Callable[..., ModuleType], comprehend: Any) -> Iterator[Road]:
+    road = Road(lake_stacks, chalice_app, comprehend)
+    yield road
+    boto3.client("secretsmanager").delete_secret(SecretId=road.secret, ForceDeleteWithoutRecovery=True)
+
+
+def gz_lines(*rows: dict[str, Any] | str) -> bytes:
+    """Gzip of JSON lines; texts go in as they are."""
+    return gzip.compress("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows).encode())
+
+
+def load(**columns: Any) -> dict[str, Any]:
+    """A load line of the columns given."""
+    change = {
+        "operation": "load",
+        "cdc_position": "0000000000000000-0000000000-0",
+        "cdc_built_at": "2024-05-01T10:00:00.000000Z",
+        "cdc_committed_at": None,
+        "cdc_transaction_id": None,
+        "cdc_unchanged": None,
+        "cdc_fence": None,
+    }
+    return columns | change
