@@ -1,0 +1,59 @@
+"""The ``dm`` command.
+
+Exit codes: 0 done · 1 the answer is no (differences, a failed run, a refused statement) · 2 wrong usage or input ·
+3 the platform or a service cannot be reached · 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+import typer
+
+from datamaster.cli import contract, data, files, lake, local
+from datamaster.cli.output import fail
+from lake.errors import LakeError, TransientError
+
+DONE, NO, WRONG_INPUT, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
+
+app = typer.Typer(
+    name="dm",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Every change of a PostgreSQL database, in Apache Iceberg tables, without a server to run.",
+    epilog="Exit codes: 0 done, 1 the answer is no, 2 wrong usage or input, 3 out of reach, 130 interrupted.",
+)
+
+for register in (local.register, data.register, lake.register):
+    register(app)
+app.add_typer(contract.app, name="contract")
+app.add_typer(files.app, name="files")
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    sys.exit(run())
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    try:
+        code = app(args=arguments, prog_name="dm", standalone_mode=False)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        fail("interrupted")
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except TransientError as error:
+        fail(str(error))
+        return UNREACHABLE
+    except LakeError as error:
+        fail(str(error))
+        return WRONG_INPUT
+    return code if isinstance(code, int) else DONE

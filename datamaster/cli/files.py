@@ -1,0 +1,89 @@
+"""``dm files``: the files on the road, through the control API."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from datamaster.cli.output import out, print_json, print_table
+from datamaster.cli.session import Home, connect
+
+app = typer.Typer(no_args_is_help=True, help="The files on the road: list, look at, send again, sweep.")
+Json = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]
+FileId = Annotated[str, typer.Argument(help="The file's id, as dm files ls shows it.")]
+COLUMNS = (
+    "file_id",
+    "table_name",
+    "status",
+    "compute_target",
+    "attempt_count",
+    "records_read",
+    "records_rejected",
+    "created_at",
+    "error_message",
+)
+
+
+@app.command("ls")
+def list_files(
+    table: Annotated[str | None, typer.Option(help="Files of this table only.")] = None,
+    status: Annotated[str | None, typer.Option(help="pending, running, bronze, silver or failed.")] = None,
+    since: Annotated[str | None, typer.Option(help="Files created since then, as 2026-01-31T12:00:00Z.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 50,
+    json: Json = False,
+    home: Home = Path(".dm"),
+) -> None:
+    """List files, newest first."""
+    from datamaster.files import list_files as listed
+
+    connect(home)
+    found = listed(table=table, status=status, since=since, limit=limit)
+    if json:
+        print_json(found)
+        return
+    print_table(
+        COLUMNS, [[entry.get(name) for name in COLUMNS] for entry in found], numeric=("attempt_count", "records_read", "records_rejected")
+    )
+    out.print(f"{len(found)} files")
+
+
+@app.command()
+def show(file_id: FileId, json: Json = False, home: Home = Path(".dm")) -> None:
+    """Show one file: where it lies, what became of it, and why."""
+    from datamaster.files import show_file
+
+    connect(home)
+    record = show_file(file_id)
+    if json:
+        print_json(record)
+        return
+    print_table(("field", "value"), [(name, value) for name, value in record.items() if value not in (None, "", [], {})])
+
+
+@app.command()
+def retry(
+    file_id: FileId,
+    force: Annotated[bool, typer.Option(help="Also a file that is neither failed nor has rejected rows.")] = False,
+    home: Home = Path(".dm"),
+) -> None:
+    """Send a file down the road again."""
+    from datamaster.files import retry_file
+
+    connect(home)
+    record = retry_file(file_id, force=force)
+    out.print(f"{record['file_id']} is {record['status']}, attempt {record['attempt_count']}")
+
+
+@app.command()
+def sweep(json: Json = False, home: Home = Path(".dm")) -> None:
+    """Register objects that no event announced, restart what hangs, end what cannot go on."""
+    from datamaster.files import sweep_files
+
+    connect(home)
+    counts = sweep_files()
+    if json:
+        print_json(counts)
+    else:
+        print_table(("what", "files"), list(counts.items()), numeric=("files",))

@@ -1,0 +1,111 @@
+"""Commands on the lake: ``dm run``, ``dm query``, ``dm verify``, ``dm convert``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from datamaster.cli.output import out, print_json, print_table, step
+from datamaster.cli.session import Home, connect
+
+
+class Layer(StrEnum):
+    """What ``dm run`` brings up to date."""
+
+    silver = "silver"
+    gold = "gold"
+
+
+class Format(StrEnum):
+    """How ``dm query`` writes its rows."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to ``dm``."""
+    app.command()(run)
+    app.command()(query)
+    app.command()(verify)
+    app.command()(convert)
+
+
+def run(layer: Annotated[Layer, typer.Argument(help="silver or gold.")], home: Home = Path(".dm")) -> int:
+    """Run bronze to silver, or silver to gold, now instead of on schedule. Exits 1 where a table failed."""
+    from datamaster import pipelines
+
+    running = connect(home)
+    with step(f"Bring {layer} up to date") as current:
+        result = pipelines.run(running, layer, current.say)
+        current.done(result.summary)
+    for table, reason in result.skipped:
+        out.print(f"skipped {table}: {reason}")
+    for table, reason in result.failed:
+        out.print(f"failed {table}: {reason}")
+    return 1 if result.failed else 0
+
+
+def query(
+    sql: Annotated[str, typer.Argument(help="One statement, in Athena's SQL.")],
+    format: Annotated[Format, typer.Option("--format", "-f", help="table, csv or json.")] = Format.table,
+    database: Annotated[str, typer.Option(help="The database of unqualified names.")] = "dm_gold",
+    home: Home = Path(".dm"),
+) -> int:
+    """Ask the lake through Athena. Exits 1 where the statement is refused or fails, and says why."""
+    from datamaster.query import QueryFailed, run_query, write
+
+    connect(home)
+    try:
+        result = run_query(sql, database=database)
+    except QueryFailed as error:
+        from datamaster.cli.output import fail
+
+        fail(str(error))
+        return 1
+    write(result, format.value)
+    return 0
+
+
+def verify(
+    json: Annotated[bool, typer.Option("--json", help="JSON for scripts.")] = False,
+    home: Home = Path(".dm"),
+) -> int:
+    """Compare the lake with its source, row by row and column by column. Exits 1 on any difference."""
+    from datamaster import road
+
+    running = connect(home)
+    with step("Compare the lake with its source") as current:
+        report = road.verify_lake(running, current.say)
+        current.done(report.summary)
+    if json:
+        print_json(report.as_dict())
+    else:
+        report.print()
+    return 0 if report.equal else 1
+
+
+def convert(
+    file: Annotated[Path, typer.Argument(help="A .gz file of JSON lines, or .csv.gz.", exists=True, dir_okay=False)],
+    contract: Annotated[Path, typer.Option(help="The table's contract.", exists=True, dir_okay=False)],
+    out_dir: Annotated[Path, typer.Option("--out", help="Folder for the Parquet files.", file_okay=False)] = Path(),
+    file_id: Annotated[str | None, typer.Option(help="The id in names and metadata; the same id gives the same bytes.")] = None,
+    mask_key_file: Annotated[
+        Path | None, typer.Option(help="File with the masking key, for hashed columns.", exists=True, dir_okay=False)
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="JSON for scripts.")] = False,
+) -> None:
+    """Convert one local file to Parquet by its contract, as the platform would. Needs no platform."""
+    from datamaster.convert import convert as convert_file
+
+    with step(f"Convert {file.name}") as current:
+        summary = convert_file(file, contract, out_dir, file_id=file_id, mask_key_file=mask_key_file)
+        current.done(f"{summary['records_read']:,} read, {summary['records_written']:,} written, {summary['records_rejected']:,} rejected")
+    if json:
+        print_json(summary)
+    else:
+        print_table(("what", "value"), list(summary.items()))

@@ -1,0 +1,96 @@
+"""Commands on the platform itself: ``dm demo``, ``dm up``, ``dm down``, ``dm status``, ``dm doctor``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from datamaster.cli.output import err, out, print_json, print_table, step
+from datamaster.cli.session import Home
+
+Json = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to ``dm``."""
+    app.command()(demo)
+    app.command()(up)
+    app.command()(down)
+    app.command()(status)
+    app.command()(doctor)
+
+
+def demo(
+    reviews: Annotated[int, typer.Option(min=1_000, help="How many reviews to begin with.")] = 110_000,
+    changes: Annotated[int, typer.Option(min=0, help="How many live changes to make.")] = 5_000,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of real brewery, beer and profile CSV.gz.", exists=True, file_okay=False)
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep/--no-keep", help="Leave the platform running at the end.")] = True,
+    home: Home = Path(".dm"),
+) -> int:
+    """Take rows from a real PostgreSQL to gold answers, and prove the lake equal to its source."""
+    from datamaster.demo import Demo
+
+    return Demo(home, reviews=reviews, changes=changes, data=data, keep=keep).run()
+
+
+def up(
+    source: Annotated[str | None, typer.Option(help="Your own database, as postgresql://…; an embedded one where not given.")] = None,
+    table: Annotated[list[str] | None, typer.Option(help="A table of it, as schema.table; repeat for more.")] = None,
+    home: Home = Path(".dm"),
+) -> int:
+    """Start the platform and deploy to it. Returns when it is ready; it runs until dm down."""
+    from datamaster.local import platform
+
+    if source is not None:
+        from datamaster.own_source import prepare
+
+        findings = prepare(source, table or [], home)
+        if findings:
+            print_table(("what is missing", "how to give it"), [(f.problem, f.remedy) for f in findings])
+            return 1
+    with step("Start the platform") as current:
+        running = platform.up(home, source=source, progress=current.say)
+        current.done(f"{len(running.pids)} processes")
+    err.print("dm status shows it, dm down stops it.")
+    return 0
+
+
+def down(
+    forget: Annotated[bool, typer.Option(help="Also drop slot, publication and task tables in your own database.")] = False,
+    home: Home = Path(".dm"),
+) -> None:
+    """Stop the platform. Its lake is gone with it."""
+    from datamaster.local import platform
+
+    with step("Stop the platform"):
+        platform.down(home, forget=forget)
+
+
+def status(json: Json = False, home: Home = Path(".dm")) -> int:
+    """Show the platform's processes and the road's backlog. Exits 1 where a process is not running."""
+    from datamaster.local import platform
+
+    found = platform.status(home)
+    if json:
+        print_json(found.as_dict())
+    else:
+        found.print(out)
+    return 0 if found.healthy else 1
+
+
+def doctor(json: Json = False) -> int:
+    """Look at what this machine has of what the platform needs. Exits 1 where it cannot run."""
+    from datamaster.doctor import examine
+
+    findings = examine()
+    if json:
+        print_json([vars(finding) for finding in findings])
+    else:
+        marks = {True: "✓", None: "–", False: "✗"}
+        rows = [(marks[f.good], f.subject, f.found, "" if f.good else f.advice) for f in findings]
+        print_table(("", "what", "found", "advice"), rows)
+    return 1 if any(finding.good is False for finding in findings) else 0

@@ -1,0 +1,29 @@
+"""The platform that a command talks to."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from datamaster.local import state
+from datamaster.local.state import State
+
+Home = Annotated[Path, typer.Option("--home", help="Where the platform keeps its state.", file_okay=False, envvar="DM_HOME")]
+
+
+def connect(home: Path) -> State:
+    """The running platform's state; its endpoints and credentials go into this process's environment.
+
+    Raises ``PlatformNotRunning``.
+    """
+    running = state.load(home)
+    os.environ.update(running.environment)
+    return running
+
+
+def source_dsn(home: Path) -> str:
+    """The connection string of the running platform's source database."""
+    return connect(home).dsn
