@@ -1,0 +1,180 @@
+"""Run SQL on Athena and show what comes back: as a table, as CSV or as JSON.
+
+The same calls serve AWS and the local endpoint; ``AWS_ENDPOINT_URL_ATHENA`` decides who answers.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.table import Table
+from rich.text import Text
+
+from lake.errors import TerminalError, TransientError
+
+FIRST_POLL_SECONDS = 0.02
+LONGEST_POLL_SECONDS = 1.0
+NUMBERS = frozenset({"tinyint", "smallint", "integer", "bigint", "float", "double", "decimal"})
+
+Row = tuple[str | None, ...]
+
+
+class QueryFailed(TerminalError):
+    """Athena ended the statement without a result; the message is its reason."""
+
+
+class AthenaUnreachable(TransientError):
+    """Athena did not take the request."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a result with Athena's type name, e.g. ``timestamp with time zone``."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """Rows as Athena's text, null as None. ``more`` tells that the statement has rows beyond these."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    seconds: float
+    execution_id: str
+    more: bool = False
+
+    def objects(self) -> Iterator[dict[str, Any]]:
+        """Rows as JSON objects: integers, doubles and booleans as such, decimals and everything else as text."""
+        for row in self.rows:
+            yield {column.name: _json_value(value, column.type) for column, value in zip(self.columns, row, strict=True)}
+
+
+class Athena:
+    """Statements through Athena's API.
+
+    ``output`` is the S3 place of results, needed where the work group sets none. ``database`` is that of unqualified names.
+    """
+
+    def __init__(
+        self, work_group: str = "primary", output: str | None = None, database: str = "dm_gold", client: Any = None, s3: Any = None
+    ) -> None:
+        self.work_group, self.output, self.database = work_group, output, database
+        self.client = client or boto3.client("athena")
+        self.s3 = s3 or boto3.client("s3")
+
+    def run(self, sql: str, limit: int | None = 1000) -> Result:
+        """Run a statement and read at most ``limit`` rows of it (None: all).
+
+        Raises ``QueryFailed`` with Athena's reason, ``AthenaUnreachable`` where there is no answer.
+        """
+        execution = self._finished(sql)
+        seconds = execution["Statistics"].get("TotalExecutionTimeInMillis", 0) / 1000
+        columns, rows, more = self._rows(execution, limit)
+        return Result(columns, tuple(rows), seconds, execution["QueryExecutionId"], more)
+
+    def download(self, sql: str, path: Path) -> None:
+        """Run a SELECT and fetch its whole result as Athena's CSV: a header row, every value quoted, null as nothing.
+
+        For many rows: one object instead of a request for each thousand. Raises like ``run``.
+        """
+        address = urlsplit(self._finished(sql)["ResultConfiguration"]["OutputLocation"])
+        self.s3.download_file(address.netloc, address.path.lstrip("/"), str(path))
+
+    def _finished(self, sql: str) -> dict[str, Any]:
+        request: dict[str, Any] = {"QueryString": sql, "WorkGroup": self.work_group, "QueryExecutionContext": {"Database": self.database}}
+        if self.output:
+            request["ResultConfiguration"] = {"OutputLocation": self.output}
+        try:
+            execution_id = self.client.start_query_execution(**request)["QueryExecutionId"]
+        except ClientError as error:
+            raise QueryFailed(error.response["Error"]["Message"]) from error
+        except BotoCoreError as error:
+            raise AthenaUnreachable(f"Athena at {self.client.meta.endpoint_url} does not answer: {error}") from error
+        try:
+            return self._awaited(execution_id)
+        except BaseException:
+            # Ctrl-C leaves no statement running.
+            self.client.stop_query_execution(QueryExecutionId=execution_id)
+            raise
+
+    def _awaited(self, execution_id: str) -> dict[str, Any]:
+        pause = FIRST_POLL_SECONDS
+        while True:
+            execution: dict[str, Any] = self.client.get_query_execution(QueryExecutionId=execution_id)["QueryExecution"]
+            status = execution["Status"]
+            if status["State"] == "SUCCEEDED":
+                return execution
+            if status["State"] in ("FAILED", "CANCELLED"):
+                raise QueryFailed(status.get("StateChangeReason") or f"the statement ended {status['State']} without a reason")
+            time.sleep(pause)
+            pause = min(pause * 1.5, LONGEST_POLL_SECONDS)
+
+    def _rows(self, execution: dict[str, Any], limit: int | None) -> tuple[tuple[Column, ...], list[Row], bool]:
+        is_query = execution.get("StatementType") == "DML"
+        columns: tuple[Column, ...] = ()
+        rows: list[Row] = []
+        # The first row of a SELECT's first page is its header.
+        skip = 1 if is_query else 0
+        pages = self.client.get_paginator("get_query_results").paginate(QueryExecutionId=execution["QueryExecutionId"])
+        for page in pages:
+            columns = columns or tuple(Column(info["Name"], info["Type"]) for info in page["ResultSet"]["ResultSetMetadata"]["ColumnInfo"])
+            for entry in page["ResultSet"]["Rows"][skip:]:
+                if limit is not None and len(rows) == limit:
+                    return columns, rows, True
+                cells = tuple(cell.get("VarCharValue") for cell in entry["Data"])
+                rows.append(cells if is_query else _line_cells(cells, len(columns)))
+            skip = 0
+        return columns, rows, False
+
+
+def as_table(result: Result, title: str | None = None) -> Table:
+    """A table for the terminal: numbers to the right, nulls dim."""
+    table = Table(title=title, header_style="bold")
+    for column in result.columns:
+        table.add_column(Text(column.name), justify="right" if column.type in NUMBERS else "left", overflow="fold")
+    for row in result.rows:
+        table.add_row(*(Text("null", style="dim") if value is None else Text(value) for value in row))
+    return table
+
+
+def write_csv(result: Result, stream: TextIO) -> None:
+    """CSV with a header row; null is an empty cell."""
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(column.name for column in result.columns)
+    writer.writerows(result.rows)
+
+
+def write_json(result: Result, stream: TextIO) -> None:
+    """A JSON array of objects, one a row."""
+    json.dump(list(result.objects()), stream, ensure_ascii=False, indent=2)
+    stream.write("\n")
+
+
+def _line_cells(cells: Row, count: int) -> Row:
+    """SHOW and DESCRIBE answer with one text a row, tabs between what its columns are."""
+    parts = [part.strip() for part in (cells[0] or "").split("\t")]
+    return tuple((parts + [""] * count)[:count])
+
+
+def _json_value(value: str | None, kind: str) -> Any:
+    if value is None:
+        return None
+    if kind == "boolean":
+        return value == "true"
+    if kind in ("tinyint", "smallint", "integer", "bigint"):
+        return int(value)
+    if kind in ("float", "double"):
+        number = float(value)
+        return number if abs(number) < float("inf") else value
+    return value
