@@ -1,0 +1,82 @@
+"""How many records a gzip object holds, told from its beginning."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+from lake.errors import TerminalError
+
+HEAD_BYTES = 256 * 1024
+_MAGIC = b"\x1f\x8b\x08"
+_GZIP_WINDOW = 31
+_STEP = 1 << 20
+
+
+class NotGzip(TerminalError):
+    """The object does not begin with a gzip member (RFC 1952, 2.3.1)."""
+
+
+class CorruptGzip(TerminalError):
+    """The object begins as gzip and then does not inflate."""
+
+
+class TruncatedGzip(TerminalError):
+    """The object ends before its gzip member does."""
+
+
+@dataclass
+class _Inflated:
+    """Counts the lines of what has been inflated; nothing of it is kept, for 256 KiB may inflate to a thousand times as much."""
+
+    lines: int = 0
+    size: int = 0
+    consumed: int = 0
+    open_line: bool = False
+    open_member: bool = False
+
+    def take(self, data: bytes) -> None:
+        if data:
+            self.lines += data.count(b"\n")
+            self.size += len(data)
+            self.open_line = not data.endswith(b"\n")
+
+
+def estimate_records(head: bytes, size_bytes: int, has_header: bool = False) -> int:
+    """Estimate the lines of a gzip object from its first bytes; exact where ``head`` is the whole of it.
+
+    ``size_bytes`` is the compressed size. Lines are counted in what ``head`` inflates to and scaled by the share of the
+    object that was read, so long rows and high ratios weigh in by themselves. ``has_header`` takes one line off.
+
+    Raises ``NotGzip``, ``CorruptGzip``, and ``TruncatedGzip`` where the whole object was seen and does not end.
+    """
+    inflated = _inflate(head)
+    whole = len(head) >= size_bytes
+    if whole and inflated.open_member:
+        raise TruncatedGzip(
+            f"the object ends after {size_bytes} bytes in the middle of a gzip member; {inflated.lines} whole lines were found"
+        )
+    lines = inflated.lines + (1 if inflated.open_line and (whole or not inflated.lines) else 0)
+    if not whole:
+        lines = round(lines * size_bytes / max(inflated.consumed, 1))
+    return max(lines - (1 if has_header else 0), 0)
+
+
+def _inflate(head: bytes) -> _Inflated:
+    if head[: len(_MAGIC)] != _MAGIC:
+        raise NotGzip(f"the object begins with 0x{head[:3].hex()}; a gzip member begins with 0x{_MAGIC.hex()}")
+    inflated = _Inflated()
+    rest = head
+    while rest[: len(_MAGIC)] == _MAGIC:
+        member = zlib.decompressobj(_GZIP_WINDOW)
+        try:
+            while rest and not member.eof:
+                inflated.take(member.decompress(rest, _STEP))
+                rest = member.unconsumed_tail
+        except zlib.error as error:
+            raise CorruptGzip(f"the object is no valid gzip after {inflated.size} inflated bytes: {error}") from None
+        inflated.open_member = not member.eof
+        if member.eof:
+            rest = member.unused_data
+    inflated.consumed = len(head) - len(rest)
+    return inflated

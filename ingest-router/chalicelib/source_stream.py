@@ -1,0 +1,57 @@
+"""Puts records back on the stream that they came from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from aws_lambda_powertools.utilities.data_classes.kinesis_firehose_event import KinesisFirehoseRecord
+
+from lake.errors import TransientError
+
+RECORDS_A_CALL = 500
+BYTES_A_CALL = 4_000_000
+ATTEMPTS = 5
+PAUSE_SECONDS = 0.2
+
+
+class StreamRefused(TransientError):
+    """The source stream did not take records back; the whole batch has to be transformed again."""
+
+
+class SourceStream:
+    """The Kinesis stream behind a delivery stream (PutRecords: 500 records, 5 MB a call)."""
+
+    @cached_property
+    def _kinesis(self) -> Any:
+        import boto3
+
+        return boto3.client("kinesis")
+
+    def put_back(self, stream_arn: str | None, records: Sequence[KinesisFirehoseRecord]) -> None:
+        """Put records back under their partition keys. Raises ``StreamRefused``; then some may lie there twice, which does no harm."""
+        if stream_arn is None:
+            raise StreamRefused("the delivery stream has no source stream to give records back to")
+        chunk: list[dict[str, Any]] = []
+        size = 0
+        for record in records:
+            key = record.metadata.partition_key if record.metadata else record.record_id
+            data = record.data_as_bytes
+            if chunk and (len(chunk) == RECORDS_A_CALL or size + len(data) > BYTES_A_CALL):
+                self._put(stream_arn, chunk)
+                chunk, size = [], 0
+            chunk.append({"Data": data, "PartitionKey": key})
+            size += len(data) + len(key)
+        if chunk:
+            self._put(stream_arn, chunk)
+
+    def _put(self, stream_arn: str, entries: list[dict[str, Any]]) -> None:
+        for attempt in range(ATTEMPTS):
+            answer = self._kinesis.put_records(StreamARN=stream_arn, Records=entries)
+            if not answer["FailedRecordCount"]:
+                return
+            entries = [entry for entry, result in zip(entries, answer["Records"], strict=True) if result.get("ErrorCode")]
+            time.sleep(PAUSE_SECONDS * 2**attempt)
+        raise StreamRefused(f"{len(entries)} records were refused {ATTEMPTS} times")

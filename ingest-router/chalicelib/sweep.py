@@ -1,0 +1,109 @@
+"""The safety net: what an event, a worker or an execution lost is found and set going again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+
+from chalicelib import registration
+from chalicelib.conversions import Conversions
+from chalicelib.raw_objects import RawObject, RawObjects
+from chalicelib.registration import Registration
+from lake.control import ControlRecord, ControlTable, UnknownFile
+from lake.control_records import FAILED, PENDING, RUNNING, now, timestamp
+
+STALE = timedelta(minutes=15)
+"""How long a pending file may wait for its execution to take it."""
+
+
+@dataclass
+class Swept:
+    """What one sweep did. ``next_key`` is where to go on listing, None where everything was seen."""
+
+    objects: int = 0
+    registered: int = 0
+    registered_failed: int = 0
+    started: int = 0
+    restarted: int = 0
+    taken_over: int = 0
+    failed: int = 0
+    next_key: str | None = None
+
+    def report(self) -> dict[str, int | str | None]:
+        """As the function answers."""
+        return asdict(self)
+
+
+class Sweep:
+    """One sweep over the control table and the raw prefix.
+
+    ``max_attempts`` bounds how often a conversion may die without a word. ``has_time`` is asked between pages of the listing.
+    """
+
+    def __init__(
+        self,
+        control: ControlTable,
+        registration: Registration,
+        conversions: Conversions,
+        objects: RawObjects,
+        max_attempts: int,
+        has_time: Callable[[], bool],
+    ) -> None:
+        self._control = control
+        self._registration = registration
+        self._conversions = conversions
+        self._objects = objects
+        self._max_attempts = max_attempts
+        self._has_time = has_time
+
+    def run(self, bucket: str, first_key: str | None = None) -> Swept:
+        """Take over what died, restart what never started, then register what no event announced, from ``first_key`` on."""
+        swept = Swept()
+        self._take_over_expired(swept)
+        self._restart_pending(swept)
+        self._register_unknown(bucket, first_key, swept)
+        return swept
+
+    def _take_over_expired(self, swept: Swept) -> None:
+        moment = now()
+        for record in list(self._control.files(status=RUNNING)):
+            if record.lease_expires_at is None or record.lease_expires_at >= moment:
+                continue
+            after = self._control.take_over(record, self._max_attempts)
+            swept.failed += after is not None and after.status == FAILED
+            swept.taken_over += after is not None and after.status == PENDING
+
+    def _restart_pending(self, swept: Swept) -> None:
+        """Pending files that nobody took. One whose wait is over gets its execution; one whose execution ended, a new attempt."""
+        stale = timestamp(datetime.now(UTC) - STALE)
+        for record in list(self._control.files(status=PENDING)):
+            if not self._is_left_behind(record, stale):
+                continue
+            if self._conversions.start(record):
+                swept.started += 1
+            elif not self._conversions.is_running(record) and self._control.restart(record) is not None:
+                swept.restarted += 1
+
+    def _is_left_behind(self, record: ControlRecord, stale: str) -> bool:
+        if record.not_before is not None:
+            return record.not_before <= now()
+        return record.updated_at < stale
+
+    def _register_unknown(self, bucket: str, first_key: str | None, swept: Swept) -> None:
+        for page, next_key in self._objects.pages(bucket, first_key):
+            for raw in self._unknown(page):
+                outcome = self._registration.register(raw)
+                swept.registered += outcome == registration.REGISTERED
+                swept.registered_failed += outcome == registration.FAILED
+            swept.objects += len(page)
+            swept.next_key = next_key
+            if not self._has_time():
+                return
+
+    def _unknown(self, page: Iterable[RawObject]) -> Iterable[RawObject]:
+        for raw in page:
+            try:
+                self._control.get(raw.file_id)
+            except UnknownFile:
+                yield raw
