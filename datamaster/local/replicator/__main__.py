@@ -1,0 +1,73 @@
+"""The replicator's process, and the command that asks it to read a table once more."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+
+import boto3
+from botocore.config import Config
+
+from datamaster.local.replicator.state import TableStatistics, ask_reload
+from datamaster.local.replicator.statistics import serve
+from datamaster.local.replicator.task import PUBLICATION, SLOT, TASK, ReplicationTask, TaskSettings
+from lake.errors import LakeError
+
+# Delivery repeats by itself, in the order that a retry inside the client would not keep.
+CLIENT = Config(retries={"total_max_attempts": 1}, tcp_keepalive=True, read_timeout=30)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the task until SIGTERM or SIGINT, or leave it a command; returns the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("botocore").setLevel(logging.WARNING)
+    try:
+        return _reload(words[1:]) if words[:1] == ["reload"] else _run(words)
+    except LakeError as error:
+        print(f"replicator: {error}", file=sys.stderr)
+        return 1
+
+
+def _reload(words: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m datamaster.local.replicator reload", description="Read tables once more.")
+    parser.add_argument("tables", nargs="+", metavar="SCHEMA.TABLE")
+    parser.add_argument("--dsn", required=True, help="the source database")
+    parser.add_argument("--slot", default=SLOT)
+    chosen = parser.parse_args(words)
+    ask_reload(chosen.dsn, chosen.slot, chosen.tables)
+    return 0
+
+
+def _run(words: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m datamaster.local.replicator", description="Replicate tables into a Kinesis stream.")
+    parser.add_argument("--dsn", required=True, help="the source database")
+    parser.add_argument("--stream", required=True, help="name of the Kinesis data stream")
+    parser.add_argument("--tables", required=True, help="schema.table,schema.table,…")
+    parser.add_argument("--slot", default=SLOT, help="replication slot, which also names the task's state")
+    parser.add_argument("--publication", default=PUBLICATION)
+    parser.add_argument("--task", default=TASK, help="task id in control records")
+    parser.add_argument("--statistics-port", type=int, default=0, help="port on 127.0.0.1 for table statistics; 0 takes a free one")
+    chosen = parser.parse_args(words)
+    settings = TaskSettings(chosen.dsn, chosen.stream, tuple(chosen.tables.split(",")), chosen.slot, chosen.publication, chosen.task)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    task = ReplicationTask(settings, boto3.client("kinesis", config=CLIENT), stop)
+
+    def tables() -> list[TableStatistics]:
+        return list(task.state.tables.values()) if task.state else []
+
+    endpoint = serve(chosen.statistics_port, tables, lambda names: ask_reload(settings.dsn, settings.slot, names))
+    print(f"table statistics: http://127.0.0.1:{endpoint.server_address[1]}", flush=True)
+    task.run()
+    endpoint.shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

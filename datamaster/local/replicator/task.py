@@ -1,0 +1,163 @@
+"""A replication task: a full load, then changes, across restarts of task and database."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg2
+import psycopg2.extensions
+import psycopg2.extras
+
+from datamaster.local.replicator.catalog import (
+    SESSION_OPTIONS,
+    Table,
+    TableWithoutKey,
+    UnknownSourceTable,
+    ensure_publication,
+    quoted,
+    read_table,
+    split_name,
+)
+from datamaster.local.replicator.changes import ChangeReader
+from datamaster.local.replicator.emitter import Emitter
+from datamaster.local.replicator.full_load import load_tables
+from datamaster.local.replicator.outbox import Outbox, PutRecords, Stopped
+from datamaster.local.replicator.state import CHANGES, Command, TaskState, ask_reload
+from lake.errors import TerminalError, TransientError
+
+SLOT, PUBLICATION, TASK = "dm_replicator", "dm_replicator", "dm-replicator"
+RECONNECT_SECONDS = 1.0
+SLOT_FREE_SECONDS = 60.0
+
+log = logging.getLogger(__name__)
+
+
+class SlotBusy(TransientError):
+    """A session of the server still reads the slot."""
+
+
+@dataclass(frozen=True)
+class TaskSettings:
+    """What a task replicates: ``tables`` (each schema.table) of the database at ``dsn`` into the Kinesis stream ``stream``."""
+
+    dsn: str
+    stream: str
+    tables: tuple[str, ...]
+    slot: str = SLOT
+    publication: str = PUBLICATION
+    task: str = TASK
+
+
+class ReplicationTask:
+    """Runs until told to stop, and connects again where the database went away.
+
+    ``state`` is that of the current connection, for whoever answers for the statistics.
+    """
+
+    def __init__(self, settings: TaskSettings, client: PutRecords, stop: threading.Event) -> None:
+        self.settings = settings
+        self.state: TaskState | None = None
+        self._client = client
+        self._stop = stop
+
+    def run(self) -> None:
+        """Replicate until ``stop`` is set. Raises ``TerminalError`` where trying again cannot help."""
+        while not self._stop.is_set():
+            try:
+                self._run_connected()
+            except Stopped as stopped:
+                log.info("%s", stopped)
+            except (psycopg2.Error, TransientError) as error:
+                if isinstance(error, psycopg2.Error) and not _connection_lost(error):
+                    raise TerminalError(f"the source refuses: {str(error).strip()}") from error
+                log.warning("%s; connecting again", str(error).strip())
+                self._stop.wait(RECONNECT_SECONDS)
+
+    def _run_connected(self) -> None:
+        settings = self.settings
+        with contextlib.ExitStack() as stack:
+            state = self.state = stack.enter_context(contextlib.closing(TaskState(settings.dsn, settings.slot, settings.publication)))
+            outbox = stack.enter_context(contextlib.closing(Outbox(self._client, settings.stream, self._stop)))
+            replication = stack.enter_context(contextlib.closing(_replication_connection(settings.dsn))).cursor()
+            emitter = Emitter(settings.task, outbox, state)
+            ensure_publication(state.cursor, settings.publication, settings.tables)
+            if self._slot_usable(state) and state.phase == CHANGES:
+                self._ask_for_unloaded(state)
+            else:
+                self._load(replication, emitter)
+            self._follow(replication, emitter)
+
+    def _ask_for_unloaded(self, state: TaskState) -> None:
+        """Have the tables read that no load has completed: new ones, and those whose reload was interrupted."""
+        asked = {(command.schema, command.table) for command in state.commands()}
+        unloaded = [name for name in self.settings.tables if state.statistics(*split_name(name)).load_ended is None]
+        ask_reload(self.settings.dsn, self.settings.slot, [name for name in unloaded if split_name(name) not in asked])
+
+    def _tables(self, state: TaskState) -> list[Table]:
+        return [read_table(state.cursor, *split_name(name)) for name in self.settings.tables]
+
+    def _slot_usable(self, state: TaskState) -> bool:
+        """Whether the slot is there and still has its log; waits until a session that was killed has let go of it."""
+        deadline = time.monotonic() + SLOT_FREE_SECONDS
+        while True:
+            state.cursor.execute("SELECT active, wal_status FROM pg_replication_slots WHERE slot_name = %s", (self.settings.slot,))
+            row = state.cursor.fetchone()
+            if row is None or not row[0]:
+                break
+            if time.monotonic() > deadline:
+                raise SlotBusy(f'replication slot "{self.settings.slot}" is still read by another session')
+            time.sleep(0.1)
+        return row is not None and row[1] != "lost"
+
+    def _load(self, replication: Any, emitter: Emitter) -> None:
+        """Load every table in the snapshot at which a new slot begins, so that load and changes meet without gap or overlap."""
+        state, slot = emitter.state, self.settings.slot
+        tables = self._tables(state)
+        if state.phase == CHANGES:
+            log.warning('replication slot "%s" is gone or has lost its log: everything is loaded anew', slot)
+        state.cursor.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s", (slot,))
+        state.forget_progress()
+        replication.execute(f"CREATE_REPLICATION_SLOT {quoted(slot)} LOGICAL pgoutput EXPORT_SNAPSHOT")
+        snapshot = replication.fetchone()[2]
+        emitter.task_begins()
+        started = time.monotonic()
+        load_tables(self.settings.dsn, snapshot, tables, emitter, self._stop)
+        state.set_phase(CHANGES)
+        rows = sum(table.load_rows for table in state.tables.values())
+        log.info("full load: %d rows of %d tables in %.1f s", rows, len(tables), time.monotonic() - started)
+
+    def _follow(self, replication: Any, emitter: Emitter) -> None:
+        def commands() -> None:
+            for command in emitter.state.commands():
+                self._reload(command, emitter, reader.stay_alive)
+
+        reader = ChangeReader(replication, emitter.state.cursor, emitter, self._stop, commands)
+        reader.follow(self.settings.slot, self.settings.publication)
+
+    def _reload(self, command: Command, emitter: Emitter, alive: Callable[[], None]) -> None:
+        error = None
+        try:
+            name = f"{command.schema}.{command.table}"
+            if name not in self.settings.tables:
+                raise UnknownSourceTable(f'table "{name}" is not replicated; one of {", ".join(self.settings.tables)}')
+            table = read_table(emitter.state.cursor, command.schema, command.table)
+            load_tables(self.settings.dsn, None, [table], emitter, self._stop, alive)
+        except (UnknownSourceTable, TableWithoutKey, psycopg2.ProgrammingError) as failure:
+            error = str(failure).strip()
+            log.error("reload: %s", error)
+        emitter.state.command_done(command, error)
+
+
+def _replication_connection(dsn: str) -> Any:
+    return psycopg2.connect(dsn, connection_factory=psycopg2.extras.LogicalReplicationConnection, options=SESSION_OPTIONS)
+
+
+def _connection_lost(error: psycopg2.Error) -> bool:
+    """Whether another connection may do better; errors without a code come from the client's side of a broken one."""
+    return isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) or error.pgcode is None
