@@ -162,7 +162,7 @@ class Converter:
             contract=contract,
             contract_version=record.contract_version or "",
             file_format=record.file_format,
-            source=f"s3://{record.bucket}/{record.object_key}",
+            source=record.object_key.rpartition("/")[2],
             decisions=dict(record.pii_decision or {}),
             part_name=partial(keys.bronze_part, *place),
             quarantine_name=keys.quarantine_key(*place),

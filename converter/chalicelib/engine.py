@@ -35,8 +35,8 @@ CDC_REJECTS_TO_FAIL = 1_000
 class Plan:
     """Everything that decides the bytes: the same plan and the same source give the same objects.
 
-    ``decisions`` are the pinned ones (column to ``personal`` or ``clear``), ``source`` is the raw object's URI,
-    ``part_name`` the name of part n from 0.
+    ``decisions`` are the pinned ones (column to ``personal`` or ``clear``), ``source`` is the raw object's name without
+    its folders, ``part_name`` gives the name of part n from 0.
     """
 
     file_id: str

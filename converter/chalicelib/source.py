@@ -27,6 +27,7 @@ class S3Source(io.RawIOBase):
 
     def __init__(self, client: Any, bucket: str, key: str, version_id: str, etag: str, size_bytes: int) -> None:
         super().__init__()
+        etag = '"{}"'.format(etag.strip('"'))
         self._client = client
         self._object = {"Bucket": bucket, "Key": key} | ({"VersionId": version_id} if version_id else {"IfMatch": etag})
         self._size = size_bytes

@@ -1,0 +1,122 @@
+"""Batch exports: one snapshot, a place in the order of changes, a manifest, and a watermark that moves last."""
+
+from __future__ import annotations
+
+import pytest
+
+from datamaster.deploy.stacks import Outputs
+from datamaster.export import ExportFailed, NotRegistered, export_table
+from datamaster.export_task import main
+from lake.cdc import ZERO_POSITION, Position
+from lake.contract_store import publish
+from tests.integration.export.conftest import CONTRACTS, NO_CHANGES, ROOT, Shop, registering
+
+pytestmark = pytest.mark.integration
+
+REVIEW = CONTRACTS.table("review")
+BREWERY = CONTRACTS.table("brewery")
+
+
+def add_reviews(shop: Shop, first: int, last: int, time: str = "1700000000 + n") -> None:
+    shop.run(f"INSERT INTO dm_core.review SELECT n, 1, 1, 1, 4.5, NULL, 3, 3, 3, {time} FROM generate_series({first}, {last}) n")
+
+
+def test_a_whole_export_holds_every_row_of_its_snapshot(shop: Shop) -> None:
+    add_reviews(shop, 1, 1000)
+
+    export = export_table(shop.dsn, shop.bucket, REVIEW, registering(shop, "review"), whole=True)
+
+    rows = shop.rows(export)
+    assert sorted(int(row["review_id"]) for row in rows) == list(range(1, 1001))
+    assert {row["operation"] for row in rows} == {"load"}
+    assert {row["review_aroma"] for row in rows} == {""}
+
+
+def test_the_manifest_lists_every_object_with_its_rows(shop: Shop) -> None:
+    add_reviews(shop, 1, 20_000)
+
+    export = export_table(shop.dsn, shop.bucket, REVIEW, registering(shop, "review"), whole=True, object_bytes=50_000)
+
+    manifest = shop.manifest(export)
+    assert len(export.objects) > 1
+    assert [entry["key"] for entry in manifest["objects"]] == [entry.key for entry in export.objects]
+    assert sum(entry["rows"] for entry in manifest["objects"]) == manifest["rows"] == 20_000
+
+
+def test_the_position_lies_below_every_change_that_the_snapshot_cannot_see(shop: Shop) -> None:
+    add_reviews(shop, 1, 10)
+
+    export = export_table(shop.dsn, shop.bucket, REVIEW, registering(shop, "review"), whole=True)
+    ((before,),) = shop.run("SELECT pg_current_wal_lsn() - '0/0'::pg_lsn")
+    add_reviews(shop, 11, 11)
+
+    (position,) = {row["cdc_position"] for row in shop.rows(export)}
+    assert ZERO_POSITION < position <= str(Position(int(before), 0))
+
+
+def test_no_slot_is_left_behind(shop: Shop) -> None:
+    export_table(shop.dsn, shop.bucket, REVIEW, registering(shop, "review"), whole=True)
+
+    assert shop.run("SELECT slot_name FROM pg_replication_slots") == []
+
+
+def test_a_delta_reads_from_the_watermark_minus_the_lateness(shop: Shop) -> None:
+    control = registering(shop, "review")
+    add_reviews(shop, 1, 3, time="1700000000")
+    export_table(shop.dsn, shop.bucket, REVIEW, control, whole=True)
+    add_reviews(shop, 4, 4, time=str(1700000000 - REVIEW.export_lateness))
+    add_reviews(shop, 5, 5, time=str(1700000000 - REVIEW.export_lateness - 1))
+
+    delta = export_table(shop.dsn, shop.bucket, REVIEW, control)
+
+    assert delta.since == "1700000000"
+    assert sorted(int(row["review_id"]) for row in shop.rows(delta)) == [1, 2, 3, 4]
+
+
+def test_the_watermark_stays_where_an_object_was_not_registered(shop: Shop) -> None:
+    add_reviews(shop, 1, 3, time="1900000000")
+    before = shop.control.watermark("review")
+
+    with pytest.raises(NotRegistered, match="1 of 1 objects"):
+        export_table(shop.dsn, shop.bucket, REVIEW, shop.control, whole=True, register_seconds=0)
+
+    assert shop.control.watermark("review") == before
+
+
+def test_an_export_of_a_table_without_changes_is_a_generation(shop: Shop) -> None:
+    shop.run("INSERT INTO dm_core.brewery VALUES (1, 'a')")
+
+    export = export_table(shop.dsn, shop.bucket, NO_CHANGES, registering(shop, "brewery"))
+
+    (fence,) = shop.control.fences("brewery")
+    (row,) = shop.rows(export)
+    assert row["cdc_position"] == ZERO_POSITION
+    assert row["cdc_built_at"] == f"{fence.at:%Y-%m-%dT%H:%M:%S.%f}Z"
+
+
+def test_quotes_newlines_and_empty_text_survive_the_export(shop: Shop) -> None:
+    shop.run("INSERT INTO dm_core.brewery VALUES (1, E'a \"b\",\\nc'), (2, ''), (3, 'São João')")
+
+    export = export_table(shop.dsn, shop.bucket, BREWERY, registering(shop, "brewery"), whole=True)
+
+    assert [row["brewery_name"] for row in shop.rows(export)] == ['a "b",\nc', "", "São João"]
+
+
+def test_an_empty_table_gives_one_object_with_the_header(shop: Shop) -> None:
+    export = export_table(shop.dsn, shop.bucket, BREWERY, registering(shop, "brewery"), whole=True)
+
+    assert [written.rows for written in export.objects] == [0]
+
+
+def test_an_unreachable_source_is_named_and_closes_nothing(shop: Shop) -> None:
+    with pytest.raises(ExportFailed, match=r"dm_core\.review"):
+        export_table("host=127.0.0.1 port=1 dbname=postgres", shop.bucket, REVIEW, shop.control)
+
+
+def test_the_command_names_a_table_that_no_contract_describes(shop: Shop, lake_stacks: Outputs, capsys: pytest.CaptureFixture[str]) -> None:
+    contracts = f"s3://{lake_stacks['storage']['ArtifactsBucket']}/contracts/"
+    publish(ROOT / "contracts", contracts)
+    places = ["--dsn", shop.dsn, "--bucket", shop.bucket, "--control-table", shop.control.name, "--contracts", contracts]
+
+    assert main(["--table", "nothing", *places]) == 1
+    assert 'table "nothing" has no contract' in capsys.readouterr().err
