@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,10 @@ class Environment:
     name: str
     region: str
     variables: dict[str, Any]
+
+    def with_variables(self, variables: Mapping[str, Any]) -> Environment:
+        """The same environment with some variables added or replaced."""
+        return replace(self, variables=self.variables | dict(variables))
 
 
 def load_environment(name: str) -> Environment:

@@ -1,0 +1,65 @@
+"""Brings an environment's stacks to what the templates say, or shows what that would take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from datamaster.deploy.artifacts import Artifacts, collect, upload
+from datamaster.deploy.environments import PROJECT, Environment, load_environment
+from datamaster.deploy.package import package_apps
+from datamaster.deploy.stacks import Outputs, launch, launch_order
+
+BUILD = PROJECT / "build"
+CONTRACTS = PROJECT / "contracts"
+BEFORE_ARTIFACTS = ("catalog", "control", "streaming")
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What is deployed: the outputs of each stack by its short name, and the version of the contracts in force."""
+
+    environment: str
+    outputs: Outputs
+    contracts_version: str
+
+
+def deploy(
+    name: str,
+    *,
+    contracts: Path = CONTRACTS,
+    build: Path = BUILD,
+    variables: Mapping[str, Any] | None = None,
+    progress: Callable[[str], None] = lambda _message: None,
+) -> Deployment:
+    """Package the apps, launch the stacks that hold data, upload what the others read, and launch those.
+
+    ``contracts`` is the folder that is published, ``variables`` replace values of environments/<name>.yaml. AWS is found by
+    this process's environment. Raises ``UnknownEnvironment``, ``PackagingFailed``, ``InvalidContract``, ``StackFailed``.
+    """
+    environment = load_environment(name).with_variables(variables or {})
+    with ThreadPoolExecutor(1) as pool:
+        packaging = pool.submit(artifacts_of, environment, build)
+        progress("stacks that hold data")
+        outputs = launch(environment, BEFORE_ARTIFACTS)
+        artifacts = packaging.result()
+    progress("functions, jobs and contracts")
+    version = upload(artifacts, outputs["storage"]["ArtifactsBucket"], contracts)
+    progress("stacks that do the work")
+    outputs |= launch(environment.with_variables(artifacts.variables))
+    return Deployment(environment.name, outputs, version)
+
+
+def plan(name: str, build: Path = BUILD) -> list[list[str]]:
+    """The stacks that ``deploy`` would launch, level by level. Packages the apps, calls nothing on AWS."""
+    environment = load_environment(name)
+    return launch_order(environment.with_variables(artifacts_of(environment, build).variables))
+
+
+def artifacts_of(environment: Environment, build: Path) -> Artifacts:
+    """Package everything that the stacks of an environment read from the artifacts bucket."""
+    folder = build / environment.name
+    return collect(folder, package_apps(folder))
