@@ -1,0 +1,49 @@
+"""The functions that stand round every Spark job in the state machines bronze-to-silver and silver-to-gold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chalice.app import Blueprint
+
+from chalicelib.batches.plan import Planner
+from chalicelib.batches.settings import batch_settings
+from chalicelib.batches.settle import Settler
+
+batch_functions = Blueprint(__name__)
+
+
+@batch_functions.lambda_function(name="plan_silver")
+def plan_silver(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """``{"execution", "tables"?}`` → the batches to merge and the tables to skip."""
+    return Planner.of(batch_settings(), event["execution"]).silver(event.get("tables")).answer()
+
+
+@batch_functions.lambda_function(name="settle_silver")
+def settle_silver(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """A batch of plan_silver, with ``error`` where its job failed → what became of it."""
+    return Settler.of(batch_settings()).silver(event)
+
+
+@batch_functions.lambda_function(name="plan_review_flat")
+def plan_review_flat(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """``{"execution"}`` → at most one batch of months."""
+    return Planner.of(batch_settings(), event["execution"]).review_flat().answer()
+
+
+@batch_functions.lambda_function(name="settle_review_flat")
+def settle_review_flat(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """A batch of plan_review_flat, with ``error`` where its job failed → what became of it."""
+    return Settler.of(batch_settings()).review_flat(event)
+
+
+@batch_functions.lambda_function(name="plan_gold")
+def plan_gold(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """``{"execution"}`` → a batch for each gold table that has months to rebuild."""
+    return Planner.of(batch_settings(), event["execution"]).gold().answer()
+
+
+@batch_functions.lambda_function(name="settle_gold")
+def settle_gold(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """A batch of plan_gold, with ``error`` where its job failed → what became of it."""
+    return Settler.of(batch_settings()).gold(event)

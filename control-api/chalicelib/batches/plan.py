@@ -1,0 +1,181 @@
+"""Choosing what a run of the state machines does: an open batch is finished first, else a new one is opened."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from gold import gold_tables
+
+from chalicelib.batches.settings import BatchSettings
+from chalicelib.batches.statistics import LoadStatistics
+from lake.contract_store import ContractStore
+from lake.contracts import Contract
+from lake.control import ControlTable
+from lake.control_batches import REVIEW_FLAT, BatchHeld, ControlBatches, OpenBatch
+from lake.control_records import BRONZE, ControlRecord, Fence
+from lake.keys import batch_prefix
+from lake.manifests import (
+    MANIFEST,
+    BatchFile,
+    MonthsManifest,
+    SilverManifest,
+    read_document,
+    utc_now,
+    write_document,
+)
+
+DROPPED = "drop-table"
+FLAT_DEFINITION = "1"
+"""Raised with every change of review_flat's columns or join, so that the next run builds the whole table."""
+
+
+@dataclass
+class Plan:
+    """The batches that a state machine maps over, and the tables that it leaves alone, with reasons."""
+
+    batches: list[dict[str, Any]] = field(default_factory=list)
+    skipped: list[dict[str, str]] = field(default_factory=list)
+
+    def add(self, batch: OpenBatch) -> None:
+        """Let the state machine run a batch."""
+        table = batch.target.split("/", 1)[1]
+        self.batches.append(
+            {"table": table, "batch_id": batch.batch_id, "manifest": batch.manifest, "arguments": ["--manifest", batch.manifest]}
+        )
+
+    def skip(self, table: str, reason: str) -> None:
+        """Leave a table alone."""
+        self.skipped.append({"table": table, "reason": reason})
+
+    def answer(self) -> dict[str, Any]:
+        """What the function returns to its state machine."""
+        return {"batches": self.batches, "skipped": self.skipped}
+
+
+@dataclass(frozen=True)
+class Planner:
+    """Plans runs for one execution of a state machine, which becomes the owner of what it opens."""
+
+    settings: BatchSettings
+    control: ControlTable
+    batches: ControlBatches
+    statistics: LoadStatistics
+    owner: str
+
+    @classmethod
+    def of(cls, settings: BatchSettings, owner: str) -> Planner:
+        """A planner on the stores that the settings name."""
+        return cls(settings, ControlTable(settings.control_table), ControlBatches(settings.control_table), LoadStatistics(settings), owner)
+
+    def silver(self, tables: Iterable[str] | None) -> Plan:
+        """One batch for each contracted table that has bronze files, or old rows to sweep."""
+        contracts = ContractStore(self.settings.contracts_uri).current()
+        plan = Plan()
+        for table in sorted(tables or contracts.tables):
+            contract = contracts.table(table)
+            self._plan(plan, f"silver/{table}", partial(self._open_silver, contract, contracts.version))
+        return plan
+
+    def review_flat(self) -> Plan:
+        """One batch with the months of review_flat that silver batches have touched."""
+        plan = Plan()
+        self._plan(plan, REVIEW_FLAT, partial(self._open_months, REVIEW_FLAT, FLAT_DEFINITION))
+        return plan
+
+    def gold(self) -> Plan:
+        """One batch for each gold table, with the months of review_flat that were rebuilt since its last run."""
+        plan = Plan()
+        if self.batches.state(REVIEW_FLAT).settled_batch is None:
+            plan.skip("gold", "review_flat was never built; run the silver state machine first")
+            return plan
+        for table in gold_tables().values():
+            self._plan(plan, f"gold/{table.name}", partial(self._open_months, f"gold/{table.name}", table.definition))
+        return plan
+
+    def _plan(self, plan: Plan, target: str, open_new: Callable[[], OpenBatch | str]) -> None:
+        try:
+            held = self.batches.get_open(target)
+            batch = self.batches.take(held, self.owner, self.settings.lease_seconds) if held else open_new()
+        except BatchHeld as error:
+            plan.skip(target.split("/", 1)[1], str(error))
+            return
+        if isinstance(batch, str):
+            plan.skip(target.split("/", 1)[1], batch)
+            return
+        if held and target.startswith("silver/") and target != REVIEW_FLAT:
+            self._assign(SilverManifest.of(read_document(batch.manifest)).files, batch.batch_id)
+        plan.add(batch)
+
+    def _open_silver(self, contract: Contract, version: str) -> OpenBatch | str:
+        """Open a batch of the table's oldest bronze files, or say why there is nothing to do."""
+        fences = tuple(self.control.fences(contract.table))
+        newest = max(fences, default=None)
+        if newest is not None and newest.kind == DROPPED:
+            return f"dropped at its source on {newest.at.isoformat()}; it stays as it was until it is loaded again"
+        files = self._bronze_files(contract.table)
+        swept = self.batches.state(f"silver/{contract.table}").swept_generation
+        complete = self._complete_generation(contract, newest)
+        if not files and complete <= swept:
+            return "no new files"
+        batch_id = new_batch_id(now := utc_now())
+        manifest = SilverManifest(
+            batch_id=batch_id,
+            table=contract.table,
+            contract_version=version,
+            contracts_uri=self.settings.contracts_uri,
+            files=tuple(BatchFile(r.file_id, r.contract_version or version, self._uris(r)) for r in files),
+            fences=fences,
+            swept_generation=max(complete, swept),
+            sweep=complete > swept,
+            opened_at=now,
+        )
+        batch = self._open(f"silver/{contract.table}", batch_id, manifest.document())
+        self._assign(manifest.files, batch_id)
+        return batch
+
+    def _bronze_files(self, table: str) -> list[ControlRecord]:
+        newest_first = list(self.control.files(table=table, status=BRONZE))
+        return newest_first[::-1][: self.settings.batch_files]
+
+    def _uris(self, record: ControlRecord) -> tuple[str, ...]:
+        return tuple(key if key.startswith("s3://") else f"s3://{self.settings.lake_bucket}/{key}" for key in record.bronze_keys)
+
+    def _assign(self, files: Iterable[BatchFile], batch_id: str) -> None:
+        for file in files:
+            self.control.assign(file.file_id, batch_id)
+
+    def _complete_generation(self, contract: Contract, newest: Fence | None) -> int:
+        """The newest generation, where its load is complete at the source and all of it is settled; 0 otherwise."""
+        if newest is None:
+            return 0
+        load = self.statistics.complete_load(contract)
+        if load is None or (load.ended_at is not None and load.ended_at < newest.at):
+            return 0
+        loads: Mapping[str, int] = self.batches.state(f"silver/{contract.table}").loads or {}
+        return newest.generation if loads.get(str(newest.generation), 0) >= load.rows else 0
+
+    def _open_months(self, target: str, definition: str) -> OpenBatch | str:
+        pending = self.batches.pending(target)
+        whole = self.batches.state(target).definition != definition
+        if not pending and not whole:
+            return "no month has changed"
+        batch_id = new_batch_id(now := utc_now())
+        table = target.split("/", 1)[1]
+        manifest = MonthsManifest(batch_id, table, definition, pending, whole, now)
+        return self._open(target, batch_id, manifest.document())
+
+    def _open(self, target: str, batch_id: str, manifest: Mapping[str, Any]) -> OpenBatch:
+        """Write the manifest, then open the batch: a crash between leaves a document that nobody reads."""
+        uri = f"s3://{self.settings.lake_bucket}/{batch_prefix(target.split('/', 1)[1], batch_id)}{MANIFEST}"
+        write_document(uri, manifest)
+        return self.batches.open(target, batch_id, uri, self.owner, self.settings.lease_seconds)
+
+
+def new_batch_id(now: datetime) -> str:
+    """An id that sorts by time."""
+    return f"{now:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"

@@ -1,0 +1,159 @@
+"""Reading a batch's bronze files: what cannot be read is named and left out, old schemas are read as the present one."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import reduce
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from catalog import s3_properties
+from pyarrow.fs import S3FileSystem
+from pyspark.sql import DataFrame, SparkSession
+from tables import Field
+
+from lake import cdc
+from lake.contracts import Column, Contract
+from lake.errors import TerminalError
+from lake.manifests import BatchFile, FailedFile
+
+READERS = 16
+WIDENINGS = {("int32", "int64"), ("float", "double")}
+ARROW_TYPES = {
+    "int": pa.int32(),
+    "long": pa.int64(),
+    "float": pa.float32(),
+    "double": pa.float64(),
+    "boolean": pa.bool_(),
+    "string": pa.string(),
+    "date": pa.date32(),
+    "timestamptz": pa.timestamp("us", "UTC"),
+    "binary": pa.binary(),
+}
+CHANGE_TYPES = {cdc.OPERATION: "string", cdc.POSITION: "string", cdc.BUILT_AT: "timestamptz"}
+UNCHANGED_TYPE = "array<string>"
+
+
+class Unreadable(TerminalError):
+    """A part is missing, corrupt, or of another schema."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One readable Parquet object."""
+
+    uri: str
+    schema: pa.Schema
+    rows: int
+
+
+@dataclass(frozen=True)
+class Bronze:
+    """The readable rows of a batch: the contract's columns in its types, operation, position, time and unchanged columns."""
+
+    frame: DataFrame
+    rows: int
+    files: tuple[BatchFile, ...]
+    failed: tuple[FailedFile, ...]
+
+
+def read(spark: SparkSession, contract: Contract, files: Iterable[BatchFile], every_page: bool = False) -> Bronze:
+    """Read a batch. A file of which any part cannot be read is left out whole and named with the reason.
+
+    Footers tell what is missing, truncated or of another schema. ``every_page`` reads the data too, which costs as much
+    as the merge: it is for finding the damaged file after the engine has failed on the batch.
+    """
+    filesystem = _filesystem()
+    with ThreadPoolExecutor(READERS) as pool:
+        opened = list(pool.map(lambda file: (file, _open(filesystem, contract, file, every_page)), files))
+    failed = tuple(answer for _, answer in opened if isinstance(answer, FailedFile))
+    readable = [(file, answer) for file, answer in opened if not isinstance(answer, FailedFile)]
+    by_schema: dict[str, list[Part]] = defaultdict(list)
+    for _, parts in readable:
+        for part in parts:
+            by_schema[part.schema.to_string(show_field_metadata=False, show_schema_metadata=False)].append(part)
+    frames = [_frame(spark, contract, group) for group in by_schema.values()]
+    frame = reduce(DataFrame.unionByName, frames) if frames else _empty(spark, contract)
+    rows = sum(part.rows for _, parts in readable for part in parts)
+    return Bronze(frame, rows, tuple(file for file, _ in readable), failed)
+
+
+def _filesystem() -> S3FileSystem:
+    properties = s3_properties()
+    return S3FileSystem(endpoint_override=properties["s3.endpoint"], region=properties["s3.region"])
+
+
+def _open(filesystem: S3FileSystem, contract: Contract, file: BatchFile, every_page: bool) -> list[Part] | FailedFile:
+    parts = []
+    for uri in file.bronze_keys:
+        try:
+            part = _footer(filesystem, uri, every_page)
+            _check(contract, part.schema)
+        except FileNotFoundError:
+            return FailedFile(file.file_id, f"{uri} does not exist")
+        except (pa.ArrowException, OSError, Unreadable) as error:
+            return FailedFile(file.file_id, f"{uri}: {error}")
+        if part.rows:
+            parts.append(part)
+    return parts
+
+
+def _footer(filesystem: S3FileSystem, uri: str, every_page: bool) -> Part:
+    with pq.ParquetFile(uri.removeprefix("s3://"), filesystem=filesystem) as parquet:
+        if every_page:
+            for _ in parquet.iter_batches():
+                pass
+        return Part(uri, parquet.schema_arrow, parquet.metadata.num_rows)
+
+
+def _check(contract: Contract, schema: pa.Schema) -> None:
+    names = set(schema.names)
+    for name, iceberg in CHANGE_TYPES.items():
+        if name not in names:
+            raise Unreadable(f'no column "{name}"; a bronze file carries {", ".join(CHANGE_TYPES)}')
+        _check_type(name, schema.field(name).type, iceberg)
+    for column in contract.columns:
+        stored = _stored_name(column, names)
+        if stored is not None:
+            _check_type(stored, schema.field(stored).type, column.type.iceberg)
+        elif column.key is not None:
+            raise Unreadable(f'no key column "{column.name}"; found {", ".join(schema.names)}')
+
+
+def _check_type(name: str, found: pa.DataType, iceberg: str) -> None:
+    if iceberg.startswith("decimal"):
+        precision, scale = (int(number) for number in iceberg.removeprefix("decimal(").removesuffix(")").split(","))
+        fits = pa.types.is_decimal(found) and found.scale == scale and found.precision <= precision
+    else:
+        wanted = ARROW_TYPES[iceberg]
+        fits = found == wanted or (str(found), str(wanted)) in WIDENINGS
+    if not fits:
+        raise Unreadable(f'column "{name}" is {found}; expected {iceberg} or a type that widens to it')
+
+
+def _stored_name(column: Column, names: set[str]) -> str | None:
+    """What the column is called in a file: its name, the one it had before, or nothing where the file is older than it."""
+    if column.name in names:
+        return column.name
+    return column.renamed_from if column.renamed_from in names else None
+
+
+def _frame(spark: SparkSession, contract: Contract, parts: list[Part]) -> DataFrame:
+    names = set(parts[0].schema.names)
+    selected = []
+    for column in contract.columns:
+        stored = _stored_name(column, names)
+        engine_type = Field(column.name, column.type.iceberg).engine_type
+        selected.append(f"cast({f'`{stored}`' if stored else 'null'} as {engine_type}) as `{column.name}`")
+    selected += [cdc.OPERATION, cdc.POSITION, cdc.BUILT_AT]
+    selected.append(cdc.UNCHANGED if cdc.UNCHANGED in names else f"cast(null as {UNCHANGED_TYPE}) as {cdc.UNCHANGED}")
+    return spark.read.parquet(*(part.uri for part in parts)).selectExpr(*selected)
+
+
+def _empty(spark: SparkSession, contract: Contract) -> DataFrame:
+    columns = [f"`{c.name}` {Field(c.name, c.type.iceberg).engine_type}" for c in contract.columns]
+    columns += [f"{cdc.OPERATION} string", f"{cdc.POSITION} string", f"{cdc.BUILT_AT} timestamp", f"{cdc.UNCHANGED} {UNCHANGED_TYPE}"]
+    return spark.createDataFrame([], ", ".join(columns))

@@ -1,0 +1,129 @@
+"""Spark job: merge the bronze files of one batch into their silver table.
+
+    bronze_to_silver.py --manifest s3://<lake bucket>/batches/<table>/<batch_id>/manifest.json
+
+It reads what the manifest names and nothing else, writes touched.json before it changes the table and outcome.json
+after it, and may be run again at any point: the same manifest gives the same rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import bronze
+import changes
+import flat
+import merge
+import months
+from catalog import SILVER, engine_name, snapshot_id
+from merge import Month
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+from tables import ensure_silver
+
+from lake import cdc
+from lake.contract_store import ContractStore
+from lake.contracts import Contract
+from lake.keys import split_uri
+from lake.manifests import OUTCOME, TOUCHED, SilverManifest, SilverOutcome, month_texts, read_document, sibling, write_document
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the job by its command line."""
+    parser = argparse.ArgumentParser(description="Merge a batch of bronze files into its silver table.")
+    parser.add_argument("--manifest", required=True, help="s3:// URI of the batch's manifest.json")
+    uri = parser.parse_args(arguments).manifest
+    spark = SparkSession.builder.getOrCreate()
+    run(spark, uri)
+
+
+def run(spark: SparkSession, uri: str) -> SilverOutcome:
+    """Merge the batch whose manifest is at ``uri`` and write its outcome beside it."""
+    manifest = SilverManifest.of(read_document(uri))
+    contract = ContractStore(manifest.contracts_uri).at(manifest.contract_version).table(manifest.table)
+    ensure_silver(contract, split_uri(uri)[0])
+    batch = Batch(spark, uri, manifest, contract)
+    try:
+        outcome = batch.merge(bronze.read(spark, contract, manifest.files))
+    except PySparkException:
+        readable = bronze.read(spark, contract, manifest.files, every_page=True)
+        if not readable.failed:
+            raise
+        outcome = batch.merge(readable)
+    write_document(sibling(uri, OUTCOME), outcome.document())
+    return outcome
+
+
+class Batch:
+    """One run over one batch's readable files."""
+
+    def __init__(self, spark: SparkSession, uri: str, manifest: SilverManifest, contract: Contract) -> None:
+        self.spark = spark
+        self.uri = uri
+        self.manifest = manifest
+        self.contract = contract
+        self.target = engine_name(SILVER, contract.table)
+
+    def merge(self, files: bronze.Bronze) -> SilverOutcome:
+        """Merge and sweep; touched.json is written before either."""
+        ordered = changes.ordered(files.frame, self.manifest.fences)
+        keys = ordered.select(*(c.name for c in self.contract.key)).distinct()
+        own = self._own_months(ordered, keys)
+        touched = self._flat_months(own, keys)
+        write_document(sibling(self.uri, TOUCHED), {"months": list(month_texts(touched))})
+        if files.rows:
+            self._merge(ordered, own)
+        if self.manifest.sweep:
+            self.spark.sql(merge.sweep_statement(self.target, self.manifest.opened_at, self.manifest.swept_generation)).collect()
+        return SilverOutcome(
+            snapshot_id=snapshot_id(SILVER, self.contract.table),
+            rows_read=files.rows,
+            rows_merged=keys.count(),
+            failed_files=files.failed,
+            loads=_loads(ordered),
+            months=month_texts(touched | self._flat_months(own, keys)),
+            swept=self.manifest.sweep,
+        )
+
+    def _merge(self, ordered: DataFrame, own: set[Month] | None) -> None:
+        folded = changes.with_month(changes.fold(self.spark, ordered, self.contract), self.contract.partition)
+        folded.createOrReplaceTempView("folded")
+        manifest = self.manifest
+        statement = merge.statement(self.target, "folded", self.contract, own, manifest.opened_at, manifest.swept_generation)
+        self.spark.sql(statement).collect()
+
+    def _own_months(self, ordered: DataFrame, keys: DataFrame) -> set[Month] | None:
+        """The months of this table that the batch may write to; None where it is not partitioned."""
+        partition = self.contract.partition
+        if partition is None:
+            return None
+        found = months.of_keys(self.spark, self.contract, partition, keys) | months.of_images(ordered, partition)
+        if self.manifest.sweep:
+            found |= months.of_sweep(self.spark, self.contract.table, partition, self.manifest.swept_generation)
+        return found
+
+    def _flat_months(self, own: set[Month] | None, keys: DataFrame) -> set[Month]:
+        """The months of review_flat that this batch may change."""
+        if self.contract.table == flat.FACT:
+            return own or set()
+        if self.contract.table not in flat.DIMENSIONS:
+            return set()
+        if self.manifest.sweep:
+            swept = self.spark.table(self.target).where(
+                f"cdc_generation < {self.manifest.swept_generation} and deleted_at is not null or "
+                + merge.swept_condition(self.manifest.swept_generation)
+            )
+            keys = keys.union(swept.select(*keys.columns)).distinct()
+        return months.of_reviews(self.spark, self.contract.table, keys)
+
+
+def _loads(ordered: DataFrame) -> dict[str, int]:
+    """Load rows by generation: plan holds them against what the source says was loaded."""
+    counts = ordered.where(f"{cdc.OPERATION} = '{cdc.LOAD}'").groupBy(changes.GENERATION).count().collect()
+    return {str(generation): int(rows) for generation, rows in counts}
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

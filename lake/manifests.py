@@ -1,0 +1,223 @@
+"""What a batch's plan hands to its job and the job hands back: three JSON objects under ``batches/<table>/<batch_id>/``.
+
+``manifest.json`` is written by plan, ``touched.json`` by the job before it changes a table, ``outcome.json`` after it.
+Their form is one table in docs/batches.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from lake.control_records import Fence, parse_timestamp, timestamp
+from lake.errors import TransientError
+from lake.keys import split_uri
+
+MANIFEST, TOUCHED, OUTCOME = "manifest.json", "touched.json", "outcome.json"
+
+
+class MissingDocument(TransientError):
+    """A batch's document is not there (yet)."""
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(f"{uri} does not exist; its job has not come that far")
+
+
+@dataclass(frozen=True)
+class BatchFile:
+    """One file of a silver batch: its parts as ``s3://`` URIs."""
+
+    file_id: str
+    contract_version: str
+    bronze_keys: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FailedFile:
+    """A file that the job could not read, and why."""
+
+    file_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class SilverManifest:
+    """The files of one silver run, and the rules of the moment at which they were chosen.
+
+    ``swept_generation`` (microseconds since 1970, 0 for none) is the newest generation whose load is complete: rows of
+    older ones are soft-deleted. ``sweep`` tells that this has not been done for the table's present rows yet.
+    ``opened_at`` is the time that the run writes into created_at, updated_at and deleted_at, so that a repeated run
+    writes the same rows.
+    """
+
+    batch_id: str
+    table: str
+    contract_version: str
+    contracts_uri: str
+    files: tuple[BatchFile, ...]
+    fences: tuple[Fence, ...]
+    swept_generation: int
+    sweep: bool
+    opened_at: datetime
+
+    def document(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {
+            "batch_id": self.batch_id,
+            "table": self.table,
+            "contract_version": self.contract_version,
+            "contracts_uri": self.contracts_uri,
+            "files": [
+                {"file_id": f.file_id, "contract_version": f.contract_version, "bronze_keys": list(f.bronze_keys)} for f in self.files
+            ],
+            "fences": [{"at": timestamp(f.at), "kind": f.kind} for f in self.fences],
+            "swept_generation": self.swept_generation,
+            "sweep": self.sweep,
+            "opened_at": timestamp(self.opened_at),
+        }
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> SilverManifest:
+        """Read the JSON form."""
+        return cls(
+            batch_id=document["batch_id"],
+            table=document["table"],
+            contract_version=document["contract_version"],
+            contracts_uri=document["contracts_uri"],
+            files=tuple(BatchFile(f["file_id"], f["contract_version"], tuple(f["bronze_keys"])) for f in document["files"]),
+            fences=tuple(Fence(parse_timestamp(f["at"]), f["kind"]) for f in document["fences"]),
+            swept_generation=int(document["swept_generation"]),
+            sweep=bool(document.get("sweep", False)),
+            opened_at=parse_timestamp(document["opened_at"]),
+        )
+
+
+@dataclass(frozen=True)
+class SilverOutcome:
+    """What a silver run did. ``loads`` counts load rows by generation; ``months`` is the final superset of touched months."""
+
+    snapshot_id: str | None
+    rows_read: int
+    rows_merged: int
+    failed_files: tuple[FailedFile, ...] = ()
+    quarantined: int = 0
+    loads: Mapping[str, int] = field(default_factory=dict)
+    months: tuple[str, ...] = ()
+    swept: bool = False
+
+    def document(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {
+            "snapshot_id": self.snapshot_id,
+            "rows_read": self.rows_read,
+            "rows_merged": self.rows_merged,
+            "failed_files": [{"file_id": f.file_id, "reason": f.reason} for f in self.failed_files],
+            "quarantined": self.quarantined,
+            "loads": dict(self.loads),
+            "months": list(self.months),
+            "swept": self.swept,
+        }
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> SilverOutcome:
+        """Read the JSON form."""
+        return cls(
+            snapshot_id=document["snapshot_id"],
+            rows_read=int(document["rows_read"]),
+            rows_merged=int(document["rows_merged"]),
+            failed_files=tuple(FailedFile(f["file_id"], f["reason"]) for f in document["failed_files"]),
+            quarantined=int(document["quarantined"]),
+            loads={generation: int(rows) for generation, rows in document.get("loads", {}).items()},
+            months=tuple(document.get("months", ())),
+            swept=bool(document.get("swept", False)),
+        )
+
+
+@dataclass(frozen=True)
+class MonthsManifest:
+    """The months that one run of review_flat or of a gold table rebuilds.
+
+    ``months`` maps each to the token it is ticked off with; ``whole`` asks for every month (the table is new, or its
+    definition changed).
+    """
+
+    batch_id: str
+    table: str
+    definition: str
+    months: Mapping[str, str]
+    whole: bool
+    opened_at: datetime
+
+    def document(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {
+            "batch_id": self.batch_id,
+            "table": self.table,
+            "definition": self.definition,
+            "months": dict(self.months),
+            "whole": self.whole,
+            "opened_at": timestamp(self.opened_at),
+        }
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> MonthsManifest:
+        """Read the JSON form."""
+        return cls(
+            batch_id=document["batch_id"],
+            table=document["table"],
+            definition=document["definition"],
+            months=dict(document["months"]),
+            whole=bool(document["whole"]),
+            opened_at=parse_timestamp(document["opened_at"]),
+        )
+
+
+def month_text(year: int, month: int) -> str:
+    """``YYYY-MM``, the form in which months travel."""
+    return f"{year:04d}-{month:02d}"
+
+
+def month_pair(text: str) -> tuple[int, int]:
+    """Year and month of ``YYYY-MM``."""
+    year, month = text.rsplit("-", 1)
+    return int(year), int(month)
+
+
+def month_texts(months: Iterable[tuple[int, int]]) -> tuple[str, ...]:
+    """Months as text, sorted, without the partition of tombstones (year 0)."""
+    return tuple(sorted(month_text(*pair) for pair in set(months) if pair[0] != 0))
+
+
+def sibling(uri: str, name: str) -> str:
+    """The URI of another document of the same batch."""
+    return f"{uri.rsplit('/', 1)[0]}/{name}"
+
+
+def read_document(uri: str) -> dict[str, Any]:
+    """Read one JSON object from S3. Raises ``MissingDocument``."""
+    import boto3
+
+    bucket, key = split_uri(uri)
+    s3 = boto3.client("s3")
+    try:
+        document: dict[str, Any] = orjson.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+    except s3.exceptions.NoSuchKey:
+        raise MissingDocument(uri) from None
+    return document
+
+
+def write_document(uri: str, document: Mapping[str, Any]) -> None:
+    """Write one JSON object to S3."""
+    import boto3
+
+    bucket, key = split_uri(uri)
+    boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=orjson.dumps(document), ContentType="application/json")
+
+
+def utc_now() -> datetime:
+    """The present, in UTC."""
+    return datetime.now(UTC)

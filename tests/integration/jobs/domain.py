@@ -1,0 +1,247 @@
+"""The words of the job tests: changes that arrive, and the lake that they arrive in."""
+
+from __future__ import annotations
+
+import importlib
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import boto3
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lake import cdc
+from lake.contracts import Contract, ContractSet
+from lake.control import ControlTable, Fence, NewFile, Outcome
+from lake.control_batches import ControlBatches
+from lake.keys import bronze_part, file_id
+
+MIDNIGHT = datetime(2026, 1, 1, tzinfo=UTC)
+ARROW = {
+    "int": pa.int32(),
+    "long": pa.int64(),
+    "float": pa.float32(),
+    "double": pa.float64(),
+    "boolean": pa.bool_(),
+    "string": pa.string(),
+    "date": pa.date32(),
+    "timestamptz": pa.timestamp("us", "UTC"),
+    "binary": pa.binary(),
+}
+REQUIRED = {
+    "beer": {"brewery_id": 1, "beer_name": "Saison"},
+    "brewery": {"brewery_name": "Dupont"},
+    "profile": {"profile_name": "Ana"},
+    "review": {"brewery_id": 1, "beer_id": 1, "profile_id": 1, "review_overall": 4.0},
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """One line of a bronze file. ``built`` is in minutes after midnight, by DMS's clock."""
+
+    table: str
+    operation: str
+    position: str | None
+    built: float
+    columns: Mapping[str, Any]
+    unchanged: tuple[str, ...] = ()
+
+
+def place(position: float) -> str:
+    """A position in the log; one decimal is the sub-number of a key change."""
+    number = round(position * 10)
+    return str(cdc.Position(number // 10, 1, number % 10))
+
+
+def insert(table: str, position: float, built: float = 1, **columns: Any) -> Change:
+    return Change(table, cdc.INSERT, place(position), built, REQUIRED.get(table, {}) | columns)
+
+
+def update(table: str, position: float, built: float = 1, unchanged: tuple[str, ...] = (), **columns: Any) -> Change:
+    return Change(table, cdc.UPDATE, place(position), built, REQUIRED.get(table, {}) | columns, unchanged)
+
+
+def delete(table: str, position: float, built: float = 1, **key: Any) -> Change:
+    return Change(table, cdc.DELETE, place(position), built, key)
+
+
+def load(table: str, built: float = 1, position: str | None = cdc.ZERO_POSITION, **columns: Any) -> Change:
+    return Change(table, cdc.LOAD, position, built, REQUIRED.get(table, {}) | columns)
+
+
+def rekey(table: str, position: float, old: Mapping[str, Any], new: Mapping[str, Any], **rest: Any) -> tuple[Change, Change]:
+    """A change of the key: the old one deleted (sub-number 0), the new one written (1)."""
+    unchanged, built = rest.pop("unchanged", ()), rest.pop("built", 1)
+    return delete(table, position, built, **old), update(table, position + 0.1, built, unchanged, **new, **rest)
+
+
+def minute(built: float) -> datetime:
+    return MIDNIGHT + timedelta(minutes=built)
+
+
+def bronze_schema(contract: Contract) -> pa.Schema:
+    def arrow(iceberg: str) -> pa.DataType:
+        if iceberg.startswith("decimal"):
+            precision, scale = iceberg.removeprefix("decimal(").removesuffix(")").split(",")
+            return pa.decimal128(int(precision), int(scale))
+        return ARROW[iceberg]
+
+    stamp = ARROW["timestamptz"]
+    return pa.schema(
+        [
+            *((c.name, arrow(c.type.iceberg)) for c in contract.columns),
+            (cdc.OPERATION, pa.string()),
+            (cdc.POSITION, pa.string()),
+            (cdc.BUILT_AT, stamp),
+            (cdc.COMMITTED_AT, stamp),
+            (cdc.TRANSACTION_ID, pa.int64()),
+            (cdc.UNCHANGED, pa.list_(pa.string())),
+            (cdc.FENCE_KIND, pa.string()),
+            ("_extra", pa.string()),
+        ]
+    )
+
+
+class Lake:
+    """A lake of its own for each test; the emulator and the engine behind it are shared and real."""
+
+    def __init__(self, spark: Any, names: Mapping[str, str], contracts: ContractSet, app: Callable[..., ModuleType]) -> None:
+        self.spark = spark
+        self.names = names
+        self.contracts = contracts
+        self.control = ControlTable(names["table"])
+        self.batches = ControlBatches(names["table"])
+        self._app = app
+        self.execution = "execution-1"
+        self.files: list[str] = []
+        self.loaded: dict[str, tuple[int, datetime]] = {}
+
+    # what arrives
+
+    def arrives(self, *changes: Change | tuple[Change, ...]) -> str:
+        """One bronze file with these changes, all of one table. Returns its file id."""
+        flat = [c for change in changes for c in (change if isinstance(change, tuple) else (change,))]
+        contract = self.contracts.table(flat[0].table)
+        rows = [self._row(change) for change in flat]
+        return self.arrives_as(flat[0].table, pa.Table.from_pylist(rows, bronze_schema(contract)), flat)
+
+    def arrives_as(self, table: str, data: pa.Table | None, changes: list[Change] = [], body: bytes | None = None) -> str:  # noqa: B006
+        """A bronze file with this content; neither ``data`` nor ``body`` leaves the object out."""
+        key = f"raw/{table}/{uuid.uuid4().hex}.gz"
+        boto3.client("s3").put_object(Bucket=self.names["stage"], Key=key, Body=b"raw")
+        assert self.control.register(NewFile(self.names["stage"], key, "null", "etag", table, "json", 10))
+        identity = file_id(self.names["stage"], key, "null")
+        part = bronze_part(table, "2026-01-01", identity, 0)
+        if data is not None:
+            sink = pa.BufferOutputStream()
+            pq.write_table(data, sink)
+            body = sink.getvalue().to_pybytes()
+        if body is not None:
+            boto3.client("s3").put_object(Bucket=self.names["lake"], Key=part, Body=body)
+        record = self.control.start(identity, "convert-1", 60)
+        times = [minute(c.built) for c in changes]
+        self.control.pin(record, self.contracts.version, {})
+        outcome = Outcome(
+            len(changes), len(changes), 0, (part,), built_at_min=min(times, default=None), built_at_max=max(times, default=None)
+        )
+        self.control.complete(identity, str(record.lease_token), outcome)
+        self.files.append(identity)
+        return identity
+
+    def fence(self, table: str, built: float, kind: str = "create-table") -> None:
+        """A fence of the table, however late: its own line has been converted."""
+        self.control.add_fence(table, Fence(minute(built), kind))
+
+    def source_says_loaded(self, table: str, rows: int, ended: float = 600) -> None:
+        """DMS's table statistics from now on."""
+        self.loaded[table] = (rows, minute(ended))
+
+    def _row(self, change: Change) -> dict[str, Any]:
+        built = minute(change.built)
+        return {
+            **change.columns,
+            cdc.OPERATION: change.operation,
+            cdc.POSITION: change.position,
+            cdc.BUILT_AT: built,
+            cdc.UNCHANGED: list(change.unchanged) or None,
+        }
+
+    # what runs
+
+    def planner(self) -> Any:
+        module = self._app("control-api", "chalicelib.batches.plan")
+        planner = module.Planner.of(self.settings(), self.execution)
+        object.__setattr__(planner, "statistics", self)
+        return planner
+
+    def complete_load(self, contract: Contract) -> Any:
+        """Stands for DMS's answer: the load of which the test told."""
+        if contract.table not in self.loaded:
+            return None
+        rows, ended = self.loaded[contract.table]
+        return SimpleNamespace(rows=rows, ended_at=ended)
+
+    def settler(self) -> Any:
+        return self._app("control-api", "chalicelib.batches.settle").Settler.of(self.settings())
+
+    def settings(self, **changes: Any) -> Any:
+        module = self._app("control-api", "chalicelib.batches.settings")
+        return module.BatchSettings.of(
+            {"CONTROL_TABLE": self.names["table"], "LAKE_BUCKET": self.names["lake"], "CONTRACTS_URI": self.names["contracts"]} | changes
+        )
+
+    def plan(self, *tables: str) -> list[dict[str, Any]]:
+        batches: list[dict[str, Any]] = self.planner().silver(tables or None).batches
+        return batches
+
+    def run(self, batch: Mapping[str, Any], job: str = "bronze_to_silver") -> Any:
+        return importlib.import_module(job).run(self.spark, batch["manifest"])
+
+    def merge(self, *tables: str) -> list[dict[str, Any]]:
+        """Plan, run and settle, as the state machine does."""
+        answers = []
+        for batch in self.plan(*tables):
+            self.run(batch)
+            answers.append(self.settler().silver(batch))
+        return answers
+
+    def build_review_flat(self) -> None:
+        for batch in self.planner().review_flat().batches:
+            self.run(batch, "review_flat")
+            self.settler().review_flat(batch)
+
+    def build_gold(self) -> list[str]:
+        """Builds every gold table that has something to build; returns their names."""
+        built = []
+        for batch in self.planner().gold().batches:
+            self.run(batch, "silver_to_gold")
+            self.settler().gold(batch)
+            built.append(batch["table"])
+        return built
+
+    # what a user sees
+
+    def rows(self, table: str, database: str = "dm_silver") -> list[dict[str, Any]]:
+        return [row.asDict() for row in self.spark.table(f"lake.{database}.{table}").collect()]
+
+    def live_rows(self, table: str, *columns: str) -> list[dict[str, Any]]:
+        """The live rows in the order of their key, with these columns (the contract's, where none are named)."""
+        contract = self.contracts.table(table)
+        names = columns or tuple(c.name for c in contract.columns)
+        found = [row for row in self.rows(table) if row["deleted_at"] is None]
+        found.sort(key=lambda row: tuple(row[c.name] for c in contract.key))
+        return [{name: row[name] for name in names} for row in found]
+
+    def row(self, table: str, **key: Any) -> SimpleNamespace:
+        """The only row of this key, deleted or not."""
+        found = [row for row in self.rows(table) if all(row[name] == value for name, value in key.items())]
+        assert len(found) == 1, f"{len(found)} rows of {table} {key}"
+        return SimpleNamespace(**found[0])
+
+    def status(self, identity: str) -> str:
+        return self.control.get(identity).status
