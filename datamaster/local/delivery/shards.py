@@ -1,0 +1,140 @@
+"""Reads a Kinesis stream shard by shard, children after their parents.
+
+https://docs.aws.amazon.com/streams/latest/dev/developing-consumers-with-sdk.html
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from datamaster.local.delivery.checkpoint import SHARD_END
+from datamaster.local.delivery.transformer import Record
+
+log = logging.getLogger(__name__)
+
+RECORDS_A_READ = 5000
+LIST_SECONDS = 10.0
+THROTTLED_SECONDS = 1.0
+THROTTLED = ("ProvisionedThroughputExceededException", "LimitExceededException", "KMSThrottlingException")
+
+
+@dataclass
+class Shard:
+    """One shard being read. ``last`` is the last sequence number read, ``iterator`` None until it is fetched."""
+
+    name: str
+    last: str | None
+    iterator: str | None = None
+    resume_at: float = 0.0
+    ended: bool = False
+
+
+class ShardReader:
+    """Reads all shards of a stream from the positions given; a shard without one from its beginning."""
+
+    def __init__(self, stream_arn: str, positions: Mapping[str, str]) -> None:
+        self._arn = stream_arn
+        self._positions = dict(positions)
+        self._shards: dict[str, Shard] = {}
+        self._list_at = 0.0
+
+    @cached_property
+    def _kinesis(self) -> Any:
+        import boto3
+
+        return boto3.client("kinesis")
+
+    def created_at(self) -> str:
+        """When the stream was made."""
+        summary = self._kinesis.describe_stream_summary(StreamARN=self._arn)["StreamDescriptionSummary"]
+        return str(summary["StreamCreationTimestamp"].timestamp())
+
+    def start_at(self, positions: Mapping[str, str]) -> None:
+        """Read from these positions on."""
+        self._positions = dict(positions)
+        self._shards.clear()
+        self._list_at = 0.0
+
+    def round(self) -> Iterator[tuple[Shard, list[Record]]]:
+        """One read of every open shard, in turn. A shard whose end was read comes once more, with ``ended`` set."""
+        self._find_shards()
+        for shard in list(self._shards.values()):
+            if not shard.ended and shard.resume_at <= time.monotonic():
+                yield shard, self._read(shard)
+
+    def _find_shards(self) -> None:
+        if time.monotonic() < self._list_at:
+            return
+        self._list_at = time.monotonic() + LIST_SECONDS
+        arguments: dict[str, Any] = {"StreamARN": self._arn}
+        listed = []
+        while True:
+            answer = self._kinesis.list_shards(**arguments)
+            listed += answer["Shards"]
+            if "NextToken" not in answer:
+                break
+            arguments = {"NextToken": answer["NextToken"]}
+        present = {entry["ShardId"] for entry in listed}
+        for entry in listed:
+            name = entry["ShardId"]
+            parents = {entry.get("ParentShardId"), entry.get("AdjacentParentShardId")} & present
+            if name not in self._shards and all(self._is_finished(parent) for parent in parents):
+                position = self._positions.get(name)
+                self._shards[name] = Shard(name, position, ended=position == SHARD_END)
+
+    def _is_finished(self, name: str) -> bool:
+        shard = self._shards.get(name)
+        return shard.ended if shard else self._positions.get(name) == SHARD_END
+
+    def _read(self, shard: Shard) -> list[Record]:
+        from botocore.exceptions import ClientError
+
+        try:
+            if shard.iterator is None:
+                shard.iterator = self._iterator(shard)
+            answer = self._kinesis.get_records(ShardIterator=shard.iterator, Limit=RECORDS_A_READ)
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code == "ExpiredIteratorException":
+                shard.iterator = None
+                return []
+            if code in THROTTLED:
+                log.info("shard %s is throttled", shard.name)
+                shard.resume_at = time.monotonic() + THROTTLED_SECONDS
+                return []
+            raise
+        records = [_record(shard.name, entry) for entry in answer["Records"]]
+        if records:
+            shard.last = records[-1].sequence_number
+        shard.iterator = answer.get("NextShardIterator")
+        if shard.iterator is None:
+            shard.ended = True
+            self._list_at = 0.0
+            log.info("shard %s has ended", shard.name)
+        return records
+
+    def _iterator(self, shard: Shard) -> str:
+        position = (
+            {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": shard.last}
+            if shard.last
+            else {"ShardIteratorType": "TRIM_HORIZON"}
+        )
+        iterator: str = self._kinesis.get_shard_iterator(StreamARN=self._arn, ShardId=shard.name, **position)["ShardIterator"]
+        return iterator
+
+
+def _record(shard: str, entry: Mapping[str, Any]) -> Record:
+    sequence_number = entry["SequenceNumber"]
+    return Record(
+        record_id=f"{shard}:{sequence_number}",
+        data=entry["Data"],
+        arrived_at=int(entry["ApproximateArrivalTimestamp"].timestamp() * 1000),
+        shard=shard,
+        sequence_number=sequence_number,
+        partition_key=entry["PartitionKey"],
+    )

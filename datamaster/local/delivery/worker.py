@@ -1,0 +1,179 @@
+"""The delivery worker: stream → function → raw objects and error objects, at least once."""
+
+from __future__ import annotations
+
+import binascii
+import logging
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import orjson
+from botocore.exceptions import BotoCoreError, ClientError
+
+from datamaster.local.delivery.buffers import Buffers
+from datamaster.local.delivery.checkpoint import CHECKPOINT, SHARD_END, Checkpoint, load_checkpoint
+from datamaster.local.delivery.prefix import MissingPartitionKey, evaluate
+from datamaster.local.delivery.progress import FLUSH_REQUEST
+from datamaster.local.delivery.shards import ShardReader
+from datamaster.local.delivery.stream import DeliveryStream
+from datamaster.local.delivery.transformer import DROPPED, FAILED, OK, Record, Transformed, Transformer, failed
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+IDLE_SECONDS = 0.1
+PATIENCE_SECONDS = 0.5
+OBJECT_VERSION = 1
+_COUNTED = {OK: "ok", DROPPED: "dropped", FAILED: "failed"}
+
+
+class DeliveryWorker:
+    """Delivers one stream.
+
+    The checkpoint moves to a record only when that record and all before it in its shard lie in S3, so a worker that was
+    killed reads some records again and misses none. ``seconds_limit`` caps how long an object may grow, below what the
+    delivery stream says.
+    """
+
+    def __init__(self, stream: DeliveryStream, state: Path, seconds_limit: float | None = None) -> None:
+        self._stream = stream
+        self._state = state
+        self._buffers = Buffers(stream.compressed, stream.buffer_bytes, min(stream.buffer_seconds, seconds_limit or stream.buffer_seconds))
+        self._transformer = Transformer(stream)
+        self._reader = ShardReader(stream.source_arn, {})
+        self._counts: Counter[str] = Counter()
+        self._stopping = threading.Event()
+        self._checkpoint = Checkpoint("")
+
+    @cached_property
+    def _s3(self) -> Any:
+        import boto3
+
+        return boto3.client("s3")
+
+    def stop(self) -> None:
+        """Make ``run`` write what is open and return."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Deliver until ``stop``. Raises what AWS answers where waiting cannot help, for example that the stream is gone."""
+        self._state.mkdir(parents=True, exist_ok=True)
+        created_at = self._patiently(self._reader.created_at)
+        self._checkpoint = load_checkpoint(self._state / CHECKPOINT, created_at)
+        self._counts.update(self._checkpoint.counts)
+        self._reader.start_at(self._checkpoint.shards)
+        start = dict(self._checkpoint.shards) or "the beginning"
+        log.info("delivering %s to s3://%s from %s", self._stream.source_arn, self._stream.bucket, start)
+        while not self._stopping.is_set():
+            read = self._patiently(self._read_round)
+            self._flush(everything=self._flush_requested(read))
+            if not read:
+                self._stopping.wait(IDLE_SECONDS)
+        self._flush(everything=True)
+        log.info("stopped: %s", dict(self._counts))
+
+    def _read_round(self) -> int:
+        read = 0
+        for shard, records in self._reader.round():
+            for request in requests(records, self._stream.request_bytes):
+                self._deliver(request)
+            if shard.ended:
+                self._buffers.handed(shard.name, SHARD_END)
+            read += len(records)
+        return read
+
+    def _flush_requested(self, read: int) -> bool:
+        """Whether someone asked for it; answered once the stream has been read to its end."""
+        request = self._state / FLUSH_REQUEST
+        if read or not request.exists():
+            return False
+        request.unlink(missing_ok=True)
+        return True
+
+    def _deliver(self, records: list[Record]) -> None:
+        """Transform the records of one shard and hand on what they became."""
+        outcomes = self._patiently(lambda: self._transformer.transform(records))
+        for transformed in outcomes:
+            outcome = self._placed(transformed)
+            self._counts["received"] += 1
+            self._counts[_COUNTED[outcome.result]] += 1
+            if outcome.result == FAILED:
+                self._append_error(outcome)
+        self._buffers.handed(records[-1].shard, records[-1].sequence_number)
+
+    def _placed(self, outcome: Transformed) -> Transformed:
+        """Append a good record to its partition's object; one whose answer names no partition has failed."""
+        if outcome.result != OK:
+            return outcome
+        try:
+            prefix = evaluate(self._stream.prefix, datetime.now(UTC), outcome.keys)
+        except MissingPartitionKey as missing:
+            return failed(outcome.record, "DynamicPartitioning.MissingPartitionKey", f'the answer has no partition key "{missing}"')
+        self._buffers.append(prefix, outcome.data, outcome.record.shard)
+        return outcome
+
+    def _append_error(self, outcome: Transformed) -> None:
+        """https://docs.aws.amazon.com/firehose/latest/dev/data-transformation.html#data-transformation-failure-handling"""
+        now = datetime.now(UTC)
+        line = {
+            "attemptsMade": outcome.attempts,
+            "arrivalTimestamp": outcome.record.arrived_at,
+            "errorCode": outcome.error_code,
+            "errorMessage": outcome.error_message,
+            "attemptEndingTimestamp": int(now.timestamp() * 1000),
+            "rawData": binascii.b2a_base64(outcome.record.data, newline=False).decode(),
+            "lambdaArn": self._stream.function_arn,
+        }
+        prefix = evaluate(self._stream.error_prefix, now, {}, error_type="processing-failed")
+        self._buffers.append(prefix, orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE), outcome.record.shard)
+
+    def _flush(self, everything: bool = False) -> None:
+        for prefix in self._buffers.due(everything):
+            body = self._buffers.body(prefix)
+            key = f"{prefix}{self._stream.name}-{OBJECT_VERSION}-{datetime.now(UTC):%Y-%m-%d-%H-%M-%S}-{uuid.uuid4()}{self._extension}"
+            self._patiently(lambda key=key, body=body: self._s3.put_object(Bucket=self._stream.bucket, Key=key, Body=body))  # type: ignore[misc]
+            self._buffers.written(prefix)
+            self._counts["objects"] += 1
+            log.info("wrote %s, %d bytes", key, len(body))
+        safe = {**self._checkpoint.shards, **dict(self._buffers.safe())}
+        if safe != self._checkpoint.shards:
+            self._checkpoint = Checkpoint(self._checkpoint.stream_created_at, safe, dict(self._counts))
+            self._checkpoint.save(self._state / CHECKPOINT)
+
+    @property
+    def _extension(self) -> str:
+        return self._stream.extension or (".gz" if self._stream.compressed else "")
+
+    def _patiently(self, call: Callable[[], T]) -> T:
+        """Make a call again while nobody answers it. Firehose goes on trying for a day; this worker until it is stopped."""
+        while True:
+            try:
+                return call()
+            except (BotoCoreError, ClientError) as error:
+                if isinstance(error, ClientError) and error.response["ResponseMetadata"].get("HTTPStatusCode", 500) < 500:
+                    raise
+                if self._stopping.is_set():
+                    raise
+                log.warning("trying again: %s", error)
+                time.sleep(PATIENCE_SECONDS)
+
+
+def requests(records: list[Record], limit: int) -> Iterator[list[Record]]:
+    """Cut records into invocations of at most ``limit`` bytes; a longer record goes alone."""
+    request: list[Record] = []
+    size = 0
+    for record in records:
+        if request and size + len(record.data) > limit:
+            yield request
+            request, size = [], 0
+        request.append(record)
+        size += len(record.data)
+    if request:
+        yield request
