@@ -15,8 +15,9 @@ batch_functions = Blueprint(__name__)
 
 @batch_functions.lambda_function(name="plan_silver")
 def plan_silver(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """``{"execution", "tables"?}`` → the batches to merge and the tables to skip."""
-    return Planner.of(batch_settings(), event["execution"]).silver(event.get("tables")).answer()
+    """``{"execution", "input": {"tables"?}}`` → the batches to merge and the tables to skip."""
+    tables = (event.get("input") or {}).get("tables")
+    return Planner.of(batch_settings(), event["execution"]).silver(tables).answer()
 
 
 @batch_functions.lambda_function(name="settle_silver")

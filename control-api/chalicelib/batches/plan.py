@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from lake.contract_store import ContractStore
 from lake.contracts import Contract
 from lake.control import ControlTable
 from lake.control_batches import REVIEW_FLAT, BatchHeld, ControlBatches, OpenBatch
-from lake.control_records import BRONZE, ControlRecord, Fence
+from lake.control_records import BRONZE, FAILED, PENDING, RUNNING, SILVER, ControlRecord, Fence, parse_timestamp, timestamp
 from lake.keys import batch_prefix
 from lake.manifests import (
     MANIFEST,
@@ -30,6 +30,7 @@ from lake.manifests import (
 )
 
 DROPPED = "drop-table"
+FENCE_WATCH = timedelta(hours=1)
 FLAT_DEFINITION = "1"
 """Raised with every change of review_flat's columns or join, so that the next run builds the whole table."""
 
@@ -117,6 +118,7 @@ class Planner:
         newest = max(fences, default=None)
         if newest is not None and newest.kind == DROPPED:
             return f"dropped at its source on {newest.at.isoformat()}; it stays as it was until it is loaded again"
+        self._requeue_behind_fresh_fences(contract.table)
         files = self._bronze_files(contract.table)
         swept = self.batches.state(f"silver/{contract.table}").swept_generation
         complete = self._complete_generation(contract, newest)
@@ -149,15 +151,36 @@ class Planner:
         for file in files:
             self.control.assign(file.file_id, batch_id)
 
+    def _requeue_behind_fresh_fences(self, table: str) -> None:
+        """Put files that were merged before a young fence was known, and hold records behind it, back to bronze.
+
+        Whoever keeps a fence does so too, but reads an index that may be some seconds behind.
+        """
+        young = timestamp(utc_now() - FENCE_WATCH)
+        for item in self.control.items_of(table, "fence#"):
+            if item["seen_at"] < young:
+                continue
+            seen = batch_time(parse_timestamp(item["seen_at"]))
+            for record in self.control.files(table=table, status=SILVER):
+                if (record.built_at_max or "") >= item["at"] and (record.batch_id or "")[: len(seen)] <= seen:
+                    self.control.back_to_bronze(record.file_id)
+
     def _complete_generation(self, contract: Contract, newest: Fence | None) -> int:
         """The newest generation, where its load is complete at the source and all of it is settled; 0 otherwise."""
         if newest is None:
             return 0
+        if not contract.cdc:
+            return newest.generation if self._all_settled(contract.table, newest) else 0
         load = self.statistics.complete_load(contract)
         if load is None or (load.ended_at is not None and load.ended_at < newest.at):
             return 0
         loads: Mapping[str, int] = self.batches.state(f"silver/{contract.table}").loads or {}
         return newest.generation if loads.get(str(newest.generation), 0) >= load.rows else 0
+
+    def _all_settled(self, table: str, fence: Fence) -> bool:
+        """Whether every file of an export is merged: its fence is kept after the last of them was registered."""
+        waiting = any(self.control.count_files(table, status) for status in (PENDING, RUNNING, BRONZE))
+        return not waiting and next(iter(self.control.files(table=table, status=FAILED, since=fence.at)), None) is None
 
     def _open_months(self, target: str, definition: str) -> OpenBatch | str:
         pending = self.batches.pending(target)
@@ -178,4 +201,9 @@ class Planner:
 
 def new_batch_id(now: datetime) -> str:
     """An id that sorts by time."""
-    return f"{now:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+    return f"{batch_time(now)}-{uuid.uuid4().hex[:8]}"
+
+
+def batch_time(moment: datetime) -> str:
+    """The part of a batch id that tells when it was opened: UTC, microseconds."""
+    return f"{moment:%Y%m%dT%H%M%S%f}"

@@ -27,21 +27,24 @@ from domain import Lake  # noqa: E402 - found beside this file
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The emulator with the stacks of data and control, and Sail on it. Names of buckets and table."""
     home = tmp_path_factory.mktemp("jobs")
-    with start_emulator(home / "emulator") as emulator, start_spark(emulator.environment, home / "sail.log") as spark:
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in job_environment(emulator.environment, spark.remote).items():
-                patch.setenv(name, value)
-            patch.syspath_prepend(str(ROOT / "emr-jobs"))
-            outputs = launch(load_environment("local"), ["catalog", "control"])
-            from catalog import catalog
+    with (
+        start_emulator(home / "emulator") as emulator,
+        start_spark(emulator.environment, home / "sail.log") as spark,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        for name, value in job_environment(emulator.environment, spark.remote).items():
+            patch.setenv(name, value)
+        patch.syspath_prepend(str(ROOT / "emr-jobs"))
+        outputs = launch(load_environment("local"), ["catalog", "control"])
+        from catalog import catalog
 
-            catalog.cache_clear()
-            yield {
-                "table": outputs["control"]["TableName"],
-                "stage": outputs["storage"]["StageBucket"],
-                "lake": outputs["storage"]["LakeBucket"],
-                "contracts": f"s3://{outputs['storage']['ArtifactsBucket']}/contracts/",
-            }
+        catalog.cache_clear()
+        yield {
+            "table": outputs["control"]["TableName"],
+            "stage": outputs["storage"]["StageBucket"],
+            "lake": outputs["storage"]["LakeBucket"],
+            "contracts": f"s3://{outputs['storage']['ArtifactsBucket']}/contracts/",
+        }
 
 
 @pytest.fixture(scope="package")
@@ -77,3 +80,9 @@ def make_lake(engine: dict[str, str], spark: Any, chalice_app: Callable[..., Mod
 def lake(make_lake: Callable[[Path], Lake]) -> Lake:
     """An empty lake under the project's contracts."""
     return make_lake(ROOT / "contracts")
+
+
+@pytest.fixture
+def contracts() -> Path:
+    """The folder of the project's contracts."""
+    return ROOT / "contracts"

@@ -1,0 +1,55 @@
+"""How the Spark jobs are submitted on EMR Serverless: release, catalog, interpreter. One place, used by the templates.
+
+The release's own Python is too old for the jobs, so an archive ships interpreter and libraries:
+https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/using-python-libraries.html
+Iceberg on EMR Serverless: https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/using-iceberg.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+RELEASE_LABEL = "emr-7.10.0"
+PYTHON_VERSION = "3.11"
+ICEBERG_JAR = "/usr/share/aws/iceberg/lib/iceberg-spark3-runtime.jar"
+INTERPRETER = "./environment/bin/python"
+CATALOG = "lake"
+
+REQUIREMENTS = ("boto3", "orjson", "PyYAML", "pyarrow", "pyiceberg[glue]")
+"""What the archive holds beside the interpreter, in the versions of the lock file. PySpark is the release's own."""
+
+
+def catalog_settings(warehouse: str) -> Mapping[str, str]:
+    """Spark's settings of the Iceberg catalog ``lake`` on Glue, and those under which both engines give the same rows.
+
+    ``warehouse`` is an ``s3://`` URI that no table uses: each has a location of its own.
+    """
+    return MappingProxyType(
+        {
+            "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
+            f"spark.sql.catalog.{CATALOG}": "org.apache.iceberg.spark.SparkCatalog",
+            f"spark.sql.catalog.{CATALOG}.catalog-impl": "org.apache.iceberg.aws.glue.GlueCatalog",
+            f"spark.sql.catalog.{CATALOG}.io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
+            f"spark.sql.catalog.{CATALOG}.warehouse": warehouse,
+            "spark.sql.session.timeZone": "UTC",
+            "spark.sql.ansi.enabled": "false",
+        }
+    )
+
+
+def submit_parameters(jobs_uri: str, environment_uri: str, lake_bucket: str) -> str:
+    """The text of SparkSubmitParameters.
+
+    ``jobs_uri`` is the folder of the entry points and of jobs.zip, ``environment_uri`` the archive (venv-pack, .tar.gz).
+    """
+    settings = {
+        "spark.archives": f"{environment_uri}#environment",
+        "spark.emr-serverless.driverEnv.PYSPARK_DRIVER_PYTHON": INTERPRETER,
+        "spark.emr-serverless.driverEnv.PYSPARK_PYTHON": INTERPRETER,
+        "spark.executorEnv.PYSPARK_PYTHON": INTERPRETER,
+        "spark.jars": ICEBERG_JAR,
+        **catalog_settings(f"s3://{lake_bucket}/warehouse"),
+    }
+    words = [f"--py-files {jobs_uri}/jobs.zip", *(f"--conf {name}={value}" for name, value in settings.items())]
+    return " ".join(words)

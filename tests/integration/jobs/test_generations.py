@@ -1,0 +1,199 @@
+"""Reloads, aborted loads, early and late fences leave neither ghosts nor losses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from domain import Lake, delete, insert, load, update
+
+pytestmark = pytest.mark.integration
+
+
+def names(lake: Lake) -> list[tuple[int, str]]:
+    return [(row["brewery_id"], row["brewery_name"]) for row in lake.live_rows("brewery")]
+
+
+def brewery(n: int, name: str = "x", built: float = 1):
+    return load("brewery", built, brewery_id=n, brewery_name=name)
+
+
+def test_a_reload_replaces_what_the_first_load_brought(lake: Lake) -> None:
+    lake.arrives(brewery(1, "old"), update("brewery", 90, brewery_id=1, brewery_name="newer"))
+    lake.merge("brewery")
+    lake.fence("brewery", 10)
+    lake.arrives(brewery(1, "reloaded", built=11))
+
+    lake.merge("brewery")
+
+    assert names(lake) == [(1, "reloaded")]
+
+
+def test_rows_that_a_complete_reload_does_not_bring_are_deleted(lake: Lake) -> None:
+    lake.arrives(brewery(1), brewery(2))
+    lake.merge("brewery")
+    lake.fence("brewery", 10)
+    lake.arrives(brewery(1, "again", built=11))
+    lake.source_says_loaded("brewery", 1)
+    lake.merge("brewery")
+    assert names(lake) == [(1, "again"), (2, "x")]
+
+    lake.merge("brewery")
+
+    assert names(lake) == [(1, "again")]
+    assert lake.row("brewery", brewery_id=2).deleted_at is not None
+
+
+def test_nothing_is_deleted_while_the_reload_is_incomplete(lake: Lake) -> None:
+    lake.arrives(brewery(1), brewery(2))
+    lake.merge("brewery")
+    lake.fence("brewery", 10)
+    lake.arrives(brewery(1, built=11))
+    lake.source_says_loaded("brewery", 2)
+
+    lake.merge("brewery")
+    lake.merge("brewery")
+
+    assert [n for n, _ in names(lake)] == [1, 2]
+
+
+def test_statistics_of_the_load_before_do_not_end_the_reload(lake: Lake) -> None:
+    lake.arrives(brewery(1), brewery(2))
+    lake.merge("brewery")
+    lake.source_says_loaded("brewery", 0, ended=5)
+    lake.fence("brewery", 10)
+    lake.arrives(brewery(1, built=11))
+
+    lake.merge("brewery")
+    lake.merge("brewery")
+
+    assert [n for n, _ in names(lake)] == [1, 2]
+
+
+def test_a_late_row_of_a_swept_generation_stays_deleted(lake: Lake) -> None:
+    lake.fence("brewery", 10)
+    lake.arrives(brewery(1, built=11))
+    lake.source_says_loaded("brewery", 1)
+    lake.merge("brewery")
+    lake.merge("brewery")
+    lake.arrives(brewery(2, "ghost", built=2), insert("brewery", 999, 2, brewery_id=1, brewery_name="ghost"))
+
+    lake.merge("brewery")
+
+    assert names(lake) == [(1, "x")]
+
+
+def test_an_aborted_load_followed_by_a_new_one_leaves_no_ghost(lake: Lake) -> None:
+    lake.fence("brewery", 0)
+    lake.arrives(brewery(1, built=1), brewery(2, "ghost", built=1))
+    lake.merge("brewery")
+    lake.fence("brewery", 10)
+    lake.arrives(brewery(1, built=11), brewery(3, built=11))
+    lake.source_says_loaded("brewery", 2)
+
+    lake.merge("brewery")
+    lake.merge("brewery")
+
+    assert [n for n, _ in names(lake)] == [1, 3]
+
+
+def test_a_fence_that_arrives_late_has_its_records_merged_again(lake: Lake) -> None:
+    lake.arrives(update("brewery", 900, 5, brewery_id=1, brewery_name="before the reload"))
+    lake.arrives(brewery(1, "reloaded", built=11))
+    lake.merge("brewery")
+    assert names(lake) == [(1, "before the reload")]
+    lake.fence("brewery", 10)
+
+    lake.merge("brewery")
+
+    assert names(lake) == [(1, "reloaded")]
+
+
+def test_a_fence_that_arrives_early_leaves_older_records_in_their_generation(lake: Lake) -> None:
+    lake.fence("brewery", 10)
+    lake.arrives(brewery(1, "reloaded", built=11))
+    lake.merge("brewery")
+    lake.arrives(update("brewery", 900, 5, brewery_id=1, brewery_name="before the reload"))
+
+    lake.merge("brewery")
+
+    assert names(lake) == [(1, "reloaded")]
+
+
+def test_a_fence_that_arrives_while_its_batch_runs_is_not_missed(lake: Lake) -> None:
+    lake.arrives(update("brewery", 900, 5, brewery_id=1, brewery_name="before the reload"))
+    identity = lake.arrives(brewery(1, "reloaded", built=11))
+    (batch,) = lake.plan("brewery")
+    lake.run(batch)
+    lake.fence("brewery", 10)
+    lake.settler().silver(batch)
+    assert lake.status(identity) == "bronze"
+
+    lake.merge("brewery")
+
+    assert names(lake) == [(1, "reloaded")]
+
+
+def test_truncate_is_repaired_by_a_reload(lake: Lake) -> None:
+    lake.arrives(brewery(1), brewery(2))
+    lake.merge("brewery")
+    lake.fence("brewery", 10)
+    lake.source_says_loaded("brewery", 0)
+
+    lake.merge("brewery")
+
+    assert names(lake) == []
+
+
+def test_a_dropped_table_freezes_with_a_reason(lake: Lake) -> None:
+    lake.arrives(brewery(1))
+    lake.merge("brewery")
+    lake.fence("brewery", 10, "drop-table")
+    lake.arrives(brewery(2, built=11))
+
+    plan = lake.planner().silver(["brewery"])
+
+    assert plan.batches == []
+    assert "dropped at its source on 2026-01-01" in plan.skipped[0]["reason"]
+    assert names(lake) == [(1, "x")]
+
+
+def test_a_delete_of_the_new_generation_outlives_the_load_of_the_old(lake: Lake) -> None:
+    lake.fence("brewery", 10)
+    lake.arrives(delete("brewery", 50, 12, brewery_id=1))
+    lake.merge("brewery")
+    lake.arrives(brewery(1, built=1), brewery(1, built=11))
+
+    lake.merge("brewery")
+
+    assert names(lake) == []
+
+
+def test_rows_without_a_position_only_fill_missing_keys(lake: Lake) -> None:
+    lake.arrives(brewery(1, "known"))
+    lake.merge("brewery")
+    lake.arrives(
+        load("brewery", 5, None, brewery_id=1, brewery_name="foreign"), load("brewery", 5, None, brewery_id=2, brewery_name="foreign")
+    )
+
+    lake.merge("brewery")
+
+    assert names(lake) == [(1, "known"), (2, "foreign")]
+
+
+def test_each_export_of_a_table_without_changes_is_a_generation(make_lake: Callable[[Path], Lake], tmp_path: Path, contracts: Path) -> None:
+    (tmp_path / "brewery.yaml").write_text(
+        (contracts / "brewery.yaml").read_text() + "    customProperties:\n      - property: cdc\n        value: false\n"
+    )
+    lake = make_lake(tmp_path)
+    lake.arrives(brewery(1, "first"), brewery(2, "first"))
+    lake.fence("brewery", 1)
+    lake.merge("brewery")
+    lake.arrives(brewery(1, "second", built=11))
+    lake.fence("brewery", 11)
+
+    lake.merge("brewery")
+    lake.merge("brewery")
+
+    assert names(lake) == [(1, "second")]
