@@ -103,6 +103,10 @@ class ShardReader:
             if code == "ExpiredIteratorException":
                 shard.iterator = None
                 return []
+            if code == "ResourceNotFoundException":
+                # a closed shard is gone once its records are too old; where the stream itself is gone, listing says so
+                self._end(shard)
+                return []
             if code in THROTTLED:
                 log.info("shard %s is throttled", shard.name)
                 shard.resume_at = time.monotonic() + THROTTLED_SECONDS
@@ -113,10 +117,13 @@ class ShardReader:
             shard.last = records[-1].sequence_number
         shard.iterator = answer.get("NextShardIterator")
         if shard.iterator is None:
-            shard.ended = True
-            self._list_at = 0.0
-            log.info("shard %s has ended", shard.name)
+            self._end(shard)
         return records
+
+    def _end(self, shard: Shard) -> None:
+        shard.ended = True
+        self._list_at = 0.0
+        log.info("shard %s has ended", shard.name)
 
     def _iterator(self, shard: Shard) -> str:
         position = (
