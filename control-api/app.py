@@ -1,0 +1,81 @@
+"""The control API: what became of every file and table, and another try for a file. Beside it, plan and settle of batches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from chalice.app import Chalice, IAMAuthorizer, Response
+from chalicelib.batch_functions import batch_functions
+from chalicelib.failures import in_http
+from chalicelib.files import list_files, retry_file, show_file
+from chalicelib.health import OK, health
+from chalicelib.parameters import Parameters
+from chalicelib.settings import settings
+from chalicelib.tables import TableStates
+from gold import gold_tables
+
+from lake.contract_store import ContractStore
+from lake.control import ControlTable
+from lake.control_batches import ControlBatches
+from lake.telemetry import observe
+
+app = Chalice(app_name="dm-control-api")
+observe(app)
+app.register_blueprint(batch_functions)
+signed = IAMAuthorizer()
+
+
+@app.route("/files", methods=["GET"], authorizer=signed)
+@in_http
+def get_files() -> dict[str, Any]:
+    """Files, newest first: by table, status and time of arrival, a page at a time."""
+    return list_files(control_table(), query())
+
+
+@app.route("/files/{file_id}", methods=["GET"], authorizer=signed)
+@in_http
+def get_file(file_id: str) -> dict[str, Any]:
+    """One file."""
+    return show_file(control_table(), file_id)
+
+
+@app.route("/files/{file_id}/retry", methods=["POST"], authorizer=signed)
+@in_http
+def post_retry(file_id: str) -> dict[str, Any]:
+    """Another try for a file that failed, or that lost rows on its way."""
+    return retry_file(control_table(), file_id, query())
+
+
+@app.route("/tables", methods=["GET"], authorizer=signed)
+@in_http
+def get_tables() -> dict[str, Any]:
+    """Every table: its files by status, its batches, what it waits for."""
+    Parameters(query(), ())
+    states = TableStates(control_table(), ControlBatches(settings().control_table), tuple(sorted(gold_tables())))
+    return states.all(contract_store().current().tables)
+
+
+@app.route("/health", methods=["GET"], authorizer=signed)
+def get_health() -> Response:
+    """Whether the API can do its work; 503 where it cannot."""
+    state = health(control_table(), contract_store())
+    return Response(state, status_code=200 if state["status"] == OK else 503)
+
+
+def query() -> Mapping[str, str] | None:
+    """The query parameters of the current request."""
+    return app.current_request.query_params if app.current_request else None
+
+
+@cache
+def control_table() -> ControlTable:
+    """The control table."""
+    return ControlTable(settings().control_table)
+
+
+@cache
+def contract_store() -> ContractStore:
+    """The published contracts."""
+    return ContractStore(settings().contracts_uri)

@@ -1,0 +1,21 @@
+"""What the API's environment says, parsed once."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Names of the resources that the API reads."""
+
+    control_table: str
+    contracts_uri: str
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process. Raises ``KeyError`` naming a variable that is missing."""
+    return Settings(control_table=os.environ["CONTROL_TABLE"], contracts_uri=os.environ["CONTRACTS_URI"])

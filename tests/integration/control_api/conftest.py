@@ -1,0 +1,106 @@
+"""The control API over a real control table, asked by its own test client."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import boto3
+import pytest
+import yaml
+from chalice.test import Client
+from jsonschema import Draft7Validator, RefResolver
+
+from datamaster.deploy.stacks import Outputs
+from lake.contract_store import publish
+from lake.control import ControlTable, NewFile, Outcome
+from lake.keys import file_id
+
+ROOT = Path(__file__).resolve().parents[3]
+APP = ROOT / "control-api"
+OPENAPI: dict[str, Any] = yaml.safe_load((APP / "openapi.yaml").read_text())
+
+
+@dataclass
+class Files:
+    """Registers files of one table and takes them through their life."""
+
+    control: ControlTable
+    table: str
+    known: list[str] = field(default_factory=list)
+
+    def pending(self) -> str:
+        key = f"raw/{self.table}/{uuid.uuid4().hex}.gz"
+        self.control.register(NewFile("stage", key, "v1", "etag", self.table, "json", 10))
+        self.known.append(file_id("stage", key, "v1"))
+        return self.known[-1]
+
+    def failed(self) -> str:
+        key = self.pending()
+        self.control.fail(key, "NotGzip", "no gzip member at byte 0")
+        return key
+
+    def silver(self, rejected: int = 0) -> str:
+        record = self.control.start(self.pending(), "execution", 60)
+        self.control.complete(
+            record.file_id, str(record.lease_token), Outcome(3, 3 - rejected, rejected, ("bronze/a",), operations={"load": 3})
+        )
+        self.control.assign(record.file_id, "batch")
+        self.control.settle(record.file_id, "batch", "42")
+        return record.file_id
+
+
+@dataclass
+class Api:
+    """Calls the API and holds every answer against openapi.yaml."""
+
+    client: Client
+
+    def __call__(self, method: str, path: str, status: int = 200) -> Any:
+        answer = self.client.http.request(method, path)
+        assert answer.status_code == status, answer.body
+        self.validate(answer.json_body, method, path.partition("?")[0], status)
+        return answer.json_body
+
+    def validate(self, body: Any, method: str, path: str, status: int) -> None:
+        parts = ["{file_id}" if place == 2 else part for place, part in enumerate(path.split("/"))]
+        response = OPENAPI["paths"]["/".join(parts)][method.lower()]["responses"][str(status)]
+        if "$ref" in response:
+            response = OPENAPI["components"]["responses"][response["$ref"].rpartition("/")[2]]
+        schema = response["content"]["application/json"]["schema"]
+        Draft7Validator(schema, resolver=RefResolver("", OPENAPI)).validate(body)
+
+
+@pytest.fixture(scope="module")
+def stacks(lake_stacks: Outputs) -> Outputs:
+    bucket = lake_stacks["storage"]["ArtifactsBucket"]
+    publish(ROOT / "contracts", f"s3://{bucket}/contracts/")
+    return lake_stacks
+
+
+@pytest.fixture
+def control_app(stacks: Outputs, chalice_app: Callable[..., ModuleType], monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    monkeypatch.setenv("CONTROL_TABLE", stacks["control"]["TableName"])
+    monkeypatch.setenv("CONTRACTS_URI", f"s3://{stacks['storage']['ArtifactsBucket']}/contracts/")
+    monkeypatch.setenv("LAKE_BUCKET", stacks["storage"]["LakeBucket"])
+    sys.path.append(str(APP / "vendor"))
+    yield chalice_app("control-api")
+    sys.path.remove(str(APP / "vendor"))
+
+
+@pytest.fixture
+def api(control_app: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+    # The client puts a plain dict in the place of os.environ; a session made meanwhile would keep that for ever.
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    with Client(control_app.app, stage_name="lake", project_dir=str(APP)) as client:
+        yield Api(client)
+
+
+@pytest.fixture
+def files(stacks: Outputs) -> Files:
+    return Files(ControlTable(stacks["control"]["TableName"]), f"t{uuid.uuid4().hex[:10]}")

@@ -1,0 +1,170 @@
+"""What the API's callers see: files, another try, tables, health, and clear refusals."""
+
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from lake.control import Fence
+from lake.control_batches import ControlBatches, TargetState
+
+pytestmark = pytest.mark.integration
+
+
+def ids(page):
+    return [file["file_id"] for file in page["files"]]
+
+
+class TestFiles:
+    def test_files_come_newest_first_by_table_and_status(self, api, files):
+        first, second, third = files.pending(), files.failed(), files.pending()
+        assert ids(api("GET", f"/files?table={files.table}")) == [third, second, first]
+        assert ids(api("GET", f"/files?table={files.table}&status=failed")) == [second]
+        assert ids(api("GET", "/files?table=nothing")) == []
+
+    def test_pages_hold_every_file_once(self, api, files):
+        expected = [files.pending() for _ in range(7)][::-1]
+        found, cursor, sizes = [], None, []
+        while True:
+            page = api("GET", f"/files?table={files.table}&limit=3" + (f"&cursor={cursor}" if cursor else ""))
+            found += ids(page)
+            sizes.append(len(page["files"]))
+            cursor = page["cursor"]
+            if cursor is None:
+                break
+        assert (found, sizes) == (expected, [3, 3, 1])
+
+    def test_since_and_until_bound_the_time_of_arrival(self, api, files):
+        key = files.pending()
+        created = datetime.fromisoformat(files.control.get(key).created_at)
+        hour = timedelta(hours=1)
+        for since, until, expected in (
+            (created - hour, created + hour, [key]),
+            (created + hour, created + 2 * hour, []),
+            (created - 2 * hour, created - hour, []),
+        ):
+            query = f"since={since:%Y-%m-%dT%H:%M:%SZ}&until={until:%Y-%m-%dT%H:%M:%SZ}"
+            assert ids(api("GET", f"/files?table={files.table}&{query}")) == expected
+
+    def test_one_file_has_every_field_but_the_lease_token(self, api, files):
+        key = files.pending()
+        files.control.start(key, "execution-1", 60)
+        shown = api("GET", f"/files/{key}")
+        assert (shown["file_id"], shown["status"], shown["execution_arn"], shown["records_read"]) == (key, "running", "execution-1", None)
+        assert "lease_token" not in shown
+
+    def test_an_unknown_file_is_not_found(self, api):
+        assert 'no file "nope"' in api("GET", "/files/nope", 404)["Message"]
+        assert 'no file "nope"' in api("POST", "/files/nope/retry", 404)["Message"]
+
+    @pytest.mark.parametrize(
+        ("query", "message"),
+        [
+            ("status=done", 'parameter "status": got "done"; one of pending, running, bronze, silver, failed'),
+            ("limit=0", 'parameter "limit": got "0"; a whole number from 1 to 200'),
+            ("limit=many", 'parameter "limit": got "many"; a whole number from 1 to 200'),
+            ("since=yesterday", 'parameter "since": got "yesterday"; an ISO 8601 time'),
+            ("cursor=abc", 'parameter "cursor": got "abc"; the cursor of the page before'),
+            ("table=", 'parameter "table": got ""'),
+            ("state=failed", 'parameter "state": got "failed"; unknown here; one of cursor, limit, since, status, table, until'),
+        ],
+    )
+    def test_a_wrong_parameter_is_named_with_what_is_valid(self, api, query, message):
+        assert message in api("GET", f"/files?{query}", 400)["Message"]
+
+    def test_a_cursor_of_another_make_is_refused(self, api):
+        made_up = base64.urlsafe_b64encode(b"zzzz#x").decode()
+        assert 'parameter "cursor"' in api("GET", f"/files?cursor={made_up}", 400)["Message"]
+
+
+class TestRetry:
+    def test_a_failed_file_is_pending_again(self, api, files):
+        key = files.failed()
+        retried = api("POST", f"/files/{key}/retry")
+        assert (retried["status"], retried["attempt_count"]) == ("pending", 2)
+        assert files.control.get(key).status == "pending"
+
+    def test_a_silver_file_that_lost_rows_may_be_retried(self, api, files):
+        assert api("POST", f"/files/{files.silver(rejected=1)}/retry")["status"] == "pending"
+
+    def test_any_other_status_is_a_conflict_that_names_it(self, api, files):
+        for key, status in ((files.pending(), "pending"), (files.silver(), "silver")):
+            refused = api("POST", f"/files/{key}/retry", 409)
+            assert refused["status"] == status
+            assert f"is {status}" in refused["Message"]
+
+    def test_force_takes_any_status(self, api, files):
+        key = files.silver()
+        api("POST", f"/files/{key}/retry?force=false", 409)
+        assert api("POST", f"/files/{key}/retry?force=true")["status"] == "pending"
+
+    def test_force_is_true_or_false(self, api, files):
+        assert 'parameter "force": got "yes"; one of true, false' in api("POST", f"/files/{files.failed()}/retry?force=yes", 400)["Message"]
+
+
+class TestTables:
+    def table(self, api, name):
+        return next(table for table in api("GET", "/tables")["tables"] if table["table"] == name)
+
+    def test_every_contracted_and_every_derived_table_is_there(self, api):
+        answer = api("GET", "/tables")
+        assert [table["table"] for table in answer["tables"]] == ["beer", "brewery", "profile", "review"]
+        assert [(table["layer"], table["table"]) for table in answer["derived"]] == [
+            ("silver", "review_flat"),
+            ("gold", "state_by_review_volume"),
+            ("gold", "top_beers_by_rating"),
+            ("gold", "top_breweries_by_rating"),
+            ("gold", "top_drinkers"),
+            ("gold", "top_styles_by_popularity"),
+        ]
+
+    def test_a_table_counts_its_files_and_tells_how_long_the_oldest_waits(self, api, files):
+        before = self.table(api, "beer")
+        assert before["waiting_seconds"] == 0
+        files.table = "beer"
+        files.pending()
+        files.silver()
+        files.failed()
+        after = self.table(api, "beer")
+        assert {status: after["files"][status] - before["files"][status] for status in before["files"]} == {
+            "pending": 1,
+            "running": 0,
+            "bronze": 0,
+            "silver": 1,
+            "failed": 1,
+        }
+        assert after["waiting_seconds"] >= 0
+
+    def test_batches_and_months_are_told(self, api, files):
+        batches = ControlBatches(files.control.name)
+        batches.keep_state("silver/brewery", TargetState(settled_batch="b1"))
+        batches.open("silver/brewery", "b2", "s3://x/manifest.json", "execution", 60)
+        batches.release("silver/brewery", "b2", "the job ended with code 1")
+        batches.add_pending("gold/top_drinkers", ["2024-02", "2024-01"], "b1")
+        brewery = self.table(api, "brewery")
+        assert brewery["last_batch"]["batch_id"] == "b1"
+        assert (brewery["open_batch"]["batch_id"], brewery["open_batch"]["error"]) == ("b2", "the job ended with code 1")
+        drinkers = next(table for table in api("GET", "/tables")["derived"] if table["table"] == "top_drinkers")
+        assert drinkers["pending_months"] == ["2024-01", "2024-02"]
+
+    def test_a_dropped_table_says_why_it_is_frozen_until_it_is_loaded_again(self, api, files):
+        files.control.add_fence("profile", Fence(datetime(2024, 1, 1, tzinfo=UTC), "drop-table"))
+        assert "dropped at its source at 2024-01-01" in self.table(api, "profile")["frozen_reason"]
+        files.control.add_fence("profile", Fence(datetime(2024, 1, 2, tzinfo=UTC), "create-table"))
+        assert self.table(api, "profile")["frozen_reason"] is None
+
+
+class TestHealth:
+    def test_all_is_well(self, api):
+        answer = api("GET", "/health")
+        assert (answer["status"], [check["name"] for check in answer["checks"]]) == ("ok", ["control_table", "contracts"])
+
+    def test_what_does_not_answer_is_named(self, api, control_app, monkeypatch):
+        control_app.contract_store.cache_clear()
+        control_app.settings.cache_clear()
+        monkeypatch.setenv("CONTRACTS_URI", "s3://no-such-bucket/contracts/")
+        answer = api("GET", "/health", 503)
+        assert answer["status"] == "broken"
+        assert [check["status"] for check in answer["checks"]] == ["ok", "broken"]
