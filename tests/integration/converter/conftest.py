@@ -5,6 +5,10 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
+import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +18,8 @@ import boto3
 import pyarrow.parquet as pq
 import pytest
 
+from datamaster.local.aws_json import AwsJsonServer
+from datamaster.local.comprehend.endpoint import OPERATIONS
 from lake import keys
 from lake.contract_store import publish
 from lake.control import ControlRecord, ControlTable, NewFile
@@ -26,7 +32,7 @@ EXECUTION = "arn:aws:states:us-east-1:000000000000:execution:convert-file:one"
 class Road:
     """Puts raw objects, registers them, runs the converter on them and reads what it published."""
 
-    def __init__(self, outputs: Any, chalice_app: Callable[..., ModuleType], comprehend: Any) -> None:
+    def __init__(self, outputs: Any, chalice_app: Callable[..., ModuleType]) -> None:
         self.stage, self.lake = outputs["storage"]["StageBucket"], outputs["storage"]["LakeBucket"]
         self.artifacts = outputs["storage"]["ArtifactsBucket"]
         self.table_name = outputs["control"]["TableName"]
@@ -37,7 +43,6 @@ class Road:
         self.secret = boto3.client("secretsmanager").create_secret(Name="mask-key-of-the-test", SecretString=KEY)["ARN"]
         self.conversion = chalice_app("converter", "chalicelib.conversion")
         self.settings_module = chalice_app("converter", "chalicelib.settings")
-        self.comprehend = comprehend
 
     @property
     def environment(self) -> dict[str, str]:
@@ -60,13 +65,22 @@ class Road:
         settings = self.settings_module.Settings(
             self.contracts_uri, self.table_name, self.lake, self.secret, lease_seconds, pii_wait_seconds, workers
         )
-        converter = self.conversion.Converter(settings)
-        if self.comprehend is not None:
-            converter._decisions._detector._client = self.comprehend
-        return converter
+        return self.conversion.Converter(settings)
 
     def convert(self, file_id: str, **settings: int) -> Any:
         return self.converter(**settings).run(file_id, EXECUTION)
+
+    def container(self, file_id: str) -> subprocess.Popen[bytes]:
+        """The container's command on a file, as a process of this machine."""
+        command = [sys.executable, "-m", "container", "--file-id", file_id, "--execution", EXECUTION]
+        environment = {**os.environ, **self.environment, "PYTHONPATH": str(ROOT)}
+        return subprocess.Popen(command, cwd=ROOT / "converter", env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def forget_decisions(self, table: str) -> None:
+        """Remove a table's decisions and evidence."""
+        for prefix in ("pii#", "evidence#"):
+            for item in list(self.control.items_of(table, prefix)):
+                self.control.table.delete_item(Key={"pk": item["pk"], "sk": item["sk"]})
 
     def record(self, file_id: str) -> ControlRecord:
         return self.control.get(file_id)
@@ -87,15 +101,23 @@ class Road:
         return list(self.s3.list_multipart_uploads(Bucket=self.lake).get("Uploads", []))
 
 
-@pytest.fixture
-def comprehend() -> Any:
-    """A Comprehend client in the place of the platform's, or None for the platform's own."""
-    return None
+@pytest.fixture(scope="module")
+def comprehend() -> Iterator[str]:
+    """The local Comprehend; every client of this process finds it."""
+    server = AwsJsonServer(OPERATIONS)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL_COMPREHEND", server.url)
+        yield server.url
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 @pytest.fixture
-def road(lake_stacks: Any, chalice_app: Callable[..., ModuleType], comprehend: Any) -> Iterator[Road]:
-    road = Road(lake_stacks, chalice_app, comprehend)
+def road(lake_stacks: Any, comprehend: str, chalice_app: Callable[..., ModuleType]) -> Iterator[Road]:
+    road = Road(lake_stacks, chalice_app)
     yield road
     boto3.client("secretsmanager").delete_secret(SecretId=road.secret, ForceDeleteWithoutRecovery=True)
 
