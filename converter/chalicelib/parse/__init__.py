@@ -30,8 +30,14 @@ __all__ = [
     "parser",
 ]
 
+try:
+    from .native import KernelParser
+except ImportError:
+    KernelParser = None  # type: ignore[assignment,misc]
+
 FORMATS = ("json", "csv")
-ENGINE = "fallback"
+ENGINE = "fallback" if KernelParser is None else "kernel"
+"""The engine that ``parser`` takes unless told otherwise: kernel or fallback."""
 
 
 class BlockParser(Protocol):
@@ -47,9 +53,10 @@ def parser(schema: RowSchema, file_format: str, header: tuple[str, ...] | None =
     ``file_format`` is json or csv; a CSV file needs its ``header``. ``engine`` is kernel or fallback.
     Raises ``WrongHeader`` where the header lacks a required column.
     """
-    if file_format == "json":
-        return JsonRecords(schema)
-    if file_format != "csv" or header is None:
+    if file_format not in FORMATS or (file_format == "csv") != (header is not None):
         raise ValueError(f'format "{file_format}", header {header!r}; expected json, or csv with a header')
-    check_header(header, schema)
-    return CsvRecords(schema, header)
+    if header is not None:
+        check_header(header, schema)
+    if engine == "kernel":
+        return KernelParser(schema, header)
+    return JsonRecords(schema) if header is None else CsvRecords(schema, header)

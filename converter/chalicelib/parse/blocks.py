@@ -9,7 +9,6 @@ from typing import Protocol
 from lake.errors import TerminalError
 
 from .csv_header import read_header
-from .csv_records import record_spans
 
 BLOCK_BYTES = 1 << 20
 MAX_RECORD_BYTES = 16 << 20
@@ -113,7 +112,7 @@ class BlockReader:
         self._filled = rest
         self._offset += end
         start = len(_BOM) if offset == 0 and buffer.startswith(_BOM) else 0
-        return offset + start, memoryview(buffer)[start:end]
+        return offset + start, memoryview(buffer)[start:end].toreadonly()
 
 
 def _cut_lines(buffer: bytearray, filled: int) -> int:
@@ -121,8 +120,20 @@ def _cut_lines(buffer: bytearray, filled: int) -> int:
 
 
 def _cut_csv(buffer: bytearray, filled: int) -> int:
-    """The end of the last record: the last line feed that no quoted field holds."""
-    if buffer.find(b'"', 0, filled) < 0:
-        return _cut_lines(buffer, filled)
-    ends = (span.after for span in record_spans(bytes(memoryview(buffer)[:filled])) if span.ended)
-    return max(ends, default=0)
+    """The end of the last record: the last line feed that no quoted field holds (csv_records has the rule of quotes)."""
+    at = end = 0
+    while (quote := buffer.find(b'"', at, filled)) >= 0:
+        end = max(end, buffer.rfind(b"\n", at, quote) + 1)
+        at = quote + 1
+        if quote == 0 or buffer[quote - 1] in b",\n":
+            at = _behind_quote(buffer, at, filled)
+    return max(end, buffer.rfind(b"\n", at, filled) + 1)
+
+
+def _behind_quote(buffer: bytearray, at: int, filled: int) -> int:
+    """The place behind the quote that closes the field whose text begins at ``at``."""
+    while (quote := buffer.find(b'"', at, filled)) >= 0:
+        if buffer[quote + 1 : quote + 2] != b'"' or quote + 1 == filled:
+            return quote + 1
+        at = quote + 2
+    return filled

@@ -92,6 +92,6 @@ class GzipStream:
                 raise CorruptGzip(f"gzip member {self._members} is cut off after {self._offset} bytes of the object")
         try:
             inflated: bytes = member.decompress(data, limit)
-        except igzip_lib.IsalError as error:
+        except igzip_lib.IsalError as error:  # type: ignore[misc]
             raise CorruptGzip(f"gzip member {self._members} is damaged near byte {self._offset}: {error}") from None
         return inflated

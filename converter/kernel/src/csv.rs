@@ -1,0 +1,352 @@
+//! CSV records (RFC 4180): an unquoted empty cell is NULL, a quoted one is empty text.
+
+use crate::column::{Column, Values};
+use crate::json::{names, plain_decimal};
+use crate::moment;
+use crate::number::{Grammar, Number, csv_int, non_finite};
+use crate::reject::{Fail, Parsed, Reason};
+use crate::rows::{Operation, Rows};
+use crate::schema::{Field, Kind, Schema};
+use crate::syntax::{after_space, is_json};
+use crate::text::{self, cell_mark, quote_json};
+
+/// Bytes of a record, roughly, to size the columns of a block by.
+const TYPICAL_RECORD: usize = 64;
+
+/// Where a column of the file goes: to a field, or to `_extra` under its name.
+enum Target {
+    Field(usize),
+    Unknown { name: Vec<u8>, label: Vec<u8> },
+}
+
+/// Parses blocks of CSV records by a schema and the file's header.
+pub struct CsvParser {
+    schema: Schema,
+    targets: Vec<Target>,
+    /// A file without an operation column holds loads.
+    is_load: bool,
+}
+
+impl CsvParser {
+    pub fn new(schema: Schema, header: &[String]) -> CsvParser {
+        let target = |name: &String| match schema.index.get(name.as_bytes()) {
+            Some(&place) => Target::Field(place),
+            None => {
+                let mut label = Vec::new();
+                quote_json(name.as_bytes(), &mut label);
+                label.push(b':');
+                Target::Unknown {
+                    name: name.clone().into_bytes(),
+                    label,
+                }
+            }
+        };
+        let targets: Vec<Target> = header.iter().map(target).collect();
+        let is_load = !targets
+            .iter()
+            .any(|target| matches!(target, Target::Field(place) if *place == schema.operation));
+        CsvParser { schema, targets, is_load }
+    }
+
+    /// Parse a block of whole records, the last of which may lack its line feed.
+    pub fn parse(&self, data: &[u8]) -> Result<Parsed, String> {
+        let mut rows = Rows::new(&self.schema, data.len() / TYPICAL_RECORD + 1);
+        let is_clean = memchr::memchr(0, data).is_none() && std::str::from_utf8(data).is_ok();
+        let mut scratch = Vec::new();
+        let (mut start, mut counted, mut line) = (0, 0, 0);
+        while start < data.len() {
+            if let Some(after) = blank(data, start) {
+                start = after;
+                continue;
+            }
+            rows.begin();
+            let read = if is_clean {
+                self.read(data, start, &mut rows, &mut scratch)
+            } else {
+                Err(Fail::record(Reason::Utf8))
+            };
+            let outcome = match read {
+                Ok(after) => rows.accept().map(|()| after),
+                Err(fail) => Err(fail),
+            };
+            start = match outcome {
+                Ok(after) => after,
+                Err(fail) => {
+                    let span = Span::at(data, start);
+                    let record = &data[start..span.stop];
+                    let outcome = match self.judge(record) {
+                        Err(reason) => Err(Fail::record(reason)),
+                        Ok(()) if is_clean => Err(fail),
+                        // only the block as a whole was doubtful
+                        Ok(()) => self.read(data, start, &mut rows, &mut scratch).and_then(|_| rows.accept()),
+                    };
+                    if let Err(fail) = outcome {
+                        line += memchr::memchr_iter(b'\n', &data[counted..start]).count();
+                        counted = start;
+                        rows.reject(fail, line, start, record.len());
+                    }
+                    span.after
+                }
+            };
+        }
+        let ends = memchr::memchr_iter(b'\n', data).count();
+        rows.finish(ends + usize::from(data.last().is_some_and(|&byte| byte != b'\n')))
+    }
+
+    /// Append the cells of the record that begins at `at` to the columns; the place after its line break.
+    #[inline]
+    fn read(&self, data: &[u8], mut at: usize, rows: &mut Rows<'_>, scratch: &mut Vec<u8>) -> Result<usize, Fail> {
+        let last = self.targets.len() - 1;
+        for (number, target) in self.targets.iter().enumerate() {
+            let cell = Cell::at(data, at, scratch).ok_or_else(|| Fail::record(Reason::NotCsv))?;
+            match target {
+                Target::Field(place) => self.known(&cell, *place, rows)?,
+                Target::Unknown { name, label } => {
+                    if let Some(extra) = rows.unknown(name)? {
+                        extra.extend_from_slice(label);
+                        match cell.text {
+                            Some(text) => quote_json(text, extra),
+                            None => extra.extend_from_slice(b"null"),
+                        }
+                    }
+                }
+            }
+            at = cell.after;
+            if cell.ends_record != (number == last) {
+                return Err(Fail::record(Reason::Ragged));
+            }
+        }
+        if self.is_load {
+            let column = &mut rows.columns[self.schema.operation];
+            if let Values::Text(texts) = &mut column.values {
+                texts.push(b"load");
+            }
+            rows.operation = Some(Operation::Write);
+            rows.mark(self.schema.operation, false);
+        }
+        Ok(at)
+    }
+
+    #[inline]
+    fn known(&self, cell: &Cell<'_>, place: usize, rows: &mut Rows<'_>) -> Result<(), Fail> {
+        let (column, row) = (&mut rows.columns[place], rows.count);
+        let field = &self.schema.fields[place];
+        match cell.text {
+            None => column.push_null(row),
+            Some(text) => {
+                append(text, field, column).map_err(|reason| Fail::field(reason, place))?;
+                if field.kind == Kind::Operation {
+                    rows.operation = Operation::parse(text);
+                }
+            }
+        }
+        rows.mark(place, cell.text.is_none());
+        Ok(())
+    }
+
+    /// The problem of a record's bytes and cells, before any value is looked at.
+    #[cold]
+    fn judge(&self, record: &[u8]) -> Result<(), Reason> {
+        if std::str::from_utf8(record).is_err() {
+            return Err(Reason::Utf8);
+        }
+        if memchr::memchr(0, record).is_some() {
+            return Err(Reason::Nul);
+        }
+        // a carriage return that the line break left over
+        if record.last() == Some(&b'\r') {
+            return Err(Reason::NotCsv);
+        }
+        let (mut at, mut cells) = (0, 0);
+        let mut scratch = Vec::new();
+        loop {
+            let cell = Cell::at(record, at, &mut scratch).ok_or(Reason::NotCsv)?;
+            cells += 1;
+            at = cell.after;
+            if cell.ends_record {
+                return if cells == self.targets.len() { Ok(()) } else { Err(Reason::Ragged) };
+            }
+        }
+    }
+}
+
+/// One cell; `after` is the place behind its comma or line break.
+struct Cell<'a> {
+    text: Option<&'a [u8]>,
+    after: usize,
+    ends_record: bool,
+}
+
+impl<'a> Cell<'a> {
+    /// The cell that begins at `at`; doubled quotes are undone in `scratch`. None where it is no CSV.
+    #[inline]
+    fn at(data: &'a [u8], at: usize, scratch: &'a mut Vec<u8>) -> Option<Cell<'a>> {
+        if data.get(at) == Some(&b'"') {
+            return Cell::quoted(data, at, scratch);
+        }
+        let mark = cell_mark(data, at);
+        let text = if mark > at { Some(&data[at..mark]) } else { None };
+        Cell::closed(data, mark, text)
+    }
+
+    #[inline(never)]
+    fn quoted(data: &'a [u8], at: usize, scratch: &'a mut Vec<u8>) -> Option<Cell<'a>> {
+        let mut close = at + 1 + memchr::memchr(b'"', &data[at + 1..])?;
+        if data.get(close + 1) != Some(&b'"') {
+            return Cell::closed(data, close + 1, Some(&data[at + 1..close]));
+        }
+        scratch.clear();
+        let mut start = at + 1;
+        while data.get(close + 1) == Some(&b'"') {
+            scratch.extend_from_slice(&data[start..=close]);
+            start = close + 2;
+            close = start + memchr::memchr(b'"', &data[start..])?;
+        }
+        scratch.extend_from_slice(&data[start..close]);
+        Cell::closed(data, close + 1, Some(scratch))
+    }
+
+    /// The cell whose text ends at `at`, if a comma, a line break or the end of the data stands there.
+    #[inline]
+    fn closed(data: &[u8], at: usize, text: Option<&'a [u8]>) -> Option<Cell<'a>> {
+        let (width, ends_record) = match data.get(at) {
+            Some(b',') => (1, false),
+            None => (0, true),
+            Some(b'\n') => (1, true),
+            Some(b'\r') => match data.get(at + 1) {
+                None => (1, true),
+                Some(b'\n') => (2, true),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        Some(Cell {
+            text,
+            after: at + width,
+            ends_record,
+        })
+    }
+}
+
+/// Where a record ends, whatever it holds: `stop` before its line break, `after` behind it.
+struct Span {
+    stop: usize,
+    after: usize,
+}
+
+impl Span {
+    /// The span of the record at `start`: a quote opens a cell only at the cell's beginning.
+    #[cold]
+    fn at(data: &[u8], start: usize) -> Span {
+        let mut at = start;
+        let end = loop {
+            if data.get(at) == Some(&b'"') {
+                at = behind_quote(data, at + 1);
+            }
+            match memchr::memchr2(b',', b'\n', &data[at..]).map(|length| at + length) {
+                Some(mark) if data[mark] == b',' => at = mark + 1,
+                Some(mark) => break mark,
+                None => break data.len(),
+            }
+        };
+        let stop = if end > start && data[end - 1] == b'\r' { end - 1 } else { end };
+        Span {
+            stop,
+            after: (end + 1).min(data.len()),
+        }
+    }
+}
+
+/// The place behind the quote that closes the cell whose text begins at `at`, or the end of the data.
+fn behind_quote(data: &[u8], mut at: usize) -> usize {
+    while let Some(length) = memchr::memchr(b'"', &data[at..]) {
+        at += length + 1;
+        if data.get(at) != Some(&b'"') {
+            return at;
+        }
+        at += 1;
+    }
+    data.len()
+}
+
+/// The place behind a blank line, where one begins at `at`.
+#[inline]
+fn blank(data: &[u8], at: usize) -> Option<usize> {
+    match data[at] {
+        b'\n' => Some(at + 1),
+        b'\r' => match data.get(at + 1) {
+            None => Some(at + 1),
+            Some(b'\n') => Some(at + 2),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The end of the last whole record in `data`, 0 where there is none.
+pub fn last_record_end(data: &[u8]) -> usize {
+    let (mut at, mut end) = (0, 0);
+    loop {
+        let quote = memchr::memchr(b'"', &data[at..]).map(|length| at + length);
+        let outside = &data[at..quote.unwrap_or(data.len())];
+        if let Some(found) = memchr::memrchr(b'\n', outside) {
+            end = at + found + 1;
+        }
+        let Some(quote) = quote else { return end };
+        let opens = quote == 0 || matches!(data[quote - 1], b',' | b'\n');
+        at = if opens { behind_quote(data, quote + 1) } else { quote + 1 };
+    }
+}
+
+/// Append the value of a cell to its field's column.
+#[inline]
+fn append(cell: &[u8], field: &Field, column: &mut Column) -> Result<(), Reason> {
+    match (&mut column.values, field.kind) {
+        (Values::Int64(values), kind) => values.push(csv_int(cell, kind)?),
+        (Values::Int32(values), kind) => values.push(csv_int(cell, kind)? as i32),
+        (Values::Float64(values), _) => values.push(float(cell, field, |number| number.float64(), |value| value)?),
+        (Values::Float32(values), _) => values.push(float(cell, field, |number| number.float32(), |value| value as f32)?),
+        (Values::Decimal { values, precision, scale }, _) => values.push(plain_decimal(cell, *precision, *scale)?),
+        (Values::Boolean(values), _) => values.push(match cell {
+            b"t" | b"true" => true,
+            b"f" | b"false" => false,
+            _ => return Err(Reason::Type),
+        }),
+        (Values::Text(texts), kind) => {
+            match kind {
+                Kind::Text => texts.bytes.extend_from_slice(cell),
+                Kind::Uuid => text::uuid(cell, &mut texts.bytes)?,
+                Kind::Position if text::is_position(cell) => texts.bytes.extend_from_slice(cell),
+                Kind::Operation if Operation::parse(cell).is_some() => texts.bytes.extend_from_slice(cell),
+                Kind::Operation => return Err(Reason::Operation),
+                _ => return Err(Reason::Type),
+            }
+            texts.end();
+        }
+        (Values::Bytes(texts), _) => {
+            text::hex_bytes(cell, &mut texts.bytes)?;
+            texts.end();
+        }
+        (Values::Date(values), _) => values.push(moment::date(cell)?),
+        (Values::Timestamp(values), _) => values.push(moment::timestamp(cell, true)?),
+        (Values::Names { .. }, _) => {
+            if !is_json(cell) {
+                return Err(Reason::Type);
+            }
+            names(cell, after_space(cell, 0), column)?;
+        }
+    }
+    Ok(())
+}
+
+#[inline]
+fn float<T>(cell: &[u8], field: &Field, read: fn(&Number<'_>) -> Result<T, Reason>, word: fn(f64) -> T) -> Result<T, Reason> {
+    match Number::read(cell, Grammar::Csv) {
+        Some(number) if number.len() == cell.len() => read(&number),
+        _ => match non_finite(cell) {
+            Some(value) if field.allow_nan => Ok(word(value)),
+            Some(_) => Err(Reason::Nan),
+            None => Err(Reason::Type),
+        },
+    }
+}

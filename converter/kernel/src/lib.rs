@@ -1,0 +1,21 @@
+//! Raw JSON lines and CSV to Arrow columns, by a contract, in one pass over the bytes.
+//!
+//! The rules are those of `chalicelib/parse` without native code, which a differential test holds this crate to:
+//! the same rows and the same rejects for any input. No input makes it fail: a record is a row or a reject.
+
+mod column;
+mod csv;
+mod json;
+mod moment;
+mod number;
+mod python;
+mod reject;
+mod rows;
+mod schema;
+mod syntax;
+mod text;
+
+pub use crate::csv::CsvParser;
+pub use crate::json::JsonParser;
+pub use crate::reject::{Parsed, Reason, Reject};
+pub use crate::schema::{Evolution, Field, Kind, Schema};

@@ -1,0 +1,116 @@
+//! Dates and timestamps of ISO 8601: days and microseconds since 1970-01-01 UTC.
+
+use crate::reject::Reason;
+
+const SECOND: i64 = 1_000_000;
+const DAY: i64 = 86_400;
+const FIRST: i64 = -719_162 * DAY * SECOND;
+const BEYOND: i64 = 2_932_897 * DAY * SECOND;
+
+/// `YYYY-MM-DD` as days.
+pub fn date(text: &[u8]) -> Result<i32, Reason> {
+    if text.len() != 10 {
+        return Err(Reason::Type);
+    }
+    let (year, month, day) = date_parts(text).ok_or(Reason::Type)?;
+    days(year, month, day).map(|days| days as i32)
+}
+
+/// A date and a time with an optional fraction and zone, as microseconds. `spaced` allows a space for the T.
+pub fn timestamp(text: &[u8], spaced: bool) -> Result<i64, Reason> {
+    let (year, month, day) = date_parts(text).ok_or(Reason::Type)?;
+    let separator = text.get(10).copied();
+    if separator != Some(b'T') && !(spaced && separator == Some(b' ')) {
+        return Err(Reason::Type);
+    }
+    let (hour, minute, second) = time_parts(&text[11..]).ok_or(Reason::Type)?;
+    let (micros, exact, rest) = fraction(&text[19..])?;
+    let (ahead, behind, sign) = zone(rest).ok_or(Reason::Type)?;
+    let days = days(year, month, day)?;
+    if hour > 23 || minute > 59 || second > 59 || ahead > 23 || behind > 59 || !exact {
+        return Err(Reason::Range);
+    }
+    let seconds = days * DAY + hour * 3600 + minute * 60 + second - sign * (ahead * 60 + behind) * 60;
+    let instant = seconds * SECOND + micros;
+    if (FIRST..BEYOND).contains(&instant) {
+        Ok(instant)
+    } else {
+        Err(Reason::Range)
+    }
+}
+
+#[inline]
+fn two(text: &[u8], at: usize) -> Option<i64> {
+    let (tens, ones) = (text.get(at)?.wrapping_sub(b'0'), text.get(at + 1)?.wrapping_sub(b'0'));
+    (tens < 10 && ones < 10).then(|| i64::from(tens) * 10 + i64::from(ones))
+}
+
+#[inline]
+fn date_parts(text: &[u8]) -> Option<(i64, i64, i64)> {
+    let head: &[u8; 10] = text.first_chunk()?;
+    if head[4] != b'-' || head[7] != b'-' {
+        return None;
+    }
+    Some((two(head, 0)? * 100 + two(head, 2)?, two(head, 5)?, two(head, 8)?))
+}
+
+#[inline]
+fn time_parts(text: &[u8]) -> Option<(i64, i64, i64)> {
+    let head: &[u8; 8] = text.first_chunk()?;
+    if head[2] != b':' || head[5] != b':' {
+        return None;
+    }
+    Some((two(head, 0)?, two(head, 3)?, two(head, 6)?))
+}
+
+/// Microseconds of `.digits`, whether they are exact, and what follows.
+#[inline]
+fn fraction(text: &[u8]) -> Result<(i64, bool, &[u8]), Reason> {
+    if text.first() != Some(&b'.') {
+        return Ok((0, true, text));
+    }
+    let digits = text[1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if digits == 0 {
+        return Err(Reason::Type);
+    }
+    let (read, rest) = text[1..].split_at(digits);
+    let mut micros = 0;
+    for place in 0..6 {
+        micros = micros * 10 + read.get(place).map_or(0, |digit| i64::from(digit - b'0'));
+    }
+    Ok((micros, read.iter().skip(6).all(|&digit| digit == b'0'), rest))
+}
+
+/// Hours, minutes and direction of `Z`, `±hh`, `±hh:mm` or nothing.
+#[inline]
+fn zone(text: &[u8]) -> Option<(i64, i64, i64)> {
+    match text {
+        b"" | b"Z" => Some((0, 0, 1)),
+        [sign @ (b'+' | b'-'), rest @ ..] => {
+            let sign = if *sign == b'-' { -1 } else { 1 };
+            match rest.len() {
+                2 => Some((two(rest, 0)?, 0, sign)),
+                5 if rest[2] == b':' => Some((two(rest, 0)?, two(rest, 3)?, sign)),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// Days of a date of the proleptic Gregorian calendar, years 1 to 9999.
+#[inline]
+fn days(year: i64, month: i64, day: i64) -> Result<i64, Reason> {
+    const LENGTHS: [i64; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    if year < 1 || !(1..=12).contains(&month) || day < 1 {
+        return Err(Reason::Range);
+    }
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    if day > LENGTHS[month as usize - 1] + i64::from(is_leap && month == 2) {
+        return Err(Reason::Range);
+    }
+    // years that begin in March put the leap day last: https://howardhinnant.github.io/date_algorithms.html#days_from_civil
+    let shifted = if month <= 2 { year - 1 } else { year };
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    Ok(shifted * 365 + shifted / 4 - shifted / 100 + shifted / 400 + day_of_year - 719_468)
+}

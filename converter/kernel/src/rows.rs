@@ -1,0 +1,225 @@
+//! The rows of a block under construction: accepted whole or taken back whole.
+
+use std::collections::HashMap;
+
+use arrow_array::RecordBatch;
+
+use crate::column::{Column, Values};
+use crate::reject::{Fail, Parsed, Place, Reason, Reject};
+use crate::schema::{Evolution, Kind, Schema};
+
+/// What a record does to its row; which values it must carry follows from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    Write,
+    Update,
+    Delete,
+    Fence,
+}
+
+impl Operation {
+    /// The operation of a raw line's word.
+    #[inline]
+    pub fn parse(word: &[u8]) -> Option<Operation> {
+        match word {
+            b"load" | b"insert" => Some(Operation::Write),
+            b"update" => Some(Operation::Update),
+            b"delete" => Some(Operation::Delete),
+            b"fence" => Some(Operation::Fence),
+            _ => None,
+        }
+    }
+}
+
+/// Columns that the contract does not know, by name, with the accepted rows that carried them.
+#[derive(Default)]
+struct Unknown {
+    index: HashMap<Vec<u8>, usize>,
+    names: Vec<Vec<u8>>,
+    counts: Vec<u64>,
+    stamps: Vec<u64>,
+    of_row: Vec<usize>,
+}
+
+/// Takes a block's records in order.
+pub struct Rows<'s> {
+    pub schema: &'s Schema,
+    /// The fields' columns, then `_extra`.
+    pub columns: Vec<Column>,
+    pub operation: Option<Operation>,
+    /// Accepted rows; the record being read becomes the row of this number.
+    pub count: usize,
+    /// A field's stamp is the record's, shifted by one, with the lowest bit set where the value is not null.
+    stamps: Vec<u64>,
+    stamp: u64,
+    set: usize,
+    has_extra: bool,
+    unknown: Unknown,
+    records: u32,
+    rejects: Vec<Reject>,
+}
+
+impl<'s> Rows<'s> {
+    pub fn new(schema: &'s Schema, expected: usize) -> Rows<'s> {
+        let kinds = schema.fields.iter().map(|field| field.kind).chain([Kind::Text]);
+        Rows {
+            schema,
+            columns: kinds.map(|kind| Column::new(kind, expected)).collect(),
+            operation: None,
+            count: 0,
+            stamps: vec![0; schema.fields.len()],
+            stamp: 0,
+            set: 0,
+            has_extra: false,
+            unknown: Unknown::default(),
+            records: 0,
+            rejects: Vec::new(),
+        }
+    }
+
+    /// Begin the next record.
+    #[inline]
+    pub fn begin(&mut self) {
+        self.stamp += 2;
+        self.set = 0;
+        self.operation = None;
+        self.has_extra = false;
+        self.unknown.of_row.clear();
+    }
+
+    /// Note that the field's value was appended to its column.
+    #[inline]
+    pub fn mark(&mut self, field: usize, is_null: bool) {
+        self.stamps[field] = self.stamp | u64::from(!is_null);
+        self.set += 1;
+    }
+
+    /// Whether the record has given the field already.
+    #[inline]
+    pub fn is_set(&self, field: usize) -> bool {
+        self.stamps[field] & !1 == self.stamp
+    }
+
+    /// Note a column that the contract does not know; the text to append its `"name":value` to, where it is kept.
+    pub fn unknown(&mut self, name: &[u8]) -> Result<Option<&mut Vec<u8>>, Fail> {
+        let unknown = &mut self.unknown;
+        let place = match unknown.index.get(name) {
+            Some(&place) => place,
+            None => {
+                unknown.index.insert(name.to_vec(), unknown.names.len());
+                unknown.names.push(name.to_vec());
+                unknown.counts.push(0);
+                unknown.stamps.push(0);
+                unknown.names.len() - 1
+            }
+        };
+        if unknown.stamps[place] == self.stamp {
+            return Err(Fail::name(Reason::DuplicateMember, name));
+        }
+        if self.schema.evolution == Evolution::RejectRow {
+            return Err(Fail::name(Reason::UnknownColumn, name));
+        }
+        unknown.stamps[place] = self.stamp;
+        unknown.of_row.push(place);
+        if self.schema.evolution == Evolution::DropValue {
+            return Ok(None);
+        }
+        let is_first = !std::mem::replace(&mut self.has_extra, true);
+        match self.columns.last_mut().map(|column| &mut column.values) {
+            Some(Values::Text(texts)) => {
+                texts.bytes.push(if is_first { b'{' } else { b',' });
+                Ok(Some(&mut texts.bytes))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// End the record as a row: missing fields become null, and what its operation requires must be there.
+    #[inline]
+    pub fn accept(&mut self) -> Result<(), Fail> {
+        let schema = self.schema;
+        if self.set < schema.fields.len() {
+            for field in 0..schema.fields.len() {
+                if !self.is_set(field) {
+                    self.columns[field].push_null(self.count);
+                    self.mark(field, true);
+                }
+            }
+        }
+        let required = match self.operation {
+            None => return Err(Fail::field(Reason::Operation, schema.operation)),
+            Some(Operation::Fence) => &[][..],
+            Some(Operation::Delete) => &schema.keys,
+            Some(Operation::Write | Operation::Update) => &schema.required,
+        };
+        for &field in required {
+            if self.stamps[field] & 1 == 0 && !self.is_unchanged(field) {
+                return Err(Fail::field(Reason::Required, field));
+            }
+        }
+        let extra = &mut self.columns[schema.fields.len()];
+        match &mut extra.values {
+            Values::Text(texts) if self.has_extra => {
+                texts.bytes.push(b'}');
+                texts.end();
+            }
+            _ => extra.push_null(self.count),
+        }
+        for &place in &self.unknown.of_row {
+            self.unknown.counts[place] += 1;
+        }
+        self.count += 1;
+        self.records += 1;
+        Ok(())
+    }
+
+    fn is_unchanged(&self, field: usize) -> bool {
+        let names = &self.columns[self.schema.unchanged];
+        self.operation == Some(Operation::Update) && names.lists(self.count, &self.schema.fields[field].name)
+    }
+
+    /// End the record as none: its values are taken back.
+    #[cold]
+    pub fn reject(&mut self, fail: Fail, line: usize, offset: usize, length: usize) {
+        for column in &mut self.columns {
+            column.truncate(self.count);
+        }
+        let column = match fail.place {
+            Place::Record => String::new(),
+            Place::Field(field) => self.schema.fields[field].name.clone(),
+            Place::Name(name) => name.into(),
+        };
+        self.rejects.push(Reject {
+            record: self.records,
+            line: line as u32,
+            offset,
+            length,
+            column,
+            reason: fail.reason,
+        });
+        self.records += 1;
+    }
+
+    /// The outcome, once every record was taken.
+    pub fn finish(self, lines: usize) -> Result<Parsed, String> {
+        let arrays: Result<Vec<_>, _> = self.columns.into_iter().map(|column| column.finish(self.count)).collect();
+        let batch = arrays
+            .and_then(|arrays| RecordBatch::try_new(self.schema.arrow.clone(), arrays))
+            .map_err(|error| error.to_string())?;
+        let counted = self
+            .unknown
+            .names
+            .into_iter()
+            .zip(self.unknown.counts)
+            .filter(|(_, count)| *count > 0);
+        Ok(Parsed {
+            batch,
+            rows_read: self.records as usize,
+            lines,
+            rejects: self.rejects,
+            extra: counted
+                .map(|(name, count)| (String::from_utf8_lossy(&name).into_owned(), count))
+                .collect(),
+        })
+    }
+}

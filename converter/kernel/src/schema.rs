@@ -1,0 +1,135 @@
+//! The row's fields, compiled for parsing.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field as ArrowField, Schema as ArrowSchema, SchemaRef, TimeUnit};
+
+/// How a field's values are read and stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Int16,
+    Int32,
+    Int64,
+    Float32,
+    Float64,
+    Decimal { precision: u8, scale: u8 },
+    Boolean,
+    Text,
+    Uuid,
+    Bytes,
+    Date,
+    Timestamp,
+    Operation,
+    Position,
+    Names,
+}
+
+impl Kind {
+    /// The kind of a name as the Python side writes it, if there is one.
+    pub fn parse(name: &str, precision: u8, scale: u8) -> Option<Kind> {
+        Some(match name {
+            "int16" => Kind::Int16,
+            "int32" => Kind::Int32,
+            "int64" => Kind::Int64,
+            "float32" => Kind::Float32,
+            "float64" => Kind::Float64,
+            "decimal" if (1..=38).contains(&precision) && scale <= precision => Kind::Decimal { precision, scale },
+            "boolean" => Kind::Boolean,
+            "text" => Kind::Text,
+            "uuid" => Kind::Uuid,
+            "bytes" => Kind::Bytes,
+            "date" => Kind::Date,
+            "timestamp" => Kind::Timestamp,
+            "operation" => Kind::Operation,
+            "position" => Kind::Position,
+            "names" => Kind::Names,
+            _ => return None,
+        })
+    }
+
+    fn data_type(self) -> DataType {
+        match self {
+            Kind::Int16 | Kind::Int32 => DataType::Int32,
+            Kind::Int64 => DataType::Int64,
+            Kind::Float32 => DataType::Float32,
+            Kind::Float64 => DataType::Float64,
+            Kind::Decimal { precision, scale } => DataType::Decimal128(precision, scale as i8),
+            Kind::Boolean => DataType::Boolean,
+            Kind::Text | Kind::Uuid | Kind::Operation | Kind::Position => DataType::Utf8,
+            Kind::Bytes => DataType::Binary,
+            Kind::Date => DataType::Date32,
+            Kind::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            Kind::Names => DataType::List(names_item()),
+        }
+    }
+}
+
+/// The item of a list of names.
+pub fn names_item() -> Arc<ArrowField> {
+    Arc::new(ArrowField::new("item", DataType::Utf8, true))
+}
+
+/// One column of the row.
+#[derive(Clone, Debug)]
+pub struct Field {
+    pub name: String,
+    pub kind: Kind,
+    pub required: bool,
+    pub key: bool,
+    pub allow_nan: bool,
+}
+
+/// What becomes of a value whose column the contract does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evolution {
+    Keep,
+    DropValue,
+    RejectRow,
+}
+
+/// The row: its fields in order, and what must be there.
+#[derive(Debug)]
+pub struct Schema {
+    pub fields: Vec<Field>,
+    pub evolution: Evolution,
+    pub index: HashMap<Vec<u8>, usize>,
+    /// `"name":` of each field, as a writer without spaces writes it.
+    pub labels: Vec<Vec<u8>>,
+    pub required: Vec<usize>,
+    pub keys: Vec<usize>,
+    pub operation: usize,
+    pub unchanged: usize,
+    pub arrow: SchemaRef,
+}
+
+impl Schema {
+    /// Compile the fields; they must hold one operation and one list of names.
+    pub fn new(fields: Vec<Field>, evolution: Evolution) -> Result<Schema, String> {
+        let place = |kind: Kind| {
+            let found = fields.iter().position(|field| field.kind == kind);
+            found.ok_or_else(|| format!("the schema has no field of kind {kind:?}"))
+        };
+        let places = |wanted: fn(&Field) -> bool| -> Vec<usize> { (0..fields.len()).filter(|&at| wanted(&fields[at])).collect() };
+        let mut arrow: Vec<ArrowField> = fields
+            .iter()
+            .map(|field| ArrowField::new(&field.name, field.kind.data_type(), true))
+            .collect();
+        arrow.push(ArrowField::new("_extra", DataType::Utf8, true));
+        Ok(Schema {
+            index: fields
+                .iter()
+                .enumerate()
+                .map(|(at, field)| (field.name.clone().into_bytes(), at))
+                .collect(),
+            labels: fields.iter().map(|field| format!("\"{}\":", field.name).into_bytes()).collect(),
+            required: places(|field| field.required),
+            keys: places(|field| field.key),
+            operation: place(Kind::Operation)?,
+            unchanged: place(Kind::Names)?,
+            arrow: Arc::new(ArrowSchema::new(arrow)),
+            evolution,
+            fields,
+        })
+    }
+}

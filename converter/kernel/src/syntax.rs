@@ -1,0 +1,136 @@
+//! JSON's grammar (RFC 8259), strictly, without recursion.
+
+use crate::text::{escape, string_mark};
+
+/// Levels of nesting that a line may have, its own object included.
+const MAX_DEPTH: u32 = 64;
+
+/// Whether a line holds one JSON value and nothing else.
+pub fn is_json(line: &[u8]) -> bool {
+    value(line, after_space(line, 0), 0).is_some_and(|end| after_space(line, end) == line.len())
+}
+
+/// The place of the first byte from `at` on that is no white space.
+#[inline]
+pub fn after_space(line: &[u8], mut at: usize) -> usize {
+    while matches!(line.get(at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+        at += 1;
+    }
+    at
+}
+
+/// The end of the value that begins at `at`, `depth` levels down; None where there is none.
+pub fn value(line: &[u8], mut at: usize, mut depth: u32) -> Option<usize> {
+    let outer = depth;
+    let mut objects: u64 = 0; // a bit a level: whether it is an object
+    loop {
+        let opens = match line.get(at)? {
+            b'{' => Some(true),
+            b'[' => Some(false),
+            _ => None,
+        };
+        if let Some(is_object) = opens {
+            depth += 1;
+            if depth > MAX_DEPTH {
+                return None;
+            }
+            objects = objects << 1 | u64::from(is_object);
+            at = after_space(line, at + 1);
+            if line.get(at)? != &closing(is_object) {
+                if is_object {
+                    at = member_value(line, at)?;
+                }
+                continue;
+            }
+        } else {
+            at = scalar(line, at)?;
+            if depth == outer {
+                return Some(at);
+            }
+            at = after_space(line, at);
+        }
+        // behind a value, or before the closing bracket of something empty
+        loop {
+            let is_object = objects & 1 == 1;
+            let mark = *line.get(at)?;
+            if mark == closing(is_object) {
+                at += 1;
+                depth -= 1;
+                objects >>= 1;
+                if depth == outer {
+                    return Some(at);
+                }
+                at = after_space(line, at);
+            } else if mark == b',' {
+                at = after_space(line, at + 1);
+                if is_object {
+                    at = member_value(line, at)?;
+                }
+                break;
+            } else {
+                return None;
+            }
+        }
+    }
+}
+
+fn closing(is_object: bool) -> u8 {
+    if is_object { b'}' } else { b']' }
+}
+
+/// Past a member's name and colon, to where its value begins.
+fn member_value(line: &[u8], at: usize) -> Option<usize> {
+    let colon = after_space(line, string(line, at)?);
+    (line.get(colon)? == &b':').then(|| after_space(line, colon + 1))
+}
+
+fn scalar(line: &[u8], at: usize) -> Option<usize> {
+    let word = |text: &[u8]| line[at..].starts_with(text).then_some(at + text.len());
+    match line.get(at)? {
+        b'"' => string(line, at),
+        b't' => word(b"true"),
+        b'f' => word(b"false"),
+        b'n' => word(b"null"),
+        _ => number(line, at),
+    }
+}
+
+/// The end of the string that begins at `at`.
+pub fn string(line: &[u8], at: usize) -> Option<usize> {
+    if line.get(at)? != &b'"' {
+        return None;
+    }
+    let mut at = at + 1;
+    loop {
+        at = string_mark(line, at);
+        match line.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => at = escape(line, at + 1)?.1,
+            _ => return None,
+        }
+    }
+}
+
+fn number(line: &[u8], at: usize) -> Option<usize> {
+    let digits = |from: usize| from + line[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let start = at + usize::from(line.get(at)? == &b'-');
+    let mut end = digits(start.min(line.len()));
+    if end == start || (line[start] == b'0' && end > start + 1) {
+        return None;
+    }
+    if line.get(end) == Some(&b'.') {
+        let fraction = end + 1;
+        end = digits(fraction);
+        if end == fraction {
+            return None;
+        }
+    }
+    if matches!(line.get(end), Some(b'e' | b'E')) {
+        let exponent = end + 1 + usize::from(matches!(line.get(end + 1), Some(b'+' | b'-')));
+        end = digits(exponent);
+        if end == exponent {
+            return None;
+        }
+    }
+    Some(end)
+}
