@@ -97,7 +97,7 @@ class Demo:
 
     def _convert(self, running: State, title: str) -> None:
         with step(title) as current:
-            statuses = road.wait_until_converted(running, current.say)
+            statuses = road.convert_all(running, current.say)
             current.done(", ".join(f"{count} files {status}" for status, count in sorted(statuses.items())))
         if statuses["failed"]:
             raise DemoFailed(f"{statuses['failed']} files failed; look at them with dm files ls --status failed")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from heapq import merge
 from itertools import islice
 from typing import Any
 
 from lake.control_records import STATUSES, ControlRecord, Page, timestamp
-from lake.control_store import ControlStore
+from lake.control_store import ControlStore, file_key
+
+BATCH_GET_LIMIT = 100
 
 
 class FileListing(ControlStore):
@@ -85,3 +87,15 @@ class FileListing(ControlStore):
             if "LastEvaluatedKey" not in answer:
                 return total
             arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def known(self, file_ids: Iterable[str]) -> set[str]:
+        """Which of these files have a record."""
+        found: set[str] = set()
+        waiting = [file_key(file_id) for file_id in dict.fromkeys(file_ids)]
+        while waiting:
+            chunk, waiting = waiting[:BATCH_GET_LIMIT], waiting[BATCH_GET_LIMIT:]
+            request = {"Keys": chunk, "ProjectionExpression": "file_id", "ConsistentRead": True}
+            answer = self.table.meta.client.batch_get_item(RequestItems={self.name: request})
+            found |= {item["file_id"] for item in answer["Responses"].get(self.name, ())}
+            waiting += answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
+        return found

@@ -34,11 +34,14 @@ def _take_app_modules() -> dict[str, ModuleType]:
 def _on_path(app: str) -> Iterator[None]:
     """Put one app's folder on the path: every app calls its modules ``app`` and ``chalicelib``."""
     before = _take_app_modules()
-    sys.path.insert(0, str(ROOT / app))
+    folders = [str(ROOT / app), str(ROOT / app / "vendor")]
+    sys.path[:0] = folders[:1]
+    sys.path += folders[1:]
     try:
         yield
     finally:
-        sys.path.remove(str(ROOT / app))
+        for folder in folders:
+            sys.path.remove(folder)
         _take_app_modules()
         sys.modules.update(before)
 

@@ -1,0 +1,86 @@
+"""Actions on a running platform: wait for what is on its way, export, load anew, verify."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import psycopg2
+
+from datamaster import export
+from datamaster.local.delivery import caught_up as delivered
+from datamaster.local.delivery import request_flush
+from datamaster.local.replicator import caught_up as replicated
+from datamaster.local.replicator import request_reload
+from datamaster.local.state import State
+from datamaster.settled import Road, wait_until_converted
+from lake.contract_store import ContractStore
+from lake.contracts import Contract
+from lake.control import ControlTable
+
+if TYPE_CHECKING:
+    from datamaster.verify import Report
+
+Progress = Callable[[str], None]
+
+
+def contract_of(running: State, table: str) -> Contract:
+    """The contract in force of a lake table. Raises ``UnknownTable``."""
+    return ContractStore(running.contracts_uri).current().table(table)
+
+
+def convert_all(running: State, progress: Progress) -> Counter[str]:
+    """Wait until everything committed so far is in bronze, or failed. Returns the number of files by status. Raises ``NotSettled``."""
+    position = _wal_position(running.dsn)
+    tables = [f"{c.source_schema}.{c.source_table}" for c in ContractStore(running.contracts_uri).current().tables.values() if c.cdc]
+
+    def in_s3() -> bool:
+        request_flush(running.delivery)
+        return delivered(running.checkpoint, running.stream_name)
+
+    road = Road(
+        replicated=lambda: replicated(running.dsn, running.slot, position, tables),
+        delivered=in_s3,
+        stage_bucket=running.stage_bucket,
+        control=ControlTable(running.control_table),
+    )
+    return wait_until_converted(road, progress)
+
+
+def export_table(running: State, table: str, whole: bool, progress: Progress) -> export.Export:
+    """Export a table of the source into the stage bucket, whole or from its watermark. Raises ``UnknownTable``, ``ExportFailed``."""
+    control = ControlTable(running.control_table)
+    return export.export_table(running.dsn, running.stage_bucket, contract_of(running, table), control, whole=whole, progress=progress)
+
+
+def reload_table(running: State, table: str) -> None:
+    """Ask the replicator to load a table anew, as DMS's ReloadTables does."""
+    contract = contract_of(running, table)
+    request_reload(running.dsn, running.slot, f"{contract.source_schema}.{contract.source_table}")
+
+
+def verify_lake(running: State, progress: Progress) -> Report:
+    """Compare the lake with its source."""
+    from datamaster.verify import verify
+
+    return verify(running, progress)
+
+
+@contextmanager
+def source_cursor(dsn: str) -> Iterator[psycopg2.extensions.cursor]:
+    """A cursor on the source in a transaction of its own."""
+    connection = psycopg2.connect(dsn)
+    try:
+        with connection, connection.cursor() as cursor:
+            yield cursor
+    finally:
+        connection.close()
+
+
+def _wal_position(dsn: str) -> str:
+    with source_cursor(dsn) as cursor:
+        cursor.execute("SELECT pg_current_wal_lsn()::text")
+        row = cursor.fetchone()
+    return str(row[0]) if row else "0/0"
