@@ -56,9 +56,10 @@ def package_app(app: str, build: Path) -> Package:
     target = build / app
     target.mkdir(parents=True, exist_ok=True)
     merge = PROJECT / "templates" / f"functions-{app}.merge.yaml"
+    chalice = [str(Path(sys.executable).with_name("chalice")), "--project-dir", str(PROJECT / app)]
+    options = ["--stage", STAGE, "--template-format", "yaml", "--merge-template", str(merge)]
     run = subprocess.run(
-        [str(Path(sys.executable).with_name("chalice")), "--project-dir", str(PROJECT / app), "package", "--stage", STAGE]
-        + ["--template-format", "yaml", "--merge-template", str(merge), str(target.resolve())],
+        [*chalice, "package", *options, str(target.resolve())],
         env=os.environ | {"AWS_DEFAULT_REGION": "us-east-1", "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,

@@ -12,6 +12,7 @@ from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError
+from sceptre.connection_manager import ConnectionManager
 from sceptre.context import SceptreContext
 from sceptre.plan.actions import StackActions
 from sceptre.plan.executor import SceptrePlanExecutor
@@ -113,6 +114,9 @@ def failure_reason(stack: str) -> str:
 
 def _plan(environment: Environment, name: str, command: str, reverse: bool = False) -> SceptrePlan:
     logging.getLogger("sceptre").setLevel(logging.WARNING)
+    # Sceptre keeps its clients for the life of the process, also when the environment leads elsewhere by now.
+    ConnectionManager._boto_sessions.clear()
+    ConnectionManager._clients.clear()
     context = SceptreContext(
         project_path=str(PROJECT),
         command_path=f"{name}.yaml" if name else "",

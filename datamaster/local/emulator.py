@@ -23,6 +23,7 @@ START_SECONDS = 30.0
 START_ATTEMPTS = 3
 LAMBDA_CONCURRENCY = 16
 LAMBDA_IDLE_SECONDS = 30
+HEALTH = "/_ministack/health"
 
 
 class EmulatorFailed(TransientError):
@@ -77,8 +78,10 @@ def start_emulator(
     while True:
         attempt += 1
         port = free_port()
-        settings = _settings(port, home, authorize, lambda_concurrency, lambda_environment or {})
-        process = spawn([sys.executable, "-m", "ministack"], settings, log)
+        settings = emulator_settings(
+            port, home, authorize=authorize, lambda_concurrency=lambda_concurrency, lambda_environment=lambda_environment or {}
+        )
+        process = spawn(emulator_command(), settings, log)
         try:
             _wait_until_healthy(port, process, log)
         except EmulatorFailed:
@@ -107,7 +110,20 @@ def plain_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
 
 
-def _settings(port: int, home: Path, authorize: bool, concurrency: int, extra: Mapping[str, str]) -> dict[str, str]:
+def emulator_command() -> list[str]:
+    """The program; its settings are all in its environment."""
+    return [sys.executable, "-m", "ministack"]
+
+
+def emulator_settings(
+    port: int,
+    home: Path,
+    *,
+    authorize: bool = False,
+    lambda_concurrency: int = LAMBDA_CONCURRENCY,
+    lambda_environment: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """The environment of an emulator on ``port`` of 127.0.0.1 whose files lie under ``home``."""
     temporary = home / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
     return plain_environment() | {
@@ -119,14 +135,14 @@ def _settings(port: int, home: Path, authorize: bool, concurrency: int, extra: M
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "LAMBDA_EXECUTOR": "local",
-        "LAMBDA_ACCOUNT_CONCURRENCY": str(concurrency),
+        "LAMBDA_ACCOUNT_CONCURRENCY": str(lambda_concurrency),
         "LAMBDA_WARM_TTL_SECONDS": str(LAMBDA_IDLE_SECONDS),
         "LOG_LEVEL": "WARNING",
         "AUTH": "true" if authorize else "false",
         "STATE_DIR": str(home / "state"),
         "TMPDIR": str(temporary),
         "PYTHONDONTWRITEBYTECODE": "1",
-        **extra,
+        **(lambda_environment or {}),
     }
 
 
@@ -136,7 +152,7 @@ def _wait_until_healthy(port: int, process: subprocess.Popen[bytes], log: Path) 
         if process.poll() is not None:
             raise EmulatorFailed(port, f"it ended with code {process.returncode}\n{tail(log)}")
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/_ministack/health", timeout=2):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{HEALTH}", timeout=2):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.05)

@@ -1,0 +1,116 @@
+"""What a running platform tells its commands: endpoints, names of what is deployed, processes. Kept in <home>/state.json."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lake.errors import TransientError
+
+STATE = "state.json"
+PROCESSES = "processes.json"
+LOCK = "supervisor.lock"
+LOGS = "logs"
+
+
+class PlatformNotRunning(TransientError):
+    """No platform runs in this home."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(f"no platform runs in {home}; start one with dm up")
+
+
+class PlatformRunning(TransientError):
+    """Another platform runs in this home."""
+
+    def __init__(self, home: Path, pid: int | None) -> None:
+        owner = f", process {pid}" if pid else ""
+        super().__init__(f"a platform runs in {home} already{owner}; dm status shows it, dm down stops it, --home starts another elsewhere")
+
+
+@dataclass(frozen=True)
+class State:
+    """A running platform. ``environment`` is what an AWS client, a function or a job of it needs to see."""
+
+    home: Path
+    environment: dict[str, str]
+    dsn: str
+    slot: str
+    stage_bucket: str
+    lake_bucket: str
+    artifacts_bucket: str
+    control_table: str
+    contracts_uri: str
+    contracts: Path
+    stream_name: str
+    work_group: str
+    state_machines: dict[str, str]
+    functions: dict[str, str]
+    api_url: str
+
+    @property
+    def logs(self) -> Path:
+        """One file a process."""
+        return self.home / LOGS
+
+    @property
+    def delivery(self) -> Path:
+        """Where the delivery worker keeps its checkpoint and takes the word to flush."""
+        return self.home / "delivery"
+
+    @property
+    def checkpoint(self) -> Path:
+        """How far the delivery worker has come."""
+        return self.delivery / "checkpoint.json"
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """The process ids by name, the supervisor's included, as they are now."""
+        pids = {name: process["pid"] for name, process in processes(self.home).items() if process["pid"]}
+        owner = owner_of(self.home)
+        return pids | ({"supervisor": owner} if owner else {})
+
+    def save(self) -> None:
+        """Write <home>/state.json."""
+        text = json.dumps({name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()}, indent=1)
+        write(self.home / STATE, text)
+
+
+def load(home: Path) -> State:
+    """The platform that runs in ``home``. Raises ``PlatformNotRunning``."""
+    path = home / STATE
+    if owner_of(home) is None or not path.exists():
+        raise PlatformNotRunning(home)
+    values = json.loads(path.read_text())
+    return State(**values | {"home": Path(values["home"]), "contracts": Path(values["contracts"])})
+
+
+def processes(home: Path) -> dict[str, dict[str, Any]]:
+    """What the supervisor says of its children, by name: pid (null while it is down), restarts, last exit code."""
+    path = home / PROCESSES
+    found: dict[str, dict[str, Any]] = json.loads(path.read_text()) if path.exists() else {}
+    return found
+
+
+def owner_of(home: Path) -> int | None:
+    """The process id of the supervisor that holds ``home``; None where none does."""
+    path = home / LOCK
+    if not path.exists():
+        return None
+    with path.open("r+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            text = path.read_text().strip()
+            return int(text) if text else 0
+    return None
+
+
+def write(path: Path, text: str) -> None:
+    """Replace a file so that a reader sees the old text or the new."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text)
+    partial.replace(path)
