@@ -45,7 +45,7 @@ class ChangeReader:
         self._complete = 0  # end of the last transaction that was read
         self._complete_commit = 0
         self._flushed_at = self._acknowledged_at = self._alive_at = self._asked_at = time.monotonic()
-        self._acknowledged = 0
+        self._saved = self._acknowledged = 0
 
     def follow(self, slot: str, publication: str) -> None:
         """Read until ``stop`` is set. Raises psycopg2's errors where the connection breaks, and what delivery raises."""
@@ -128,12 +128,18 @@ class ChangeReader:
         self._flushed_at = time.monotonic()
 
     def _acknowledge(self) -> None:
-        """Let the server forget what is delivered; the statistics are saved first, so that none of it goes uncounted."""
-        if self._delivered > self._acknowledged:
+        """Let the server forget what is delivered; the statistics are saved first, so that none of it goes uncounted.
+
+        Between transactions ``wal_end`` is what the server has read of its log: no row of an earlier commit is missing.
+        """
+        if self._delivered > self._saved:
             self._state.counted_lsn = max(self._state.counted_lsn, self._complete_commit)
             self._state.save()
-            self._replication.send_feedback(flush_lsn=self._delivered, apply_lsn=self._delivered, force=True)
-            self._acknowledged = self._delivered
+            self._saved = self._delivered
+        reached = self._delivered if self._open else max(self._delivered, self._replication.wal_end)
+        if reached > self._acknowledged:
+            self._replication.send_feedback(flush_lsn=reached, apply_lsn=reached, force=True)
+            self._acknowledged, self._alive_at = reached, time.monotonic()
         self._acknowledged_at = time.monotonic()
 
 

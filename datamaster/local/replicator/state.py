@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +17,6 @@ from lake.errors import TransientError
 SCHEMA = Path(__file__).with_name("state.sql")
 LOADING, CHANGES = "loading", "changes"
 BEFORE_LOAD, FULL_LOAD, RELOADING, COMPLETED = "Before load", "Full load", "Table is being reloaded", "Table completed"
-LOCK_SECONDS = 60.0
 
 
 class TaskRunning(TransientError):
@@ -74,6 +72,8 @@ class Command:
 
 class TaskState:
     """The rows of one task; holds the lock that keeps a second task away for as long as it is open.
+
+    The session of a task that was killed may hold it for a moment longer: ``TaskRunning`` is worth another try.
 
     ``counted_lsn`` is the last commit that the statistics include, so that a transaction sent again is counted once.
     ``previous`` are transaction id and number of records of the last transaction sent.
@@ -153,15 +153,10 @@ class TaskState:
         )
 
     def _lock(self) -> None:
-        # The session of a task that was killed may live for a moment longer than the task.
-        deadline = time.monotonic() + LOCK_SECONDS
-        while True:
-            self.cursor.execute("SELECT pg_try_advisory_lock(%s)", (lock_number(self.slot),))
-            if self.cursor.fetchone() == (True,):
-                return
-            if time.monotonic() > deadline:
-                raise TaskRunning(f'slot "{self.slot}": another replicator holds it')
-            time.sleep(0.2)
+        self.cursor.execute("SELECT pg_try_advisory_lock(%s)", (lock_number(self.slot),))
+        if self.cursor.fetchone() != (True,):
+            self.connection.close()
+            raise TaskRunning(f'slot "{self.slot}": another replicator runs this task')
 
     def _read_task(self) -> tuple[str | None, int, tuple[int, int] | None]:
         self.cursor.execute("SELECT phase, counted_lsn, transaction_id, transaction_count FROM awsdms.task WHERE slot = %s", (self.slot,))

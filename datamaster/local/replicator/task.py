@@ -32,8 +32,7 @@ from datamaster.local.replicator.state import CHANGES, Command, TaskState, ask_r
 from lake.errors import TerminalError, TransientError
 
 SLOT, PUBLICATION, TASK = "dm_replicator", "dm_replicator", "dm-replicator"
-RECONNECT_SECONDS = 1.0
-SLOT_FREE_SECONDS = 60.0
+RECONNECT_SECONDS = 0.5
 
 log = logging.getLogger(__name__)
 
@@ -103,16 +102,11 @@ class ReplicationTask:
         return [read_table(state.cursor, *split_name(name)) for name in self.settings.tables]
 
     def _slot_usable(self, state: TaskState) -> bool:
-        """Whether the slot is there and still has its log; waits until a session that was killed has let go of it."""
-        deadline = time.monotonic() + SLOT_FREE_SECONDS
-        while True:
-            state.cursor.execute("SELECT active, wal_status FROM pg_replication_slots WHERE slot_name = %s", (self.settings.slot,))
-            row = state.cursor.fetchone()
-            if row is None or not row[0]:
-                break
-            if time.monotonic() > deadline:
-                raise SlotBusy(f'replication slot "{self.settings.slot}" is still read by another session')
-            time.sleep(0.1)
+        """Whether the slot is there and still has its log. Raises ``SlotBusy`` where a killed task's session still reads it."""
+        state.cursor.execute("SELECT active, wal_status FROM pg_replication_slots WHERE slot_name = %s", (self.settings.slot,))
+        row = state.cursor.fetchone()
+        if row is not None and row[0]:
+            raise SlotBusy(f'replication slot "{self.settings.slot}" is still read by another session')
         return row is not None and row[1] != "lost"
 
     def _load(self, replication: Any, emitter: Emitter) -> None:

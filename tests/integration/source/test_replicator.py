@@ -1,0 +1,271 @@
+"""The replicator between a real PostgreSQL and the emulator's Kinesis."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from datamaster.local import postgres
+from datamaster.local.replicator.progress import caught_up
+from datamaster.local.replicator.state import ask_reload
+from datamaster.source import churn, generate
+
+pytestmark = pytest.mark.integration
+CHANGES = ("Inserts", "Updates", "Deletes")
+DM_CORE = tuple(f"dm_core.{table}" for table in generate.TABLES)
+
+
+def source_rows(database, table):
+    """Rows of dm_core by key, as the messages write them."""
+    names = [
+        row[0]
+        for row in database.run("SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum", table)
+    ]
+    return {row[0]: dict(zip(names, row, strict=True)) for row in database.run(f"SELECT * FROM {table}")}
+
+
+def is_control(message, table):
+    return message["metadata"]["record-type"] == "control" and message["metadata"]["table-name"] == table
+
+
+def assert_stream_folds_to_source(database, messages, fold):
+    for table in generate.TABLES:
+        assert fold(messages, table) == source_rows(database, f"dm_core.{table}"), table
+
+
+def assert_order_per_key_is_kept(messages, placed):
+    """Of the last copies of a key's changes, in the order of its shard, each lies after the one before."""
+    seen: dict[tuple[str, str], list[str]] = {}
+    for message in messages:
+        if message["metadata"]["operation"] != "load":
+            seen.setdefault((message["shard"], message["key"]), []).append(placed(message))
+    for key, positions in seen.items():
+        last = {position: at for at, position in enumerate(positions)}
+        assert sorted(last, key=last.__getitem__) == sorted(last), key
+
+
+def test_load_and_changes_meet_without_gap_or_overlap_while_the_source_is_written(database, replication, fold):
+    generate.create_schema(database.dsn)
+    generate.load_generated(database.dsn, 5_000)
+    writer = threading.Thread(target=churn.run, args=(database.dsn, 3_000), kwargs={"rate": 2_000})
+    writer.start()
+
+    replication.start(*DM_CORE)
+    writer.join()
+    replication.settle()
+
+    messages = replication.messages()
+    reviews = [m for m in messages if m["metadata"]["table-name"] == "review"]
+    loaded = [m["data"]["review_id"] for m in reviews if m["metadata"]["operation"] == "load"]
+    assert len(set(loaded)) == len(loaded)
+    assert [m for m in reviews if m["metadata"]["operation"] == "insert"]
+    assert_stream_folds_to_source(database, messages, fold)
+
+
+def test_a_replicator_killed_in_the_stream_loses_nothing_and_keeps_the_order_of_each_key(database, replication, fold, placed, wait):
+    generate.create_schema(database.dsn)
+    generate.load_generated(database.dsn, 1_000)
+    replication.start(*DM_CORE)
+    replication.settle()
+    writer = threading.Thread(target=churn.run, args=(database.dsn, 12_000), kwargs={"rate": 2_500})
+    writer.start()
+
+    for _ in range(3):
+        before = replication.counted(*CHANGES)
+        wait(lambda before=before: replication.counted(*CHANGES) > before + 500, "more changes")
+        replication.kill()
+        assert writer.is_alive()
+        replication.start()
+    writer.join()
+    replication.settle()
+
+    messages = replication.messages()
+    changes = [m for m in messages if "stream-position" in m["metadata"]]
+    assert len(changes) > 12_000
+    assert len({m["metadata"]["stream-position"] for m in changes}) == 12_000
+    assert_order_per_key_is_kept(changes, placed)
+    assert_stream_folds_to_source(database, messages, fold)
+    assert replication.counted(*CHANGES) == 12_000
+
+
+def test_a_full_load_killed_half_way_begins_anew_behind_a_new_fence(database, replication, fold, wait):
+    generate.create_schema(database.dsn)
+    generate.load_generated(database.dsn, 20_000)
+    replication.start(*DM_CORE)
+    wait(lambda: replication.counted("FullLoadRows") > 5_000, "some loaded reviews")
+    replication.kill()
+    assert 0 < len(replication.data("review", "load")) < 20_000
+    database.run("DELETE FROM dm_core.review WHERE review_id <= 500")
+
+    replication.start()
+    replication.settle()
+
+    messages = replication.messages()
+    assert [m["metadata"]["operation"] for m in messages if is_control(m, "review")] == ["drop-table", "create-table"] * 2
+    assert_stream_folds_to_source(database, messages, fold)
+
+
+def test_a_killed_database_is_followed_again_when_it_is_back(tmp_path, replicate, wait):
+    server = postgres.start(tmp_path / "postgres" / "data")
+    try:
+        generate.create_schema(server.dsn)
+        generate.load_generated(server.dsn, 1_000)
+        replication = replicate(server.dsn)
+        replication.start(*DM_CORE)
+        replication.settle()
+        churn.run(server.dsn, 2_000)
+
+        server.process.kill()
+        server.process.wait()
+        server = postgres.start(tmp_path / "postgres" / "data", server.port)
+        churn.run(server.dsn, 1_000, seed=2)
+        wait(lambda: caught_up(server.dsn, replication.slot), "caught up")
+
+        changes = [m for m in replication.messages() if "stream-position" in m["metadata"]]
+        assert len({m["metadata"]["stream-position"] for m in changes}) == 3_000
+        assert replication.process.poll() is None
+    finally:
+        server.stop()
+        postgres.forget_data(tmp_path / "postgres" / "data")
+
+
+def test_a_reload_reads_the_table_once_more_behind_a_fence_while_changes_flow(database, replication, fold):
+    generate.create_schema(database.dsn)
+    generate.load_generated(database.dsn, 3_000)
+    replication.start(*DM_CORE)
+    replication.settle()
+    writer = threading.Thread(target=churn.run, args=(database.dsn, 4_000), kwargs={"rate": 2_000})
+    writer.start()
+
+    time.sleep(0.3)
+    ask_reload(database.dsn, replication.slot, ["dm_core.review"])
+    writer.join()
+    replication.settle()
+
+    messages = replication.messages()
+    assert [m["metadata"]["operation"] for m in messages if is_control(m, "review")] == ["drop-table", "create-table"] * 2
+    assert len([m for m in messages if is_control(m, "beer")]) == 2
+    assert len([m for m in messages if m["metadata"]["operation"] == "load" and m["metadata"]["table-name"] == "review"]) > 3_000
+    assert_stream_folds_to_source(database, messages, fold)
+
+
+def test_a_table_added_to_the_task_is_loaded_and_the_others_are_not(database, replication):
+    database.run("CREATE TABLE one (id int PRIMARY KEY); CREATE TABLE two (id int PRIMARY KEY)")
+    database.run("INSERT INTO one VALUES (1); INSERT INTO two VALUES (2)")
+    replication.start("public.one")
+    replication.settle()
+    assert replication.stop() == 0
+
+    replication.start("public.one", "public.two")
+    replication.settle()
+    database.run("INSERT INTO two VALUES (3)")
+    replication.settle()
+
+    assert [m["data"] for m in replication.data("one")] == [{"id": 1}]
+    assert [(m["metadata"]["operation"], m["data"]["id"]) for m in replication.data("two")] == [("load", 2), ("insert", 3)]
+
+
+def test_a_replicator_that_was_stopped_goes_on_without_a_duplicate(database, replication):
+    database.run("CREATE TABLE one (id int PRIMARY KEY)")
+    replication.start("public.one")
+    replication.settle()
+    database.run("INSERT INTO one SELECT generate_series(1, 500)")
+    replication.settle()
+    assert replication.stop() == 0
+    database.run("INSERT INTO one SELECT generate_series(501, 900)")
+
+    replication.start()
+    replication.settle()
+
+    assert sorted(m["data"]["id"] for m in replication.data("one")) == list(range(1, 901))
+
+
+def test_a_lost_slot_means_a_new_load_behind_a_new_fence(database, replication):
+    database.run("CREATE TABLE one (id int PRIMARY KEY); INSERT INTO one VALUES (1)")
+    replication.start("public.one")
+    replication.settle()
+    replication.stop()
+    database.run("SELECT pg_drop_replication_slot(%s)", replication.slot)
+
+    replication.start()
+    replication.settle()
+
+    assert [m["metadata"]["operation"] for m in replication.control("one")] == ["drop-table", "create-table"] * 2
+    assert len(replication.data("one", "load")) == 2
+
+
+def test_a_second_replicator_on_the_same_slot_sends_nothing(database, replication, wait):
+    database.run("CREATE TABLE one (id int PRIMARY KEY); INSERT INTO one VALUES (1)")
+    replication.start("public.one")
+    replication.settle()
+    first = replication.process
+
+    replication.start()
+    database.run("INSERT INTO one VALUES (2)")
+    time.sleep(1.5)
+
+    assert first.poll() is None
+    assert sorted(m["data"]["id"] for m in replication.data("one")) == [1, 2]
+    replication.stop()
+    replication.process = first
+
+
+def test_table_statistics_tell_dms_s_numbers_and_survive_a_restart(database, replication):
+    database.run("CREATE TABLE one (id int PRIMARY KEY, name text); INSERT INTO one SELECT n, 'x' FROM generate_series(1, 30) n")
+    replication.start("public.one")
+    replication.settle()
+    database.run("INSERT INTO one VALUES (31, 'y'), (32, 'z'); UPDATE one SET name = 'w' WHERE id <= 3; DELETE FROM one WHERE id = 4")
+    replication.settle()
+    replication.stop()
+    replication.start()
+    dms = replication.dms
+
+    answer = dms.describe_table_statistics(
+        ReplicationTaskArn="arn:aws:dms:us-east-1:000000000000:task:t", Filters=[{"Name": "table-name", "Values": ["one"]}]
+    )
+    serverless = dms.describe_replication_table_statistics(ReplicationConfigArn="arn:aws:dms:us-east-1:000000000000:replication-config:c")
+
+    (table,) = answer["TableStatistics"]
+    assert {
+        name: table[name] for name in ("SchemaName", "TableName", "Inserts", "Updates", "Deletes", "Ddls", "FullLoadRows", "TableState")
+    } == {
+        "SchemaName": "public",
+        "TableName": "one",
+        "Inserts": 2,
+        "Updates": 3,
+        "Deletes": 1,
+        "Ddls": 0,
+        "FullLoadRows": 30,
+        "TableState": "Table completed",
+    }
+    fence = replication.control("one")[0]["metadata"]["timestamp"]
+    assert table["FullLoadStartTime"].isoformat() <= fence.replace("Z", "+00:00") < table["FullLoadEndTime"].isoformat()
+    assert table["LastUpdateTime"] >= table["FullLoadEndTime"]
+    assert serverless["ReplicationTableStatistics"] == [table]
+
+
+def test_dms_s_own_call_reloads_a_table(database, replication, wait):
+    database.run("CREATE TABLE one (id int PRIMARY KEY); INSERT INTO one VALUES (1)")
+    replication.start("public.one")
+    replication.settle()
+
+    replication.dms.reload_tables(
+        ReplicationTaskArn="arn:aws:dms:us-east-1:000000000000:task:t", TablesToReload=[{"SchemaName": "public", "TableName": "one"}]
+    )
+    replication.settle()
+
+    assert len(replication.data("one", "load")) == 2
+
+
+def test_a_row_too_large_for_kinesis_is_named_and_holds_nothing_up(database, replication):
+    database.run("CREATE TABLE one (id int PRIMARY KEY, body text); INSERT INTO one VALUES (1, repeat('x', 1100000)), (2, 'small')")
+
+    replication.start("public.one")
+    replication.settle()
+
+    assert [m["data"]["id"] for m in replication.data("one")] == [2]
+    ((key, error),) = database.run("SELECT row_key, error FROM awsdms.apply_exceptions")
+    assert key == "public.one.1"
+    assert "1048576" in error
