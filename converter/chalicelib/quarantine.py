@@ -13,7 +13,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .masking import Masker
+from .masking import Masker, MissingMaskKey
 
 SCHEMA = pa.schema(
     [
@@ -69,7 +69,11 @@ class LineMasker:
             return raw.decode("utf-8", "backslashreplace")[:LINE_CHARACTERS]
         if values is None:
             return None
-        return orjson.dumps(self._masker.row(values, self._known)).decode()[:LINE_CHARACTERS]
+        try:
+            masked = self._masker.row(values, self._known)
+        except MissingMaskKey:
+            return None
+        return orjson.dumps(masked).decode()[:LINE_CHARACTERS]
 
     def _values(self, raw: bytes) -> Mapping[str, object] | None:
         if self._header is None:
