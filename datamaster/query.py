@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from urllib.parse import urlsplit
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -23,6 +26,7 @@ from lake.errors import TerminalError, TransientError
 
 FIRST_POLL_SECONDS = 0.02
 LONGEST_POLL_SECONDS = 1.0
+WORK_GROUP_VARIABLE = "DM_WORK_GROUP"
 NUMBERS = frozenset({"tinyint", "smallint", "integer", "bigint", "float", "double", "decimal"})
 
 Row = tuple[str | None, ...]
@@ -37,18 +41,14 @@ class AthenaUnreachable(TransientError):
 
 
 @dataclass(frozen=True)
-class Column:
-    """A column of a result with Athena's type name, e.g. ``timestamp with time zone``."""
-
-    name: str
-    type: str
-
-
-@dataclass(frozen=True)
 class Result:
-    """Rows as Athena's text, null as None. ``more`` tells that the statement has rows beyond these."""
+    """Rows as Athena's text, null as None; a column's type is Athena's name, e.g. ``timestamp with time zone``.
 
-    columns: tuple[Column, ...]
+    ``more`` tells that the statement has rows beyond these.
+    """
+
+    columns: tuple[str, ...]
+    types: tuple[str, ...]
     rows: tuple[Row, ...]
     seconds: float
     execution_id: str
@@ -57,7 +57,7 @@ class Result:
     def objects(self) -> Iterator[dict[str, Any]]:
         """Rows as JSON objects: integers, doubles and booleans as such, decimals and everything else as text."""
         for row in self.rows:
-            yield {column.name: _json_value(value, column.type) for column, value in zip(self.columns, row, strict=True)}
+            yield {name: _json_value(value, kind) for name, kind, value in zip(self.columns, self.types, row, strict=True)}
 
 
 class Athena:
@@ -80,8 +80,8 @@ class Athena:
         """
         execution = self._finished(sql)
         seconds = execution["Statistics"].get("TotalExecutionTimeInMillis", 0) / 1000
-        columns, rows, more = self._rows(execution, limit)
-        return Result(columns, tuple(rows), seconds, execution["QueryExecutionId"], more)
+        columns, types, rows, more = self._rows(execution, limit)
+        return Result(columns, types, tuple(rows), seconds, execution["QueryExecutionId"], more)
 
     def download(self, sql: str, path: Path) -> None:
         """Run a SELECT and fetch its whole result as Athena's CSV: a header row, every value quoted, null as nothing.
@@ -120,29 +120,48 @@ class Athena:
             time.sleep(pause)
             pause = min(pause * 1.5, LONGEST_POLL_SECONDS)
 
-    def _rows(self, execution: dict[str, Any], limit: int | None) -> tuple[tuple[Column, ...], list[Row], bool]:
+    def _rows(self, execution: dict[str, Any], limit: int | None) -> tuple[tuple[str, ...], tuple[str, ...], list[Row], bool]:
         is_query = execution.get("StatementType") == "DML"
-        columns: tuple[Column, ...] = ()
+        columns: tuple[str, ...] = ()
+        types: tuple[str, ...] = ()
         rows: list[Row] = []
         # The first row of a SELECT's first page is its header.
         skip = 1 if is_query else 0
         pages = self.client.get_paginator("get_query_results").paginate(QueryExecutionId=execution["QueryExecutionId"])
         for page in pages:
-            columns = columns or tuple(Column(info["Name"], info["Type"]) for info in page["ResultSet"]["ResultSetMetadata"]["ColumnInfo"])
+            described = page["ResultSet"]["ResultSetMetadata"]["ColumnInfo"]
+            columns, types = tuple(info["Name"] for info in described), tuple(info["Type"] for info in described)
             for entry in page["ResultSet"]["Rows"][skip:]:
                 if limit is not None and len(rows) == limit:
-                    return columns, rows, True
+                    return columns, types, rows, True
                 cells = tuple(cell.get("VarCharValue") for cell in entry["Data"])
                 rows.append(cells if is_query else _line_cells(cells, len(columns)))
             skip = 0
-        return columns, rows, False
+        return columns, types, rows, False
+
+
+def run_query(sql: str, database: str = "dm_gold", limit: int | None = 1000) -> Result:
+    """Run a statement in the work group that ``DM_WORK_GROUP`` names. Raises ``QueryFailed``, ``AthenaUnreachable``."""
+    return Athena(os.environ.get(WORK_GROUP_VARIABLE, "primary"), database=database).run(sql, limit)
+
+
+def write(result: Result, form: str) -> None:
+    """Write a result to standard output as ``table``, ``csv`` or ``json``; a note on rows left out goes to standard error."""
+    if form == "csv":
+        write_csv(result, sys.stdout)
+    elif form == "json":
+        write_json(result, sys.stdout)
+    else:
+        Console(soft_wrap=not sys.stdout.isatty()).print(as_table(result))
+    if result.more:
+        print(f"the first {len(result.rows)} rows; there are more, set a LIMIT of your own", file=sys.stderr)
 
 
 def as_table(result: Result, title: str | None = None) -> Table:
     """A table for the terminal: numbers to the right, nulls dim."""
     table = Table(title=title, header_style="bold")
-    for column in result.columns:
-        table.add_column(Text(column.name), justify="right" if column.type in NUMBERS else "left", overflow="fold")
+    for name, kind in zip(result.columns, result.types, strict=True):
+        table.add_column(Text(name), justify="right" if kind in NUMBERS else "left", overflow="fold")
     for row in result.rows:
         table.add_row(*(Text("null", style="dim") if value is None else Text(value) for value in row))
     return table
@@ -151,7 +170,7 @@ def as_table(result: Result, title: str | None = None) -> Table:
 def write_csv(result: Result, stream: TextIO) -> None:
     """CSV with a header row; null is an empty cell."""
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(column.name for column in result.columns)
+    writer.writerow(result.columns)
     writer.writerows(result.rows)
 
 

@@ -7,7 +7,7 @@ import boto3
 import pytest
 from rich.console import Console
 
-from datamaster.query import Athena, AthenaUnreachable, QueryFailed, as_table, write_csv, write_json
+from datamaster.query import Athena, AthenaUnreachable, QueryFailed, as_table, run_query, write, write_csv, write_json
 
 pytestmark = pytest.mark.integration
 
@@ -19,7 +19,7 @@ def athena_query(service, athena):
 
 def test_rows_come_back_with_names_and_types(athena_query):
     result = athena_query.run("SELECT id, name, live FROM scores ORDER BY id")
-    assert [(column.name, column.type) for column in result.columns] == [("id", "bigint"), ("name", "varchar"), ("live", "boolean")]
+    assert list(zip(result.columns, result.types, strict=True)) == [("id", "bigint"), ("name", "varchar"), ("live", "boolean")]
     assert result.rows == (("1", "Saison", "true"), ("2", "", "false"), ("3", None, None))
     assert not result.more
 
@@ -51,7 +51,7 @@ def test_a_table_shows_text_as_it_is(athena_query):
 
 def test_describe_comes_in_columns(athena_query):
     result = athena_query.run("DESCRIBE scores")
-    assert [column.name for column in result.columns] == ["col_name", "data_type", "comment"]
+    assert result.columns == ("col_name", "data_type", "comment")
     assert result.rows[3] == ("price", "decimal(12,2)", "")
 
 
@@ -75,3 +75,17 @@ def test_a_download_is_the_whole_result(athena_query, tmp_path):
     athena_query.download("SELECT x, 'a' AS t FROM UNNEST(sequence(1, 5000)) AS u(x)", tmp_path / "rows.csv")
     lines = (tmp_path / "rows.csv").read_text().splitlines()
     assert (lines[0], lines[1], len(lines)) == ('"x","t"', '"1","a"', 5001)
+
+
+def test_the_environment_names_the_work_group(service, emulator, monkeypatch, capsys):
+    configuration = {"ResultConfiguration": {"OutputLocation": "s3://dm-results/lake/"}, "EnforceWorkGroupConfiguration": True}
+    boto3.client("athena").create_work_group(Name="dm-lake", Configuration=configuration)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_ATHENA", service.url)
+    monkeypatch.setenv("DM_WORK_GROUP", "dm-lake")
+    write(run_query("SELECT max(id) AS newest FROM scores", database="dm_silver"), "csv")
+    assert capsys.readouterr().out == "newest\n3\n"
+
+
+def test_rows_left_out_are_told(athena_query, capsys):
+    write(athena_query.run("SELECT id FROM scores", limit=2), "table")
+    assert "the first 2 rows; there are more" in capsys.readouterr().err
