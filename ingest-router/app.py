@@ -54,8 +54,8 @@ def register_files(event: SQSEvent) -> Any:
     """S3's messages about new raw objects: one control record each. A message that fails goes back to the queue alone."""
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
-    def handle(message: SQSRecord) -> None:
-        for raw in announced_objects(message):
+    def handle(record: SQSRecord) -> None:
+        for raw in announced_objects(record):
             tell_registration(raw, registration().register(raw))
 
     answer = process_partial_response(event.to_dict(), handle, processor, _context(event))
@@ -68,10 +68,10 @@ def start_conversions(event: DynamoDBEvent) -> Any:
     """Changes of the control table: a file that became pending gets the execution of its attempt."""
     processor = BatchProcessor(event_type=EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
 
-    def handle(change: DynamoDBRecord) -> None:
-        record = file_record(change)
-        if record is not None and is_due(record):
-            conversions().start(record)
+    def handle(record: DynamoDBRecord) -> None:
+        file = file_record(record)
+        if file is not None and is_due(file):
+            conversions().start(file)
 
     answer = process_partial_response(event.to_dict(), handle, processor, _context(event))
     tell_batch_failures(processor)

@@ -53,9 +53,7 @@ def estimate_records(head: bytes, size_bytes: int, has_header: bool = False) -> 
     inflated = _inflate(head)
     whole = len(head) >= size_bytes
     if whole and inflated.open_member:
-        raise TruncatedGzip(
-            f"the object ends after {size_bytes} bytes in the middle of a gzip member; {inflated.lines} whole lines were found"
-        )
+        raise TruncatedGzip(f"the object ends after {size_bytes} bytes within a gzip member; {inflated.lines} whole lines were found")
     lines = inflated.lines + (1 if inflated.open_line and (whole or not inflated.lines) else 0)
     if not whole:
         lines = round(lines * size_bytes / max(inflated.consumed, 1))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote_plus
+
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
@@ -24,7 +26,8 @@ def announced_objects(message: SQSRecord) -> list[RawObject]:
         if not record.event_name.removeprefix("s3:").startswith("ObjectCreated"):
             continue
         described = record.s3.get_object
-        objects.append(RawObject(record.s3.bucket.name, described.key, described.version_id or "", described.etag, described.size or 0))
+        key = unquote_plus(described.key)
+        objects.append(RawObject(record.s3.bucket.name, key, described.version_id or "", described.etag, described.size or 0))
     return objects
 
 

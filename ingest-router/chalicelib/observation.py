@@ -10,6 +10,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor
 from chalicelib.raw_objects import RawObject
 from chalicelib.sweep import Swept
 from chalicelib.transformation import Batch
+from lake.control import ControlRecord
 from lake.telemetry import count, logger
 
 LOGGED_FAILURES = 100
@@ -40,6 +41,12 @@ def tell_registration(raw: RawObject, outcome: str) -> None:
     """Log and count what became of one raw object."""
     count(f"files_{outcome}")
     logger.info("raw object", extra={"outcome": outcome, "object_key": raw.key, "file_id": raw.file_id, "size_bytes": raw.size_bytes})
+
+
+def tell_start(record: ControlRecord, started: bool) -> None:
+    """Log and count the start of one attempt."""
+    count("conversions_started", started)
+    logger.info("conversion", extra={"file_id": record.file_id, "attempt": record.attempt_count, "started": started})
 
 
 def tell_sweep(swept: Swept) -> None:

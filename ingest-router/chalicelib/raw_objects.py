@@ -34,7 +34,10 @@ class RawObject:
 
 
 class RawObjects:
-    """Reads raw objects."""
+    """Reads raw objects. ``page_size`` is the number of versions that one listing call asks for."""
+
+    def __init__(self, page_size: int = 1000) -> None:
+        self.page_size = page_size
 
     @cached_property
     def _s3(self) -> Any:
@@ -62,7 +65,7 @@ class RawObjects:
         Versions and not objects, because a version is what a control record stands for. A page ends between two keys or
         between two versions of one; going on from its marker repeats no more than that key's.
         """
-        arguments: dict[str, Any] = {"Bucket": bucket, "Prefix": RAW}
+        arguments: dict[str, Any] = {"Bucket": bucket, "Prefix": RAW, "MaxKeys": self.page_size}
         if key_marker:
             arguments["KeyMarker"] = key_marker
         while True:

@@ -141,14 +141,23 @@ def route(router_module: Callable[[str], ModuleType], contracts: ContractSet) ->
     return Route(router_module("routing").Router(contracts), router_module("messages").NotUnderstood)
 
 
-@pytest.fixture(scope="module")
-def load_values() -> ModuleType:
-    """The module of values, once a module: hypothesis runs a test many times."""
-    path = ROOT / "ingest-router" / "chalicelib" / "values.py"
-    spec = importlib.util.spec_from_file_location("router_values", path)
+def load_alone(name: str) -> ModuleType:
+    """One module of the router that imports no other, loaded once for many runs of a property test."""
+    path = ROOT / "ingest-router" / "chalicelib" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"router_{name}", path)
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def load_values() -> ModuleType:
+    return load_alone("values")
+
+
+@pytest.fixture(scope="module")
+def load_estimate() -> ModuleType:
+    return load_alone("estimate")

@@ -1,0 +1,127 @@
+"""What events, workers and executions lost is found again."""
+
+from __future__ import annotations
+
+import gzip
+
+import pytest
+
+pytestmark = pytest.mark.integration
+
+LONG_AGO = "2024-01-01T00:00:00.000000Z"
+
+
+def registered(road, count=1):
+    key = road.lines(count)
+    road.register()
+    return key
+
+
+def test_an_object_that_no_event_announced_is_registered_once(road):
+    key = road.lines(4)
+    road.messages()
+
+    first = road.sweep()
+    second = road.sweep()
+
+    assert road.record(key).records_estimated == 4
+    assert (first["registered"], second["registered"]) == (1, 0)
+
+
+def test_an_event_after_the_sweep_changes_nothing(road):
+    key = road.lines(4)
+    messages = road.messages()
+    road.sweep()
+
+    road.register(messages)
+
+    assert len(road.records(key)) == 1
+
+
+def test_objects_of_no_contract_are_found_too(road):
+    key = road.arrives("raw/lager/x.gz", gzip.compress(b"{}\n"))
+    road.messages()
+
+    assert road.sweep()["registered_failed"] == 1
+    assert road.record(key).error_type == "UnknownTable"
+
+
+def test_a_sweep_out_of_time_says_where_to_go_on(road, monkeypatch):
+    keys = [road.lines(1) for _ in range(5)]
+    road.messages()
+    monkeypatch.setattr(road.app.raw_objects, "page_size", 2)
+
+    swept = road.sweep(remaining=0)
+    while swept["next_key"]:
+        swept = road.sweep(remaining=0, first_key=swept["next_key"])
+
+    assert [len(road.records(key)) for key in keys] == [1] * 5
+
+
+def test_a_file_whose_lease_ran_out_is_taken_over_up_to_the_limit_and_then_failed(road):
+    key = registered(road)
+    road.control.start(road.record(key).file_id, "arn:first", lease_seconds=-1)
+
+    assert road.sweep()["taken_over"] == 1
+    assert (road.record(key).status, road.record(key).attempt_count) == ("pending", 2)
+
+    road.control.start(road.record(key).file_id, "arn:second", lease_seconds=-1)
+    assert road.sweep()["failed"] == 1
+    assert (road.record(key).status, road.record(key).error_type) == ("failed", "LeaseExpired")
+
+
+def test_a_file_whose_lease_holds_is_left_alone(road):
+    key = registered(road)
+    road.control.start(road.record(key).file_id, "arn:first", lease_seconds=600)
+
+    road.sweep()
+
+    assert road.record(key).status == "running"
+
+
+def test_a_pending_file_that_never_started_is_started(road):
+    key = registered(road)
+    road.ages(key, updated_at=LONG_AGO)
+
+    assert road.sweep()["started"] == 1
+    assert road.executions(key) == ["1"]
+
+
+def test_a_young_pending_file_is_left_to_its_event(road):
+    key = registered(road)
+
+    road.sweep()
+
+    assert road.executions(key) == []
+
+
+def test_a_pending_file_whose_execution_ended_without_taking_it_gets_another_attempt(road):
+    key = registered(road)
+    road.start(road.changed(key))
+    road.wait_for_end(key)
+    road.ages(key, updated_at=LONG_AGO)
+
+    assert road.sweep()["restarted"] == 1
+    assert road.record(key).attempt_count == 2
+
+
+def test_a_pending_file_whose_execution_is_still_on_its_way_is_left_to_it(road_to):
+    road = road_to("Wait")
+    key = registered(road)
+    road.start(road.changed(key))
+    road.ages(key, updated_at=LONG_AGO)
+
+    road.sweep()
+
+    assert road.record(key).attempt_count == 1
+
+
+def test_a_file_whose_wait_is_over_is_started_and_one_that_waits_is_not(road):
+    over, waits = registered(road), registered(road)
+    road.ages(over, not_before=LONG_AGO)
+    road.ages(waits, not_before="9999-01-01T00:00:00.000000Z", updated_at=LONG_AGO)
+
+    road.sweep()
+
+    assert road.executions(over) == ["1"]
+    assert road.executions(waits) == []
