@@ -141,7 +141,7 @@ def _has_lone_surrogate(text: str) -> bool:
     for escape in _ESCAPE.finditer(text):
         code = int(escape[1], 16) if escape[1] else 0
         is_low = 0xDC00 <= code <= 0xDFFF
-        if (high_ends_at >= 0) != (is_low and high_ends_at == escape.start()):
+        if (is_low or high_ends_at >= 0) and not (is_low and high_ends_at == escape.start()):
             return True
         high_ends_at = escape.end() if 0xD800 <= code <= 0xDBFF else -1
     return high_ends_at >= 0
