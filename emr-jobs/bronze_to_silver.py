@@ -18,6 +18,7 @@ import flat
 import merge
 import months
 from catalog import SILVER, engine_name, snapshot_id
+from lineage import Lineage, merged
 from merge import Month
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
@@ -69,12 +70,13 @@ class Batch:
     def merge(self, files: bronze.Bronze) -> SilverOutcome:
         """Merge and sweep; touched.json is written before either."""
         ordered = changes.ordered(files.frame, self.manifest.fences)
-        keys = ordered.select(*(c.name for c in self.contract.key)).distinct()
+        resolved = Lineage(self.spark, self.contract, ordered).resolved() if self.contract.partial_columns else None
+        keys = self._keys(ordered, resolved)
         own = self._own_months(ordered, keys)
         touched = self._flat_months(own, keys)
         write_document(sibling(self.uri, TOUCHED), {"months": list(month_texts(touched))})
         if files.rows:
-            self._merge(ordered, own)
+            self._merge(ordered, resolved, own)
         if self.manifest.sweep:
             self.spark.sql(merge.sweep_statement(self.target, self.manifest.opened_at, self.manifest.swept_generation)).collect()
         return SilverOutcome(
@@ -87,9 +89,17 @@ class Batch:
             swept=self.manifest.sweep,
         )
 
-    def _merge(self, ordered: DataFrame, own: set[Month] | None) -> None:
-        folded = changes.with_month(changes.fold(self.spark, ordered, self.contract), self.contract.partition)
-        folded.createOrReplaceTempView("folded")
+    def _keys(self, ordered: DataFrame, resolved: DataFrame | None) -> DataFrame:
+        """The keys whose rows may change."""
+        names = [c.name for c in self.contract.key]
+        keys = ordered.select(*names)
+        return (keys.union(resolved.select(*names)) if resolved is not None else keys).distinct()
+
+    def _merge(self, ordered: DataFrame, resolved: DataFrame | None, own: set[Month] | None) -> None:
+        folded = changes.fold(self.spark, ordered, self.contract)
+        if resolved is not None:
+            folded = merged(folded, resolved, self.contract)
+        changes.with_month(folded, self.contract.partition).createOrReplaceTempView("folded")
         manifest = self.manifest
         statement = merge.statement(self.target, "folded", self.contract, own, manifest.opened_at, manifest.swept_generation)
         self.spark.sql(statement).collect()

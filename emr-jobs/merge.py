@@ -77,10 +77,11 @@ class _Merge:
         updates = ", ".join(f"`{name}` = {value}" for name, value in self.updates().items())
         inserts = self.inserts()
         changed = " OR ".join([self.applied, *(self.carried(c.name) for c in self.contract.partial_columns)])
+        columns, values = ", ".join(f"`{name}`" for name in inserts), ", ".join(inserts.values())
         return (
             f"MERGE INTO {target} t USING {source} s ON {on} "
             f"WHEN MATCHED AND ({changed}) THEN UPDATE SET {updates} "
-            f"WHEN NOT MATCHED THEN INSERT ({', '.join(f'`{name}`' for name in inserts)}) VALUES ({', '.join(inserts.values())})"
+            f"WHEN NOT MATCHED AND s.last_generation IS NOT NULL THEN INSERT ({columns}) VALUES ({values})"
         )
 
     def carried(self, column: str) -> str:

@@ -1,0 +1,190 @@
+"""Updates that leave a column out (unchanged TOAST): its value is the one that was last written, wherever that was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import permutations
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from domain import Lake, delete, insert, rekey, update
+
+pytestmark = pytest.mark.integration
+
+NOTE = """
+apiVersion: v3.0.2
+kind: DataContract
+id: note
+version: 1.0.0
+schema:
+  - name: note
+    physicalName: app.note
+    properties:
+      - {name: note_id, physicalType: bigint, primaryKey: true, required: true}
+      - {name: title, physicalType: varchar(50), classification: public}
+      - {name: body, physicalType: text, classification: public}
+      - {name: extra, physicalType: jsonb, classification: public}
+"""
+LEFT_OUT = ("body",)
+
+
+@pytest.fixture
+def notes(make_lake: Callable[[Path], Lake], tmp_path: Path) -> Lake:
+    (tmp_path / "note.yaml").write_text(NOTE)
+    return make_lake(tmp_path)
+
+
+def write(position: float, number: int = 1, body: str = "text", title: str = "a", extra: str = "{}") -> Any:
+    return insert("note", position, note_id=number, title=title, body=body, extra=extra)
+
+
+def retitle(position: float, title: str, number: int = 1) -> Any:
+    return update("note", position, unchanged=LEFT_OUT, note_id=number, title=title, extra="{}")
+
+
+def move(position: float, old: int, new: int, title: str = "moved") -> Any:
+    return rekey("note", position, {"note_id": old}, {"note_id": new}, unchanged=LEFT_OUT, title=title, extra="{}")
+
+
+def note(lake: Lake, number: int = 1) -> SimpleNamespace:
+    return lake.row("note", note_id=number)
+
+
+def test_an_update_without_the_column_keeps_its_value(notes: Lake) -> None:
+    notes.arrives(write(10))
+    notes.merge()
+    notes.arrives(retitle(20, "b"))
+
+    notes.merge()
+
+    assert (note(notes).title, note(notes).body, note(notes).cdc_missing) == ("b", "text", None)
+
+
+def test_a_batch_is_folded_by_column(notes: Lake) -> None:
+    notes.arrives(write(10, body="old"), update("note", 20, note_id=1, title="b", body="new", extra="{}"), retitle(30, "c"))
+
+    notes.merge()
+
+    assert (note(notes).title, note(notes).body) == ("c", "new")
+
+
+def test_a_value_never_seen_is_null_and_named(notes: Lake) -> None:
+    notes.arrives(retitle(20, "b"))
+
+    notes.merge()
+
+    assert (note(notes).body, note(notes).cdc_missing) == (None, "body")
+
+
+def test_an_older_change_fills_the_column_that_newer_ones_left_out(notes: Lake) -> None:
+    notes.arrives(retitle(20, "b"))
+    notes.merge()
+    notes.arrives(write(10))
+
+    notes.merge()
+
+    assert (note(notes).title, note(notes).body, note(notes).cdc_missing) == ("b", "text", None)
+
+
+def test_an_older_carrier_does_not_replace_a_newer_one(notes: Lake) -> None:
+    notes.arrives(update("note", 20, note_id=1, title="b", body="new", extra="{}"))
+    notes.merge()
+    notes.arrives(write(10, body="old"))
+
+    notes.merge()
+
+    assert note(notes).body == "new"
+
+
+def test_after_a_key_change_the_value_is_the_old_keys(notes: Lake) -> None:
+    notes.arrives(write(10))
+    notes.merge()
+    notes.arrives(move(20, 1, 2))
+
+    notes.merge()
+
+    assert [(r["note_id"], r["title"], r["body"]) for r in notes.live_rows("note")] == [(2, "moved", "text")]
+
+
+def test_a_value_that_arrives_after_its_key_has_moved_follows_it(notes: Lake) -> None:
+    notes.arrives(move(20, 1, 2))
+    notes.merge()
+    assert note(notes, 2).cdc_missing == "body"
+    notes.arrives(move(30, 2, 3))
+    notes.merge()
+    notes.arrives(write(10))
+
+    notes.merge()
+
+    assert (note(notes, 3).body, note(notes, 3).cdc_missing) == ("text", None)
+
+
+def test_a_new_row_under_the_old_key_does_not_leak_into_the_moved_one(notes: Lake) -> None:
+    notes.arrives(write(10, body="first"))
+    notes.merge()
+    notes.arrives(move(20, 1, 2))
+    notes.merge()
+    notes.arrives(write(30, body="second"))
+
+    notes.merge()
+
+    assert (note(notes, 1).body, note(notes, 2).body) == ("second", "first")
+
+
+def test_a_swap_exchanges_the_values_however_it_is_cut_into_batches(notes: Lake) -> None:
+    cuts = [[(0, 1, 2, 3)], [(0,), (1, 2, 3)], [(0, 1), (2,), (3,)], [(0,), (1,), (2,), (3,)]]
+    for turn in range(4):
+        for case, batches in enumerate(cuts):
+            base = case * 10
+            steps = [
+                (write(1, base + 1, "one"), write(2, base + 2, "two")),
+                move(base + 10, base + 1, base + 9),
+                move(base + 11, base + 2, base + 1),
+                move(base + 12, base + 9, base + 2),
+            ]
+            if turn < len(batches):
+                notes.arrives(*(steps[step] for step in batches[turn]))
+        notes.merge()
+
+    expected = [pair for case in range(len(cuts)) for pair in ((case * 10 + 1, "two"), (case * 10 + 2, "one"))]
+    assert [(r["note_id"], r["body"]) for r in notes.live_rows("note")] == expected
+
+
+def test_a_chain_of_moves_converges_in_any_order(notes: Lake) -> None:
+    orders = list(permutations(range(4)))
+    for turn in range(4):
+        for case, order in enumerate(orders):
+            one, place = case * 10 + 1, case * 100
+            steps = [
+                write(place + 10, one),
+                move(place + 20, one, one + 1),
+                move(place + 30, one + 1, one + 2),
+                retitle(place + 40, "end", one + 2),
+            ]
+            notes.arrives(steps[order[turn]])
+        notes.merge()
+
+    found = notes.live_rows("note", "note_id", "title", "body", "cdc_missing")
+    assert [tuple(row.values()) for row in found] == [(case * 10 + 3, "end", "text", None) for case in range(len(orders))]
+
+
+def test_a_carrier_after_the_move_wins_over_the_value_that_moved(notes: Lake) -> None:
+    notes.arrives(move(20, 1, 2))
+    notes.merge()
+    notes.arrives(update("note", 30, note_id=2, title="c", body="own", extra="{}"))
+    notes.merge()
+    notes.arrives(write(10, body="old"))
+
+    notes.merge()
+
+    assert note(notes, 2).body == "own"
+
+
+def test_a_deleted_row_misses_nothing(notes: Lake) -> None:
+    notes.arrives(retitle(20, "b"), delete("note", 30, note_id=1))
+
+    notes.merge()
+
+    assert note(notes).cdc_missing is None
