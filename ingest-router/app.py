@@ -13,7 +13,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from chalice.app import BaseLambdaEvent, Chalice, CloudWatchEvent, DynamoDBEvent, Rate, SQSEvent
 from chalicelib.conversions import Conversions, is_due
 from chalicelib.events import announced_objects, file_record
-from chalicelib.observation import tell_batch_failures, tell_registration, tell_sweep, tell_transformation
+from chalicelib.observation import tell_batch_failures, tell_registration, tell_start, tell_sweep, tell_transformation
 from chalicelib.raw_objects import RawObjects
 from chalicelib.registration import Registration
 from chalicelib.routing import Router
@@ -29,7 +29,7 @@ from lake.telemetry import observe
 
 STREAM_ARN = "arn:aws:dynamodb:us-east-1:000000000000:table/placeholder/stream/placeholder"
 """Chalice wants a stream when it packages; the template puts the control table's own in its place."""
-SWEEP_SPARE_MILLISECONDS = 30_000
+SWEEP_SPARE_MILLISECONDS = 120_000
 
 app = Chalice(app_name="dm-ingest-router")
 observe(app)
@@ -71,7 +71,7 @@ def start_conversions(event: DynamoDBEvent) -> Any:
     def handle(record: DynamoDBRecord) -> None:
         file = file_record(record)
         if file is not None and is_due(file):
-            conversions().start(file)
+            tell_start(file, conversions().start(file))
 
     answer = process_partial_response(event.to_dict(), handle, processor, _context(event))
     tell_batch_failures(processor)

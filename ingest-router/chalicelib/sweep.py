@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
 from chalicelib import registration
 from chalicelib.conversions import Conversions
-from chalicelib.raw_objects import RawObject, RawObjects
+from chalicelib.raw_objects import RawObjects
 from chalicelib.registration import Registration
-from lake.control import ControlRecord, ControlTable, UnknownFile
+from lake.control import ControlRecord, ControlTable
 from lake.control_records import FAILED, PENDING, RUNNING, now, timestamp
 
 STALE = timedelta(minutes=15)
@@ -92,7 +92,10 @@ class Sweep:
 
     def _register_unknown(self, bucket: str, first_key: str | None, swept: Swept) -> None:
         for page, next_key in self._objects.pages(bucket, first_key):
-            for raw in self._unknown(page):
+            known = self._control.known([raw.file_id for raw in page])
+            for raw in page:
+                if raw.file_id in known:
+                    continue
                 outcome = self._registration.register(raw)
                 swept.registered += outcome == registration.REGISTERED
                 swept.registered_failed += outcome == registration.FAILED
@@ -100,10 +103,3 @@ class Sweep:
             swept.next_key = next_key
             if not self._has_time():
                 return
-
-    def _unknown(self, page: Iterable[RawObject]) -> Iterable[RawObject]:
-        for raw in page:
-            try:
-                self._control.get(raw.file_id)
-            except UnknownFile:
-                yield raw
