@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from catalog import SILVER, engine_name
 from tables import Field
 
 TABLE = "review_flat"
@@ -34,17 +37,23 @@ FIELDS = [
 ]
 
 _FROM = {"brewery": ("brewery_name",), "beer": ("beer_name", "beer_style", "beer_abv"), "profile": ("profile_name", "state")}
+_TYPES = {f.name: f.engine_type for f in FIELDS}
 
 
-def query(months: str) -> str:
+def query(months: str, present: Collection[str]) -> str:
     """The join of the live rows of the months that ``months`` (a condition on review r) names.
 
-    A dimension row that has not arrived, or was deleted, leaves its columns null; it fills in with its own batch.
+    A dimension row that has not arrived, or was deleted, leaves its columns null; it fills in with its own batch. So does
+    a dimension that has no table yet: ``present`` names those that have one.
     """
-    sources = {column: f"{dimension}.{column}" for dimension, columns in _FROM.items() for column in columns}
-    selected = ", ".join(f"{sources.get(f.name, f'r.{f.name}')} AS {f.name}" for f in FIELDS)
-    joins = " ".join(
-        f"LEFT JOIN lake.dm_silver.{dimension} {dimension} ON {dimension}.{column} = r.{column} AND {dimension}.deleted_at IS NULL"
-        for dimension, column in DIMENSIONS.items()
-    )
-    return f"SELECT {selected} FROM lake.dm_silver.{FACT} r {joins} WHERE r.deleted_at IS NULL AND ({months})"
+    sources = {f.name: f"r.{f.name}" for f in FIELDS}
+    joins = []
+    for dimension, key in DIMENSIONS.items():
+        here = dimension in present
+        sources |= {column: f"{dimension}.{column}" if here else f"cast(NULL AS {_TYPES[column]})" for column in _FROM[dimension]}
+        if here:
+            joins.append(
+                f"LEFT JOIN {engine_name(SILVER, dimension)} {dimension} ON {dimension}.{key} = r.{key} AND {dimension}.deleted_at IS NULL"
+            )
+    selected = ", ".join(f"{source} AS {name}" for name, source in sources.items())
+    return f"SELECT {selected} FROM {engine_name(SILVER, FACT)} r {' '.join(joins)} WHERE r.deleted_at IS NULL AND ({months})"

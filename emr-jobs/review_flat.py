@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 import flat
-from catalog import SILVER
+from catalog import SILVER, exists
 from pyspark.sql import SparkSession
 from rebuild import Derived, months_condition
 from tables import ensure
@@ -32,7 +32,8 @@ def run(spark: SparkSession, uri: str) -> None:
     """Rebuild the months that the manifest at ``uri`` names."""
     manifest = MonthsManifest.of(read_document(uri))
     ensure(SILVER, flat.TABLE, flat.FIELDS, flat.PARTITION, silver_location(split_uri(uri)[0], flat.TABLE))
-    rows = spark.sql(flat.query(months_condition(flat.PARTITION, manifest, "r.")))
+    present = [dimension for dimension in flat.DIMENSIONS if exists(SILVER, dimension)]
+    rows = spark.sql(flat.query(months_condition(flat.PARTITION, manifest, "r."), present))
     Derived(SILVER, flat.TABLE, flat.PARTITION).rebuild(rows, manifest, uri)
 
 

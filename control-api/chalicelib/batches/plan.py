@@ -184,8 +184,9 @@ class Planner:
 
     def _open_months(self, target: str, definition: str) -> OpenBatch | str:
         pending = self.batches.pending(target)
-        whole = self.batches.state(target).definition != definition
-        if not pending and not whole:
+        state = self.batches.state(target)
+        whole = state.definition != definition
+        if not pending and (not whole or (target == REVIEW_FLAT and state.settled_batch is None)):
             return "no month has changed"
         batch_id = new_batch_id(now := utc_now())
         table = target.split("/", 1)[1]
