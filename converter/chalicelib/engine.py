@@ -90,7 +90,7 @@ def convert(plan: Plan, source: Any, sink: Sink, workers: int, checkpoint: Calla
         names.append(plan.part_name(number))
         return sink.open(names[-1])
 
-    parts = PartWriter(schema.arrow_schema, plan.metadata, _climbing(plan.contract), open_part)
+    parts = PartWriter(schema.arrow_schema, plan.metadata, _spread(plan.contract), open_part)
     quarantine: QuarantineWriter | None = None
     line = reader.first_line + 1
     with closing(in_order(reader, work)) as pieces:
@@ -138,10 +138,10 @@ def _piece(parse: BlockParser, hider: _Hider, block: Block) -> _Piece:
     return _Piece(hider.masker.batch(parsed.batch), block.offset, parsed.lines, rejects, parsed.extra)
 
 
-def _climbing(contract: Contract) -> frozenset[str]:
-    """The integer columns that are best written as deltas: the key, and the time that the table lies by."""
-    keys = {column.name for column in contract.key}
-    return frozenset(keys | ({contract.partition.column} if contract.partition else set()))
+def _spread(contract: Contract) -> frozenset[str]:
+    """The columns whose integers are many: keys, references, and the time that the table lies by."""
+    ids = {column.name for column in contract.columns if column.key is not None or column.reference is not None}
+    return frozenset(ids | ({contract.partition.column} if contract.partition else set()))
 
 
 def _judge(tally: Tally, plan: Plan) -> None:

@@ -35,16 +35,16 @@ def _width(kind: pa.DataType) -> int:
     return TEXT_BYTES if not pa.types.is_primitive(kind) and not pa.types.is_decimal(kind) else max(1, kind.bit_width // 8)
 
 
-def writer_options(schema: pa.Schema, climbing: frozenset[str]) -> dict[str, object]:
-    """How each column is encoded: deltas where values climb, shared prefixes for positions, a dictionary for all else.
+def writer_options(schema: pa.Schema, spread: frozenset[str]) -> dict[str, object]:
+    """How each column is encoded: deltas where integers are many, shared prefixes for positions, a dictionary for all else.
 
-    ``climbing`` names the integer columns whose values grow along a file: keys and times. Statistics are on for all.
+    ``spread`` names the columns whose values repeat too little for a dictionary: ids and times. Statistics are on for all.
     Encodings: https://parquet.apache.org/docs/file-format/data-pages/encodings/
     """
     encodings = {POSITION: "DELTA_BYTE_ARRAY"}
     for field in schema:
-        grows = pa.types.is_integer(field.type) and (field.name in climbing or field.name == TRANSACTION_ID)
-        if grows or pa.types.is_timestamp(field.type):
+        is_spread = pa.types.is_integer(field.type) and (field.name in spread or field.name == TRANSACTION_ID)
+        if is_spread or pa.types.is_timestamp(field.type):
             encodings[field.name] = "DELTA_BINARY_PACKED"
     return {
         "compression": "zstd",
@@ -64,11 +64,11 @@ class PartWriter:
     """
 
     def __init__(
-        self, schema: pa.Schema, metadata: Mapping[str, str], climbing: frozenset[str], open_part: Callable[[int], BinaryIO]
+        self, schema: pa.Schema, metadata: Mapping[str, str], spread: frozenset[str], open_part: Callable[[int], BinaryIO]
     ) -> None:
         self._schema = schema.with_metadata(dict(metadata))
         self._open_part = open_part
-        self._options = writer_options(schema, climbing)
+        self._options = writer_options(schema, spread)
         self._group_rows = rows_per_group(schema)
         self._part_rows = self._group_rows * PART_GROUPS
         self._pending: list[pa.RecordBatch] = []
