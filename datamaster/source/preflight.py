@@ -1,0 +1,206 @@
+"""Whether a user's own database can be replicated, and what to do where it cannot yet; and how to leave it as it was.
+
+https://www.postgresql.org/docs/current/logical-replication-config.html, and for RDS and Aurora
+https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/AuroraPostgreSQL.Replication.Logical-Configure.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import psycopg2
+import psycopg2.extensions
+
+from datamaster.local.replicator.catalog import quoted, split_name
+from lake.errors import TerminalError, TransientError
+
+OLDEST_VERSION = 13
+TASK_TABLES = ("task", "table_statistics", "task_command", "apply_exceptions")
+
+Cursor: TypeAlias = psycopg2.extensions.cursor
+
+
+class SourceUnreachable(TransientError):
+    """The database does not answer, or does not let this user in."""
+
+
+class SlotInUse(TerminalError):
+    """A replicator still reads the slot that is to be dropped."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that the database lacks.
+
+    ``subject`` names a setting, right or table, ``problem`` what was found, ``remedy`` the SQL or setting that cures it.
+    Where ``blocking`` is false, replication works without it.
+    """
+
+    subject: str
+    problem: str
+    remedy: str
+    blocking: bool = True
+
+
+def check(dsn: str, tables: Sequence[str], slot: str, publication: str) -> list[Finding]:
+    """What stands between the database at ``dsn`` and the replication of ``tables`` (each schema.table); empty where nothing.
+
+    Reads the catalog only. Raises ``SourceUnreachable``.
+    """
+    try:
+        connection = psycopg2.connect(dsn, connect_timeout=10)
+    except psycopg2.OperationalError as error:
+        raise SourceUnreachable(f"source: {str(error).strip()}") from error
+    try:
+        with connection.cursor() as cursor:
+            source = _Source(cursor)
+            found = [*source.server(slot), *source.rights(publication, tables)]
+            for table in tables:
+                found += source.table(table)
+            return found
+    finally:
+        connection.close()
+
+
+def forget(dsn: str, slot: str, publication: str) -> list[str]:
+    """Remove what replication left in the database: slot, publication, the task's rows in the schema awsdms.
+
+    The schema's tables go with the last task, the schema itself only where nothing else lies in it. Returns what was
+    removed, in words. Raises ``SlotInUse`` where a replicator still runs.
+    """
+    removed = []
+    connection = psycopg2.connect(dsn)
+    connection.autocommit = True
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT active FROM pg_replication_slots WHERE slot_name = %s", (slot,))
+            row = cursor.fetchone()
+            if row is not None and row[0]:
+                raise SlotInUse(f'replication slot "{slot}" is in use; stop the replicator first')
+            if row is not None:
+                cursor.execute("SELECT pg_drop_replication_slot(%s)", (slot,))
+                removed.append(f"replication slot {slot}")
+            cursor.execute("SELECT FROM pg_publication WHERE pubname = %s", (publication,))
+            if cursor.fetchone() is not None:
+                cursor.execute(f"DROP PUBLICATION {quoted(publication)}")
+                removed.append(f"publication {publication}")
+            removed += _forget_state(cursor, slot)
+    finally:
+        connection.close()
+    return removed
+
+
+def _forget_state(cursor: Cursor, slot: str) -> list[str]:
+    cursor.execute("SELECT to_regclass('awsdms.task') IS NOT NULL")
+    if cursor.fetchone() != (True,):
+        return []
+    for table in TASK_TABLES:
+        cursor.execute(f"DELETE FROM awsdms.{table} WHERE slot = %s", (slot,))
+    cursor.execute("SELECT count(*) FROM awsdms.task")
+    if cursor.fetchone() != (0,):
+        return [f"the rows of {slot} in schema awsdms"]
+    cursor.execute("DROP TABLE " + ", ".join(f"awsdms.{table}" for table in TASK_TABLES))
+    cursor.execute("SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'awsdms'")
+    if cursor.fetchone() is not None:
+        return ["the replicator's tables in schema awsdms"]
+    cursor.execute("DROP SCHEMA awsdms")
+    return ["schema awsdms"]
+
+
+class _Source:
+    """A database and the user of one connection."""
+
+    def __init__(self, cursor: Cursor) -> None:
+        self.cursor = cursor
+        self.user, self.database = self.row("SELECT current_user, current_database()")
+        self.superuser, self.replicates = self.row("SELECT rolsuper, rolreplication FROM pg_roles WHERE rolname = current_user")
+        self.rds = self.row("SELECT count(*) FROM pg_roles WHERE rolname = 'rds_replication'")[0] > 0
+
+    def row(self, statement: str, *values: object) -> tuple[Any, ...]:
+        self.cursor.execute(statement, values or None)
+        row: tuple[Any, ...] | None = self.cursor.fetchone()
+        return row or ()
+
+    def server(self, slot: str) -> Iterator[Finding]:
+        """Version, log level, room for a slot."""
+        version = self.cursor.connection.server_version // 10_000
+        if version < OLDEST_VERSION:
+            yield Finding("server version", f"PostgreSQL {version}", f"upgrade to PostgreSQL {OLDEST_VERSION} or newer")
+        level = self.row("SHOW wal_level")[0]
+        if level != "logical":
+            own = "ALTER SYSTEM SET wal_level = 'logical';  -- then restart the server"
+            managed = "set rds.logical_replication = 1 in the cluster's parameter group, then reboot the writer"
+            yield Finding("wal_level", f'"{level}", needed "logical"', managed if self.rds else own)
+        slots, used = self.row(
+            "SELECT current_setting('max_replication_slots')::int, count(*) FROM pg_replication_slots WHERE slot_name <> %s", slot
+        )
+        if used >= slots:
+            remedy = f"ALTER SYSTEM SET max_replication_slots = {used + 4};  -- then restart; or drop one of pg_replication_slots"
+            yield Finding("max_replication_slots", f"all {slots} are taken", remedy)
+        senders, sending = self.row("SELECT current_setting('max_wal_senders')::int, count(*) FROM pg_stat_replication")
+        if sending >= senders:
+            remedy = f"ALTER SYSTEM SET max_wal_senders = {sending + 4};  -- then restart"
+            yield Finding("max_wal_senders", f"all {senders} are taken", remedy)
+        if self.row("SHOW max_slot_wal_keep_size")[0] == "-1":
+            problem = "no limit: a replicator that stays away lets the log fill the disk"
+            remedy = "ALTER SYSTEM SET max_slot_wal_keep_size = '10GB'; SELECT pg_reload_conf();"
+            yield Finding("max_slot_wal_keep_size", problem, remedy, blocking=False)
+
+    def rights(self, publication: str, tables: Sequence[str]) -> Iterator[Finding]:
+        """What the user may do with the database as a whole."""
+        if self.superuser:
+            return
+        member = self.rds and self.row("SELECT pg_has_role(current_user, 'rds_replication', 'USAGE')")[0]
+        if not (self.replicates or member):
+            remedy = f"GRANT rds_replication TO {quoted(self.user)};" if self.rds else f"ALTER ROLE {quoted(self.user)} REPLICATION;"
+            yield Finding("right to replicate", f'user "{self.user}" has none', remedy)
+        if not self.row("SELECT has_database_privilege(current_database(), 'CREATE')")[0]:
+            problem = f'user "{self.user}" may not make the schema awsdms and the publication'
+            yield Finding("right to create", problem, f"GRANT CREATE ON DATABASE {quoted(self.database)} TO {quoted(self.user)};")
+        self.cursor.execute("SELECT schemaname || '.' || tablename FROM pg_publication_tables WHERE pubname = %s", (publication,))
+        if {row[0] for row in self.cursor.fetchall()} != set(tables):
+            yield from self._ownership(tables)
+
+    def _ownership(self, tables: Sequence[str]) -> Iterator[Finding]:
+        """Only a table's owner may put it into a publication."""
+        for table in tables:
+            found = self.row(
+                "SELECT pg_get_userbyid(c.relowner), pg_has_role(c.relowner, 'USAGE') FROM pg_class c"
+                " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s",
+                *split_name(table),
+            )
+            if found and not found[1]:
+                problem = f'owned by "{found[0]}", so user "{self.user}" may not publish it'
+                yield Finding(f"table {table}", problem, f"GRANT {quoted(found[0])} TO {quoted(self.user)};")
+
+    def table(self, table: str) -> Iterator[Finding]:
+        """What one table lacks."""
+        schema, name = split_name(table)
+        found = self.row(
+            "SELECT c.oid, c.relkind, c.relpersistence, c.relreplident, row_security_active(c.oid)"
+            " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s",
+            schema,
+            name,
+        )
+        subject, identifier = f"table {table}", f"{quoted(schema)}.{quoted(name)}"
+        if not found or found[1] not in ("r", "p"):
+            yield Finding(subject, "there is no such table", "name tables as schema.table; views cannot be replicated")
+            return
+        oid, _, persistence, identity, filtered = found
+        if not self.row("SELECT has_schema_privilege(%s, 'USAGE')", schema)[0]:
+            yield Finding(
+                subject, f'user "{self.user}" may not use the schema', f"GRANT USAGE ON SCHEMA {quoted(schema)} TO {quoted(self.user)};"
+            )
+        if not self.row("SELECT has_table_privilege(%s::oid, 'SELECT')", oid)[0]:
+            yield Finding(subject, f'user "{self.user}" may not read it', f"GRANT SELECT ON {identifier} TO {quoted(self.user)};")
+        if not self.row("SELECT count(*) FROM pg_index WHERE indrelid = %s AND indisprimary", oid)[0]:
+            yield Finding(subject, "no primary key, so its rows cannot be told apart", f"ALTER TABLE {identifier} ADD PRIMARY KEY (…);")
+        elif identity in ("n", "i"):
+            yield Finding(subject, "its replica identity is not its primary key", f"ALTER TABLE {identifier} REPLICA IDENTITY DEFAULT;")
+        if persistence != "p":
+            yield Finding(subject, "unlogged, so its changes are not in the log", f"ALTER TABLE {identifier} SET LOGGED;")
+        if filtered:
+            problem = f'row-level security hides rows from user "{self.user}"'
+            yield Finding(subject, problem, f"ALTER ROLE {quoted(self.user)} BYPASSRLS;")

@@ -1,0 +1,83 @@
+"""Contracts written from a real catalog are contracts that the lake accepts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from datamaster.local.replicator.catalog import TableWithoutKey, UnknownSourceTable
+from datamaster.source.generate import create_schema
+from datamaster.source.introspect import contract_yaml
+from lake.contract_reader import parse_contract
+
+pytestmark = pytest.mark.integration
+CONTRACTS = Path(__file__).resolve().parents[3] / "contracts"
+
+
+@pytest.mark.parametrize("table", ["brewery", "beer", "profile", "review"])
+def test_the_project_s_own_tables_come_out_as_their_contracts_have_them(database, table):
+    create_schema(database.dsn)
+    kept = parse_contract((CONTRACTS / f"{table}.yaml").read_text(), table)
+
+    written = parse_contract(contract_yaml(database.dsn, f"dm_core.{table}", references=True), table)
+
+    def shape(contract):
+        return [(c.name, c.type.name, c.type.length, c.required, c.key, c.reference) for c in contract.columns]
+
+    assert shape(written) == shape(kept)
+    assert (written.source_schema, written.source_table) == ("dm_core", table)
+
+
+def test_types_are_spelled_as_contracts_spell_them(database):
+    database.run("CREATE TYPE mood AS ENUM ('merry'); CREATE DOMAIN cents AS numeric(12,2); CREATE SCHEMA shop")
+    database.run(
+        "CREATE TABLE shop.order_line (line int, order_id uuid, price cents, rough numeric, tags text[], moods mood[], mood mood,"
+        " at timestamptz(3), local timestamp, name varchar(40), code char(3), paid boolean, doc jsonb, raw bytea,"
+        " opens time NOT NULL, PRIMARY KEY (order_id, line));"
+        "COMMENT ON TABLE shop.order_line IS 'One line of an order.'; COMMENT ON COLUMN shop.order_line.name IS 'What is sold.'"
+    )
+
+    text = contract_yaml(database.dsn, "shop.order_line")
+
+    contract = parse_contract(text, "order_line.yaml")
+    spelled = {column.name: column.type.spelling for column in contract.columns}
+    assert spelled == {
+        "line": "integer",
+        "order_id": "uuid",
+        "price": "numeric(12,2)",
+        "rough": "double precision",
+        "tags": "text[]",
+        "moods": "text[]",
+        "mood": "enum",
+        "at": "timestamptz",
+        "local": "timestamp",
+        "name": "varchar(40)",
+        "code": "character(3)",
+        "paid": "boolean",
+        "doc": "jsonb",
+        "raw": "bytea",
+        "opens": "text",
+    }
+    assert [column.name for column in contract.key] == ["order_id", "line"]
+    assert contract.description == "One line of an order."
+    assert "numeric(p, s) here keeps every digit" in contract.by_name["rough"].description
+    assert contract.by_name["opens"].required
+    assert contract.by_name["opens"].description == "time without time zone in the source, carried as its text."
+
+
+def test_references_are_written_only_when_asked_for(database):
+    create_schema(database.dsn)
+
+    assert "relationships" not in contract_yaml(database.dsn, "dm_core.review")
+
+
+def test_a_missing_table_and_one_without_a_key_are_clear_errors(database):
+    database.run("CREATE TABLE loose (n int)")
+
+    with pytest.raises(UnknownSourceTable, match=r'no table "public\.gone"'):
+        contract_yaml(database.dsn, "public.gone")
+    with pytest.raises(TableWithoutKey, match=r'"public\.loose" has no primary key'):
+        contract_yaml(database.dsn, "public.loose")
+    with pytest.raises(UnknownSourceTable, match=r"expected schema\.table"):
+        contract_yaml(database.dsn, "loose")
