@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import boto3
 import orjson
 
 from datamaster.local.delivery.checkpoint import CHECKPOINT, SHARD_END
@@ -26,8 +27,6 @@ def request_flush(state: Path) -> None:
 
 def caught_up(checkpoint_file: Path, stream_name: str) -> bool:
     """Whether every record that was on the stream before this call lies in S3 (or was refused into errors/, or dropped)."""
-    import boto3
-
     try:
         shards = orjson.loads(checkpoint_file.read_bytes())["shards"]
     except FileNotFoundError:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from datamaster.local.delivery.checkpoint import SHARD_END
 from datamaster.local.delivery.transformer import Record
@@ -37,17 +38,12 @@ class Shard:
 class ShardReader:
     """Reads all shards of a stream from the positions given; a shard without one from its beginning."""
 
-    def __init__(self, stream_arn: str, positions: Mapping[str, str]) -> None:
+    def __init__(self, kinesis: Any, stream_arn: str, positions: Mapping[str, str]) -> None:
+        self._kinesis = kinesis
         self._arn = stream_arn
         self._positions = dict(positions)
         self._shards: dict[str, Shard] = {}
         self._list_at = 0.0
-
-    @cached_property
-    def _kinesis(self) -> Any:
-        import boto3
-
-        return boto3.client("kinesis")
 
     def created_at(self) -> str:
         """When the stream was made."""
@@ -60,12 +56,10 @@ class ShardReader:
         self._shards.clear()
         self._list_at = 0.0
 
-    def round(self) -> Iterator[tuple[Shard, list[Record]]]:
-        """One read of every open shard, in turn. A shard whose end was read comes once more, with ``ended`` set."""
+    def open_shards(self) -> list[Shard]:
+        """The shards to read now: neither ended nor resting because they were throttled."""
         self._find_shards()
-        for shard in list(self._shards.values()):
-            if not shard.ended and shard.resume_at <= time.monotonic():
-                yield shard, self._read(shard)
+        return [shard for shard in self._shards.values() if not shard.ended and shard.resume_at <= time.monotonic()]
 
     def _find_shards(self) -> None:
         if time.monotonic() < self._list_at:
@@ -91,9 +85,8 @@ class ShardReader:
         shard = self._shards.get(name)
         return shard.ended if shard else self._positions.get(name) == SHARD_END
 
-    def _read(self, shard: Shard) -> list[Record]:
-        from botocore.exceptions import ClientError
-
+    def read(self, shard: Shard) -> list[Record]:
+        """The shard's next records; ``ended`` is set once there can be no more. Shards may be read side by side."""
         try:
             if shard.iterator is None:
                 shard.iterator = self._iterator(shard)

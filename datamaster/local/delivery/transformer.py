@@ -14,10 +14,12 @@ import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
+import boto3
 import orjson
+from botocore.config import Config
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from datamaster.local.delivery.stream import DeliveryStream
 
@@ -69,14 +71,8 @@ class Transformer:
 
     def __init__(self, stream: DeliveryStream) -> None:
         self._stream = stream
-
-    @cached_property
-    def _lambda(self) -> Any:
-        import boto3
-        from botocore.config import Config
-
         # the retries are Firehose's own, counted here
-        return boto3.client("lambda", config=Config(read_timeout=FUNCTION_SECONDS, retries={"total_max_attempts": 1}))
+        self._lambda = boto3.client("lambda", config=Config(read_timeout=FUNCTION_SECONDS, retries={"total_max_attempts": 1}))
 
     def transform(self, records: Sequence[Record]) -> list[Transformed]:
         """Every record's outcome, in order. An invocation that fails is repeated, then all of its records have failed."""
@@ -138,8 +134,6 @@ class Transformer:
         return answers
 
     def _invoke(self, event: bytes) -> bytes:
-        from botocore.exceptions import ClientError, ReadTimeoutError
-
         try:
             answer = self._lambda.invoke(FunctionName=self._stream.function_arn, Payload=event)
             payload: bytes = answer["Payload"].read()

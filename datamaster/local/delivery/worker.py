@@ -9,11 +9,12 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
+import boto3
 import orjson
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -21,7 +22,7 @@ from datamaster.local.delivery.buffers import Buffers
 from datamaster.local.delivery.checkpoint import CHECKPOINT, SHARD_END, Checkpoint, load_checkpoint
 from datamaster.local.delivery.prefix import MissingPartitionKey, evaluate
 from datamaster.local.delivery.progress import FLUSH_REQUEST
-from datamaster.local.delivery.shards import ShardReader
+from datamaster.local.delivery.shards import Shard, ShardReader
 from datamaster.local.delivery.stream import DeliveryStream
 from datamaster.local.delivery.transformer import DROPPED, FAILED, OK, Record, Transformed, Transformer, failed
 
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 IDLE_SECONDS = 0.1
+SHARDS_AT_ONCE = 4
 PATIENCE_SECONDS = 0.5
 OBJECT_VERSION = 1
 _COUNTED = {OK: "ok", DROPPED: "dropped", FAILED: "failed"}
@@ -47,16 +49,12 @@ class DeliveryWorker:
         self._state = state
         self._buffers = Buffers(stream.compressed, stream.buffer_bytes, min(stream.buffer_seconds, seconds_limit or stream.buffer_seconds))
         self._transformer = Transformer(stream)
-        self._reader = ShardReader(stream.source_arn, {})
+        self._reader = ShardReader(boto3.client("kinesis"), stream.source_arn, {})
         self._counts: Counter[str] = Counter()
         self._stopping = threading.Event()
         self._checkpoint = Checkpoint("")
-
-    @cached_property
-    def _s3(self) -> Any:
-        import boto3
-
-        return boto3.client("s3")
+        self._s3 = boto3.client("s3")
+        self._pool = ThreadPoolExecutor(SHARDS_AT_ONCE, thread_name_prefix="shard")
 
     def stop(self) -> None:
         """Make ``run`` write what is open and return."""
@@ -72,7 +70,7 @@ class DeliveryWorker:
         start = dict(self._checkpoint.shards) or "the beginning"
         log.info("delivering %s to s3://%s from %s", self._stream.source_arn, self._stream.bucket, start)
         while not self._stopping.is_set():
-            read = self._patiently(self._read_round)
+            read = self._read_round()
             self._flush(everything=self._flush_requested(read))
             if not read:
                 self._stopping.wait(IDLE_SECONDS)
@@ -80,14 +78,26 @@ class DeliveryWorker:
         log.info("stopped: %s", dict(self._counts))
 
     def _read_round(self) -> int:
+        """Read, transform and append once for every open shard, shards side by side. Returns the records read."""
         read = 0
-        for shard, records in self._reader.round():
-            for request in requests(records, self._stream.request_bytes):
-                self._deliver(request)
-            if shard.ended:
+        tasks = [self._pool.submit(self._transformed, shard) for shard in self._patiently(self._reader.open_shards)]
+        for task in as_completed(tasks):
+            shard, batches = task.result()
+            for batch in batches:
+                self._append(batch)
+                read += len(batch)
+            if shard.ended and not self._stopping.is_set():
                 self._buffers.handed(shard.name, SHARD_END)
-            read += len(records)
         return read
+
+    def _transformed(self, shard: Shard) -> tuple[Shard, list[list[Transformed]]]:
+        """One read of a shard and what its records became. Asked to stop, it leaves the rest to the next worker."""
+        batches = []
+        for request in requests(self._patiently(lambda: self._reader.read(shard)), self._stream.request_bytes):
+            if self._stopping.is_set():
+                break
+            batches.append(self._patiently(lambda records=request: self._transformer.transform(records)))  # type: ignore[misc]
+        return shard, batches
 
     def _flush_requested(self, read: int) -> bool:
         """Whether someone asked for it; answered once the stream has been read to its end."""
@@ -97,16 +107,16 @@ class DeliveryWorker:
         request.unlink(missing_ok=True)
         return True
 
-    def _deliver(self, records: list[Record]) -> None:
-        """Transform the records of one shard and hand on what they became."""
-        outcomes = self._patiently(lambda: self._transformer.transform(records))
+    def _append(self, outcomes: list[Transformed]) -> None:
+        """Hand on what consecutive records of one shard became."""
         for transformed in outcomes:
             outcome = self._placed(transformed)
             self._counts["received"] += 1
             self._counts[_COUNTED[outcome.result]] += 1
             if outcome.result == FAILED:
                 self._append_error(outcome)
-        self._buffers.handed(records[-1].shard, records[-1].sequence_number)
+        last = outcomes[-1].record
+        self._buffers.handed(last.shard, last.sequence_number)
 
     def _placed(self, outcome: Transformed) -> Transformed:
         """Append a good record to its partition's object; one whose answer names no partition has failed."""

@@ -47,13 +47,11 @@ def stream():
 
 
 def reader_of(stream, positions=None):
-    reader = ShardReader("arn", positions or {})
-    reader.__dict__["_kinesis"] = stream
-    return reader
+    return ShardReader(stream, "arn", positions or {})
 
 
 def read(reader, rounds=6):
-    return [record.sequence_number for _ in range(rounds) for _, records in reader.round() for record in records]
+    return [record.sequence_number for _ in range(rounds) for shard in reader.open_shards() for record in reader.read(shard)]
 
 
 def test_a_child_is_read_after_the_end_of_its_parent(stream):
