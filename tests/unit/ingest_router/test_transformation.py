@@ -127,3 +127,14 @@ def test_a_record_too_long_for_any_answer_is_failed_and_not_sent_round_for_ever(
 
     assert batch.answers[0].result == "ProcessingFailed"
     assert "bytes" in batch.failures[0].reason
+
+
+def test_each_kind_of_record_is_counted_as_what_it_was(transform, dms):
+    beer = {"beer_id": 7, "beer_name": "Saison"}
+    changed = dms.message("update", beer, before={"beer_id": 6})
+    raws = [dms.message("insert", beer), changed, dms.control("drop-table"), dms.control("add-column"), b"no json"]
+
+    counts = transform(raws).counts
+
+    assert (counts.records, counts.ok, counts.control, counts.failed, counts.returned) == (5, 2, 2, 1, 0)
+    assert (counts.splits, counts.fences, counts.lines) == (1, 1, 4)
