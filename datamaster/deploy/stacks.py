@@ -125,6 +125,8 @@ def _plan(environment: Environment, name: str, command: str, reverse: bool = Fal
     )
     plan = SceptrePlan(context)
     plan.resolve(command, reverse)
+    kept = [{stack for stack in level if not stack.ignore} for level in plan.launch_order]
+    plan.launch_order = [level for level in kept if level]
     return plan
 
 
