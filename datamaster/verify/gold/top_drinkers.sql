@@ -1,0 +1,12 @@
+-- Profiles by month.
+SELECT CAST(extract(year FROM to_timestamp(r.review_time) AT TIME ZONE 'UTC') AS integer) AS review_year,
+       CAST(extract(month FROM to_timestamp(r.review_time) AT TIME ZONE 'UTC') AS integer) AS review_month,
+       r.profile_id,
+       p.profile_name,
+       p.state,
+       count(*) AS review_count,
+       count(r.review_overall) AS rated_count,
+       coalesce(sum(r.review_overall), 0) AS overall_sum
+FROM review r
+JOIN profile p ON p.profile_id = r.profile_id
+GROUP BY 1, 2, r.profile_id, p.profile_name, p.state

@@ -1,0 +1,10 @@
+-- Styles by month; beers without a style are a group too.
+SELECT CAST(extract(year FROM to_timestamp(r.review_time) AT TIME ZONE 'UTC') AS integer) AS review_year,
+       CAST(extract(month FROM to_timestamp(r.review_time) AT TIME ZONE 'UTC') AS integer) AS review_month,
+       b.beer_style,
+       count(*) AS review_count,
+       count(r.review_overall) AS rated_count,
+       coalesce(sum(r.review_overall), 0) AS overall_sum
+FROM review r
+JOIN beer b ON b.beer_id = r.beer_id
+GROUP BY 1, 2, b.beer_style
