@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from .blocks import Block, BlockReader
-from .csv_header import check_header
+from .blocks import Block, BlockReader, RecordTooLong
+from .csv_header import WrongHeader, check_header
 from .csv_records import CsvRecords
-from .gunzip import GzipStream
+from .gunzip import CorruptGzip, GzipStream, NotGzip
 from .json_lines import JsonRecords
 from .outcome import ParsedBlock, Reason, Reject
 from .schema import RowSchema
@@ -22,11 +22,15 @@ __all__ = [
     "Block",
     "BlockParser",
     "BlockReader",
+    "CorruptGzip",
     "GzipStream",
+    "NotGzip",
     "ParsedBlock",
     "Reason",
+    "RecordTooLong",
     "Reject",
     "RowSchema",
+    "WrongHeader",
     "parser",
 ]
 

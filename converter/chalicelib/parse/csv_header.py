@@ -9,6 +9,9 @@ from .csv_records import cells, record_spans
 from .outcome import Problem
 from .schema import RowSchema
 
+NAME_CHARACTERS = 128
+"""Characters that a column's name may have: `_extra` repeats it in every row."""
+
 
 class WrongHeader(TerminalError):
     """A CSV file's first record is no header that its table's contract can read."""
@@ -45,6 +48,9 @@ def _names(record: bytes) -> tuple[str, ...]:
         raise WrongHeader(f"the header {_shown(names)} is cut by semicolons; fields are separated by commas")
     if "" in names:
         raise WrongHeader(f"the header {_shown(names)} has no name for column {names.index('') + 1}")
+    longest = max(names, key=len)
+    if len(longest) > NAME_CHARACTERS:
+        raise WrongHeader(f'the header names a column "{longest[:40]}…", longer than {NAME_CHARACTERS} characters')
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise WrongHeader(f"the header names {', '.join(twice)} twice")

@@ -96,7 +96,7 @@ def _float(token: str, field: Field) -> float:
         raise Problem(Reason.RANGE, field.name)
     if field.kind == "float32":
         try:
-            struct.pack("f", number)
+            struct.pack("<f", number)  # rounds, and raises beyond the largest float
         except OverflowError:
             raise Problem(Reason.RANGE, field.name) from None
     return number

@@ -15,12 +15,13 @@ pytest.importorskip("dm_kernel", reason="the kernel is built by: maturin develop
 
 NAMES = ["id", "small", "whole", "ratio", "score", "price", "flag", "name", "code", "born", "seen", "blob", "wild", "must"]
 CHANGE = ["operation", "cdc_position", "cdc_built_at", "cdc_committed_at", "cdc_transaction_id", "cdc_unchanged", "cdc_fence"]
-TOKENS = st.sampled_from(
-    "0 -0 1 -1 007 +5 32767 32768 -32768 -32769 2147483647 2147483648 9223372036854775807 9223372036854775808 -9223372036854775808 "
-    "-9223372036854775809 99999999999999999999999 3.5 1e2 1E+2 1e-2 1.50 1.505 0.10 12345678901.25 9999999999.99 10000000000 1e400 -1e400 "
-    "1e-400 3.5e38 1e99999999999 0e99999999999 1.7976931348623157e308 0.1 .5 5. - 1. 9007199254740993 0.30000000000000004 1e23 "
-    "123456789012345678901234567890.5 NaN Infinity -Infinity nan true false t f null TRUE [] {} [1] x".split()
-)
+_TOKENS = """
+0 -0 1 -1 007 +5 32767 32768 -32768 -32769 2147483647 2147483648 9223372036854775807 9223372036854775808 -9223372036854775808
+-9223372036854775809 99999999999999999999999 3.5 1e2 1E+2 1e-2 1.50 1.505 0.10 12345678901.25 9999999999.99 10000000000 1e400 -1e400
+1e-400 3.5e38 1e99999999999 0e99999999999 1.7976931348623157e308 0.1 .5 5. - 1. 9007199254740993 0.30000000000000004 1e23
+123456789012345678901234567890.5 NaN Infinity -Infinity nan true false t f null TRUE [] {} [1] x
+"""
+TOKENS = st.sampled_from(_TOKENS.split())
 TEXTS = st.sampled_from(
     [
         "",
@@ -70,7 +71,9 @@ TEXTS = st.sampled_from(
         "[",
     ]
 )
-ESCAPES = st.sampled_from([r"\u0041", r"\ud83d\ude00", r"\ud800", r"\ude00", r"\ud800\u0041", r"\u0000", r"\/", r"\x", r"\u12", "\\", "\x01"])
+ESCAPES = st.sampled_from(
+    [r"\u0041", r"\ud83d\ude00", r"\ud800", r"\ude00", r"\ud800\u0041", r"\u0000", r"\/", r"\x", r"\u12", "\\", "\x01"]
+)
 SPACE = st.sampled_from(["", "", "", " ", "\t", " \r "])
 
 
@@ -119,12 +122,18 @@ def corrupted(draw: st.DrawFn, text: st.SearchStrategy[str]) -> bytes:
     data = draw(text).encode("utf-8", "surrogatepass")
     if draw(st.integers(0, 3)) == 0 and data:
         at = draw(st.integers(0, len(data) - 1))
-        noise = draw(st.one_of(st.binary(max_size=3), st.sampled_from([b'"', b"\\", b"{", b"}", b",", b"\0", b"\n", b"\r", b"\xff", b"\xed\xa0\x80"])))
+        noise = draw(
+            st.one_of(
+                st.binary(max_size=3), st.sampled_from([b'"', b"\\", b"{", b"}", b",", b"\0", b"\n", b"\r", b"\xff", b"\xed\xa0\x80"])
+            )
+        )
         data = data[:at] + noise + data[at + draw(st.integers(0, 3)) :]
     return data
 
 
-JSON_BLOCKS = st.lists(corrupted(st.one_of(objects(), typed_objects(), st.sampled_from(["", " ", "null", "1", "[]", '{"a":1}{"b":2}']))), max_size=5)
+JSON_BLOCKS = st.lists(
+    corrupted(st.one_of(objects(), typed_objects(), st.sampled_from(["", " ", "null", "1", "[]", '{"a":1}{"b":2}']))), max_size=5
+)
 
 CELLS = st.one_of(
     TOKENS,
@@ -158,7 +167,15 @@ slow_is_fine = settings(max_examples=400, deadline=None, suppress_health_check=l
 def outcome(parsed: Any) -> tuple[Any, ...]:
     assert parsed.rows_read == parsed.batch.num_rows + len(parsed.rejects)
     parsed.batch.validate(full=True)
-    rows = [[repr(value.as_py()) if value.type == "double" or value.type == "float" else (value.value if hasattr(value, "value") else value.as_py()) for value in column] for column in parsed.batch]
+    rows = [
+        [
+            repr(value.as_py())
+            if value.type == "double" or value.type == "float"
+            else (value.value if hasattr(value, "value") else value.as_py())
+            for value in column
+        ]
+        for column in parsed.batch
+    ]
     return rows, parsed.rows_read, parsed.lines, parsed.rejects, dict(parsed.extra)
 
 

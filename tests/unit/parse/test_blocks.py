@@ -1,0 +1,137 @@
+"""Streams become blocks of whole records: every byte once, nothing cut, memory bounded."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from types import ModuleType
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+any_input = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def blocks(parse: ModuleType, data: bytes, file_format: str = "json", **sizes: int) -> list[bytes]:
+    return [bytes(block.data) for block in parse.BlockReader(io.BytesIO(data), file_format, **sizes)]
+
+
+@any_input
+@given(lines=st.lists(st.binary(max_size=20).map(lambda line: line.replace(b"\n", b"")), max_size=20), size=st.integers(1, 30))
+def test_blocks_of_lines_are_the_stream_cut_behind_line_feeds(parse: ModuleType, lines: list[bytes], size: int) -> None:
+    data = b"".join(line + b"\n" for line in lines) + b"rest"
+    cut = blocks(parse, b"{}\n" + data, block_bytes=size)
+
+    assert b"".join(cut) == b"{}\n" + data
+    assert all(block.endswith(b"\n") for block in cut[:-1])
+
+
+CELLS = st.sampled_from(["", "a", '"a\nb"', '"a""\n"', '""', 'x"y', '"a"b"\nc', '"\n,"'])
+
+
+@any_input
+@given(records=st.lists(st.lists(CELLS, min_size=1, max_size=3), max_size=12), size=st.integers(1, 40))
+def test_no_csv_record_is_cut_in_two(parse: ModuleType, records: list[list[str]], size: int) -> None:
+    data = ("h\n" + "\n".join(",".join(record) for record in records)).encode()
+    whole = parse.csv_records.record_spans(data)
+    ends = {span.after for span in whole}
+    reader = parse.BlockReader(io.BytesIO(data), "csv", block_bytes=size)
+    found = list(reader)
+
+    assert b"".join(bytes(block.data) for block in found) == data[2:]
+    assert all(block.offset + len(block.data) in ends for block in found)
+
+
+def test_a_byte_order_mark_is_left_out_and_offsets_count_it(parse: ModuleType) -> None:
+    reader = parse.BlockReader(io.BytesIO(b"\xef\xbb\xbf{}\n{}"), "json", block_bytes=8)
+
+    assert [(block.number, block.offset, bytes(block.data)) for block in reader] == [(0, 3, b"{}\n"), (1, 6, b"{}")]
+
+
+def test_an_empty_stream_has_no_blocks(parse: ModuleType) -> None:
+    assert blocks(parse, b"") == []
+
+
+class Endless(io.RawIOBase):
+    """A stream without a line feed."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__()
+        self.left = length
+        self.largest = 0
+
+    def readinto(self, buffer: memoryview) -> int:
+        count = min(len(buffer), self.left)
+        self.largest = max(self.largest, len(buffer))
+        self.left -= count
+        return count
+
+
+@pytest.mark.parametrize("file_format", ["json", "csv"])
+def test_a_record_of_ten_gigabytes_ends_the_file_before_memory_follows(parse: ModuleType, file_format: str) -> None:
+    source = Endless(10 << 30)
+
+    with pytest.raises(parse.RecordTooLong, match="longer than 16777216 bytes"):
+        list(parse.BlockReader(source, file_format))
+    assert (10 << 30) - source.left <= 64 << 20
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "no header"),
+        (b"\r\n\r\n", "no header"),
+        (b"a;b;c\n1;2;3\n", "semicolons"),
+        (b"a,b,a\n", "a twice"),
+        (b"a,,c\n", "column 2"),
+        (b"\xff\n", "utf8"),
+        (b'a"b\n', "not_csv"),
+        (b"a" * 300 + b"\n", "longer than"),
+    ],
+)
+def test_a_wrong_header_fails_the_file_with_what_is_wrong(parse: ModuleType, data: bytes, message: str) -> None:
+    with pytest.raises(parse.WrongHeader, match=message):
+        parse.BlockReader(io.BytesIO(data), "csv")
+
+
+def test_a_header_alone_has_no_rows_and_says_where_records_begin(parse: ModuleType) -> None:
+    reader = parse.BlockReader(io.BytesIO(b'\xef\xbb\xbf\r\nid,"na\nme"\r\n'), "csv")
+
+    assert (reader.header, reader.first_line, list(reader)) == (("id", "na\nme"), 3, [])
+
+
+def inflate(parse: ModuleType, data: bytes, step: int = 7) -> bytes:
+    stream, buffer, found = parse.GzipStream(io.BytesIO(data)), bytearray(step), b""
+    while count := stream.readinto(buffer):
+        found += buffer[:count]
+    return found
+
+
+ONE, TWO = gzip.compress(b"one\n" * 50), gzip.compress(b"two\n")
+
+
+def test_members_follow_each_other_and_zeros_may_pad_the_last(parse: ModuleType) -> None:
+    assert inflate(parse, ONE + gzip.compress(b"") + TWO + b"\0" * 9) == b"one\n" * 50 + b"two\n"
+
+
+def test_an_empty_member_is_an_empty_stream(parse: ModuleType) -> None:
+    assert inflate(parse, gzip.compress(b"")) == b""
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "message"),
+    [
+        (b"", "NotGzip", "is empty"),
+        (b"id,name\n1,x\n", "NotGzip", "69 64 2c 6e"),
+        (ONE[:-1], "CorruptGzip", "member 1 is cut off"),
+        (ONE[:12], "CorruptGzip", "member 1 is cut off"),
+        (ONE + TWO[:5], "CorruptGzip", "member 2 is cut off"),
+        (ONE + b"garbage", "CorruptGzip", "follow member 1"),
+        (ONE + b"\0\0x", "CorruptGzip", "follow member 1"),
+        (ONE[:-8] + b"\1\2\3\4" + ONE[-4:], "CorruptGzip", "member 1 is damaged"),
+    ],
+)
+def test_what_is_no_whole_gzip_fails_the_file(parse: ModuleType, data: bytes, error: str, message: str) -> None:
+    with pytest.raises(getattr(parse, error), match=message):
+        inflate(parse, data)
