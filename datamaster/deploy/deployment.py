@@ -11,10 +11,12 @@ from typing import Any
 from datamaster.deploy.artifacts import Artifacts, collect, upload
 from datamaster.deploy.environments import PROJECT, Environment, load_environment
 from datamaster.deploy.package import package_apps
+from datamaster.deploy.spark_submit import submit_parameters
 from datamaster.deploy.stacks import Outputs, launch, launch_order
 
 BUILD = PROJECT / "build"
 CONTRACTS = PROJECT / "contracts"
+SPARK_ENVIRONMENT = "emr-environment/environment.tar.gz"
 BEFORE_ARTIFACTS = ("catalog", "control", "streaming")
 
 
@@ -47,16 +49,25 @@ def deploy(
         outputs = launch(environment, BEFORE_ARTIFACTS)
         artifacts = packaging.result()
     progress("functions, jobs and contracts")
-    version = upload(artifacts, outputs["storage"]["ArtifactsBucket"], contracts)
+    storage = outputs["storage"]
+    version = upload(artifacts, storage["ArtifactsBucket"], contracts)
     progress("stacks that do the work")
-    outputs |= launch(environment.with_variables(artifacts.variables))
+    outputs |= launch(environment.with_variables(artifacts.variables | spark_variables(artifacts, storage)))
     return Deployment(environment.name, outputs, version)
+
+
+def spark_variables(artifacts: Artifacts, storage: Mapping[str, str]) -> dict[str, str]:
+    """How the jobs are submitted: by the places of their code and of the archive with interpreter and libraries."""
+    bucket = storage["ArtifactsBucket"]
+    jobs = f"s3://{bucket}/{artifacts.variables['jobs_prefix']}"
+    return {"spark_submit_parameters": submit_parameters(jobs, f"s3://{bucket}/{SPARK_ENVIRONMENT}", storage["LakeBucket"])}
 
 
 def plan(name: str, build: Path = BUILD) -> list[list[str]]:
     """The stacks that ``deploy`` would launch, level by level. Packages the apps, calls nothing on AWS."""
     environment = load_environment(name)
-    return launch_order(environment.with_variables(artifacts_of(environment, build).variables))
+    variables = artifacts_of(environment, build).variables | {"spark_submit_parameters": ""}
+    return launch_order(environment.with_variables(variables))
 
 
 def artifacts_of(environment: Environment, build: Path) -> Artifacts:
