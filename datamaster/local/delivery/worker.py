@@ -71,6 +71,8 @@ class DeliveryWorker:
         log.info("delivering %s to s3://%s from %s", self._stream.source_arn, self._stream.bucket, start)
         while not self._stopping.is_set():
             read = self._read_round()
+            if read:
+                log.info("%d records transformed", read)
             self._flush(everything=self._flush_requested(read))
             if not read:
                 self._stopping.wait(IDLE_SECONDS)

@@ -6,6 +6,7 @@ import base64
 import gzip
 import io
 import os
+import re
 import subprocess
 import sys
 import time
@@ -93,6 +94,13 @@ class Delivery:
         """Wait until that many objects lie in the bucket."""
         deadline = time.monotonic() + 30
         while len(self.keys()) < count:
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.05)
+
+    def wait_until_transformed(self, count: int) -> None:
+        """Wait until the worker holds what that many records became."""
+        deadline = time.monotonic() + 30
+        while sum(map(int, re.findall(r"(\d+) records transformed", self.log.read_text()))) < count:
             assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.05)
 

@@ -66,10 +66,12 @@ def test_a_worker_killed_between_flushes_loses_nothing(delivery, dms_change):
 
 def test_a_worker_told_to_stop_writes_what_it_holds_and_its_successor_repeats_nothing(delivery, dms_change):
     delivery.put(*beers(dms_change, range(50)))
-    first = delivery.worker(interval=0.5)
-    delivery.wait_for_objects(1)
+    first = delivery.worker()
+    delivery.wait_until_transformed(50)
+    assert delivery.keys() == []
     first.terminate()
     assert first.wait(20) == 0
+    assert len(delivery.lines()) == 50
     delivery.put(*beers(dms_change, range(50, 80)))
 
     delivery.worker()
