@@ -14,11 +14,12 @@ from datamaster.local.replicator.emitter import Emitter
 from datamaster.local.replicator.messages import Transaction
 from datamaster.local.replicator.pgoutput import Begin, Change, Commit, Relation, Truncate, decode
 
-FLUSH_SECONDS = 0.1
-OPEN_SECONDS = 1.0  # how long a flush waits for the transaction's end
+PUSH_SECONDS = 0.1
+OPEN_SECONDS = 1.0  # how long sending waits for the transaction's end
 ACKNOWLEDGE_SECONDS = 0.5
 COMMAND_SECONDS = 1.0
 IDLE_SECONDS = 0.2
+BUSY_SECONDS = 0.005
 ALIVE_SECONDS = 10.0
 
 log = logging.getLogger(__name__)
@@ -35,16 +36,16 @@ class ChangeReader:
         self._catalog = catalog
         self._emitter = emitter
         self._state = emitter.state
+        self._outbox = emitter.outbox
         self._stop = stop
         self._commands = commands
         self._tables: dict[int, Table] = {}
         self._transaction = Transaction(Begin(0, 0, 0))
         self._open = False
         self._number = 0
-        self._delivered = 0  # end of the last transaction of which everything is in the stream
         self._complete = 0  # end of the last transaction that was read
         self._complete_commit = 0
-        self._flushed_at = self._acknowledged_at = self._alive_at = self._asked_at = time.monotonic()
+        self._pushed_at = self._acknowledged_at = self._alive_at = self._asked_at = time.monotonic()
         self._saved = self._acknowledged = 0
 
     def follow(self, slot: str, publication: str) -> None:
@@ -55,14 +56,16 @@ class ChangeReader:
             message = self._replication.read_message()
             if message is not None:
                 self.read(message.payload, message.data_start)
-                waited = time.monotonic() - self._flushed_at
-                if waited > FLUSH_SECONDS and (not self._open or waited > OPEN_SECONDS):
+                waited = time.monotonic() - self._pushed_at
+                if waited > PUSH_SECONDS and (not self._open or waited > OPEN_SECONDS):
                     self._between()
                 continue
-            self._between()
-            select.select([self._replication.connection], [], [], IDLE_SECONDS)
-        self._flush()
-        self._acknowledge()
+            waits = self._between()
+            select.select([self._replication.connection], [], [], BUSY_SECONDS if waits else IDLE_SECONDS)
+        self._outbox.push(self._complete)
+        self._outbox.flush()
+        if not self._open:
+            self._acknowledge()
 
     def stay_alive(self) -> None:
         """Tell the server that this side still reads."""
@@ -110,10 +113,13 @@ class ChangeReader:
             self._emitter.control(alteration(statistics.signature, table.signature), table)
         statistics.signature = table.signature
 
-    def _between(self) -> None:
-        """Flush, and now and then acknowledge, answer the server and look for commands."""
-        self._flush()
-        now = time.monotonic()
+    def _between(self) -> bool:
+        """Send what was read, and now and then acknowledge, answer the server and look for commands.
+
+        Returns whether something waits for a batch on its way.
+        """
+        waits = self._outbox.push(self._complete)
+        now = self._pushed_at = time.monotonic()
         if not self._open and now - self._acknowledged_at > ACKNOWLEDGE_SECONDS:
             self._acknowledge()
         if now - self._alive_at > ALIVE_SECONDS:
@@ -121,22 +127,19 @@ class ChangeReader:
         if not self._open and now - self._asked_at > COMMAND_SECONDS:
             self._commands()
             self._asked_at = time.monotonic()
-
-    def _flush(self) -> None:
-        self._emitter.outbox.flush()
-        self._delivered = self._complete
-        self._flushed_at = time.monotonic()
+        return waits
 
     def _acknowledge(self) -> None:
         """Let the server forget what is delivered; the statistics are saved first, so that none of it goes uncounted.
 
-        Between transactions ``wal_end`` is what the server has read of its log: no row of an earlier commit is missing.
+        Once all is delivered, ``wal_end`` is what the server has read of its log: it holds no earlier commit to send.
         """
-        if self._delivered > self._saved:
+        delivered = self._outbox.delivered
+        if self._complete > self._saved:
             self._state.counted_lsn = max(self._state.counted_lsn, self._complete_commit)
             self._state.save()
-            self._saved = self._delivered
-        reached = self._delivered if self._open else max(self._delivered, self._replication.wal_end)
+            self._saved = self._complete
+        reached = delivered if delivered < self._complete else max(delivered, self._replication.wal_end)
         if reached > self._acknowledged:
             self._replication.send_feedback(flush_lsn=reached, apply_lsn=reached, force=True)
             self._acknowledged, self._alive_at = reached, time.monotonic()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 import orjson
 
@@ -41,7 +42,7 @@ class Transaction:
     begin: Begin
     previous: tuple[int, int] | None = None
 
-    @property
+    @cached_property
     def committed_at(self) -> str:
         """The commit's time in DMS's form."""
         return iso(POSTGRES_EPOCH + timedelta(microseconds=self.begin.committed_at))

@@ -107,15 +107,20 @@ def deliver(client: PutRecords, stream: str, records: Sequence[Record], stop: th
 
 
 class Outbox:
-    """Records on their way, sent by a thread of its own so that reading goes on; one batch after the other."""
+    """Records on their way, sent by a thread of its own so that reading goes on; one batch after the other.
+
+    ``delivered`` is the newest mark of ``push`` before which everything is in the stream.
+    """
 
     def __init__(self, client: PutRecords, stream: str, stop: threading.Event) -> None:
+        self.delivered = 0
         self._client = client
         self._stream = stream
         self._stop = stop
+        self._mark = self._handed_mark = 0
         self._pending: list[Record] = []
         self._pending_bytes = 0
-        self._batches: queue.Queue[list[Record] | None] = queue.Queue(BATCHES_WAITING)
+        self._batches: queue.Queue[tuple[list[Record], int] | None] = queue.Queue(BATCHES_WAITING)
         self._failure: Exception | None = None
         self._sender = threading.Thread(target=self._send, name="put-records", daemon=True)
         self._sender.start()
@@ -125,12 +130,27 @@ class Outbox:
 
         Raises ``RecordTooLarge``, and what went wrong with earlier ones.
         """
-        if record.size > RECORD_BYTES:
+        size = record.size
+        if size > RECORD_BYTES:
             raise RecordTooLarge(record)
         self._pending.append(record)
-        self._pending_bytes += record.size
+        self._pending_bytes += size
         if len(self._pending) >= BATCH_RECORDS or self._pending_bytes >= BATCH_BYTES - RECORD_BYTES:
             self._hand_over()
+
+    def push(self, mark: int) -> bool:
+        """Send what was added, unless a batch is still on its way: then it waits, so that batches grow under load.
+
+        ``delivered`` becomes ``mark`` when everything added so far is in the stream. Returns whether something waits.
+        """
+        self._check()
+        self._mark = mark
+        if not self._pending and mark == self._handed_mark:
+            return False
+        if self._batches.unfinished_tasks:
+            return True
+        self._hand_over()
+        return False
 
     def flush(self) -> None:
         """Wait until every record is in the stream. Raises what went wrong."""
@@ -145,20 +165,22 @@ class Outbox:
 
     def _hand_over(self) -> None:
         self._check()
-        if self._pending:
-            self._batches.put(self._pending)
-            self._pending, self._pending_bytes = [], 0
+        self._handed_mark = self._mark
+        self._batches.put((self._pending, self._mark))
+        self._pending, self._pending_bytes = [], 0
 
     def _check(self) -> None:
         if self._failure is not None:
             raise self._failure
 
     def _send(self) -> None:
-        while (pending := self._batches.get()) is not None:
+        while (handed := self._batches.get()) is not None:
             try:
                 if self._failure is None:
-                    for batch in batches(pending):
+                    records, mark = handed
+                    for batch in batches(records):
                         deliver(self._client, self._stream, batch, self._stop)
+                    self.delivered = mark
             except Exception as error:  # raised again where records are handed over
                 self._failure = error
             finally:
