@@ -17,10 +17,11 @@ TEXT = (
     'bitterness lingers long after each sip would drink again São João Köln façade naïve 麦酒 \\"special\\" reserve'
 )
 WORDS = TEXT.split()
-REVIEW_HEADER = (
-    "review_id,brewery_id,beer_id,profile_id,review_overall,review_aroma,review_appearance,review_palate,review_taste,review_time,"
-    "operation,cdc_position,cdc_built_at\n"
+REVIEW_COLUMNS = (
+    *("review_id", "brewery_id", "beer_id", "profile_id"),
+    *(f"review_{part}" for part in ("overall", "aroma", "appearance", "palate", "taste", "time")),
 )
+REVIEW_HEADER = ",".join((*REVIEW_COLUMNS, "operation", "cdc_position", "cdc_built_at")) + "\n"
 
 
 def make(case: Case, folder: Path) -> Path:
@@ -62,11 +63,9 @@ def _review_values(n: int, chance: random.Random) -> tuple[object, ...]:
 
 def _review_line(n: int, chance: random.Random) -> str:
     clock = f"2026-03-01T{n // 3_600_000 % 24:02d}:{n // 60_000 % 60:02d}:{n // 1_000 % 60:02d}.{n % 1_000_000:06d}Z"
+    values = ",".join(f'"{name}":{value}' for name, value in zip(REVIEW_COLUMNS, _review_values(n, chance), strict=True))
     return (
-        '{"review_id":%d,"brewery_id":%d,"beer_id":%d,"profile_id":%d,"review_overall":%s,"review_aroma":%s,"review_appearance":%s,'
-        '"review_palate":%s,"review_taste":%s,"review_time":%d,'
-        % _review_values(n, chance)  # noqa: UP031 - the fastest form
-        + f'"operation":"insert","cdc_position":"{0x7C0000000 + n // 3 * 56:016x}-{n % 3:010d}-0","cdc_built_at":"{clock}",'
+        f'{{{values},"operation":"insert","cdc_position":"{0x7C0000000 + n // 3 * 56:016x}-{n % 3:010d}-0","cdc_built_at":"{clock}",'
         f'"cdc_committed_at":"{clock}","cdc_transaction_id":{7_000 + n // 3},"cdc_unchanged":null,"cdc_fence":null}}\n'
     )
 
