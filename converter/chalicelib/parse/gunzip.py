@@ -10,6 +10,8 @@ from lake.errors import TerminalError
 
 CHUNK_BYTES = 256 << 10
 """Compressed bytes handed over at once; larger chunks fall out of the processor's cache."""
+INFLATED_BYTES = 64 << 10
+"""Bytes inflated at once: small enough for memory that the allocator hands out again, without new pages each time."""
 _MAGIC = b"\x1f\x8b"
 
 
@@ -91,7 +93,7 @@ class GzipStream:
             if not data:
                 raise CorruptGzip(f"gzip member {self._members} is cut off after {self._offset} bytes of the object")
         try:
-            inflated: bytes = member.decompress(data, limit)
+            inflated: bytes = member.decompress(data, min(limit, INFLATED_BYTES))
         except igzip_lib.IsalError as error:  # type: ignore[misc]
             raise CorruptGzip(f"gzip member {self._members} is damaged near byte {self._offset}: {error}") from None
         return inflated

@@ -283,21 +283,6 @@ fn blank(data: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// The end of the last whole record in `data`, 0 where there is none.
-pub fn last_record_end(data: &[u8]) -> usize {
-    let (mut at, mut end) = (0, 0);
-    loop {
-        let quote = memchr::memchr(b'"', &data[at..]).map(|length| at + length);
-        let outside = &data[at..quote.unwrap_or(data.len())];
-        if let Some(found) = memchr::memrchr(b'\n', outside) {
-            end = at + found + 1;
-        }
-        let Some(quote) = quote else { return end };
-        let opens = quote == 0 || matches!(data[quote - 1], b',' | b'\n');
-        at = if opens { behind_quote(data, quote + 1) } else { quote + 1 };
-    }
-}
-
 /// Append the value of a cell to its field's column.
 #[inline]
 fn append(cell: &[u8], field: &Field, column: &mut Column) -> Result<(), Reason> {

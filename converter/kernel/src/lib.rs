@@ -5,6 +5,7 @@
 
 mod column;
 mod csv;
+mod hash;
 mod json;
 mod moment;
 mod number;
@@ -16,6 +17,7 @@ mod syntax;
 mod text;
 
 pub use crate::csv::CsvParser;
+pub use crate::hash::HmacSha256;
 pub use crate::json::JsonParser;
 pub use crate::reject::{Parsed, Reason, Reject};
 pub use crate::schema::{Evolution, Field, Kind, Schema};

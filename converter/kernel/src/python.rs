@@ -3,15 +3,16 @@
 
 use std::collections::HashMap;
 
-use arrow_array::ffi::{FFI_ArrowArray, to_ffi};
-use arrow_array::{Array, RecordBatch, StructArray};
-use arrow_schema::ffi::FFI_ArrowSchema;
+use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi, to_ffi};
+use arrow_array::{Array, RecordBatch, StringArray, StructArray};
+use arrow_schema::ArrowError;
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyCapsule;
+use pyo3::types::{PyCapsule, PyCapsuleMethods};
 
-use crate::csv::{CsvParser, last_record_end};
+use crate::csv::CsvParser;
+use crate::hash::HmacSha256;
 use crate::json::JsonParser;
 use crate::reject::Parsed;
 use crate::schema::{Evolution, Field, Kind, Schema};
@@ -95,20 +96,24 @@ struct Batch(RecordBatch);
 #[pymethods]
 impl Batch {
     #[pyo3(signature = (requested_schema=None))]
-    fn __arrow_c_array__<'py>(
-        &self,
-        py: Python<'py>,
-        requested_schema: Option<Bound<'py, PyAny>>,
-    ) -> PyResult<(Bound<'py, PyCapsule>, Bound<'py, PyCapsule>)> {
+    fn __arrow_c_array__<'py>(&self, py: Python<'py>, requested_schema: Option<Bound<'py, PyAny>>) -> PyResult<Capsules<'py>> {
         let _ = requested_schema; // a producer may ignore it: "best effort" in the interface's words
-        let failed = |error: arrow_schema::ArrowError| PyRuntimeError::new_err(error.to_string());
-        let (array, _): (FFI_ArrowArray, FFI_ArrowSchema) = to_ffi(&StructArray::from(self.0.clone()).to_data()).map_err(failed)?;
-        let schema = FFI_ArrowSchema::try_from(self.0.schema().as_ref()).map_err(failed)?;
-        Ok((
-            PyCapsule::new_with_value(py, schema, c"arrow_schema")?,
-            PyCapsule::new_with_value(py, array, c"arrow_array")?,
-        ))
+        let (array, _) = to_ffi(&StructArray::from(self.0.clone()).to_data()).map_err(failed)?;
+        capsules(py, FFI_ArrowSchema::try_from(self.0.schema().as_ref()).map_err(failed)?, array)
     }
+}
+
+type Capsules<'py> = (Bound<'py, PyCapsule>, Bound<'py, PyCapsule>);
+
+fn capsules(py: Python<'_>, schema: FFI_ArrowSchema, array: FFI_ArrowArray) -> PyResult<Capsules<'_>> {
+    Ok((
+        PyCapsule::new_with_value(py, schema, c"arrow_schema")?,
+        PyCapsule::new_with_value(py, array, c"arrow_array")?,
+    ))
+}
+
+fn failed(error: ArrowError) -> PyErr {
+    PyRuntimeError::new_err(error.to_string())
 }
 
 /// Parses blocks of JSON lines.
@@ -146,12 +151,39 @@ impl PyCsvParser {
     }
 }
 
-/// Where the last whole CSV record in the buffer's first bytes ends; 0 where none does.
+/// One column, for any library that speaks Arrow's PyCapsule interface.
+#[pyclass(frozen)]
+struct Column(StringArray);
+
+#[pymethods]
+impl Column {
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_array__<'py>(&self, py: Python<'py>, requested_schema: Option<Bound<'py, PyAny>>) -> PyResult<Capsules<'py>> {
+        let _ = requested_schema;
+        let (array, schema) = to_ffi(&self.0.to_data()).map_err(failed)?;
+        capsules(py, schema, array)
+    }
+}
+
+/// HMAC-SHA-256 of a string column, as 64 lower-case hexadecimal digits a value; null stays null.
 #[pyfunction]
-fn csv_cut(py: Python<'_>, buffer: PyBuffer<u8>, filled: usize) -> PyResult<usize> {
-    let mut data = buffer.to_vec(py)?;
-    data.truncate(filled);
-    Ok(py.detach(|| last_record_end(&data)))
+fn hmac_sha256_hex(py: Python<'_>, column: &Bound<'_, PyAny>, key: &[u8]) -> PyResult<Column> {
+    let (schema, array): (Bound<'_, PyCapsule>, Bound<'_, PyCapsule>) = column.call_method0("__arrow_c_array__")?.extract()?;
+    let schema = schema.pointer_checked(Some(c"arrow_schema"))?.cast::<FFI_ArrowSchema>();
+    let array = array.pointer_checked(Some(c"arrow_array"))?.cast::<FFI_ArrowArray>();
+    // SAFETY: the capsules bear the names that the PyCapsule interface gives to these very structs. The array is moved
+    // out, as the interface asks of a consumer: from_raw leaves a released one behind, which the capsule may drop.
+    let data = unsafe {
+        if (*schema.as_ptr()).format() != "u" {
+            return Err(PyValueError::new_err(format!(
+                "a column of format {}; expected a string column",
+                (*schema.as_ptr()).format()
+            )));
+        }
+        from_ffi(FFI_ArrowArray::from_raw(array.as_ptr()), &*schema.as_ptr()).map_err(failed)?
+    };
+    let (values, code) = (StringArray::from(data), HmacSha256::new(key));
+    py.detach(|| code.column(&values)).map(Column).map_err(failed)
 }
 
 #[pymodule]
@@ -159,5 +191,6 @@ fn dm_kernel(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyJsonParser>()?;
     module.add_class::<PyCsvParser>()?;
     module.add_class::<Batch>()?;
-    module.add_function(wrap_pyfunction!(csv_cut, module)?)
+    module.add_class::<Column>()?;
+    module.add_function(wrap_pyfunction!(hmac_sha256_hex, module)?)
 }

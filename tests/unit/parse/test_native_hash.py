@@ -1,0 +1,29 @@
+"""The kernel's HMAC-SHA-256 of a column is the standard library's, value by value."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+kernel = pytest.importorskip("dm_kernel", reason="the kernel is built by: maturin develop --release -m converter/kernel/Cargo.toml")
+
+
+@given(values=st.lists(st.none() | st.text() | st.text(min_size=50, max_size=70)), key=st.binary(max_size=80), start=st.integers(0, 3))
+def test_every_value_has_its_code_and_null_stays_null(values: list[str | None], key: bytes, start: int) -> None:
+    column = pa.array(values, pa.string()).slice(start)
+
+    codes = pa.array(kernel.hmac_sha256_hex(column, key))
+
+    codes.validate(full=True)
+    expected = [None if value is None else hmac.new(key, value.encode(), hashlib.sha256).hexdigest() for value in column.to_pylist()]
+    assert codes.to_pylist() == expected
+
+
+def test_a_column_that_is_no_text_is_an_error() -> None:
+    with pytest.raises(ValueError, match="expected a string column"):
+        kernel.hmac_sha256_hex(pa.array([1]), b"key")
