@@ -21,7 +21,7 @@ from decimal import Decimal
 from typing import Any
 
 from catalog import SILVER, engine_name
-from changes import ELEMENT, GENERATION, IS_DELETE
+from changes import AT, GENERATION, IS_DELETE
 from pyspark.sql import DataFrame, Row, SparkSession
 from tables import ORIGIN, Field, applied_at
 
@@ -78,7 +78,7 @@ class Lineage:
         self.keys = [c.name for c in contract.key]
         self.columns = [c.name for c in contract.partial_columns]
         self.changes = changes.selectExpr(
-            *(f"`{name}`" for name in (*self.keys, *self.columns)), GENERATION, cdc.POSITION, cdc.UNCHANGED, IS_DELETE, f"{ELEMENT} as at"
+            *(f"`{name}`" for name in (*self.keys, *self.columns)), GENERATION, cdc.POSITION, cdc.UNCHANGED, IS_DELETE, AT
         )
         self.silver = spark.table(engine_name(SILVER, contract.table))
 
