@@ -70,6 +70,11 @@ def convert(
     return _summary(plan, outcome, out_dir, time.monotonic() - began)
 
 
+def engine_name() -> str:
+    """Which parser converts here: "kernel" (Rust) or "fallback" (Python)."""
+    return str(_engine("parse").ENGINE)
+
+
 def _engine(module: str) -> ModuleType:
     """A module of the converter's package, imported under a name of its own."""
     if ENGINE_PACKAGE not in sys.modules:

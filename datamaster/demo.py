@@ -14,7 +14,7 @@ from datamaster.cli.session import connect
 from datamaster.local import platform
 from datamaster.local.memory import MemoryWatch
 from datamaster.local.state import State
-from datamaster.query import run_query
+from datamaster.query import Athena, as_table
 from datamaster.source import churn, generate
 from lake.control import ControlTable
 from lake.errors import LakeError
@@ -80,7 +80,7 @@ class Demo:
         self._pipeline(running, "silver", "Merge into silver, build review_flat")
         with step("Live changes in PostgreSQL: inserts, updates, deletes, key changes") as current:
             counts = churn.run(running.dsn, self.changes)
-            current.done(", ".join(f"{count:,} {what}" for what, count in counts.items()))
+            current.done(", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in vars(counts).items()))
         with step("Batch export of review, in one snapshot, down the same road") as current:
             exported = road.export_table(running, "review", whole=True, progress=current.say)
             current.done(f"{exported.rows:,} rows")
@@ -88,7 +88,7 @@ class Demo:
         self._pipeline(running, "silver", "Merge the changes into silver")
         self._pipeline(running, "gold", "Build the gold tables")
         self._where_files_went(running)
-        full = self._gold()
+        full = self._gold(running)
         with step("Compare the lake with PostgreSQL, row by row and column by column") as current:
             report = road.verify_lake(running, current.say)
             current.done(report.summary)
@@ -119,14 +119,13 @@ class Demo:
         lines = [(*group, files[group], f"{rows[group]:,}") for group in sorted(files)]
         print_table(("table", "converted by", "status", "files", "rows"), lines, title="Where each file went", numeric=("files", "rows"))
 
-    def _gold(self) -> bool:
+    def _gold(self, running: State) -> bool:
+        athena = Athena(running.work_group)
         full = True
         for table in GOLD_TABLES:
-            count = int(run_query(f"SELECT count(*) FROM {table}", database="dm_gold").rows[0][0])
-            latest = run_query(
-                f"SELECT * FROM {table} ORDER BY review_year DESC, review_month DESC, rank LIMIT {GOLD_SHOWN}", database="dm_gold"
-            )
-            print_table(latest.columns, latest.rows, title=f"{table}: {count:,} rows")
+            count = int(athena.run(f"SELECT count(*) FROM {table}").rows[0][0] or 0)
+            latest = athena.run(f"SELECT * FROM {table} ORDER BY review_year DESC, review_month DESC, rank LIMIT {GOLD_SHOWN}")
+            out.print(as_table(latest, f"{table}: {count:,} rows"))
             full = full and count > 0
             if not count:
                 err.print(f"[red]{table} is empty[/red]")

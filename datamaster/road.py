@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING
-
-import psycopg2
 
 from datamaster import export
 from datamaster.local.delivery import caught_up as delivered
 from datamaster.local.delivery import request_flush
-from datamaster.local.replicator import caught_up as replicated
-from datamaster.local.replicator import request_reload
+from datamaster.local.replicator.progress import caught_up as replicated
+from datamaster.local.replicator.progress import current_lsn
+from datamaster.local.replicator.state import ask_reload
 from datamaster.local.state import State
 from datamaster.settled import Road, wait_until_converted
 from lake.contract_store import ContractStore
 from lake.contracts import Contract
 from lake.control import ControlTable
+from lake.control_records import STATUSES
 
 if TYPE_CHECKING:
     from datamaster.verify import Report
@@ -33,7 +32,7 @@ def contract_of(running: State, table: str) -> Contract:
 
 def convert_all(running: State, progress: Progress) -> Counter[str]:
     """Wait until everything committed so far is in bronze, or failed. Returns the number of files by status. Raises ``NotSettled``."""
-    position = _wal_position(running.dsn)
+    position = current_lsn(running.dsn)
     tables = [f"{c.source_schema}.{c.source_table}" for c in ContractStore(running.contracts_uri).current().tables.values() if c.cdc]
 
     def in_s3() -> bool:
@@ -58,7 +57,7 @@ def export_table(running: State, table: str, whole: bool, progress: Progress) ->
 def reload_table(running: State, table: str) -> None:
     """Ask the replicator to load a table anew, as DMS's ReloadTables does."""
     contract = contract_of(running, table)
-    request_reload(running.dsn, running.slot, f"{contract.source_schema}.{contract.source_table}")
+    ask_reload(running.dsn, running.slot, [f"{contract.source_schema}.{contract.source_table}"])
 
 
 def verify_lake(running: State, progress: Progress) -> Report:
@@ -68,19 +67,7 @@ def verify_lake(running: State, progress: Progress) -> Report:
     return verify(running, progress)
 
 
-@contextmanager
-def source_cursor(dsn: str) -> Iterator[psycopg2.extensions.cursor]:
-    """A cursor on the source in a transaction of its own."""
-    connection = psycopg2.connect(dsn)
-    try:
-        with connection, connection.cursor() as cursor:
-            yield cursor
-    finally:
-        connection.close()
-
-
-def _wal_position(dsn: str) -> str:
-    with source_cursor(dsn) as cursor:
-        cursor.execute("SELECT pg_current_wal_lsn()::text")
-        row = cursor.fetchone()
-    return str(row[0]) if row else "0/0"
+def backlog(running: State) -> dict[str, int]:
+    """How many files are in each status."""
+    counts = Counter(record.status for record in ControlTable(running.control_table).files())
+    return {status: counts[status] for status in STATUSES}

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import sys
 
-import click
 import typer
+from typer.exceptions import TyperException
+from typer.rich_utils import rich_format_error
 
 from datamaster.cli import contract, data, files, lake, local
 from datamaster.cli.output import fail
@@ -42,18 +43,17 @@ def run(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     try:
         code = app(args=arguments, prog_name="dm", standalone_mode=False)
-    except click.exceptions.Exit as end:
-        return end.exit_code
-    except (KeyboardInterrupt, click.exceptions.Abort):
-        fail("interrupted")
-        return INTERRUPTED
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
+    except typer.Abort:
+        code = INTERRUPTED
+    except TyperException as error:
+        rich_format_error(error)
+        return WRONG_INPUT
     except TransientError as error:
         fail(str(error))
         return UNREACHABLE
     except LakeError as error:
         fail(str(error))
         return WRONG_INPUT
+    if code == INTERRUPTED:
+        fail("interrupted")
     return code if isinstance(code, int) else DONE

@@ -49,7 +49,7 @@ def churn(
     with step("Live changes") as current:
         counts = run(dsn, changes, rate, seed)
         current.done(f"{changes:,}")
-    print_table(("what", "rows"), list(counts.items()), numeric=("rows",))
+    print_table(("what", "rows"), list(vars(counts).items()), numeric=("rows",))
 
 
 def export(

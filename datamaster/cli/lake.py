@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from datamaster.cli.output import out, print_json, print_table, step
+from datamaster.cli.output import fail, out, print_json, print_table, step
 from datamaster.cli.session import Home, connect
 
 
@@ -54,20 +55,26 @@ def query(
     sql: Annotated[str, typer.Argument(help="One statement, in Athena's SQL.")],
     format: Annotated[Format, typer.Option("--format", "-f", help="table, csv or json.")] = Format.table,
     database: Annotated[str, typer.Option(help="The database of unqualified names.")] = "dm_gold",
+    limit: Annotated[int, typer.Option(min=1, help="How many rows to show at most.")] = 1000,
     home: Home = Path(".dm"),
 ) -> int:
     """Ask the lake through Athena. Exits 1 where the statement is refused or fails, and says why."""
-    from datamaster.query import QueryFailed, run_query, write
+    from datamaster.query import Athena, QueryFailed, as_table, write_csv, write_json
 
-    connect(home)
+    running = connect(home)
     try:
-        result = run_query(sql, database=database)
+        result = Athena(running.work_group, database=database).run(sql, limit=limit)
     except QueryFailed as error:
-        from datamaster.cli.output import fail
-
         fail(str(error))
         return 1
-    write(result, format.value)
+    if format is Format.csv:
+        write_csv(result, sys.stdout)
+    elif format is Format.json:
+        write_json(result, sys.stdout)
+    else:
+        out.print(as_table(result))
+        more = f", more beyond --limit {limit}" if result.more else ""
+        out.print(f"{len(result.rows)} rows in {result.seconds:.1f} s{more}")
     return 0
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from datamaster.cli.output import err, out, print_json, print_table, step
-from datamaster.cli.session import Home
+from datamaster.cli.session import Home, connect
 
 Json = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]
 
@@ -45,15 +45,18 @@ def up(
     """Start the platform and deploy to it. Returns when it is ready; it runs until dm down."""
     from datamaster.local import platform
 
+    contracts = None
     if source is not None:
         from datamaster.own_source import prepare
 
-        findings = prepare(source, table or [], home)
+        contracts = home / "contracts"
+        findings = prepare(source, table or [], contracts)
         if findings:
-            print_table(("what is missing", "how to give it"), [(f.problem, f.remedy) for f in findings])
+            print_table(("what", "found", "how to give it"), [(f.subject, f.problem, f.remedy) for f in findings])
+        if any(finding.blocking for finding in findings):
             return 1
     with step("Start the platform") as current:
-        running = platform.up(home, source=source, progress=current.say)
+        running = platform.up(home, source=source, contracts=contracts, progress=current.say)
         current.done(f"{len(running.pids)} processes")
     err.print("dm status shows it, dm down stops it.")
     return 0
@@ -72,13 +75,18 @@ def down(
 
 def status(json: Json = False, home: Home = Path(".dm")) -> int:
     """Show the platform's processes and the road's backlog. Exits 1 where a process is not running."""
+    from datamaster import road
     from datamaster.local import platform
 
     found = platform.status(home)
+    backlog = road.backlog(connect(home))
     if json:
-        print_json(found.as_dict())
+        print_json({"supervisor": found.supervisor, "healthy": found.healthy, "processes": found.processes, "files": backlog})
     else:
-        found.print(out)
+        rows = [(name, entry["pid"] or "down", entry["restarts"]) for name, entry in found.processes.items()]
+        print_table(("process", "pid", "restarts"), rows, numeric=("pid", "restarts"))
+        print_table(("files", "count"), list(backlog.items()), numeric=("count",))
+        out.print(f"Logs: {home / 'logs'}")
     return 0 if found.healthy else 1
 
 

@@ -21,6 +21,11 @@ def connect(home: Path) -> State:
     """
     running = state.load(home)
     os.environ.update(running.environment)
+    os.environ |= {
+        "DM_WORK_GROUP": running.work_group,
+        "DM_API_URL": running.api_url,
+        "DM_SWEEP_FUNCTION": running.functions["sweep_files"],
+    }
     return running
 
 

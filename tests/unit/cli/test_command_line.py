@@ -1,0 +1,72 @@
+"""The command line as a user meets it, without a platform."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from datamaster.cli import INTERRUPTED, NO, UNREACHABLE, WRONG_INPUT, app, run
+
+COMMANDS = "demo up down status doctor seed churn export reload run query verify convert contract files".split()
+
+
+def test_help_lists_every_command_with_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    text = capsys.readouterr().out
+
+    assert [name for name in COMMANDS if not re.search(rf"^\W*{name}\s+\w", text, re.MULTILINE)] == []
+    assert "Exit codes" in text
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([command, "--help"]) == 0
+    assert "Usage: dm " + command in capsys.readouterr().out
+
+
+def test_an_unknown_command_is_wrong_input(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["sing"]) == WRONG_INPUT
+    assert "sing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["query", "SELECT 1"], ["files", "ls"], ["run", "silver"], ["verify"], ["churn"]])
+def test_without_a_platform_a_command_says_how_to_start_one(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*arguments, "--home", str(tmp_path)]) == UNREACHABLE
+    assert "dm up" in capsys.readouterr().err
+
+
+def test_a_wrong_contract_is_named_with_what_would_be_valid(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = Path("contracts/beer.yaml").read_text().replace("physicalType: double precision", "physicalType: datetime")
+    (tmp_path / "beer.yaml").write_text(text)
+
+    assert run(["contract", "check", "--contracts", str(tmp_path)]) == WRONG_INPUT
+    message = capsys.readouterr().err
+    assert all(word in message for word in ("beer.yaml", "beer_abv", "datetime", "double"))
+
+
+def test_the_projects_contracts_pass(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["contract", "check"]) == 0
+    assert "4 contracts are valid" in capsys.readouterr().out
+
+
+def test_an_interrupt_is_its_own_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("datamaster.doctor.examine", interrupted)
+    assert run(["doctor"]) == INTERRUPTED
+
+
+def test_doctor_says_no_where_something_needed_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    from datamaster.doctor import Finding
+
+    monkeypatch.setattr("datamaster.doctor.examine", lambda: [Finding("PostgreSQL", "none", False, "make setup installs it")])
+    assert run(["doctor"]) == NO
+
+
+def test_the_exit_codes_are_documented() -> None:
+    assert all(f"{code}" in (app.info.epilog or "") for code in (0, NO, WRONG_INPUT, UNREACHABLE, INTERRUPTED))
