@@ -1,4 +1,7 @@
-"""Masks on Arrow columns: each distinct value of a batch is masked once, and values seen lately not even that."""
+"""Masks on Arrow columns: each distinct value of a batch is masked once.
+
+The kernel hashes where it was built; without it, and for the other masks, values seen lately are remembered.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,14 @@ from collections.abc import Mapping
 
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lake.errors import TerminalError
 from lake.pii import CLEAR, mask_value
+
+try:
+    from dm_kernel import hmac_sha256_hex  # type: ignore[import-not-found,import-untyped,unused-ignore]
+except ImportError:
+    hmac_sha256_hex = None
 
 CACHED_VALUES = 20_000
 """Masked values remembered for each column and worker; about 4 MB a column at e-mail lengths."""
@@ -63,18 +70,20 @@ class Masker:
     def _column(self, name: str, kind: str, column: pa.Array) -> pa.Array:
         if kind == "null":
             return pa.nulls(len(column), column.type)
-        encoded = pc.dictionary_encode(column)
-        cache = self._cache[name]
-        masked = []
-        for value in encoded.dictionary.to_pylist():
-            hidden = cache.get(value)
-            if hidden is None:
-                hidden = self._mask(kind, value)
-                if len(cache) >= CACHED_VALUES:
-                    cache.clear()
-                cache[value] = hidden
-            masked.append(hidden)
+        encoded = column.dictionary_encode()
+        if hmac_sha256_hex is not None and kind == "hash" and self._key is not None:
+            if len(encoded.dictionary) * 2 > len(column):
+                return pa.array(hmac_sha256_hex(column, self._key))
+            return pa.array(hmac_sha256_hex(encoded.dictionary, self._key)).take(encoded.indices)
+        masked = [self._remembered(self._cache[name], kind, value) for value in encoded.dictionary.to_pylist()]
         return pa.array(masked, column.type).take(encoded.indices)
+
+    def _remembered(self, cache: dict[str, str | None], kind: str, value: str) -> str | None:
+        if value not in cache:
+            if len(cache) >= CACHED_VALUES:
+                cache.clear()
+            cache[value] = self._mask(kind, value)
+        return cache[value]
 
     def _extras(self, column: pa.Array) -> pa.Array:
         hidden: list[str | None] = []

@@ -12,14 +12,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lake.pii import CLEAR, mask_value
+from tests.conftest import require
 
 KEY = bytes(32)
 SCHEMA = pa.schema([("email", pa.string()), ("state", pa.string()), ("_extra", pa.string())])
 
 
-@pytest.fixture
-def masking(chalice_app: Callable[..., ModuleType], monkeypatch: pytest.MonkeyPatch) -> Any:
+@pytest.fixture(params=["kernel", "without kernel"])
+def masking(request: pytest.FixtureRequest, chalice_app: Callable[..., ModuleType], monkeypatch: pytest.MonkeyPatch) -> Any:
     module = chalice_app("converter", "chalicelib.masking")
+    if request.param == "kernel":
+        require(module.hmac_sha256_hex is not None, "the parse kernel")
+    else:
+        monkeypatch.setattr(module, "hmac_sha256_hex", None)
     monkeypatch.setattr(module, "CACHED_VALUES", 5)
     return module
 
