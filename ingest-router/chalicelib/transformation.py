@@ -9,6 +9,7 @@ import binascii
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from aws_lambda_powertools.utilities.data_classes.kinesis_firehose_event import (
     KinesisFirehoseDataTransformationRecord,
@@ -131,5 +132,6 @@ def _give_back(record: KinesisFirehoseRecord, batch: Batch, room: int) -> int:
     return room
 
 
+@lru_cache(maxsize=256)
 def _keys(name: str, value: str) -> Keys:
     return Keys({name: value})

@@ -75,7 +75,10 @@ class Transformer:
         self._lambda = boto3.client("lambda", config=Config(read_timeout=FUNCTION_SECONDS, retries={"total_max_attempts": 1}))
 
     def transform(self, records: Sequence[Record]) -> list[Transformed]:
-        """Every record's outcome, in order. An invocation that fails is repeated, then all of its records have failed."""
+        """Every record's outcome, in order. An invocation that fails is repeated, then all of its records have failed.
+
+        Raises what botocore raises where Lambda did not answer or had no room: nothing was tried then.
+        """
         event = self._event(records)
         attempts = self._stream.retries + 1
         for attempt in range(1, attempts + 1):
@@ -140,9 +143,7 @@ class Transformer:
         except ClientError as error:
             code = error.response["Error"]["Code"]
             status = error.response["ResponseMetadata"].get("HTTPStatusCode", 500)
-            if code in THROTTLED:
-                raise InvocationFailed("Lambda.InvokeLimitExceeded", str(error)) from error
-            if status < 500:
+            if status < 500 and code not in THROTTLED:
                 raise InvocationFailed(f"Lambda.{code.removesuffix('Exception')}", str(error)) from error
             raise
         except ReadTimeoutError as error:

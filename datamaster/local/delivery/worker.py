@@ -24,7 +24,7 @@ from datamaster.local.delivery.prefix import MissingPartitionKey, evaluate
 from datamaster.local.delivery.progress import FLUSH_REQUEST
 from datamaster.local.delivery.shards import Shard, ShardReader
 from datamaster.local.delivery.stream import DeliveryStream
-from datamaster.local.delivery.transformer import DROPPED, FAILED, OK, Record, Transformed, Transformer, failed
+from datamaster.local.delivery.transformer import DROPPED, FAILED, OK, THROTTLED, Record, Transformed, Transformer, failed
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -164,17 +164,22 @@ class DeliveryWorker:
         return self._stream.extension or (".gz" if self._stream.compressed else "")
 
     def _patiently(self, call: Callable[[], T]) -> T:
-        """Make a call again while nobody answers it. Firehose goes on trying for a day; this worker until it is stopped."""
+        """Make a call again while it may yet succeed. Firehose gives up after retries or a day; this worker when it is stopped."""
         while True:
             try:
                 return call()
             except (BotoCoreError, ClientError) as error:
-                if isinstance(error, ClientError) and error.response["ResponseMetadata"].get("HTTPStatusCode", 500) < 500:
-                    raise
-                if self._stopping.is_set():
+                if self._stopping.is_set() or not _passes(error):
                     raise
                 log.warning("trying again: %s", error)
                 time.sleep(PATIENCE_SECONDS)
+
+
+def _passes(error: BotoCoreError | ClientError) -> bool:
+    """Whether waiting may help: nobody answered, the service failed, or it had no room."""
+    if not isinstance(error, ClientError):
+        return True
+    return error.response["ResponseMetadata"].get("HTTPStatusCode", 500) >= 500 or error.response["Error"]["Code"] in THROTTLED
 
 
 def requests(records: list[Record], limit: int) -> Iterator[list[Record]]:

@@ -97,6 +97,13 @@ class Delivery:
             assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.05)
 
+    def wait_for_log(self, text: str) -> None:
+        """Wait until the worker says so."""
+        deadline = time.monotonic() + 30
+        while text not in self.log.read_text():
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.05)
+
     def wait_until_transformed(self, count: int) -> None:
         """Wait until the worker holds what that many records became."""
         deadline = time.monotonic() + 30

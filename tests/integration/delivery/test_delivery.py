@@ -146,6 +146,22 @@ def test_a_function_that_breaks_the_contract_is_tried_four_times_and_its_records
     assert {(error["errorCode"], error["attemptsMade"]) for error in errors} == {(code, 4)}
 
 
+def test_records_wait_while_the_function_has_no_room(delivery, dms_change, transform_function):
+    lambdas = boto3.client("lambda")
+    lambdas.put_function_concurrency(FunctionName=transform_function, ReservedConcurrentExecutions=0)
+    try:
+        delivery.put(*beers(dms_change, range(5)))
+        delivery.worker()
+        delivery.wait_for_log("trying again")
+    finally:
+        lambdas.delete_function_concurrency(FunctionName=transform_function)
+
+    delivery.delivered()
+
+    assert delivery.errors() == []
+    assert len(delivery.lines()) == 5
+
+
 def test_a_good_record_without_its_partition_key_goes_to_errors(delivery_of, function_of, dms_change):
     delivery = delivery_of(function_of(ANSWER.format(KEYLESS, 1)))
     delivery.put(dms_change(beer_id=1))
