@@ -14,6 +14,7 @@ import psycopg2
 import psycopg2.extensions
 
 from datamaster.local.replicator.catalog import quoted, split_name
+from datamaster.local.replicator.task import PUBLICATION, SLOT
 from lake.errors import TerminalError, TransientError
 
 OLDEST_VERSION = 13
@@ -44,7 +45,7 @@ class Finding:
     blocking: bool = True
 
 
-def check(dsn: str, tables: Sequence[str], slot: str, publication: str) -> list[Finding]:
+def check(dsn: str, tables: Sequence[str], slot: str = SLOT, publication: str = PUBLICATION) -> list[Finding]:
     """What stands between the database at ``dsn`` and the replication of ``tables`` (each schema.table); empty where nothing.
 
     Reads the catalog only. Raises ``SourceUnreachable``.
@@ -64,7 +65,7 @@ def check(dsn: str, tables: Sequence[str], slot: str, publication: str) -> list[
         connection.close()
 
 
-def forget(dsn: str, slot: str, publication: str) -> list[str]:
+def forget(dsn: str, slot: str = SLOT, publication: str = PUBLICATION) -> list[str]:
     """Remove what replication left in the database: slot, publication, the task's rows in the schema awsdms.
 
     The schema's tables go with the last task, the schema itself only where nothing else lies in it. Returns what was

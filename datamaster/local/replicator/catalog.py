@@ -131,6 +131,23 @@ def lock_number(slot: str) -> int:
     return zlib.crc32(f"awsdms {slot}".encode())
 
 
+def existing_tables(cursor: Cursor, names: Sequence[str]) -> list[str]:
+    """Those of ``names`` (each schema.table) that the source has."""
+    cursor.execute(
+        "SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE c.relkind IN ('r', 'p') AND n.nspname || '.' || c.relname = ANY (%s)",
+        (list(names),),
+    )
+    found = {row[0] for row in cursor.fetchall()}
+    return [name for name in names if name in found]
+
+
+def published_tables(cursor: Cursor, publication: str) -> set[str]:
+    """The tables, each schema.table, that a publication carries."""
+    cursor.execute("SELECT schemaname || '.' || tablename FROM pg_publication_tables WHERE pubname = %s", (publication,))
+    return {row[0] for row in cursor.fetchall()}
+
+
 def ensure_publication(cursor: Cursor, publication: str, tables: Sequence[str]) -> None:
     """Make the publication carry exactly ``tables``.
 
@@ -142,8 +159,7 @@ def ensure_publication(cursor: Cursor, publication: str, tables: Sequence[str]) 
     if cursor.fetchone() is None:
         cursor.execute(f"CREATE PUBLICATION {quoted(publication)} FOR TABLE {names} WITH (publish_via_partition_root = true)")
         return
-    cursor.execute("SELECT schemaname || '.' || tablename FROM pg_publication_tables WHERE pubname = %s", (publication,))
-    if {row[0] for row in cursor.fetchall()} == set(tables):
+    if published_tables(cursor, publication) == set(tables):
         return
     cursor.execute(f"ALTER PUBLICATION {quoted(publication)} SET TABLE {names}")
     cursor.execute("SELECT pg_current_xact_id()")

@@ -25,10 +25,9 @@ class Emitter:
         self.outbox = outbox
         self.state = state
 
-    def control(self, operation: str, table: Table, definition: bool = True) -> None:
-        """Announce something about a table, with its definition where ``definition`` is true."""
-        record = control_record(self.task, operation, table.schema, table.name, table.definition if definition else None)
-        self.outbox.add(record)
+    def control(self, operation: str, table: Table) -> None:
+        """Announce something about a table, with its definition."""
+        self.outbox.add(control_record(self.task, operation, table.schema, table.name, table.definition))
 
     def task_begins(self) -> None:
         """The control record that DMS writes when a task starts from nothing."""
@@ -36,8 +35,12 @@ class Emitter:
 
     def fence(self, table: Table) -> None:
         """Tell that the table is loaded from its beginning: older rows belong to an earlier load."""
-        self.control("drop-table", table, definition=False)
+        self.dropped(table.schema, table.name)
         self.control("create-table", table)
+
+    def dropped(self, schema: str, table: str) -> None:
+        """Announce that a table was dropped, as a load does before it begins."""
+        self.outbox.add(control_record(self.task, "drop-table", schema, table))
 
     def row(self, table: Table, values: Sequence[bytes | None]) -> None:
         """Send a row that a full load read."""

@@ -17,6 +17,7 @@ from lake.errors import TransientError
 SCHEMA = Path(__file__).with_name("state.sql")
 LOADING, CHANGES = "loading", "changes"
 BEFORE_LOAD, FULL_LOAD, RELOADING, COMPLETED = "Before load", "Full load", "Table is being reloaded", "Table completed"
+GONE, ERROR = "Table does not exist", "Table error"
 
 
 class TaskRunning(TransientError):

@@ -20,6 +20,8 @@ from datamaster.local.replicator.catalog import (
     TableWithoutKey,
     UnknownSourceTable,
     ensure_publication,
+    existing_tables,
+    published_tables,
     quoted,
     read_table,
     split_name,
@@ -28,7 +30,7 @@ from datamaster.local.replicator.changes import ChangeReader
 from datamaster.local.replicator.emitter import Emitter
 from datamaster.local.replicator.full_load import load_tables
 from datamaster.local.replicator.outbox import Outbox, PutRecords, Stopped
-from datamaster.local.replicator.state import CHANGES, Command, TaskState, ask_reload
+from datamaster.local.replicator.state import CHANGES, COMPLETED, ERROR, GONE, Command, TaskState, ask_reload
 from lake.errors import TerminalError, TransientError
 
 SLOT, PUBLICATION, TASK = "dm_replicator", "dm_replicator", "dm-replicator"
@@ -85,18 +87,32 @@ class ReplicationTask:
             outbox = stack.enter_context(contextlib.closing(Outbox(self._client, settings.stream, self._stop)))
             replication = stack.enter_context(contextlib.closing(_replication_connection(settings.dsn))).cursor()
             emitter = Emitter(settings.task, outbox, state)
-            ensure_publication(state.cursor, settings.publication, settings.tables)
             if self._slot_usable(state) and state.phase == CHANGES:
-                self._ask_for_unloaded(state)
+                self._watch_tables(emitter)
             else:
                 self._load(replication, emitter)
             self._follow(replication, emitter)
 
-    def _ask_for_unloaded(self, state: TaskState) -> None:
-        """Have the tables read that no load has completed: new ones, and those whose reload was interrupted."""
+    def _watch_tables(self, emitter: Emitter) -> None:
+        """Announce tables that were dropped; publish those that are there, and have read what no load has completed.
+
+        The latter are tables new to the task, made again, or whose reload was interrupted.
+        """
+        state, settings = emitter.state, self.settings
+        existing = existing_tables(state.cursor, settings.tables)
+        for name in settings.tables:
+            statistics = state.statistics(*split_name(name))
+            if name not in existing and statistics.state != GONE:
+                log.warning('table "%s" was dropped; its rows stay as they are', name)
+                emitter.dropped(*split_name(name))
+                statistics.state = GONE
+                state.save()
+        if existing and set(existing) != published_tables(state.cursor, settings.publication):
+            ensure_publication(state.cursor, settings.publication, existing)
         asked = {(command.schema, command.table) for command in state.commands()}
-        unloaded = [name for name in self.settings.tables if state.statistics(*split_name(name)).load_ended is None]
-        ask_reload(self.settings.dsn, self.settings.slot, [name for name in unloaded if split_name(name) not in asked])
+        unloaded = [name for name in existing if state.statistics(*split_name(name)).state not in (COMPLETED, ERROR)]
+        if missing := [name for name in unloaded if split_name(name) not in asked]:
+            ask_reload(settings.dsn, settings.slot, missing)
 
     def _tables(self, state: TaskState) -> list[Table]:
         return [read_table(state.cursor, *split_name(name)) for name in self.settings.tables]
@@ -113,6 +129,7 @@ class ReplicationTask:
         """Load every table in the snapshot at which a new slot begins, so that load and changes meet without gap or overlap."""
         state, slot = emitter.state, self.settings.slot
         tables = self._tables(state)
+        ensure_publication(state.cursor, self.settings.publication, self.settings.tables)
         if state.phase == CHANGES:
             log.warning('replication slot "%s" is gone or has lost its log: everything is loaded anew', slot)
         state.cursor.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s", (slot,))
@@ -128,6 +145,7 @@ class ReplicationTask:
 
     def _follow(self, replication: Any, emitter: Emitter) -> None:
         def commands() -> None:
+            self._watch_tables(emitter)
             for command in emitter.state.commands():
                 self._reload(command, emitter, reader.stay_alive)
 
@@ -136,15 +154,18 @@ class ReplicationTask:
 
     def _reload(self, command: Command, emitter: Emitter, alive: Callable[[], None]) -> None:
         error = None
+        name = f"{command.schema}.{command.table}"
+        if name not in self.settings.tables:
+            emitter.state.command_done(command, f'table "{name}" is not replicated; one of {", ".join(self.settings.tables)}')
+            return
         try:
-            name = f"{command.schema}.{command.table}"
-            if name not in self.settings.tables:
-                raise UnknownSourceTable(f'table "{name}" is not replicated; one of {", ".join(self.settings.tables)}')
             table = read_table(emitter.state.cursor, command.schema, command.table)
             load_tables(self.settings.dsn, None, [table], emitter, self._stop, alive)
         except (UnknownSourceTable, TableWithoutKey, psycopg2.ProgrammingError) as failure:
             error = str(failure).strip()
             log.error("reload: %s", error)
+            emitter.state.statistics(command.schema, command.table).state = ERROR
+            emitter.state.save()
         emitter.state.command_done(command, error)
 
 

@@ -269,3 +269,45 @@ def test_a_row_too_large_for_kinesis_is_named_and_holds_nothing_up(database, rep
     ((key, error),) = database.run("SELECT row_key, error FROM awsdms.apply_exceptions")
     assert key == "public.one.1"
     assert "1048576" in error
+
+
+def test_a_dropped_table_is_announced_and_the_others_go_on_even_after_a_restart(database, replication, wait):
+    database.run("CREATE TABLE one (id int PRIMARY KEY); CREATE TABLE two (id int PRIMARY KEY); INSERT INTO one VALUES (1)")
+    replication.start("public.one", "public.two")
+    replication.settle()
+    database.run("DROP TABLE one")
+    wait(lambda: len(replication.control("one")) == 3, "announcement")
+    replication.stop()
+
+    replication.start()
+    database.run("INSERT INTO two VALUES (2)")
+    wait(lambda: replication.data("two"), "the other table's row")
+
+    assert [m["metadata"]["operation"] for m in replication.control("one")] == ["drop-table", "create-table", "drop-table"]
+    assert replication.process.poll() is None
+
+
+def test_a_table_that_is_made_again_is_loaded_again(database, replication, wait):
+    database.run("CREATE TABLE one (id int PRIMARY KEY); INSERT INTO one VALUES (1); CREATE TABLE two (id int PRIMARY KEY)")
+    replication.start("public.one", "public.two")
+    replication.settle()
+    database.run("DROP TABLE one")
+    wait(lambda: len(replication.control("one")) == 3, "announcement")
+
+    database.run("CREATE TABLE one (id int PRIMARY KEY, n text); INSERT INTO one VALUES (7, 'new')")
+    wait(lambda: len(replication.data("one", "load")) == 2, "second load")
+    database.run("INSERT INTO one VALUES (8, 'newer')")
+    replication.settle()
+
+    assert [m["data"] for m in replication.data("one", "insert")] == [{"id": 8, "n": "newer"}]
+
+
+def test_a_reload_of_a_table_that_is_not_replicated_is_answered_with_the_reason(database, replication, wait):
+    database.run("CREATE TABLE one (id int PRIMARY KEY); CREATE TABLE two (id int PRIMARY KEY)")
+    replication.start("public.one")
+    replication.settle()
+
+    ask_reload(database.dsn, replication.slot, ["public.two"])
+    ((error,),) = wait(lambda: database.run("SELECT error FROM awsdms.task_command WHERE done_at IS NOT NULL"), "answer")
+
+    assert error == 'table "public.two" is not replicated; one of public.one'
