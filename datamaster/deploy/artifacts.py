@@ -12,8 +12,8 @@ import boto3
 import orjson
 import yaml
 
-from datamaster.deploy.environments import PROJECT
 from datamaster.deploy.package import Package, digest, write_zip
+from datamaster.project import PROJECT
 from lake.contract_store import publish
 
 STATE_MACHINES = PROJECT / "templates" / "statemachines"

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from datamaster.deploy.artifacts import Artifacts, collect, upload
-from datamaster.deploy.environments import PROJECT, Environment, load_environment
+from datamaster.deploy.environments import Environment, load_environment
 from datamaster.deploy.package import package_apps
 from datamaster.deploy.spark_submit import submit_parameters
 from datamaster.deploy.stacks import Outputs, launch, launch_order
+from datamaster.project import PROJECT
 
 BUILD = PROJECT / "build"
 CONTRACTS = PROJECT / "contracts"
@@ -66,8 +67,7 @@ def spark_variables(artifacts: Artifacts, storage: Mapping[str, str]) -> dict[st
 def plan(name: str, build: Path = BUILD) -> list[list[str]]:
     """The stacks that ``deploy`` would launch, level by level. Packages the apps, calls nothing on AWS."""
     environment = load_environment(name)
-    variables = artifacts_of(environment, build).variables | {"spark_submit_parameters": ""}
-    return launch_order(environment.with_variables(variables))
+    return launch_order(environment.with_variables(artifacts_of(environment, build).variables))
 
 
 def artifacts_of(environment: Environment, build: Path) -> Artifacts:

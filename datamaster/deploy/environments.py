@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import yaml
 
+from datamaster.project import PROJECT
 from lake.errors import TerminalError
 
-PROJECT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = PROJECT / "environments"
 
 

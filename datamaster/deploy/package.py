@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from datamaster.deploy.environments import PROJECT
+from datamaster.project import PROJECT
 from lake.errors import TerminalError
 
 APPS = ("ingest-router", "converter", "control-api")

@@ -11,20 +11,30 @@ from collections.abc import Iterable
 from typing import Any
 
 import boto3
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from sceptre.connection_manager import ConnectionManager
 from sceptre.context import SceptreContext
+from sceptre.exceptions import SceptreException
 from sceptre.plan.actions import StackActions
 from sceptre.plan.executor import SceptrePlanExecutor
 from sceptre.plan.plan import SceptrePlan
 from sceptre.stack import Stack
 from sceptre.stack_status import StackStatus
 
-from datamaster.deploy.environments import PROJECT, Environment
+from datamaster.deploy.environments import Environment
+from datamaster.deploy.package import APPS
+from datamaster.project import PROJECT
 from lake.errors import TerminalError
 
 Outputs = dict[str, dict[str, str]]
 EVERY_STACK = ""
+# What a deletion, or a look at the order, does not need to know of the artifacts.
+UNKNOWN_ARTIFACTS: dict[str, Any] = {
+    "functions": {app: {"template": "unknown", "key": "unknown"} for app in APPS},
+    "definitions": dict.fromkeys(("convert-file", "bronze-to-silver", "silver-to-gold"), "unknown"),
+    "jobs_prefix": "unknown",
+    "spark_submit_parameters": "unknown",
+}
 
 
 class StackFailed(TerminalError):
@@ -55,7 +65,10 @@ class _Executor(SceptrePlanExecutor):  # type: ignore[misc]
         self.actions = type("_Actions", (_Actions,), {"poll_seconds": poll_seconds})
 
     def _execute(self, stack: Stack, *arguments: object) -> tuple[Stack, StackStatus]:
-        return stack, getattr(self.actions(stack), self.command)(*arguments)
+        try:
+            return stack, getattr(self.actions(stack), self.command)(*arguments)
+        except (BotoCoreError, ClientError, SceptreException) as error:
+            raise StackFailed(stack.external_name, str(error)) from error
 
 
 def launch(environment: Environment, stacks: Iterable[str] = (EVERY_STACK,)) -> Outputs:
@@ -120,7 +133,7 @@ def _plan(environment: Environment, name: str, command: str, reverse: bool = Fal
     context = SceptreContext(
         project_path=str(PROJECT),
         command_path=f"{name}.yaml" if name else "",
-        user_variables=environment.variables,
+        user_variables=UNKNOWN_ARTIFACTS | environment.variables,
         full_scan=reverse,
     )
     plan = SceptrePlan(context)

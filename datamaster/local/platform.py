@@ -23,6 +23,7 @@ from datamaster.deploy.deployment import CONTRACTS
 from datamaster.deploy.environments import load_environment
 from datamaster.local import postgres, services, state
 from datamaster.local.process import tail
+from datamaster.local.replicator.task import SLOT
 from datamaster.local.services import Ports, Road, ServiceFailed
 from datamaster.local.state import PlatformNotRunning, PlatformRunning, State
 from datamaster.local.supervisor import DETACH, EXIT_HELD, message
@@ -72,7 +73,7 @@ def up(
         supervisor.tell(message(services.services(home, ports, embedded_source=source is None)))
         folder = contracts or (home / "contracts" if source else CONTRACTS)
         dsn = source or ports.dsn
-        slot = f"dm_{secrets.token_hex(4)}" if source is None else "dm_replicator"
+        slot = f"dm_{secrets.token_hex(4)}" if source is None else SLOT
         deployment = _build(ports, dsn, source is None, folder, home / "build", seed, variables or {}, supervisor.alive, progress)
         progress("replication")
         environment = ports.environment | names(deployment)
@@ -239,6 +240,10 @@ def _prepare_source(dsn: str, embedded: bool, seed: Callable[[str], None] | None
 
         services.wait_for_postgres(dsn, alive)
         create_schema(dsn)
+    else:
+        from datamaster.source.preflight import forget
+
+        forget(dsn)  # the lake is empty, so replication begins with a load and not where an earlier one ended
     if seed is not None:
         seed(dsn)
 
@@ -266,8 +271,8 @@ def _clear(home: Path) -> None:
 
 def _source(home: Path) -> tuple[str, str]:
     with suppress(PlatformNotRunning):
-        running = state.load(home)
-        return running.dsn, running.slot
+        last = state.last(home)
+        return last.dsn, last.slot
     return "", ""
 
 

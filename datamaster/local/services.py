@@ -12,11 +12,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from datamaster.deploy.environments import PROJECT
-from datamaster.deploy.stacks import Outputs
 from datamaster.local.emulator import HEALTH, client_environment, emulator_command, emulator_settings, plain_environment
 from datamaster.local.spark import server_environment
 from datamaster.local.supervisor import Child
+from datamaster.project import PROJECT
 from lake.errors import TransientError
 
 LOCALHOST = "127.0.0.1"
@@ -103,7 +102,7 @@ class Road:
     """What carries rows, once the stacks are deployed. ``environment`` is the platform's with the names of what is deployed."""
 
     environment: Mapping[str, str]
-    outputs: Outputs
+    outputs: Mapping[str, Mapping[str, str]]
     dsn: str
     slot: str
     tables: Iterable[str]

@@ -81,8 +81,15 @@ class State:
 
 def load(home: Path) -> State:
     """The platform that runs in ``home``. Raises ``PlatformNotRunning``."""
+    if owner_of(home) is None:
+        raise PlatformNotRunning(home)
+    return last(home)
+
+
+def last(home: Path) -> State:
+    """The platform that runs in ``home``, or ran there until it was killed. Raises ``PlatformNotRunning``."""
     path = home / STATE
-    if owner_of(home) is None or not path.exists():
+    if not path.exists():
         raise PlatformNotRunning(home)
     values = json.loads(path.read_text())
     return State(**values | {"home": Path(values["home"]), "contracts": Path(values["contracts"])})

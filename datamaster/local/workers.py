@@ -24,9 +24,9 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from datamaster.deploy.environments import PROJECT
 from datamaster.local.process import spawn, stop, tail
 from datamaster.local.spark import job_environment, job_log, run_job
+from datamaster.project import PROJECT
 from lake.errors import TerminalError
 
 CONVERTER = PROJECT / "converter"
