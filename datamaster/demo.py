@@ -14,7 +14,7 @@ from datamaster.cli.session import connect
 from datamaster.local import platform
 from datamaster.local.memory import MemoryWatch
 from datamaster.local.state import State
-from datamaster.query import Athena, as_table
+from datamaster.query import Athena
 from datamaster.source import churn, generate
 from lake.control import ControlTable
 from lake.errors import LakeError
@@ -27,6 +27,7 @@ GOLD_TABLES = (
     "top_drinkers",
     "state_by_review_volume",
 )
+NUMBERS = ("rank", "review_count", "avg_overall", "popularity")
 NEXT = (
     ('.venv/bin/dm query "SELECT * FROM top_drinkers LIMIT 5"', "ask the lake"),
     (".venv/bin/dm churn --changes 1000", "change rows in PostgreSQL, then: dm run silver, dm run gold, dm verify"),
@@ -80,7 +81,7 @@ class Demo:
         self._pipeline(running, "silver", "Merge into silver, build review_flat")
         with step("Live changes in PostgreSQL: inserts, updates, deletes, key changes") as current:
             counts = churn.run(running.dsn, self.changes)
-            current.done(", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in vars(counts).items()))
+            current.done(f"{counts.changes:,} in {counts.transactions:,} transactions")
         with step("Batch export of review, in one snapshot, down the same road") as current:
             exported = road.export_table(running, "review", whole=True, progress=current.say)
             current.done(f"{exported.rows:,} rows")
@@ -92,7 +93,7 @@ class Demo:
         with step("Compare the lake with PostgreSQL, row by row and column by column") as current:
             report = road.verify_lake(running, current.say)
             current.done(report.summary)
-        report.print()
+        report.print(out)
         return report.equal and full
 
     def _convert(self, running: State, title: str) -> None:
@@ -124,8 +125,11 @@ class Demo:
         full = True
         for table in GOLD_TABLES:
             count = int(athena.run(f"SELECT count(*) FROM {table}").rows[0][0] or 0)
-            latest = athena.run(f"SELECT * FROM {table} ORDER BY review_year DESC, review_month DESC, rank LIMIT {GOLD_SHOWN}")
-            out.print(as_table(latest, f"{table}: {count:,} rows"))
+            first = athena.run(f"SELECT * FROM {table} ORDER BY review_year DESC, review_month DESC, rank LIMIT {GOLD_SHOWN}")
+            month = "-".join(str(part).zfill(2) for part in first.rows[0][:2]) if first.rows else "no month"
+            print_table(
+                first.columns[2:], [row[2:] for row in first.rows], f"{table}: {count:,} rows; the first of {month}", numeric=NUMBERS
+            )
             full = full and count > 0
             if not count:
                 err.print(f"[red]{table} is empty[/red]")

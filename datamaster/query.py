@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -159,7 +160,7 @@ def write(result: Result, form: str) -> None:
 
 def as_table(result: Result, title: str | None = None) -> Table:
     """A table for the terminal: numbers to the right, nulls dim."""
-    table = Table(title=title, header_style="bold")
+    table = Table(title=title, header_style="bold", box=box.SIMPLE_HEAD)
     for name, kind in zip(result.columns, result.types, strict=True):
         table.add_column(Text(name), justify="right" if kind in NUMBERS else "left", overflow="fold")
     for row in result.rows:

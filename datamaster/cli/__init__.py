@@ -46,7 +46,7 @@ def run(arguments: list[str] | None = None) -> int:
     except typer.Abort:
         code = INTERRUPTED
     except TyperException as error:
-        rich_format_error(error)
+        rich_format_error(error)  # type: ignore[arg-type]  # only usage errors come here
         return WRONG_INPUT
     except TransientError as error:
         fail(str(error))

@@ -13,17 +13,17 @@ from datamaster.cli.session import Home, connect
 app = typer.Typer(no_args_is_help=True, help="The files on the road: list, look at, send again, sweep.")
 Json = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]
 FileId = Annotated[str, typer.Argument(help="The file's id, as dm files ls shows it.")]
-COLUMNS = (
-    "file_id",
-    "table_name",
-    "status",
-    "compute_target",
-    "attempt_count",
-    "records_read",
-    "records_rejected",
-    "created_at",
-    "error_message",
-)
+COLUMNS = {
+    "file_id": "id",
+    "table_name": "table",
+    "status": "status",
+    "compute_target": "by",
+    "attempt_count": "attempt",
+    "records_read": "read",
+    "records_rejected": "rejected",
+    "created_at": "created",
+    "error_message": "reason",
+}
 
 
 @app.command("ls")
@@ -43,10 +43,14 @@ def list_files(
     if json:
         print_json(found)
         return
-    print_table(
-        COLUMNS, [[entry.get(name) for name in COLUMNS] for entry in found], numeric=("attempt_count", "records_read", "records_rejected")
-    )
+    rows = [[_shown(name, entry.get(name)) for name in COLUMNS] for entry in found]
+    print_table(list(COLUMNS.values()), rows, numeric=("attempt", "read", "rejected"), whole=("id", "created"))
     out.print(f"{len(found)} files")
+
+
+def _shown(name: str, value: object) -> object:
+    """A listing shows times to the second."""
+    return str(value)[:19].replace("T", " ") if name == "created_at" else value
 
 
 @app.command()

@@ -92,7 +92,7 @@ def verify(
     if json:
         print_json(report.as_dict())
     else:
-        report.print()
+        report.print(out)
     return 0 if report.equal else 1
 
 

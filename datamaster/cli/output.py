@@ -6,15 +6,25 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 import orjson
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+WIDTH_WITHOUT_TERMINAL = 160
+
+
+def _console(stream: TextIO, stderr: bool) -> Console:
+    """A console as wide as the terminal; where there is none, wide enough that a script finds one row a line."""
+    width = None if stream.isatty() else WIDTH_WITHOUT_TERMINAL
+    return Console(stderr=stderr, highlight=False, soft_wrap=True, width=width)
+
+
+out = _console(sys.stdout, stderr=False)
+err = _console(sys.stderr, stderr=True)
 
 SPINNER_AFTER_SECONDS = 2.0
 
@@ -50,12 +60,18 @@ def step(title: str) -> Iterator[Step]:
     err.print(f"[green]✓[/green] {escape(title + detail)} [dim]({seconds:.1f} s)[/dim]")
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None, numeric: Iterable[str] = ()) -> None:
-    """A readable table on standard output; columns in ``numeric`` are set flush right."""
-    table = Table(title=title, title_justify="left", header_style="bold")
-    right = set(numeric)
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    title: str | None = None,
+    numeric: Iterable[str] = (),
+    whole: Iterable[str] = (),
+) -> None:
+    """A readable table on standard output; columns in ``numeric`` are set flush right, those in ``whole`` are never folded."""
+    table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD)
+    right, unfolded = set(numeric), set(whole)
     for name in columns:
-        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
+        table.add_column(name, justify="right" if name in right else "left", overflow="fold", no_wrap=name in unfolded)
     for row in rows:
         table.add_row(*("" if value is None else escape(str(value)) for value in row))
     out.print(table)

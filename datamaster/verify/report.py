@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -83,7 +84,7 @@ class Report:
     def print(self, console: Console | None = None) -> None:
         """Show counts, and below them the first differences of each column."""
         console = console or Console(highlight=False)
-        table = Table(header_style="bold")
+        table = Table(header_style="bold", box=box.SIMPLE_HEAD)
         table.add_column("table", overflow="fold")
         for name in ("source rows", "lake rows", "differences"):
             table.add_column(name, justify="right")
@@ -95,7 +96,7 @@ class Report:
             console.print(self._details())
 
     def _details(self) -> Table:
-        details = Table(title="First differences", title_justify="left", header_style="bold")
+        details = Table(title="First differences", title_justify="left", header_style="bold", box=box.SIMPLE_HEAD)
         for name in ("table", "key", "column", "expected", "got", "of"):
             details.add_column(name, justify="right" if name == "of" else "left", overflow="fold")
         for entry in self.tables:
