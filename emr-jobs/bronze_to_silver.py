@@ -17,6 +17,7 @@ import changes
 import flat
 import merge
 import months
+import quality
 from catalog import SILVER, engine_name, snapshot_id
 from lineage import Lineage, merged
 from merge import Month
@@ -27,7 +28,7 @@ from tables import ensure_silver
 from lake import cdc
 from lake.contract_store import ContractStore
 from lake.contracts import Contract
-from lake.keys import split_uri
+from lake.keys import quarantine_uri, split_uri
 from lake.manifests import OUTCOME, TOUCHED, SilverManifest, SilverOutcome, month_texts, read_document, sibling, write_document
 
 
@@ -69,7 +70,8 @@ class Batch:
 
     def merge(self, files: bronze.Bronze) -> SilverOutcome:
         """Merge and sweep; touched.json is written before either."""
-        ordered = changes.ordered(files.frame, self.manifest.fences)
+        checked = self._checked(changes.ordered(files.frame, self.manifest.fences))
+        ordered = checked.accepted
         resolved = Lineage(self.spark, self.contract, ordered).resolved() if self.contract.partial_columns else None
         keys = self._keys(ordered, resolved)
         own = self._own_months(ordered, keys)
@@ -84,10 +86,23 @@ class Batch:
             rows_read=files.rows,
             rows_merged=keys.count(),
             failed_files=files.failed,
+            quarantined=checked.quarantined_rows,
             loads=_loads(ordered),
+            quality=checked.summary(),
             months=month_texts(touched | self._flat_months(own, keys)),
             swept=self.manifest.sweep,
         )
+
+    def _checked(self, ordered: DataFrame) -> quality.Checked:
+        """The changes that keep the contract's rules; the others lie in the quarantine. Raises ``quality.TableStopped``."""
+        checked = quality.check(self.spark, self.contract, ordered)
+        bucket = split_uri(self.uri)[0]
+        quality.keep(self.contract, bucket, self.manifest.batch_id, self.manifest.opened_at, checked.results)
+        if checked.stopping:
+            raise quality.TableStopped(self.contract.table, checked.stopping)
+        if checked.quarantined is not None:
+            checked.quarantined.write.mode("overwrite").parquet(quarantine_uri(bucket, self.contract.table, self.manifest.batch_id))
+        return checked
 
     def _keys(self, ordered: DataFrame, resolved: DataFrame | None) -> DataFrame:
         """The keys whose rows may change."""

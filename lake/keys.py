@@ -49,6 +49,11 @@ def quarantine_key(table: str, ingest_date: str, file_id: str) -> str:
     return f"quarantine/{table}/ingest_date={ingest_date}/{file_id}.parquet"
 
 
+def quarantine_uri(bucket: str, table: str, batch_id: str) -> str:
+    """Where a silver batch puts the changes that a quality rule holds back."""
+    return f"s3://{bucket}/quarantine/{table}/silver/{batch_id}"
+
+
 def silver_location(bucket: str, table: str) -> str:
     """The root of a silver table."""
     return f"s3://{bucket}/silver/{table}"

@@ -98,7 +98,8 @@ class SilverManifest:
 
 @dataclass(frozen=True)
 class SilverOutcome:
-    """What a silver run did. ``loads`` counts load rows by generation; ``months`` is the final superset of touched months."""
+    """What a silver run did. ``loads`` counts load rows by generation; ``months`` is the final superset of touched
+    months, ``quality`` lists the rules that were broken."""
 
     snapshot_id: str | None
     rows_read: int
@@ -108,6 +109,7 @@ class SilverOutcome:
     loads: Mapping[str, int] = field(default_factory=dict)
     months: tuple[str, ...] = ()
     swept: bool = False
+    quality: tuple[Mapping[str, Any], ...] = ()
 
     def document(self) -> dict[str, Any]:
         """The JSON form."""
@@ -120,6 +122,7 @@ class SilverOutcome:
             "loads": dict(self.loads),
             "months": list(self.months),
             "swept": self.swept,
+            "quality": [dict(result) for result in self.quality],
         }
 
     @classmethod
@@ -134,6 +137,7 @@ class SilverOutcome:
             loads={generation: int(rows) for generation, rows in document.get("loads", {}).items()},
             months=tuple(document.get("months", ())),
             swept=bool(document.get("swept", False)),
+            quality=tuple(document.get("quality", ())),
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -109,7 +109,7 @@ class Planner:
             plan.skip(target.split("/", 1)[1], batch)
             return
         if held and target.startswith("silver/") and target != REVIEW_FLAT:
-            self._assign(SilverManifest.of(read_document(batch.manifest)).files, batch.batch_id)
+            self._resume(batch)
         plan.add(batch)
 
     def _open_silver(self, contract: Contract, version: str) -> OpenBatch | str:
@@ -139,6 +139,14 @@ class Planner:
         batch = self._open(f"silver/{contract.table}", batch_id, manifest.document())
         self._assign(manifest.files, batch_id)
         return batch
+
+    def _resume(self, batch: OpenBatch) -> None:
+        """Finish an open batch with its files, under the contract in force: its rules may be what stopped it."""
+        manifest = SilverManifest.of(read_document(batch.manifest))
+        version = ContractStore(self.settings.contracts_uri).current().version
+        if manifest.contract_version != version:
+            write_document(batch.manifest, replace(manifest, contract_version=version).document())
+        self._assign(manifest.files, batch.batch_id)
 
     def _bronze_files(self, table: str) -> list[ControlRecord]:
         newest_first = list(self.control.files(table=table, status=BRONZE))

@@ -17,6 +17,7 @@ from lake.control_batches import REVIEW_FLAT, ControlBatches, TargetState
 from lake.control_records import BRONZE, SILVER, ControlRecord, parse_timestamp
 from lake.keys import SETTLED_TAG, split_uri
 from lake.manifests import OUTCOME, TOUCHED, BatchFile, MonthsManifest, SilverManifest, SilverOutcome, read_document, sibling
+from lake.telemetry import count
 
 TAGGERS = 16
 ERROR_LIMIT = 1_000
@@ -56,6 +57,8 @@ class Settler:
         Tags().settle([record for file in merged if (record := self._settled(file, manifest.batch_id))], self.settings.lake_bucket)
         self.batches.keep_state(target, self._after(target, manifest, outcome))
         self.batches.close(target, manifest.batch_id)
+        for result in outcome.quality:
+            count("QualityRowsFailed", result["rows_failed"], table=manifest.table, rule=result["rule"])
         left = next(iter(self.control.files(table=manifest.table, status=BRONZE, page_size=1)), None)
         return _answer(batch, "settled") | {
             "rows_read": outcome.rows_read,
