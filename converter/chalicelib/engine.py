@@ -80,6 +80,8 @@ def convert(plan: Plan, source: Any, sink: Sink, workers: int, checkpoint: Calla
     ``workers`` is the number of parse threads; it changes no byte. ``checkpoint`` is called between blocks and raises to
     stop. Raises ``TooManyRejects``, ``FrozenContract`` and the terminal errors of gunzip, cutting and header.
     """
+    # Arrow's own allocator keeps what it freed: the same conversion takes a third more memory under it, at the same speed.
+    pa.set_memory_pool(pa.system_memory_pool())
     schema = RowSchema.of(plan.contract)
     reader = BlockReader(GzipStream(source), plan.file_format)
     work = [partial(_piece, parser(schema, plan.file_format, reader.header), _Hider(plan, schema, reader.header)) for _ in range(workers)]
