@@ -29,7 +29,7 @@ from lake.cdc import BUILT_AT, LOAD, OPERATION, POSITION, ZERO_POSITION, Positio
 from lake.contracts import Contract
 from lake.control import ControlTable, Fence, UnknownFile
 from lake.control_records import timestamp
-from lake.errors import TerminalError, TransientError
+from lake.errors import TransientError
 
 OBJECT_BYTES = 64 << 20
 REGISTER_SECONDS = 300
@@ -41,10 +41,6 @@ Progress = Callable[[str], None]
 
 class ExportFailed(TransientError):
     """The source could not be exported; nothing was closed, and the watermark has not moved."""
-
-
-class NoWatermark(TerminalError):
-    """A delta was asked for, and the contract names no column to find it by."""
 
 
 class NotRegistered(TransientError):
@@ -155,7 +151,9 @@ def _watermark(connection: Any, contract: Contract) -> str | None:
     """The highest value of the watermark column in the snapshot."""
     if contract.export_watermark is None:
         return None
-    statement = sql.SQL("SELECT max({})::text FROM {}").format(sql.Identifier(contract.export_watermark), _source(contract))
+    statement = sql.SQL("SELECT max({})::text FROM {}").format(
+        sql.Identifier(contract.by_name[contract.export_watermark].source_name), _source(contract)
+    )
     with connection.cursor() as cursor:
         cursor.execute(statement)
         (value,) = cursor.fetchone()
@@ -172,7 +170,7 @@ def _header(contract: Contract) -> list[str]:
 
 def _copy(snapshot: _Snapshot, contract: Contract, since: str | None) -> str:
     """The COPY statement: the contract's columns, then operation, position and time of the snapshot."""
-    columns: list[sql.Composable] = [sql.Identifier(column.name) for column in contract.columns]
+    columns: list[sql.Composable] = [sql.Identifier(column.source_name) for column in contract.columns]
     columns += [sql.Literal(LOAD), sql.Literal(snapshot.position), sql.Literal(timestamp(snapshot.taken_at))]
     query = sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(columns), _source(contract))
     if since is not None and contract.export_watermark is not None:
@@ -187,7 +185,9 @@ def _newer(contract: Contract, watermark: str, since: str) -> sql.Composable:
     bound = sql.SQL("{}::{} - " + late.string).format(
         sql.Literal(since), sql.SQL("numeric" if numeric else "timestamptz"), sql.Literal(contract.export_lateness)
     )
-    return sql.SQL("({column} >= {bound} OR {column} IS NULL)").format(column=sql.Identifier(watermark), bound=bound)
+    return sql.SQL("({column} >= {bound} OR {column} IS NULL)").format(
+        column=sql.Identifier(contract.by_name[watermark].source_name), bound=bound
+    )
 
 
 def _close(export: Export, bucket: str) -> None:

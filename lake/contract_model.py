@@ -53,7 +53,8 @@ class Column:
     """One column of a contract.
 
     ``key`` is its place in the primary key from 1, or None. ``classification`` is None where detection decides.
-    ``may_be_unchanged`` tells that an update may leave it out. ``renamed_from`` is its earlier name.
+    ``may_be_unchanged`` tells that an update may leave it out. ``renamed_from`` is its earlier name in the lake,
+    ``physical_name`` its name in the source where that is another one.
     """
 
     name: str
@@ -65,9 +66,15 @@ class Column:
     may_be_unchanged: bool = False
     allow_nan: bool = False
     renamed_from: str | None = None
+    physical_name: str | None = None
     description: str = ""
     reference: Reference | None = None
     quality: tuple[QualityRule, ...] = ()
+
+    @property
+    def source_name(self) -> str:
+        """The column's name in the source."""
+        return self.physical_name or self.name
 
     @property
     def may_be_personal(self) -> bool:

@@ -115,7 +115,7 @@ class _Reader:
         name = str(prop["name"])
         subject = f'column "{name}"'
         if name in RESERVED or name.startswith(("cdc_", "_")):
-            raise self.wrong(subject, "a name that the lake keeps for itself; rename it in the contract")
+            raise self.wrong(subject, "a name that the lake keeps for itself; give it another, and the source's as physicalName")
         try:
             column_type = ColumnType.parse(str(prop.get("physicalType") or ""))
         except UnknownType as error:
@@ -146,6 +146,7 @@ class _Reader:
             may_be_unchanged=key is None and self.flag(f"{subject} unchanged", custom.get("unchanged", column_type.unbounded)),
             allow_nan=self.flag(f"{subject} allowNaN", custom.get("allowNaN", False)),
             renamed_from=custom.get("renamedFrom"),
+            physical_name=str(prop["physicalName"]) if prop.get("physicalName") not in (None, name) else None,
             description=str(prop.get("description") or ""),
             reference=reference,
             quality=self.rules(prop, name),

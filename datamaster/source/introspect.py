@@ -10,7 +10,7 @@ import psycopg2.extensions
 import yaml
 
 from datamaster.local.replicator.catalog import TableWithoutKey, UnknownSourceTable, primary_key, split_name
-from lake.contract_reader import parse_contract
+from lake.contract_reader import RESERVED, parse_contract
 from lake.types import ColumnType, UnknownType
 
 API_VERSION = "v3.0.2"
@@ -84,7 +84,9 @@ def _property(
     targets: dict[str, str],
 ) -> dict[str, Any]:
     spelling, note = _spelling(cursor, type_id, modifier)
-    entry: dict[str, Any] = {"name": column, "logicalType": ColumnType.parse(spelling).rule.logical, "physicalType": spelling}
+    name = _column_name(column)
+    entry: dict[str, Any] = {"name": name} | ({"physicalName": column} if name != column else {})
+    entry |= {"logicalType": ColumnType.parse(spelling).rule.logical, "physicalType": spelling}
     if column in key:
         entry |= {"primaryKey": True, "primaryKeyPosition": key.index(column) + 1}
     if required:
@@ -94,6 +96,12 @@ def _property(
     if column in targets:
         entry["relationships"] = [{"to": targets[column]}]
     return entry
+
+
+def _column_name(column: str) -> str:
+    """The lake's name of a source column: lower case, letters, digits and underscores, and none that the lake keeps for itself."""
+    name = re.sub(r"\W+", "_", column.lower()).strip("_") or "column"
+    return f"source_{name}" if name in RESERVED or name.startswith("cdc_") or name[0].isdigit() else name
 
 
 def _spelling(cursor: Cursor, type_id: int, modifier: int) -> tuple[str, str]:

@@ -55,7 +55,6 @@ def names(columns: Sequence[Column]) -> tuple[str, ...]:
 
 
 def _selected(column: Column) -> sql.Composable:
-    name = sql.Identifier(column.name)
-    if column.type.name == "timestamptz":
-        return sql.SQL("{} AT TIME ZONE 'UTC' AS {}").format(name, name)
-    return name
+    name, source = sql.Identifier(column.name), sql.Identifier(column.source_name)
+    value = sql.SQL("{} AT TIME ZONE 'UTC'").format(source) if column.type.name == "timestamptz" else source
+    return sql.SQL("{} AS {}").format(value, name)

@@ -45,6 +45,7 @@ class _Origin(NamedTuple):
 
 class _Field(NamedTuple):
     name: str
+    source: str
     normalise: Normaliser
     required: bool
     may_be_unchanged: bool
@@ -58,7 +59,7 @@ class TableLines:
         self.contract = contract
         self._fields = tuple(_field(column) for column in contract.columns)
         self._key = tuple(_field(column) for column in contract.key)
-        self._known = frozenset(contract.by_name)
+        self._known = frozenset(column.source_name for column in contract.columns)
         self._nothing: dict[str, Any] = dict.fromkeys(contract.by_name)
 
     def write(self, message: Message) -> Lines:
@@ -83,8 +84,8 @@ class TableLines:
         line: dict[str, Any] = {}
         unchanged: list[str] = []
         found = 0
-        for name, normalise, required, may_be_unchanged, former in self._fields:
-            value = body.get(name, _ABSENT)
+        for name, source, normalise, required, may_be_unchanged, former in self._fields:
+            value = body.get(source, _ABSENT)
             if value is _ABSENT and former is not None:
                 value = body.get(former, _ABSENT)
             if value is _ABSENT:
@@ -107,7 +108,7 @@ class TableLines:
 
     def _unknown(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """The columns that the contract does not know, as they came: the converter decides by the contract's evolution mode."""
-        formers = {field.former for field in self._fields if field.former and field.name not in body}
+        formers = {field.former for field in self._fields if field.former and field.source not in body}
         unknown: dict[str, Any] = {}
         for name, value in body.items():
             if name in self._known or name in formers or name.removeprefix(BEFORE_COLUMN) in self._known:
@@ -119,8 +120,8 @@ class TableLines:
 
     def _keys(self, image: Mapping[str, Any]) -> dict[str, Any]:
         key = {}
-        for name, normalise, _, _, former in self._key:
-            value = image.get(name)
+        for name, source, normalise, _, _, former in self._key:
+            value = image.get(source)
             if value is None and former is not None:
                 value = image.get(former)
             if value is None:
@@ -134,18 +135,18 @@ class TableLines:
     def _old_key(self, message: Message, image: Mapping[str, Any]) -> dict[str, Any] | None:
         """The key before an update where it was another one. DMS also sends before-images that do not differ."""
         given: dict[str, Any] = {}
-        for name, _, _, _, former in self._key:
-            for spelling in (name, former) if former else (name,):
+        for _, source, _, _, _, former in self._key:
+            for spelling in (source, former) if former else (source,):
                 value = message.before.get(spelling)
                 if value is None:
                     value = message.body.get(BEFORE_COLUMN + spelling)
                 if value is not None:
-                    given[name] = value
+                    given[source] = value
                     break
         if not given:
             return None
         key = {field.name: image[field.name] for field in self._key}
-        old = self._keys({**key, **given})
+        old = self._keys({**{field.source: key[field.name] for field in self._key}, **given})
         return old if old != key else None
 
 
@@ -195,7 +196,7 @@ def _line(
 
 
 def _field(column: Column) -> _Field:
-    return _Field(column.name, normaliser(column), column.required, column.may_be_unchanged, column.renamed_from)
+    return _Field(column.name, column.source_name, normaliser(column), column.required, column.may_be_unchanged, column.renamed_from)
 
 
 def _transaction_detail(metadata: Mapping[str, Any], name: str) -> str:

@@ -66,6 +66,15 @@ def test_types_are_spelled_as_contracts_spell_them(database):
     assert contract.by_name["opens"].description == "time without time zone in the source, carried as its text."
 
 
+def test_a_column_whose_name_the_lake_keeps_gets_another_and_is_still_found_in_the_source(database):
+    database.run('CREATE TABLE public.visit (id int PRIMARY KEY, created_at timestamptz, "Opened By" text)')
+
+    contract = parse_contract(contract_yaml(database.dsn, "public.visit"), "visit.yaml")
+
+    names = {column.name: column.source_name for column in contract.columns}
+    assert names == {"id": "id", "source_created_at": "created_at", "opened_by": "Opened By"}
+
+
 def test_references_are_written_only_when_asked_for(database):
     create_schema(database.dsn)
 

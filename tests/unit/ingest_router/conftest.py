@@ -141,6 +141,13 @@ def route(router_module: Callable[[str], ModuleType], contracts: ContractSet) ->
     return Route(router_module("routing").Router(contracts), router_module("messages").NotUnderstood)
 
 
+@pytest.fixture
+def renamed_route(router_module: Callable[[str], ModuleType]) -> Route:
+    """A contract that calls the source's ``Beer ID`` beer_id."""
+    renamed = ContractSet.of({"beer.yaml": BEER.replace("name: beer_id,", 'name: beer_id, physicalName: "Beer ID",')})
+    return Route(router_module("routing").Router(renamed), router_module("messages").NotUnderstood)
+
+
 def load_alone(name: str) -> ModuleType:
     """One module of the router that imports no other, loaded once for many runs of a property test."""
     path = ROOT / "ingest-router" / "chalicelib" / f"{name}.py"

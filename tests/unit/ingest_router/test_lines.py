@@ -184,3 +184,11 @@ def test_a_fence_of_a_contracted_name_in_another_schema_is_refused(route, dms):
 
 def test_a_refused_value_is_not_shown(route, dms):
     assert "ann@example.org" not in route.reason(dms.message("insert", BEER | {"beer_abv": "ann@example.org"}))
+
+
+def test_columns_are_found_by_their_name_in_the_source_and_written_by_the_lakes(renamed_route, dms):
+    gone, came = renamed_route.lines(dms.message("update", {"Beer ID": 8, "beer_name": "Saison"}, before={"Beer ID": 7}))
+
+    assert (gone["operation"], gone["beer_id"]) == ("delete", 7)
+    assert (came["operation"], came["beer_id"]) == ("update", 8)
+    assert "Beer ID" not in came
