@@ -2,7 +2,8 @@
 
 Exit codes: 0 converted, waiting for a decision, abandoned to another execution, or failed with the reason on the control
 record; 1 an error worth another attempt (the lease was given back); 2 wrong arguments; 143 stopped by SIGTERM (the upload
-was aborted and the lease given back). On standard output: the attempt's summary, one JSON line.
+was aborted and the lease given back). Standard output carries logs and metrics, JSON a line each; the last line is
+the attempt's summary.
 """
 
 from __future__ import annotations
