@@ -113,8 +113,8 @@ class TableLines:
         for name, value in body.items():
             if name in self._known or name in formers or name.removeprefix(BEFORE_COLUMN) in self._known:
                 continue
-            if name in cdc.CDC_TYPES:
-                raise NotUnderstood(f'column "{name}" has a name that the lake keeps for itself; rename it in the contract')
+            if name in cdc.CDC_TYPES or name in self._nothing:
+                raise NotUnderstood(f'column "{name}" has a name that is taken in the lake; give it another one in the contract')
             unknown[name] = _as_written(value)
         return unknown
 

@@ -148,6 +148,13 @@ def renamed_route(router_module: Callable[[str], ModuleType]) -> Route:
     return Route(router_module("routing").Router(renamed), router_module("messages").NotUnderstood)
 
 
+@pytest.fixture
+def routed_by(router_module: Callable[[str], ModuleType]) -> Callable[[str], Route]:
+    """``routed_by(contract)`` routes by that contract alone."""
+    refused = router_module("messages").NotUnderstood
+    return lambda text: Route(router_module("routing").Router(ContractSet.of({"table.yaml": text})), refused)
+
+
 def load_alone(name: str) -> ModuleType:
     """One module of the router that imports no other, loaded once for many runs of a property test."""
     path = ROOT / "ingest-router" / "chalicelib" / f"{name}.py"

@@ -10,6 +10,20 @@ from lake.cdc import CDC_FIELDS, ZERO_POSITION
 BEER = {"beer_id": 7, "beer_name": "Saison", "beer_abv": 6.5, "story": "Barn."}
 POSITION = "000000027c007178-0000000003-0"
 
+RENAMED = """
+apiVersion: v3.0.2
+kind: DataContract
+id: ale
+version: 1.0.0
+status: active
+schema:
+  - name: ale
+    physicalName: dm_core.ale
+    properties:
+      - {name: ale_id, physicalName: Ale Id, physicalType: bigint, primaryKey: true}
+      - {name: ale_name, physicalName: label, physicalType: varchar(20), customProperties: [{property: renamedFrom, value: title}]}
+"""
+
 
 @pytest.mark.parametrize(
     ("spelling", "operation"), [("load", "load"), ("read", "load"), ("insert", "insert"), ("create", "insert"), ("update", "update")]
@@ -146,6 +160,30 @@ def test_unknown_columns_pass_as_they_came_to_the_last_digit(route, dms):
 
 def test_an_unknown_column_named_like_the_lakes_own_is_refused(route, dms):
     assert 'column "operation"' in route.reason(dms.message("insert", BEER | {"operation": "x"}))
+
+
+def test_a_column_called_differently_at_the_source_is_read_by_that_name(routed_by, dms):
+    route = routed_by(RENAMED)
+
+    gone, new = route.lines(dms.message("update", {"Ale Id": 7, "label": "Saison", "more": 1}, before={"Ale Id": 6}, table="dm_core.ale"))
+
+    assert (gone["ale_id"], new["ale_id"], new["ale_name"], new["more"]) == (6, 7, "Saison", 1)
+    assert "Ale Id" not in new
+
+
+def test_a_column_renamed_at_the_source_is_read_by_its_former_name_too(routed_by, dms):
+    route = routed_by(RENAMED)
+
+    line = route.line(dms.message("insert", {"Ale Id": 7, "title": "Saison"}, table="dm_core.ale"))
+
+    assert line["ale_name"] == "Saison"
+    assert "title" not in line
+
+
+def test_an_unknown_column_never_overwrites_a_known_one(routed_by, dms):
+    reason = routed_by(RENAMED).reason(dms.message("insert", {"Ale Id": 7, "label": "Saison", "ale_name": "x"}, table="dm_core.ale"))
+
+    assert 'column "ale_name"' in reason
 
 
 def test_a_row_mapped_to_a_document_is_unwrapped(route, dms):
