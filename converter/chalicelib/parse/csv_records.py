@@ -1,6 +1,7 @@
-"""CSV records to rows, without native code (RFC 4180; NULL and empty text as PostgreSQL's COPY writes them).
+"""CSV records to rows, without native code of our own (RFC 4180; NULL and empty text as PostgreSQL's COPY writes them).
 
-An unquoted empty field is NULL, a quoted one is empty text.
+Records that pyarrow.csv certainly reads right go through it; every other is read alone, slowly and exactly. An unquoted
+empty field is NULL, a quoted one is empty text.
 """
 
 from __future__ import annotations
@@ -10,8 +11,13 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
+import pyarrow as pa
+
 from lake.cdc import OPERATION
 
+from .arrow_columns import Mask, Places, bounds_of_lines
+from .arrow_csv import ArrowRecords
 from .outcome import ParsedBlock, Problem, Reason
 from .rows import RowCollector, blank_row
 from .schema import RowSchema
@@ -27,27 +33,49 @@ Cell = str | None
 class CsvRecords:
     """Parses blocks of CSV records by a schema and the file's header."""
 
-    def __init__(self, schema: RowSchema, header: tuple[str, ...]) -> None:
+    def __init__(self, schema: RowSchema, header: tuple[str, ...], shortcut: bool = True) -> None:
         self._schema = schema
         self._header = header
         self._is_change = OPERATION in header
         self._places = [schema.index.get(name) for name in header]
         self._readers = [CSV_READERS[field.kind] for field in schema.fields]
+        self._arrow = ArrowRecords(schema, header) if shortcut else None
 
     def parse(self, block: Any) -> ParsedBlock:
         """Parse a block of whole records, the last of which may lack its line feed."""
         data = bytes(block)
         rows = RowCollector(self._schema, "csv")
-        line = 0
-        for span in record_spans(data):
+        starts, ends = bounds_of_lines(data)
+        certain = np.zeros(len(starts), dtype=np.bool_)
+        batch = None
+        if self._arrow:
+            batch, certain = self._arrow.read(data, starts, ends)
+        # a record that is read alone may go over lines that looked like records of their own
+        if batch is None or not certain.all():
+            covered = self._read_alone(data, starts, certain, rows)
+            if batch is not None and covered.any():
+                batch = batch.filter(pa.array(~covered[certain]))
+                certain &= ~covered
+        rows.keep_batch(starts[certain], batch)
+        return rows.block(len(starts))
+
+    def _read_alone(self, data: bytes, starts: Places, certain: Mask, rows: RowCollector) -> Mask:
+        """Take the records that begin on lines that are not certain; which lines they go on over."""
+        covered = np.zeros(len(starts), dtype=np.bool_)
+        after = 0
+        for number in np.flatnonzero(~certain).tolist():
+            if starts[number] < after:
+                continue
+            span = next(record_spans(data, int(starts[number])))
             record = data[span.start : span.stop]
+            after = span.after
+            covered[number + 1 : number + 1 + record.count(b"\n")] = True
             if record:
                 try:
-                    rows.keep(*self.row(record))
+                    rows.keep(span.start, *self.row(record))
                 except Problem as problem:
-                    rows.reject(problem, line, span.start, len(record))
-            line += record.count(b"\n") + 1
-        return rows.block(data.count(b"\n") + (not data.endswith(b"\n") and data != b""))
+                    rows.reject(problem, number, span.start, len(record))
+        return covered
 
     def row(self, record: bytes) -> tuple[list[Any], list[str]]:
         """The values of one record and the names of its unknown columns. Raises ``Problem``."""
@@ -80,12 +108,11 @@ class Span(NamedTuple):
     ended: bool
 
 
-def record_spans(data: bytes) -> Iterator[Span]:
-    """Every record in order; blank lines are empty spans.
+def record_spans(data: bytes, at: int = 0) -> Iterator[Span]:
+    """Every record from the one at ``at`` on; blank lines are empty spans.
 
     A quote opens a field only at the field's beginning, so a stray one spoils no more than its own record.
     """
-    at = 0
     while at < len(data) and (match := _RECORD.match(data, at)):
         stop = match.start(1)
         if stop > at and data[stop - 1] == 13:

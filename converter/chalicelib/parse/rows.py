@@ -1,20 +1,22 @@
-"""What both fallback parsers share: rows collected one by one, checked as wholes, and turned into one batch."""
+"""What both fallback parsers share: rows collected, checked as wholes, and turned into one batch."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from lake.cdc import DELETE, FENCE, LOAD, OPERATION, UNCHANGED, UPDATE
 
+from .arrow_columns import Places
 from .outcome import ParsedBlock, Problem, Reason, Reject
 from .schema import NAME_LIMIT, RowSchema
 
 
 class RowCollector:
-    """Takes a block's records in order, each as a row or as a reject."""
+    """Takes a block's records, each as a row or as a reject; those taken one by one come in order."""
 
     def __init__(self, schema: RowSchema, file_format: str) -> None:
         self._schema = schema
@@ -22,26 +24,32 @@ class RowCollector:
         self._operation = schema.index[OPERATION]
         self._unchanged = schema.index[UNCHANGED]
         self._rows: list[list[Any]] = []
+        self._offsets: list[int] = []
+        self._batch: pa.RecordBatch | None = None
+        self._batch_offsets: Places = np.zeros(0, dtype=np.int64)
         self._rejects: list[Reject] = []
         self._extra: Counter[str] = Counter()
-        self._records = 0
 
-    def keep(self, row: list[Any], unknown: list[str]) -> None:
-        """Take a row (values of the fields, then ``_extra``) and the names of its unknown columns.
+    def keep_batch(self, offsets: Places, batch: pa.RecordBatch | None) -> None:
+        """Take rows that are checked already, with the places of their records."""
+        if batch is not None:
+            self._batch_offsets, self._batch = offsets, batch
+
+    def keep(self, offset: int, row: list[Any], unknown: list[str]) -> None:
+        """Take a record's row (values of the fields, then ``_extra``) and the names of its unknown columns.
 
         Raises ``Problem`` where the operation or a required value is missing.
         """
         self._check(row)
+        self._offsets.append(offset)
         self._rows.append(row)
         self._extra.update(unknown)
-        self._records += 1
 
     def reject(self, problem: Problem, line: int, offset: int, length: int) -> None:
         """Take a record that is no row."""
         column = problem.column[:NAME_LIMIT]
         detail = self._schema.detail(problem.reason, column, self._format)
-        self._rejects.append(Reject(self._records, line, offset, length, column, problem.reason.value, detail))
-        self._records += 1
+        self._rejects.append(Reject(0, line, offset, length, column, problem.reason.value, detail))
 
     def _check(self, row: list[Any]) -> None:
         operation = row[self._operation]
@@ -56,12 +64,19 @@ class RowCollector:
                 raise Problem(Reason.REQUIRED, self._schema.fields[place].name)
 
     def block(self, lines: int) -> ParsedBlock:
-        """The outcome, once every record was taken."""
+        """The outcome, once every record was taken: rows in the order of their records."""
         schema = self._schema.arrow_schema
         columns = zip(*self._rows, strict=True) if self._rows else ((),) * len(schema)
         arrays = [pa.array(values, type=field.type) for values, field in zip(columns, schema, strict=True)]
         batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
-        return ParsedBlock(batch, self._records, lines, self._rejects, dict(self._extra))
+        offsets = np.array(self._offsets, dtype=np.int64)
+        if self._batch is not None:
+            offsets = np.concatenate((self._batch_offsets, offsets))
+            batch = pa.concat_batches([self._batch, batch]).take(pa.array(np.argsort(offsets))) if self._rows else self._batch
+        rejected = np.array([reject.offset for reject in self._rejects], dtype=np.int64)
+        numbers = np.searchsorted(np.sort(offsets), rejected) + np.arange(len(rejected))
+        rejects = [reject._replace(record=int(number)) for reject, number in zip(self._rejects, numbers, strict=True)]
+        return ParsedBlock(batch, len(offsets) + len(rejects), lines, rejects, dict(self._extra))
 
 
 def blank_row(schema: RowSchema, default_operation: bool = False) -> list[Any]:

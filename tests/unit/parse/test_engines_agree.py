@@ -161,7 +161,7 @@ def csv_blocks(draw: st.DrawFn) -> tuple[tuple[str, ...], bytes]:
 
 
 EVOLUTIONS = st.sampled_from(["evolve", "freeze", "discard_row", "discard_value"])
-slow_is_fine = settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+slow_is_fine = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def outcome(parsed: Any) -> tuple[Any, ...]:
@@ -213,3 +213,10 @@ def test_engines_agree_on_csv_records(both: Callable[..., None], block: tuple[tu
 def test_engines_agree_on_any_bytes(both: Callable[..., None], data: bytes) -> None:
     both("json", None, data, "evolve")
     both("csv", ("id", "must", "name"), data, "evolve")
+
+
+@slow_is_fine
+@given(line=st.one_of(typed_objects(), objects()), bad=corrupted(typed_objects()), evolution=EVOLUTIONS)
+def test_engines_agree_on_a_bad_line_among_many_good_ones(both: Callable[..., None], line: str, bad: bytes, evolution: str) -> None:
+    good = b'{"id":1,"must":"x","operation":"insert"}\n'
+    both("json", None, good * 5 + line.encode("utf-8", "surrogatepass") + b"\n" + good * 3 + bad + b"\n" + good, evolution)

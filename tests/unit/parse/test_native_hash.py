@@ -7,12 +7,13 @@ import hmac
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 kernel = pytest.importorskip("dm_kernel", reason="the kernel is built by: maturin develop --release -m converter/kernel/Cargo.toml")
 
 
+@settings(deadline=None)
 @given(values=st.lists(st.none() | st.text() | st.text(min_size=50, max_size=70)), key=st.binary(max_size=80), start=st.integers(0, 3))
 def test_every_value_has_its_code_and_null_stays_null(values: list[str | None], key: bytes, start: int) -> None:
     column = pa.array(values, pa.string()).slice(start)
