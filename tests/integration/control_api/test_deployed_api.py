@@ -1,7 +1,14 @@
-"""``dm files`` against the API as it is deployed: signed requests, pages, refusals, the sweep."""
+"""``dm files`` against the API as it is deployed: signed requests, rights, pages, refusals, the sweep.
+
+The emulator checks signature and policy of every request, as AWS does.
+"""
 
 from __future__ import annotations
 
+import json
+import os
+import urllib.error
+import urllib.request
 import uuid
 
 import boto3
@@ -9,6 +16,7 @@ import pytest
 
 from datamaster.deploy import deploy
 from datamaster.files import ApiRefused, ApiUnreachable, NotConnected, list_files, list_tables, retry_file, show_file, sweep_files
+from datamaster.local.emulator import start_emulator
 from lake.control import ControlTable, NewFile
 from lake.keys import file_id
 
@@ -16,14 +24,16 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
-def deployed(emulator, tmp_path_factory):
+def deployed(tmp_path_factory):
     """Everything that is deployed on a laptop, with the variables that a connected command has."""
-    deployment = deploy("local", build=tmp_path_factory.mktemp("build"))
-    api = deployment.outputs["control-api"]["ApiId"]
-    sweep = next(arn for name, arn in deployment.outputs["ingest-router"].items() if name == "SweepFilesArn")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DM_API_URL", f"{emulator.endpoint}/restapis/{api}/v1/_user_request_")
-        patch.setenv("DM_SWEEP_FUNCTION", sweep.rsplit(":", 1)[-1])
+    folder = tmp_path_factory.mktemp("authorised")
+    with start_emulator(folder / "emulator", authorize=True) as running, pytest.MonkeyPatch.context() as patch:
+        for name, value in running.environment.items():
+            patch.setenv(name, value)
+        deployment = deploy("local", build=folder / "build")
+        api = deployment.outputs["control-api"]["ApiId"]
+        patch.setenv("DM_API_URL", f"{running.endpoint}/restapis/{api}/v1/_user_request_")
+        patch.setenv("DM_SWEEP_FUNCTION", deployment.outputs["ingest-router"]["SweepFilesArn"].rsplit(":", 1)[-1])
         yield deployment
 
 
@@ -87,3 +97,52 @@ def test_without_an_address_the_message_says_how_to_get_one(monkeypatch):
     monkeypatch.delenv("DM_API_URL", raising=False)
     with pytest.raises(NotConnected, match="DM_API_URL is not set; start a platform with dm up"):
         list_files()
+
+
+@pytest.fixture
+def caller(deployed, monkeypatch):
+    """Become a new user who may do what ``resources`` of the API allow."""
+
+    stage = f"arn:aws:execute-api:us-east-1:000000000000:{deployed.outputs['control-api']['ApiId']}/v1"
+
+    def become(name, *resources):
+        iam = boto3.client("iam")
+        iam.create_user(UserName=name)
+        if resources:
+            statement = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": [f"{stage}/{resource}" for resource in resources]}
+            iam.put_user_policy(
+                UserName=name, PolicyName="api", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+            )
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+
+    return become
+
+
+def test_an_unsigned_request_is_refused(deployed):
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"{os.environ['DM_API_URL']}/files")
+    assert refused.value.code == 403
+
+
+def test_a_wrong_secret_is_refused(caller, monkeypatch):
+    caller("forger", "GET/files")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "guessed")
+    with pytest.raises(ApiRefused, match="signature") as refused:
+        list_files()
+    assert refused.value.status == 403
+
+
+def test_a_caller_without_the_right_is_refused(caller):
+    caller("stranger")
+    with pytest.raises(ApiRefused, match="not authorized to perform: execute-api:Invoke"):
+        list_files()
+
+
+def test_a_right_on_one_route_is_a_right_on_no_other(caller):
+    caller("reader", "GET/files")
+    assert isinstance(list_files(), list)
+    with pytest.raises(ApiRefused, match="not authorized"):
+        list_tables()
