@@ -21,9 +21,16 @@ from datamaster.local.aws_json import Call, Operation, ServiceError
 
 MAX_PAGE_ROWS = 1000
 DEFAULT_DATABASE = "default"
+WORK_GROUP_DEFAULTS = {
+    "EnforceWorkGroupConfiguration": False,
+    "PublishCloudWatchMetricsEnabled": False,
+    "RequesterPaysEnabled": False,
+    "ResultConfiguration": {},
+    "EngineVersion": {"SelectedEngineVersion": "AUTO", "EffectiveEngineVersion": "Athena engine version 3"},
+}
 FORWARDED = frozenset(
     {
-        *("GetWorkGroup", "ListWorkGroups", "CreateWorkGroup", "UpdateWorkGroup", "DeleteWorkGroup"),
+        *("ListWorkGroups", "CreateWorkGroup", "UpdateWorkGroup", "DeleteWorkGroup"),
         *("ListDataCatalogs", "GetDataCatalog", "ListDatabases", "GetDatabase", "ListTableMetadata", "GetTableMetadata"),
         *("CreateNamedQuery", "GetNamedQuery", "ListNamedQueries", "BatchGetNamedQuery", "DeleteNamedQuery"),
         *("TagResource", "UntagResource", "ListTagsForResource"),
@@ -49,6 +56,7 @@ class AthenaService:
             "StopQueryExecution": self.stop,
             "GetQueryResults": self.results,
             "GetQueryRuntimeStatistics": self.statistics,
+            "GetWorkGroup": self.work_group,
         }
 
     def start(self, call: Call) -> dict[str, Any]:
@@ -134,6 +142,17 @@ class AthenaService:
             "ResultSet": {"Rows": rows, "ResultSetMetadata": {"ColumnInfo": list(execution.answer.columns)}},
         }
         return answer | ({"NextToken": found.token} if found.token else {})
+
+    def work_group(self, call: Call) -> dict[str, Any]:
+        """GetWorkGroup: the emulator's answer with the settings that AWS always tells."""
+        name = call.body.get("WorkGroup") or "primary"
+        try:
+            group = self.emulator.get_work_group(WorkGroup=name)["WorkGroup"]
+        except ClientError as error:
+            raise _invalid(error.response["Error"]["Message"]) from error
+        group["Configuration"] = WORK_GROUP_DEFAULTS | (group.get("Configuration") or {})
+        created = group.get("CreationTime")
+        return {"WorkGroup": group | ({"CreationTime": created.timestamp()} if created else {})}
 
     def forward(self, call: Call) -> tuple[int, bytes]:
         """Hand what only describes to the emulator's Athena; anything else is refused."""

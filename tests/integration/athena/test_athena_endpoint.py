@@ -225,6 +225,11 @@ class TestRequests:
         execution = finished("SELECT 1", WorkGroup="dm", ResultConfiguration={"OutputLocation": "s3://dm-results/own/"})
         assert execution["ResultConfiguration"]["OutputLocation"].startswith("s3://dm-results/group/")
 
+    def test_a_work_group_tells_every_setting(self, athena, emulator):
+        configuration = athena.get_work_group(WorkGroup="primary")["WorkGroup"]["Configuration"]
+        assert configuration["EnforceWorkGroupConfiguration"] is False
+        assert configuration["EngineVersion"]["EffectiveEngineVersion"] == "Athena engine version 3"
+
     def test_the_same_client_token_starts_nothing_new(self, athena):
         request = {"QueryString": "SELECT 1", "ClientRequestToken": "t" * 32, "ResultConfiguration": {"OutputLocation": "s3://dm-results/"}}
         assert athena.start_query_execution(**request)["QueryExecutionId"] == athena.start_query_execution(**request)["QueryExecutionId"]
