@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import boto3
+import yaml
 
 from datamaster.deploy import Deployment, deploy
 from datamaster.deploy.deployment import CONTRACTS
@@ -222,7 +223,8 @@ def _build(
     progress: Progress,
 ) -> Deployment:
     """Fill the source and deploy the stacks, side by side."""
-    with ThreadPoolExecutor(1) as pool:
+    pool = ThreadPoolExecutor(1)
+    try:
         seeding = pool.submit(_prepare_source, dsn, embedded, seed, alive)
         services.wait_for_emulator(ports, alive)
         os.environ.update(ports.environment)
@@ -230,8 +232,21 @@ def _build(
         for arn in _activities(variables):
             states.create_activity(name=arn.rsplit(":", 1)[-1])
         deployment = deploy("local", contracts=contracts, build=build, variables=variables, progress=progress)
+        _bound_functions(build)
         _result(seeding, progress)
-    return deployment
+        return deployment
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _bound_functions(build: Path) -> None:
+    """Give each function the concurrency that its template asks for: the emulator takes it by its own API call only."""
+    functions = boto3.client("lambda")
+    for template in (build / "local").glob("*/sam.yaml"):
+        packaged = yaml.safe_load(template.read_text())
+        for name, limit in packaged["Mappings"]["Concurrency"]["local"].items():
+            function = packaged["Resources"][name]["Properties"]["FunctionName"]["Fn::Sub"].replace("${Environment}", "local")
+            functions.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=limit)
 
 
 def _prepare_source(dsn: str, embedded: bool, seed: Callable[[str], None] | None, alive: Callable[[], None]) -> None:

@@ -86,7 +86,7 @@ def services(home: Path, ports: Ports, *, embedded_source: bool) -> list[Child]:
     environment = process_environment(ports.environment)
     emulator = emulator_settings(ports.emulator, home / "emulator", lambda_environment=ports.endpoints)
     found = [
-        Child("emulator", emulator_command(), emulator, vital=True),
+        Child("emulator", emulator_command(), emulator, vital=True, grace_seconds=0.5),  # its state goes with it anyway
         _python("athena", environment, "datamaster.local.athena", "--port", str(ports.athena), "--memory", QUERY_MEMORY),
         _python("comprehend", environment, "datamaster.local.comprehend", "--port", str(ports.comprehend)),
         _python("spark", server_environment(environment), "pysail", "spark", "server", "--ip", LOCALHOST, "--port", str(ports.spark)),

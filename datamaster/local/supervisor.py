@@ -40,13 +40,17 @@ logger = logging.getLogger("supervisor")
 
 @dataclass(frozen=True)
 class Child:
-    """A process to keep running. ``vital``: it holds what cannot be rebuilt, so its end is the platform's."""
+    """A process to keep running.
+
+    ``vital``: it holds what cannot be rebuilt, so its end is the platform's. ``grace_seconds``: how long it may take to end.
+    """
 
     name: str
     command: list[str]
     environment: dict[str, str]
     directory: str | None = None
     vital: bool = False
+    grace_seconds: float = GRACE_SECONDS
 
 
 @dataclass
@@ -101,11 +105,12 @@ class Supervisor:
             for entry in running:
                 if entry.process is not None and entry.process.poll() is None:
                     entry.process.terminate()
-            deadline = time.monotonic() + GRACE_SECONDS
+            begin = time.monotonic()
             for entry in running:
                 if entry.process is not None:
-                    stop(entry.process, max(0.1, deadline - time.monotonic()))
+                    stop(entry.process, max(0.1, begin + entry.child.grace_seconds - time.monotonic()))
                     entry.last_exit, entry.process = entry.process.returncode, None
+                    logger.info("%s has ended after %.1f s", entry.child.name, time.monotonic() - begin)
         self._publish()
 
     def _launch(self, entry: _Kept) -> None:

@@ -1,0 +1,170 @@
+"""The platform as ``dm up`` makes it: what it opens, what a second one says, what is left when it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import psycopg2
+import pytest
+
+from datamaster.local import platform, state
+from datamaster.local.memory import memory_of
+from datamaster.local.state import PlatformNotRunning, PlatformRunning, State
+from lake.control import ControlTable
+
+pytestmark = pytest.mark.integration
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+PATIENCE_SECONDS = 60
+SEEDED = "INSERT INTO dm_core.brewery SELECT n, 'Brewery ' || n FROM generate_series(1, 50) AS n"
+
+
+def seed(dsn: str) -> None:
+    with psycopg2.connect(dsn) as connection, connection.cursor() as cursor:
+        cursor.execute(SEEDED)
+    connection.close()
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[State]:
+    """A platform, started while the ports that its services have by default are taken."""
+    home = tmp_path_factory.mktemp("home")
+    taken = []
+    for port in (4566, 5432, 8000):
+        holder = socket.socket()
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            holder.bind(("127.0.0.1", port))
+            holder.listen()
+        except OSError:
+            pass  # somebody else has it: as good
+        taken.append(holder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")  # put back at the end, whatever up sets
+        yield platform.up(home, seed=seed)
+        platform.down(home)
+    for holder in taken:
+        holder.close()
+
+
+def family(pid: int) -> set[int]:
+    """A process and all its descendants."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout.split()
+    parents = dict(zip(map(int, listed[::2]), map(int, listed[1::2]), strict=True))
+    found = {pid}
+    while grown := {child for child, parent in parents.items() if parent in found} - found:
+        found |= grown
+    return found
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def listening(pids: set[int]) -> set[str]:
+    """Addresses on which processes listen for TCP (proc(5))."""
+    inodes = set()
+    for pid in pids:
+        for descriptor in Path(f"/proc/{pid}/fd").glob("*"):
+            try:
+                inodes.add(str(descriptor.readlink()))
+            except OSError:
+                continue
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            words = line.split()
+            if words[3] == "0A" and f"socket:[{words[9]}]" in inodes:
+                found.add(words[1].rsplit(":", 1)[0])
+    return found
+
+
+def test_rows_of_the_source_come_as_far_as_bronze(running: State):
+    control = ControlTable(running.control_table)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (bronze := list(control.files(table="brewery", status="bronze"))) and time.monotonic() < deadline:
+        time.sleep(0.5)
+
+    assert sum(file.operations.get("load", 0) for file in bronze) == 50
+
+
+@LINUX
+def test_every_process_listens_on_this_machine_only(running: State):
+    assert listening(family(running.pids["supervisor"])) == {"0100007F"}
+
+
+@LINUX
+def test_all_processes_together_leave_room_on_a_small_machine(running: State):
+    assert 0 < memory_of([running.pids["supervisor"]]) < 2 * 2**30
+
+
+def test_a_second_platform_in_the_same_home_says_that_one_runs(running: State):
+    with pytest.raises(PlatformRunning, match=f"a platform runs in {running.home} already, process {running.pids['supervisor']}"):
+        platform.up(running.home)
+
+    assert platform.status(running.home).healthy
+
+
+def test_what_the_state_names_is_there(running: State):
+    assert boto3.client("s3").head_bucket(Bucket=running.lake_bucket)
+    assert boto3.client("lambda").get_function(FunctionName=running.functions["transform_records"])
+    assert boto3.client("stepfunctions").describe_state_machine(stateMachineArn=running.state_machines["bronze-to-silver"])
+    assert boto3.client("kinesis").describe_stream_summary(StreamName=running.stream_name)
+    assert state.load(running.home) == running
+
+
+def test_a_worker_that_is_killed_comes_back(running: State):
+    before = running.pids["delivery"]
+
+    os.kill(before, signal.SIGKILL)
+
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while running.pids.get("delivery") in (None, before) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert running.pids["delivery"] != before
+
+
+def test_a_home_without_a_platform_says_how_to_start_one(tmp_path: Path):
+    with pytest.raises(PlatformNotRunning, match=r"no platform runs in .*; start one with dm up"):
+        platform.status(tmp_path)
+    platform.down(tmp_path)
+
+
+@LINUX
+def test_after_down_no_process_of_it_is_left(running: State):
+    everyone = family(running.pids["supervisor"])
+
+    platform.down(running.home)
+
+    deadline = time.monotonic() + 5  # the kernel takes a moment to clear away what was killed
+    while (left := {pid for pid in everyone if alive(pid)}) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert left == set()
+    with pytest.raises(PlatformNotRunning):
+        state.load(running.home)
+
+
+def test_a_start_that_fails_leaves_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    started: list[int] = []
+
+    def failing(_dsn: str) -> None:
+        started.extend(family(state.owner_of(tmp_path) or 0))
+        raise ValueError("the rows cannot be made")
+
+    with pytest.raises(ValueError, match="the rows cannot be made"):
+        platform.up(tmp_path, seed=failing)
+
+    assert state.owner_of(tmp_path) is None
+    assert len(started) > 3
+    assert [pid for pid in started if alive(pid)] == []
