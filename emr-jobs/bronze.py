@@ -34,7 +34,7 @@ ARROW_TYPES = {
     "binary": pa.binary(),
 }
 CHANGE_TYPES = {cdc.OPERATION: "string", cdc.POSITION: "string", cdc.BUILT_AT: "timestamptz"}
-UNCHANGED_TYPE = "array<string>"
+OPTIONAL_TYPES = {cdc.COMMITTED_AT: "timestamp", cdc.UNCHANGED: "array<string>"}
 
 
 class Unreadable(TerminalError):
@@ -149,11 +149,13 @@ def _frame(spark: SparkSession, contract: Contract, parts: list[Part]) -> DataFr
         engine_type = Field(column.name, column.type.iceberg).engine_type
         selected.append(f"cast({f'`{stored}`' if stored else 'null'} as {engine_type}) as `{column.name}`")
     selected += [cdc.OPERATION, cdc.POSITION, cdc.BUILT_AT]
-    selected.append(cdc.UNCHANGED if cdc.UNCHANGED in names else f"cast(null as {UNCHANGED_TYPE}) as {cdc.UNCHANGED}")
+    for name, engine_type in OPTIONAL_TYPES.items():
+        selected.append(name if name in names else f"cast(null as {engine_type}) as {name}")
     return spark.read.parquet(*(part.uri for part in parts)).selectExpr(*selected)
 
 
 def _empty(spark: SparkSession, contract: Contract) -> DataFrame:
     columns = [f"`{c.name}` {Field(c.name, c.type.iceberg).engine_type}" for c in contract.columns]
-    columns += [f"{cdc.OPERATION} string", f"{cdc.POSITION} string", f"{cdc.BUILT_AT} timestamp", f"{cdc.UNCHANGED} {UNCHANGED_TYPE}"]
+    columns += [f"{cdc.OPERATION} string", f"{cdc.POSITION} string", f"{cdc.BUILT_AT} timestamp"]
+    columns += [f"{name} {engine_type}" for name, engine_type in OPTIONAL_TYPES.items()]
     return spark.createDataFrame([], ", ".join(columns))

@@ -19,6 +19,7 @@ import merge
 import months
 import quality
 from catalog import SILVER, engine_name, snapshot_id
+from history import History
 from lineage import Lineage, merged
 from merge import Month
 from pyspark.errors import PySparkException
@@ -70,7 +71,8 @@ class Batch:
 
     def merge(self, files: bronze.Bronze) -> SilverOutcome:
         """Merge and sweep; touched.json is written before either."""
-        checked = self._checked(changes.ordered(files.frame, self.manifest.fences))
+        delivered = changes.ordered(files.frame, self.manifest.fences)
+        checked = self._checked(delivered)
         ordered = checked.accepted
         resolved = Lineage(self.spark, self.contract, ordered).resolved() if self.contract.partial_columns else None
         keys = self._keys(ordered, resolved)
@@ -81,6 +83,8 @@ class Batch:
             self._merge(ordered, resolved, own)
         if self.manifest.sweep:
             self.spark.sql(merge.sweep_statement(self.target, self.manifest.opened_at, self.manifest.swept_generation)).collect()
+        if self.contract.history:
+            self._keep_history(delivered)
         return SilverOutcome(
             snapshot_id=snapshot_id(SILVER, self.contract.table),
             rows_read=files.rows,
@@ -92,6 +96,15 @@ class Batch:
             months=month_texts(touched | self._flat_months(own, keys)),
             swept=self.manifest.sweep,
         )
+
+    def _keep_history(self, delivered: DataFrame) -> None:
+        """The history of the batch's keys, and of those that a sweep has ended."""
+        swept = self.manifest.swept_generation
+        keys = delivered.select(*(c.name for c in self.contract.key))
+        if self.manifest.sweep:
+            old = self.spark.table(self.target).where(f"cdc_generation >= 0 and cdc_generation < {swept}")
+            keys = keys.union(old.select(*keys.columns))
+        History(self.spark, self.contract, split_uri(self.uri)[0], swept).keep(delivered, keys.distinct())
 
     def _checked(self, ordered: DataFrame) -> quality.Checked:
         """The changes that keep the contract's rules; the others lie in the quarantine. Raises ``quality.TableStopped``."""

@@ -25,27 +25,32 @@ from lake.control_records import Fence
 GENERATION = "cdc_generation"
 FOREIGN_GENERATION = -1
 IS_DELETE = "is_delete"
+VALID_AT = "valid_at"
 AT, IMAGE_RANK = "at", "image_rank"
 GENERATION_WIDTH, POSITION_WIDTH = 17, len(cdc.ZERO_POSITION)
 AT_WIDTH = GENERATION_WIDTH + 1 + POSITION_WIDTH
 _FOREIGN = "-" + str(-FOREIGN_GENERATION).zfill(GENERATION_WIDTH - 1)
 
+_GENERATION = f"case when {GENERATION} < 0 then '{_FOREIGN}' else lpad(cast({GENERATION} as string), {GENERATION_WIDTH}, '0') end"
+PLACE = f"concat({_GENERATION}, '/', {cdc.POSITION})"
+"""Generation and position as one text of fixed width that sorts as they do: ``-`` sorts before every digit."""
+
 
 def ordered(frame: DataFrame, fences: Iterable[Fence]) -> DataFrame:
-    """Bronze rows with their generation and position, and both as one sortable text (``at``). Fence lines are left out."""
+    """Bronze rows with their generation and position, both as one sortable text (``at``), and the time from which they hold
+    (``valid_at``). Fence lines are left out."""
     whens = " ".join(f"when unix_micros({cdc.BUILT_AT}) >= {g} then {g}" for g in sorted({f.generation for f in fences}, reverse=True))
     generation = f"case when {cdc.POSITION} is null then {FOREIGN_GENERATION} {whens} else 0 end"
-    own = {cdc.OPERATION, cdc.POSITION, cdc.BUILT_AT}
+    own = {cdc.OPERATION, cdc.POSITION, cdc.BUILT_AT, cdc.COMMITTED_AT}
     placed = frame.where(f"{cdc.OPERATION} <> '{cdc.FENCE}'").selectExpr(
         *(f"`{name}`" for name in frame.columns if name not in own),
         cdc.OPERATION,
         f"cast({generation} as bigint) as {GENERATION}",
         f"coalesce({cdc.POSITION}, '{cdc.ZERO_POSITION}') as {cdc.POSITION}",
         f"{cdc.OPERATION} = '{cdc.DELETE}' as {IS_DELETE}",
+        f"coalesce({cdc.COMMITTED_AT}, {cdc.BUILT_AT}) as {VALID_AT}",
     )
-    # '-' sorts before every digit
-    text = f"case when {GENERATION} < 0 then '{_FOREIGN}' else lpad(cast({GENERATION} as string), {GENERATION_WIDTH}, '0') end"
-    return placed.selectExpr("*", f"concat({text}, '/', {cdc.POSITION}) as {AT}")
+    return placed.selectExpr("*", f"{PLACE} as {AT}")
 
 
 def fold(spark: SparkSession, changes: DataFrame, contract: Contract) -> DataFrame:
@@ -59,7 +64,7 @@ def fold(spark: SparkSession, changes: DataFrame, contract: Contract) -> DataFra
     _rank_images(changes, contract).createOrReplaceTempView("changes")
     keys = ", ".join(key)
     aggregates = [f"max(concat({AT}, case when {IS_DELETE} then '1' else '0' end)) as last", f"max({IMAGE_RANK}) as {IMAGE_RANK}"]
-    aggregates += [f"max({_carried(c)}) as `{c.name}`" for c in contract.partial_columns]
+    aggregates += [f"max({carried(c)}) as `{c.name}`" for c in contract.partial_columns]
     kept = ["last", IMAGE_RANK, *(f"`{c.name}`" for c in contract.partial_columns)]
     spark.sql(f"select {keys}, {', '.join(aggregates)} from changes group by {keys}").createOrReplaceTempView("newest")
     on = " and ".join(f"n.{name} = c.{name}" for name in key)
@@ -70,7 +75,7 @@ def fold(spark: SparkSession, changes: DataFrame, contract: Contract) -> DataFra
         f"left join changes c on {on} and n.{IMAGE_RANK} = c.{IMAGE_RANK} group by {', '.join(f'n.{name}' for name in key)}"
     )
     partial = [
-        text for c in contract.partial_columns for text in (_value(c), f"substring(`{c.name}`, 1, {AT_WIDTH}) as {applied_at(c.name)}")
+        text for c in contract.partial_columns for text in (value_of(c), f"substring(`{c.name}`, 1, {AT_WIDTH}) as {applied_at(c.name)}")
     ]
     if partial:
         partial.append(f"cast(null as string) as {ORIGIN}")
@@ -97,15 +102,15 @@ def _rank_images(changes: DataFrame, contract: Contract) -> DataFrame:
     return changes.selectExpr("*", f"case when not {IS_DELETE} then concat({AT}, {digest}) end as {IMAGE_RANK}")
 
 
-def _carried(column: Column) -> str:
+def carried(column: Column) -> str:
     """A partial column's value behind its place, as one text; null where the change does not carry it."""
     value = f"hex(`{column.name}`)" if column.type.iceberg == "binary" else f"`{column.name}`"
     left_out = f"coalesce(array_contains({cdc.UNCHANGED}, '{column.name}'), false)"
     return f"case when not {IS_DELETE} and not {left_out} then concat({AT}, coalesce(concat('1', {value}), '0')) end"
 
 
-def _value(column: Column) -> str:
-    """What ``_carried`` wrote."""
+def value_of(column: Column) -> str:
+    """What ``carried`` wrote."""
     text = f"substring(`{column.name}`, {AT_WIDTH + 2})"
     value = f"unhex({text})" if column.type.iceberg == "binary" else text
     return f"case when substring(`{column.name}`, {AT_WIDTH + 1}, 1) = '1' then {value} end as `{column.name}`"

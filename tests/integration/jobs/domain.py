@@ -168,6 +168,7 @@ class Lake:
             cdc.OPERATION: change.operation,
             cdc.POSITION: change.position,
             cdc.BUILT_AT: built,
+            cdc.COMMITTED_AT: None if change.operation == cdc.LOAD else built,
             cdc.UNCHANGED: list(change.unchanged) or None,
         }
 

@@ -1,0 +1,158 @@
+"""``<table>_history``: every version of a row with the time it was valid, for contracts with ``history: true``.
+
+All delivered changes are kept in ``<table>_changes``, those too that a quality rule holds back from silver. The
+versions of the keys that a batch touches are derived from it anew, so that a change that arrives late takes its place among
+them. A transaction leaves one version, equal consecutive images are one version, and a load is valid from its snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from catalog import SILVER, engine_name
+from changes import AT, GENERATION, GENERATION_WIDTH, PLACE, VALID_AT, carried, value_of
+from pyspark.sql import DataFrame, SparkSession
+from tables import Field, ensure
+
+from lake import cdc
+from lake.contracts import Contract
+from lake.keys import silver_location
+
+_LSN_WIDTH = GENERATION_WIDTH + 1 + 16
+
+
+@dataclass(frozen=True)
+class History:
+    """The history of one table. ``swept_generation`` as in the batch's manifest."""
+
+    spark: SparkSession
+    contract: Contract
+    bucket: str
+    swept_generation: int
+
+    def keep(self, changes: DataFrame, keys: DataFrame) -> None:
+        """Add a batch's changes and derive the versions of ``keys`` anew. Repeating it changes nothing."""
+        for name, fields in ((self.log, self._log_fields()), (self.table, self._fields())):
+            ensure(SILVER, name, fields, (), silver_location(self.bucket, name))
+        self._add(changes)
+        self._derive(keys)
+
+    @property
+    def table(self) -> str:
+        """The table of versions."""
+        return f"{self.contract.table}_history"
+
+    @property
+    def log(self) -> str:
+        """The table of changes."""
+        return f"{self.contract.table}_changes"
+
+    def _fields(self) -> list[Field]:
+        own = [Field("valid_from", "timestamptz"), Field("valid_to", "timestamptz"), Field("is_current", "boolean")]
+        return [*self._columns(), *own, Field(GENERATION, "long"), Field(cdc.POSITION, "string")]
+
+    def _log_fields(self) -> list[Field]:
+        own = [Field(cdc.OPERATION, "string"), Field(GENERATION, "long"), Field(cdc.POSITION, "string")]
+        return [*self._columns(), *own, Field(VALID_AT, "timestamptz"), Field(cdc.UNCHANGED, "string")]
+
+    def _columns(self) -> list[Field]:
+        return [Field(c.name, c.type.iceberg, c.renamed_from) for c in self.contract.columns]
+
+    def _keys(self) -> list[str]:
+        return [c.name for c in self.contract.key]
+
+    def _add(self, changes: DataFrame) -> None:
+        """A change is known by key and position. Loads share a position, so their time tells them apart."""
+        keys = _quoted(self._keys())
+        others = [f.name for f in self._log_fields() if f.name not in {*self._keys(), cdc.POSITION, cdc.UNCHANGED}]
+        changes.createOrReplaceTempView("delivered")
+        moment = f"case when {cdc.POSITION} = '{cdc.ZERO_POSITION}' then {VALID_AT} end"
+        values = ", ".join(f"max(`{name}`) as `{name}`" for name in others)
+        self.spark.sql(
+            f"select {keys}, {cdc.POSITION}, {values}, max(concat_ws(',', {cdc.UNCHANGED})) as {cdc.UNCHANGED} "
+            f"from delivered group by {keys}, {cdc.POSITION}, {moment}"
+        ).createOrReplaceTempView("distinct_changes")
+        same = f"t.{cdc.POSITION} = s.{cdc.POSITION} AND (s.{cdc.POSITION} <> '{cdc.ZERO_POSITION}' OR t.{VALID_AT} = s.{VALID_AT})"
+        names = [f.name for f in self._log_fields()]
+        self.spark.sql(
+            f"MERGE INTO {engine_name(SILVER, self.log)} t USING distinct_changes s ON {_equal(self._keys())} AND {same} "
+            f"WHEN MATCHED AND s.{GENERATION} > t.{GENERATION} THEN UPDATE SET {GENERATION} = s.{GENERATION} "
+            f"WHEN NOT MATCHED THEN INSERT ({_quoted(names)}) VALUES ({_quoted(names, 's.')})"
+        ).collect()
+
+    def _derive(self, keys: DataFrame) -> None:
+        log = self.spark.table(engine_name(SILVER, self.log)).join(keys, self._keys(), "left_semi")
+        self._versions(log).createOrReplaceTempView("versions")
+        identity = [*self._keys(), GENERATION, cdc.POSITION, "valid_from"]
+        names = [f.name for f in self._fields()]
+        target = engine_name(SILVER, self.table)
+        old = self.spark.table(target).join(keys, self._keys(), "left_semi").select(*names)
+        gone = old.join(self.spark.table("versions").select(*identity), identity, "left_anti")
+        new = self.spark.table("versions").selectExpr(*(f"`{name}`" for name in names), "false as gone")
+        new.unionByName(gone.selectExpr(*(f"`{name}`" for name in names), "true as gone")).createOrReplaceTempView("rewritten")
+        changed = ", ".join(f"`{name}` = s.`{name}`" for name in names if name not in identity)
+        self.spark.sql(
+            f"MERGE INTO {target} t USING rewritten s ON {_equal(identity)} "
+            f"WHEN MATCHED AND s.gone THEN DELETE WHEN MATCHED THEN UPDATE SET {changed} "
+            f"WHEN NOT MATCHED THEN INSERT ({_quoted(names)}) VALUES ({_quoted(names, 's.')})"
+        ).collect()
+
+    def _versions(self, log: DataFrame) -> DataFrame:
+        """Every version of the keys in ``log``."""
+        keys = _quoted(self._keys())
+        window = f"over (partition by {keys} order by {AT}, {VALID_AT})"
+        self._placed(log).createOrReplaceTempView("placed")
+        filled = ", ".join(
+            f"max(`{c.name}`) {window} as `{c.name}`" if c.may_be_unchanged else f"`{c.name}`" for c in self.contract.columns
+        )
+        self.spark.sql(
+            f"select {filled}, is_gone, {GENERATION}, {cdc.POSITION}, {AT}, {VALID_AT}, {_TRANSACTION} as txn, "
+            f"lead({_TRANSACTION}) {window} as next_txn from placed"
+        ).createOrReplaceTempView("filled")
+        columns = ", ".join(value_of(c) if c.may_be_unchanged else f"`{c.name}`" for c in self.contract.columns)
+        own = f"is_gone, {GENERATION}, {cdc.POSITION}, {AT}, {VALID_AT}"
+        self.spark.sql(f"select {columns}, {own} from filled where next_txn is null or next_txn <> txn").createOrReplaceTempView(
+            "by_transaction"
+        )
+        names = _quoted([c.name for c in self.contract.columns])
+        image = f"case when is_gone then 'gone' else hex(xxhash64({names})) end"
+        self.spark.sql(
+            f"select {names}, {own}, {image} as image, lag({image}) {window} as image_before from by_transaction"
+        ).createOrReplaceTempView("compared")
+        self.spark.sql(
+            f"select {names}, {own}, lead({VALID_AT}) {window} as until from compared where image_before is null or image_before <> image"
+        ).createOrReplaceTempView("distinct_images")
+        swept = f"{GENERATION} >= 0 and {GENERATION} < {self.swept_generation}"
+        end = f"coalesce(until, case when {swept} then timestamp_micros({self.swept_generation}) end)"
+        return self.spark.sql(
+            f"select {names}, {VALID_AT} as valid_from, {end} as valid_to, {end} is null as is_current, {GENERATION}, {cdc.POSITION} "
+            f"from distinct_images where not is_gone"
+        )
+
+    def _placed(self, log: DataFrame) -> DataFrame:
+        """Changes with their place as sortable text, the time from which they hold, and partial columns behind their place."""
+        snapshot = f"{cdc.OPERATION} = '{cdc.LOAD}' and {GENERATION} > 0"
+        placed = log.selectExpr(
+            *(f"`{c.name}`" for c in self.contract.columns),
+            GENERATION,
+            cdc.POSITION,
+            f"split({cdc.UNCHANGED}, ',') as {cdc.UNCHANGED}",
+            f"case when {snapshot} then timestamp_micros({GENERATION}) else {VALID_AT} end as {VALID_AT}",
+            f"{PLACE} as {AT}",
+            f"{cdc.OPERATION} = '{cdc.DELETE}' as is_delete",
+        )
+        columns = (f"{carried(c)} as `{c.name}`" if c.may_be_unchanged else f"`{c.name}`" for c in self.contract.columns)
+        return placed.selectExpr(*columns, GENERATION, cdc.POSITION, VALID_AT, AT, "is_delete as is_gone")
+
+
+_LOADED = f"concat({AT}, cast({VALID_AT} as string))"
+_TRANSACTION = f"case when {cdc.POSITION} = '{cdc.ZERO_POSITION}' then {_LOADED} else substring({AT}, 1, {_LSN_WIDTH}) end"
+
+
+def _quoted(names: Iterable[str], row: str = "") -> str:
+    return ", ".join(f"{row}`{name}`" for name in names)
+
+
+def _equal(names: Iterable[str]) -> str:
+    return " AND ".join(f"t.`{name}` = s.`{name}`" for name in names)

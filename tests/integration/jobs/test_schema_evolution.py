@@ -1,0 +1,127 @@
+"""A contract may grow: old bronze stays readable, and what would lose data is refused."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from domain import Change, Lake, insert
+
+from lake.contract_store import publish
+from lake.contracts import ContractSet
+
+pytestmark = pytest.mark.integration
+
+HEAD = """
+apiVersion: v3.0.2
+kind: DataContract
+id: item
+version: 1.0.0
+schema:
+  - name: item
+    physicalName: app.item
+    properties:
+      - {name: item_id, physicalType: bigint, primaryKey: true, required: true}
+"""
+LABEL = "      - {name: label, physicalType: varchar(20), classification: public}\n"
+AMOUNT = "      - {name: amount, physicalType: integer}\n"
+
+
+class Table:
+    """The table item under a contract that changes."""
+
+    def __init__(self, lake: Lake, folder: Path) -> None:
+        self.lake, self.folder = lake, folder
+
+    def contract(self, *properties: str) -> None:
+        (self.folder / "item.yaml").write_text(HEAD + "".join(properties))
+        publish(self.folder, self.lake.names["contracts"])
+        self.lake.contracts = ContractSet.from_directory(self.folder)
+
+    def merge(self, *changes: Change) -> None:
+        self.lake.arrives(*changes)
+        self.lake.merge()
+
+    def rows(self, *columns: str) -> list[tuple[Any, ...]]:
+        return [tuple(row.values()) for row in self.lake.live_rows("item", "item_id", *columns)]
+
+
+@pytest.fixture
+def item(make_lake: Callable[[Path], Lake], tmp_path: Path) -> Table:
+    (tmp_path / "item.yaml").write_text(HEAD + LABEL + AMOUNT)
+    return Table(make_lake(tmp_path), tmp_path)
+
+
+def test_a_new_column_is_null_in_the_rows_before_it(item: Table) -> None:
+    item.merge(insert("item", 1, item_id=1, label="a", amount=1))
+    item.contract(LABEL, AMOUNT, "      - {name: sold_at, physicalType: timestamptz}\n")
+
+    item.merge(insert("item", 2, item_id=2, label="b", amount=2))
+
+    assert item.rows("label", "sold_at") == [(1, "a", None), (2, "b", None)]
+
+
+def test_a_file_of_the_old_contract_is_merged_under_the_new_one(item: Table) -> None:
+    item.lake.arrives(insert("item", 1, item_id=1, label="a", amount=1))
+    item.contract(LABEL, AMOUNT, "      - {name: sold_at, physicalType: timestamptz}\n")
+
+    item.lake.merge()
+
+    assert item.rows("label", "sold_at") == [(1, "a", None)]
+
+
+def test_a_column_is_renamed_by_contract(item: Table) -> None:
+    item.merge(insert("item", 1, item_id=1, label="a", amount=1))
+    item.lake.arrives(insert("item", 2, item_id=2, label="b", amount=2))
+    item.contract(LABEL.replace("label", "title").replace("}", ", customProperties: [{property: renamedFrom, value: label}]}"), AMOUNT)
+
+    item.merge(insert("item", 3, item_id=3, title="c", amount=3))
+
+    assert item.rows("title") == [(1, "a"), (2, "b"), (3, "c")]
+
+
+def test_a_column_is_widened(item: Table) -> None:
+    item.merge(insert("item", 1, item_id=1, label="a", amount=1))
+    item.lake.arrives(insert("item", 2, item_id=2, label="b", amount=2))
+    item.contract(LABEL, AMOUNT.replace("integer", "bigint"))
+
+    item.merge(insert("item", 3, item_id=3, label="c", amount=2**40))
+
+    assert item.rows("amount") == [(1, 1), (2, 2), (3, 2**40)]
+
+
+def test_a_column_that_the_contract_drops_keeps_what_it_held(item: Table) -> None:
+    item.merge(insert("item", 1, item_id=1, label="a", amount=1))
+    item.contract(AMOUNT)
+
+    item.merge(insert("item", 2, item_id=2, amount=2))
+
+    assert item.rows("label", "amount") == [(1, "a", 1), (2, None, 2)]
+
+
+def test_a_narrower_type_is_refused_with_the_reason(item: Table) -> None:
+    item.merge(insert("item", 1, item_id=1, label="a", amount=1))
+    item.contract(LABEL, AMOUNT.replace("integer", "smallint").replace("smallint", "boolean"))
+    item.lake.arrives(insert("item", 2, item_id=2, label="b", amount=True))
+    (batch,) = item.lake.plan()
+
+    with pytest.raises(
+        importlib.import_module("tables").UnsafeEvolution, match='column "amount": the lake holds int and the contract now says'
+    ):
+        item.lake.run(batch)
+
+    assert [row["item_id"] for row in item.lake.rows("item")] == [1]
+
+
+def test_a_file_whose_column_does_not_widen_fails_alone(item: Table) -> None:
+    item.contract(LABEL, AMOUNT.replace("integer", "bigint"))
+    wide = item.lake.arrives(insert("item", 1, item_id=1, label="a", amount=1))
+    item.contract(LABEL, AMOUNT)
+
+    item.merge(insert("item", 2, item_id=2, label="b", amount=2))
+
+    assert item.rows("amount") == [(2, 2)]
+    assert 'column "amount" is int64; expected int' in str(item.lake.control.get(wide).error_message)
