@@ -134,6 +134,7 @@ class ReplicationTask:
             log.warning('replication slot "%s" is gone or has lost its log: everything is loaded anew', slot)
         state.cursor.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s", (slot,))
         state.forget_progress()
+        log.info('making replication slot "%s"; this waits for the transactions that run now', slot)
         replication.execute(f"CREATE_REPLICATION_SLOT {quoted(slot)} LOGICAL pgoutput EXPORT_SNAPSHOT")
         snapshot = replication.fetchone()[2]
         emitter.task_begins()
