@@ -52,9 +52,7 @@ class ArrowRecords:
             return None, nothing
         chosen: Mask = ends > starts
         table = None
-        if not any(mark in data for mark in _MARKS) and data.count(b"\r") == np.count_nonzero(
-            np.diff(np.append(starts, len(data) + (not data.endswith(b"\n")))) - (ends - starts) == 2
-        ):
+        if not any(mark in data for mark in _MARKS) and not _has_lone_return(data, ends):
             hide_marked(data, starts, chosen)
             table = self._table(joined(data, starts, chosen), int(chosen.sum()))
         if table is None:
@@ -89,6 +87,11 @@ class ArrowRecords:
         except (ValueError, pa.ArrowException):
             return None
         return table if table.num_rows == count else None
+
+
+def _has_lone_return(data: bytes, ends: Places) -> bool:
+    octets = np.frombuffer(data, np.uint8)
+    return data.count(b"\r") != np.count_nonzero(octets[ends[ends < len(data)]] == ord("\r"))
 
 
 def _cell(field: Field) -> str:

@@ -2,7 +2,7 @@
 
 use crate::column::{Column, Values};
 use crate::moment;
-use crate::number::{Grammar, Number, json_int, non_finite};
+use crate::number::{Grammar, Number, json_int, non_finite, short_float};
 use crate::reject::{Fail, Parsed, Reason};
 use crate::rows::{Operation, Rows};
 use crate::schema::{Field, Kind, Schema};
@@ -26,7 +26,7 @@ impl JsonParser {
     pub fn parse(&self, data: &[u8]) -> Result<Parsed, String> {
         let mut rows = Rows::new(&self.schema, data.len() / TYPICAL_LINE + 1);
         let mut reader = LineReader::new(&self.schema);
-        let is_utf8 = std::str::from_utf8(data).is_ok();
+        let is_utf8 = data.is_ascii() || std::str::from_utf8(data).is_ok();
         let (mut start, mut line) = (0, 0);
         while start < data.len() {
             let end = memchr::memchr(b'\n', &data[start..]).map_or(data.len(), |length| start + length);
@@ -184,6 +184,10 @@ fn append(line: &[u8], at: usize, field: &Field, column: &mut Column, scratch: &
             Ok(at + length)
         }
         (Values::Float64(values), _) => {
+            if let Some((value, length)) = short_float(&line[at..]) {
+                values.push(value);
+                return Ok(at + length);
+            }
             let (value, end) = float(line, at, field, scratch, |number| number.float64(), |value| value)?;
             values.push(value);
             Ok(end)

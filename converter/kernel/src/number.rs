@@ -152,6 +152,64 @@ impl<'a> Number<'a> {
     }
 }
 
+/// The value of the digit at `at`, if there is one.
+#[inline]
+fn digit(bytes: &[u8], at: usize) -> Option<u64> {
+    let value = bytes.get(at)?.wrapping_sub(b'0');
+    (value < 10).then_some(u64::from(value))
+}
+
+/// Digits of the numbers that the short readers below take; the rest is left to the exact ones.
+const SHORT_DIGITS: usize = 18;
+
+/// An integer of few digits at the beginning of `bytes`, without leading zeros, and its length.
+#[inline]
+pub fn short_int(bytes: &[u8]) -> Option<(i64, usize)> {
+    let negative = bytes.first() == Some(&b'-');
+    let start = usize::from(negative);
+    let (mut at, mut value) = (start, 0_u64);
+    while let Some(digit) = digit(bytes, at) {
+        value = value.wrapping_mul(10).wrapping_add(digit);
+        at += 1;
+    }
+    if !(1..=SHORT_DIGITS).contains(&(at - start)) || (bytes[start] == b'0' && at > start + 1) {
+        return None;
+    }
+    Some((if negative { -(value as i64) } else { value as i64 }, at))
+}
+
+/// A number of few digits at the beginning of `bytes`, without leading zeros and exponent, and its length.
+#[inline]
+pub fn short_float(bytes: &[u8]) -> Option<(f64, usize)> {
+    let negative = bytes.first() == Some(&b'-');
+    let start = usize::from(negative);
+    let (mut at, mut mantissa, mut fraction) = (start, 0_u64, 0);
+    while let Some(digit) = digit(bytes, at) {
+        mantissa = mantissa.wrapping_mul(10).wrapping_add(digit);
+        at += 1;
+    }
+    let whole = at - start;
+    if bytes.get(at) == Some(&b'.') {
+        let point = at + 1;
+        at = point;
+        while let Some(digit) = digit(bytes, at) {
+            mantissa = mantissa.wrapping_mul(10).wrapping_add(digit);
+            at += 1;
+        }
+        fraction = at - point;
+        if fraction == 0 {
+            return None;
+        }
+    }
+    let is_short = whole > 0 && whole + fraction <= SHORT_DIGITS && mantissa <= 1 << 53;
+    if !is_short || (bytes[start] == b'0' && whole > 1) || matches!(bytes.get(at), Some(b'e' | b'E')) {
+        return None;
+    }
+    // both operands are exact, so one rounding gives the nearest double
+    let value = mantissa as f64 / POWERS[fraction];
+    Some((if negative { -value } else { value }, at))
+}
+
 /// The integer at the beginning of `bytes`, by JSON's grammar, and its length; `type` where it is no integer token.
 #[inline]
 pub fn json_int(bytes: &[u8], kind: Kind) -> Result<(i64, usize), Reason> {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import cache
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -29,6 +30,7 @@ COLUMNS = (
 )
 
 
+@cache
 def contract(evolution: str = "evolve") -> Contract:
     """A table with a column of every type: id is its key, must is required, wild may be NaN."""
     properties = "".join(
