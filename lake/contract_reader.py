@@ -110,9 +110,13 @@ class _Reader:
         )
 
     def column(self, prop: Any) -> Column:
-        if not isinstance(prop, dict) or not prop.get("name"):
+        if not isinstance(prop, dict) or not prop.get("name") and prop.get("name") is not False:
             raise self.wrong("schema.properties", f"got {prop!r}; a mapping with name and physicalType")
-        name = str(prop["name"])
+        name = prop["name"]
+        if not isinstance(name, str):
+            raise self.wrong(
+                "schema.properties", f"name {name!r} is no text; YAML reads yes, no, on, off and numbers otherwise, so quote it"
+            )
         subject = f'column "{name}"'
         if name in RESERVED or name.startswith(("cdc_", "_")):
             raise self.wrong(subject, "a name that the lake keeps for itself; give it another, and the source's as physicalName")

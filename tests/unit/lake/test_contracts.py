@@ -54,6 +54,7 @@ def test_unbounded_text_may_be_unchanged_and_bounded_text_may_not() -> None:
         (changed("bigint", "numeric"), ["numeric", "(precision, scale)"]),
         (changed("primaryKey: true", "required: true"), ["no column with primaryKey"]),
         (changed("shop.thing", "thing"), ["physicalName", "schema.table"]),
+        (changed("name: note", "name: no"), ["no text", "quote"]),
         (changed("name: note", "name: title"), ['column "title"', "twice"]),
         (changed("name: note", "name: cdc_position"), ["cdc_position", "lake keeps for itself"]),
         (changed("kind: DataContract", "kind: Table"), ["kind", '"Table"', "DataContract"]),
