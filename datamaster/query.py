@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +17,6 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -27,7 +24,6 @@ from lake.errors import TerminalError, TransientError
 
 FIRST_POLL_SECONDS = 0.02
 LONGEST_POLL_SECONDS = 1.0
-WORK_GROUP_VARIABLE = "DM_WORK_GROUP"
 NUMBERS = frozenset({"tinyint", "smallint", "integer", "bigint", "float", "double", "decimal"})
 
 Row = tuple[str | None, ...]
@@ -139,23 +135,6 @@ class Athena:
                 rows.append(cells if is_query else _line_cells(cells, len(columns)))
             skip = 0
         return columns, types, rows, False
-
-
-def run_query(sql: str, database: str = "dm_gold", limit: int | None = 1000) -> Result:
-    """Run a statement in the work group that ``DM_WORK_GROUP`` names. Raises ``QueryFailed``, ``AthenaUnreachable``."""
-    return Athena(os.environ.get(WORK_GROUP_VARIABLE, "primary"), database=database).run(sql, limit)
-
-
-def write(result: Result, form: str) -> None:
-    """Write a result to standard output as ``table``, ``csv`` or ``json``; a note on rows left out goes to standard error."""
-    if form == "csv":
-        write_csv(result, sys.stdout)
-    elif form == "json":
-        write_json(result, sys.stdout)
-    else:
-        Console(soft_wrap=not sys.stdout.isatty()).print(as_table(result))
-    if result.more:
-        print(f"the first {len(result.rows)} rows; there are more, set a LIMIT of your own", file=sys.stderr)
 
 
 def as_table(result: Result, title: str | None = None) -> Table:

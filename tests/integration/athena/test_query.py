@@ -7,7 +7,7 @@ import boto3
 import pytest
 from rich.console import Console
 
-from datamaster.query import Athena, AthenaUnreachable, QueryFailed, as_table, run_query, write, write_csv, write_json
+from datamaster.query import Athena, AthenaUnreachable, QueryFailed, as_table, write_csv, write_json
 
 pytestmark = pytest.mark.integration
 
@@ -77,15 +77,7 @@ def test_a_download_is_the_whole_result(athena_query, tmp_path):
     assert (lines[0], lines[1], len(lines)) == ('"x","t"', '"1","a"', 5001)
 
 
-def test_the_environment_names_the_work_group(service, emulator, monkeypatch, capsys):
+def test_the_work_group_gives_the_place_of_results(athena):
     configuration = {"ResultConfiguration": {"OutputLocation": "s3://dm-results/lake/"}, "EnforceWorkGroupConfiguration": True}
     boto3.client("athena").create_work_group(Name="dm-lake", Configuration=configuration)
-    monkeypatch.setenv("AWS_ENDPOINT_URL_ATHENA", service.url)
-    monkeypatch.setenv("DM_WORK_GROUP", "dm-lake")
-    write(run_query("SELECT max(id) AS newest FROM scores", database="dm_silver"), "csv")
-    assert capsys.readouterr().out == "newest\n3\n"
-
-
-def test_rows_left_out_are_told(athena_query, capsys):
-    write(athena_query.run("SELECT id FROM scores", limit=2), "table")
-    assert "the first 2 rows; there are more" in capsys.readouterr().err
+    assert Athena("dm-lake", database="dm_silver", client=athena).run("SELECT max(id) FROM scores").rows == (("3",),)

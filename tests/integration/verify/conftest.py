@@ -43,7 +43,7 @@ schema:
       - {name: taken_at, physicalType: timestamptz}
       - {name: fine, physicalType: boolean}
       - {name: ratio, physicalType: real, customProperties: [{property: allowNaN, value: true}]}
-      - {name: note, physicalType: text, classification: public}
+      - {name: note, physicalName: updated_at, physicalType: text, classification: public}
       - {name: payload, physicalType: jsonb, classification: public}
       - {name: tags, physicalType: "text[]", classification: public}
       - {name: raw, physicalType: bytea}
@@ -55,7 +55,7 @@ UPDATE dm_core.profile SET profile_name = E'a "quoted", name\\nof two lines', st
 UPDATE dm_core.profile SET profile_name = '' WHERE profile_id = (SELECT max(profile_id) FROM dm_core.profile);
 UPDATE dm_core.review SET review_overall = NULL WHERE review_id % 97 = 0;
 CREATE TABLE dm_core.measure (
-    sensor uuid, day date, price numeric(12,2), taken_at timestamptz, fine boolean, ratio real, note text, payload jsonb, tags text[],
+    sensor uuid, day date, price numeric(12,2), taken_at timestamptz, fine boolean, ratio real, updated_at text, payload jsonb, tags text[],
     raw bytea, owner varchar(50), PRIMARY KEY (sensor, day));
 INSERT INTO dm_core.measure VALUES
     ('A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11', '2024-02-29', 12.5, '2024-01-01 01:00:00.000007+01', true, 0.1, '', '{"a":[1]}',
@@ -180,9 +180,9 @@ def lake_rows(dsn):
     with psycopg2.connect(dsn) as connection, connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
         rows = {}
         for table in SCHEMAS:
-            as_text = ", payload::text, tags::text, sensor::text" if table == "measure" else ""
+            as_text = ", updated_at AS note, payload::text, tags::text, sensor::text" if table == "measure" else ""
             cursor.execute(f"SELECT *{as_text} FROM dm_core.{table}")
-            rows[table] = [dict(row) for row in cursor.fetchall()]
+            rows[table] = [{name: row[name] for name in SCHEMAS[table] if name in row} for row in cursor.fetchall()]
     connection.close()
     for profile in rows["profile"]:
         profile["email"] = profile["email"] and hmac.new(KEY, profile["email"].encode(), "sha256").hexdigest()

@@ -14,7 +14,7 @@ from datamaster.verify.report import DUPLICATE, ROW, TABLE
 
 from .conftest import FLAT, GOLD, SCHEMAS, new_sensor
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore:Delete operation did not match any records")]
 KEYS = {"brewery": ["brewery_id"], "beer": ["beer_id"], "profile": ["profile_id"], "review": ["review_id"], "measure": ["sensor", "day"]}
 GOLD_KEYS = {"top_beers_by_rating": "beer_id", "top_breweries_by_rating": "brewery_id", "top_styles_by_popularity": "beer_style"}
 GOLD_KEYS |= {"top_drinkers": "profile_id", "state_by_review_volume": "state"}
