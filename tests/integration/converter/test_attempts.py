@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from chalice.test import Client
 
+from datamaster.convert import convert
 from tests.integration.converter.conftest import EXECUTION, ROOT, Road, gz_lines, load
 
 pytestmark = pytest.mark.integration
@@ -174,3 +176,17 @@ def test_an_aborted_sink_leaves_no_upload_behind(road: Road, chalice_app: Any) -
     sink.abort()
 
     assert road.unfinished_uploads() == []
+
+
+def test_the_command_line_writes_the_same_bytes_as_the_function(road: Road, tmp_path: Path) -> None:
+    body = big_file(1)
+    file_id = road.arrives("brewery", "three-entrances.gz", body)
+    road.convert(file_id)
+    (key,) = road.record(file_id).bronze_keys
+    local = tmp_path / "three-entrances.gz"
+    local.write_bytes(body)
+
+    summary = convert(local, ROOT / "contracts" / "brewery.yaml", tmp_path / "out", file_id=file_id)
+
+    (part,) = summary["parts"]
+    assert Path(part).read_bytes() == road.s3.get_object(Bucket=road.lake, Key=key)["Body"].read()
