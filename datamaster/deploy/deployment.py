@@ -11,7 +11,7 @@ from typing import Any
 from datamaster.deploy.artifacts import Artifacts, collect, upload
 from datamaster.deploy.environments import Environment, load_environment
 from datamaster.deploy.package import package_apps
-from datamaster.deploy.spark_submit import submit_parameters
+from datamaster.deploy.spark_submit import RELEASE_LABEL, submit_parameters
 from datamaster.deploy.stacks import Outputs, launch, launch_order
 from datamaster.project import PROJECT
 
@@ -61,7 +61,10 @@ def spark_variables(artifacts: Artifacts, storage: Mapping[str, str]) -> dict[st
     """How the jobs are submitted: by the places of their code and of the archive with interpreter and libraries."""
     bucket = storage["ArtifactsBucket"]
     jobs = f"s3://{bucket}/{artifacts.variables['jobs_prefix']}"
-    return {"spark_submit_parameters": submit_parameters(jobs, f"s3://{bucket}/{SPARK_ENVIRONMENT}", storage["LakeBucket"])}
+    return {
+        "spark_release": RELEASE_LABEL,
+        "spark_submit_parameters": submit_parameters(jobs, f"s3://{bucket}/{SPARK_ENVIRONMENT}", storage["LakeBucket"]),
+    }
 
 
 def plan(name: str, build: Path = BUILD) -> list[list[str]]:

@@ -32,7 +32,9 @@ EVERY_STACK = ""
 UNKNOWN_ARTIFACTS: dict[str, Any] = {
     "functions": {app: {"template": "unknown", "key": "unknown"} for app in APPS},
     "definitions": dict.fromkeys(("convert-file", "bronze-to-silver", "silver-to-gold"), "unknown"),
+    "layers": {"libraries": "unknown", "arrow": "unknown"},
     "jobs_prefix": "unknown",
+    "spark_release": "unknown",
     "spark_submit_parameters": "unknown",
 }
 
