@@ -5,6 +5,7 @@ Chalice's middleware: https://aws.github.io/chalice/topics/middleware.html ; pow
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -22,6 +23,8 @@ def observe(app: Any) -> None:
     """Give every function of a Chalice app a logger with the request's ids and metrics that are flushed when it returns."""
     from chalice.app import ConvertToMiddleware
 
+    # a call that counts nothing is no fault
+    warnings.filterwarnings("ignore", "No application metrics to publish*")
     app.register_middleware(ConvertToMiddleware(logger.inject_lambda_context(clear_state=True)), event_type="all")
     app.register_middleware(ConvertToMiddleware(metrics.log_metrics), event_type="all")
 
