@@ -18,6 +18,7 @@ import flat
 import merge
 import months
 import quality
+import staging
 from catalog import SILVER, engine_name, snapshot_id
 from history import History
 from lineage import Lineage, merged
@@ -127,9 +128,10 @@ class Batch:
         folded = changes.fold(self.spark, ordered, self.contract)
         if resolved is not None:
             folded = merged(folded, resolved, self.contract)
-        changes.with_month(folded, self.contract.partition).createOrReplaceTempView("folded")
+        rows = changes.with_month(folded, self.contract.partition)
+        source = staging.source(rows, f"{self.contract.table}_folded", split_uri(self.uri)[0])
         manifest = self.manifest
-        statement = merge.statement(self.target, "folded", self.contract, own, manifest.opened_at, manifest.swept_generation)
+        statement = merge.statement(self.target, source, self.contract, own, manifest.opened_at, manifest.swept_generation)
         self.spark.sql(statement).collect()
 
     def _own_months(self, ordered: DataFrame, keys: DataFrame) -> set[Month] | None:

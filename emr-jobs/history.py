@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import staging
 from catalog import SILVER, engine_name
 from changes import AT, GENERATION, GENERATION_WIDTH, PLACE, VALID_AT, carried, value_of
 from pyspark.sql import DataFrame, SparkSession
@@ -69,14 +70,15 @@ class History:
         changes.createOrReplaceTempView("delivered")
         moment = f"case when {cdc.POSITION} = '{cdc.ZERO_POSITION}' then {VALID_AT} end"
         values = ", ".join(f"max(`{name}`) as `{name}`" for name in others)
-        self.spark.sql(
+        distinct = self.spark.sql(
             f"select {keys}, {cdc.POSITION}, {values}, max(concat_ws(',', {cdc.UNCHANGED})) as {cdc.UNCHANGED} "
             f"from delivered group by {keys}, {cdc.POSITION}, {moment}"
-        ).createOrReplaceTempView("distinct_changes")
+        )
+        source = staging.source(distinct, f"{self.log}_new", self.bucket)
         same = f"t.{cdc.POSITION} = s.{cdc.POSITION} AND (s.{cdc.POSITION} <> '{cdc.ZERO_POSITION}' OR t.{VALID_AT} = s.{VALID_AT})"
         names = [f.name for f in self._log_fields()]
         self.spark.sql(
-            f"MERGE INTO {engine_name(SILVER, self.log)} t USING distinct_changes s ON {_equal(self._keys())} AND {same} "
+            f"MERGE INTO {engine_name(SILVER, self.log)} t USING {source} s ON {_equal(self._keys())} AND {same} "
             f"WHEN MATCHED AND s.{GENERATION} > t.{GENERATION} THEN UPDATE SET {GENERATION} = s.{GENERATION} "
             f"WHEN NOT MATCHED THEN INSERT ({_quoted(names)}) VALUES ({_quoted(names, 's.')})"
         ).collect()
@@ -90,10 +92,11 @@ class History:
         old = self.spark.table(target).join(keys, self._keys(), "left_semi").select(*names)
         gone = old.join(self.spark.table("versions").select(*identity), identity, "left_anti")
         new = self.spark.table("versions").selectExpr(*(f"`{name}`" for name in names), "false as gone")
-        new.unionByName(gone.selectExpr(*(f"`{name}`" for name in names), "true as gone")).createOrReplaceTempView("rewritten")
+        rewritten = new.unionByName(gone.selectExpr(*(f"`{name}`" for name in names), "true as gone"))
+        source = staging.source(rewritten, f"{self.table}_new", self.bucket)
         changed = ", ".join(f"`{name}` = s.`{name}`" for name in names if name not in identity)
         self.spark.sql(
-            f"MERGE INTO {target} t USING rewritten s ON {_equal(identity)} "
+            f"MERGE INTO {target} t USING {source} s ON {_equal(identity)} "
             f"WHEN MATCHED AND s.gone THEN DELETE WHEN MATCHED THEN UPDATE SET {changed} "
             f"WHEN NOT MATCHED THEN INSERT ({_quoted(names)}) VALUES ({_quoted(names, 's.')})"
         ).collect()

@@ -14,15 +14,13 @@ from collections.abc import Sequence
 import flat
 from catalog import GOLD, SILVER, engine_name
 from gold import gold_tables
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 from rebuild import Derived, months_condition
-from tables import Field, ensure_derived
+from tables import ensure_derived, fields_of
 
 from lake.errors import TerminalError
 from lake.keys import gold_location, split_uri
 from lake.manifests import MonthsManifest, read_document
-
-ICEBERG_TYPES = {"bigint": "long", "timestamp": "timestamptz"}
 
 
 class UnknownGoldTable(TerminalError):
@@ -46,12 +44,8 @@ def run(spark: SparkSession, uri: str) -> None:
     source = spark.table(engine_name(SILVER, flat.TABLE)).where(months_condition(flat.PARTITION, manifest))
     source.createOrReplaceTempView(flat.TABLE)
     rows = spark.sql(table.sql)
-    ensure_derived(GOLD, table.name, _fields(rows), table.partition, gold_location(split_uri(uri)[0], table.name))
+    ensure_derived(GOLD, table.name, fields_of(rows), table.partition, gold_location(split_uri(uri)[0], table.name))
     Derived(GOLD, table.name, table.partition).rebuild(rows, manifest, uri)
-
-
-def _fields(rows: DataFrame) -> list[Field]:
-    return [Field(name, ICEBERG_TYPES.get(engine_type, engine_type)) for name, engine_type in rows.dtypes]
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from pyiceberg.types import (
     StringType,
     TimestamptzType,
 )
+from pyspark.sql import DataFrame
 
 from lake.contracts import Contract
 from lake.errors import TerminalError
@@ -83,6 +84,12 @@ class Field:
     def engine_type(self) -> str:
         """The type in the engine's SQL."""
         return ENGINE_TYPES.get(self.type, self.type.replace(" ", ""))
+
+
+def fields_of(rows: DataFrame) -> list[Field]:
+    """The columns of a query's result."""
+    iceberg = {engine: name for name, engine in ENGINE_TYPES.items()}
+    return [Field(name, iceberg.get(engine_type, engine_type)) for name, engine_type in rows.dtypes]
 
 
 def silver_fields(contract: Contract) -> list[Field]:
