@@ -24,7 +24,7 @@ setup: .venv/.ready ## Build .venv: everything the laptop's lakehouse needs
 kernel: ## Build the parse kernel where Rust is installed (optional: without it the converter parses in Python)
 	@if cargo --version >/dev/null 2>&1; then \
 	  echo "Building the parse kernel (about a minute the first time)"; \
-	  .venv/bin/maturin develop --quiet --release --manifest-path converter/kernel/Cargo.toml 2>build-kernel.log \
+	  .venv/bin/maturin develop --quiet --release --manifest-path converter/kernel/Cargo.toml >build-kernel.log 2>&1 \
 	    && rm -f build-kernel.log || { echo "The parse kernel did not build; the converter parses in Python. Reason:"; tail -n 5 build-kernel.log; }; \
 	else echo "No Rust here: the converter parses in Python (slower, same results)"; fi
 
@@ -43,7 +43,8 @@ lint: setup ## ruff and mypy
 	@.venv/bin/ruff format --quiet --check .
 	@.venv/bin/mypy --no-error-summary
 	@for app in ingest-router converter control-api; do \
-	  (cd $$app && MYPYPATH=.. ../.venv/bin/mypy --no-error-summary --config-file ../pyproject.toml $$(ls app.py container.py 2>/dev/null) chalicelib) || exit 1; done
+	  (cd $$app && MYPYPATH=..:../emr-jobs ../.venv/bin/mypy --no-error-summary --config-file ../pyproject.toml $$(ls app.py container.py 2>/dev/null) chalicelib) || exit 1; done
+	@cd emr-jobs && MYPYPATH=.:.. ../.venv/bin/mypy --no-error-summary --config-file ../pyproject.toml *.py gold
 
 format: setup ## Write what ruff would
 	@.venv/bin/ruff check --quiet --fix . ; .venv/bin/ruff format --quiet .
