@@ -27,8 +27,9 @@ from lake.contracts import ContractSet
 from lake.control import ControlTable
 from lake.telemetry import observe
 
+QUEUE_ARN = "arn:aws:sqs:us-east-1:000000000000:placeholder"
 STREAM_ARN = "arn:aws:dynamodb:us-east-1:000000000000:table/placeholder/stream/placeholder"
-"""Chalice wants a stream when it packages; the template puts the control table's own in its place."""
+"""Chalice wants a queue and a stream when it packages; the template puts the real ones in their place."""
 SWEEP_SPARE_MILLISECONDS = 120_000
 
 app = Chalice(app_name="dm-ingest-router")
@@ -49,7 +50,7 @@ def transform_records(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     return KinesisFirehoseDataTransformationResponse(batch.answers).asdict()
 
 
-@app.on_sqs_message(queue="dm-arrivals", batch_size=10, name="register_files")
+@app.on_sqs_message(queue_arn=QUEUE_ARN, batch_size=10, name="register_files")
 def register_files(event: SQSEvent) -> Any:
     """S3's messages about new raw objects: one control record each. A message that fails goes back to the queue alone."""
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)

@@ -10,6 +10,7 @@ from typing import Any
 
 from datamaster.deploy.artifacts import Artifacts, collect, upload
 from datamaster.deploy.environments import Environment, load_environment
+from datamaster.deploy.layers import LAYERS, build_layer
 from datamaster.deploy.package import package_apps
 from datamaster.deploy.spark_submit import RELEASE_LABEL, submit_parameters
 from datamaster.deploy.stacks import Outputs, launch, launch_order
@@ -70,10 +71,16 @@ def spark_variables(artifacts: Artifacts, storage: Mapping[str, str]) -> dict[st
 def plan(name: str, build: Path = BUILD) -> list[list[str]]:
     """The stacks that ``deploy`` would launch, level by level. Packages the apps, calls nothing on AWS."""
     environment = load_environment(name)
-    return launch_order(environment.with_variables(artifacts_of(environment, build).variables))
+    folder = build / environment.name
+    return launch_order(environment.with_variables(collect(folder, package_apps(folder)).variables))
 
 
 def artifacts_of(environment: Environment, build: Path) -> Artifacts:
     """Package everything that the stacks of an environment read from the artifacts bucket."""
     folder = build / environment.name
-    return collect(folder, package_apps(folder))
+    artifacts = collect(folder, package_apps(folder))
+    if environment.variables["laptop"]:  # functions run where the libraries are installed
+        return artifacts
+    layers = [build_layer(layer, folder) for layer in LAYERS]
+    objects = artifacts.objects | {layer.key: layer.archive.read_bytes() for layer in layers}
+    return Artifacts(objects, artifacts.variables | {"layers": {layer.name: layer.key for layer in layers}})
