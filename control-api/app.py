@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import cache
 from typing import Any
 
-from chalice.app import Chalice, IAMAuthorizer, Response
+from chalice.app import Chalice, CloudWatchEvent, IAMAuthorizer, Rate, Response
 from chalicelib.batch_functions import batch_functions
 from chalicelib.failures import in_http
 from chalicelib.files import list_files, retry_file, show_file
 from chalicelib.health import OK, health
 from chalicelib.parameters import Parameters
+from chalicelib.report import emit, report
 from chalicelib.settings import settings
 from chalicelib.tables import TableStates
 from gold import gold_tables
@@ -53,8 +55,7 @@ def post_retry(file_id: str) -> dict[str, Any]:
 def get_tables() -> dict[str, Any]:
     """Every table: its files by status, its batches, what it waits for."""
     Parameters(query(), ())
-    states = TableStates(control_table(), ControlBatches(settings().control_table), tuple(sorted(gold_tables())))
-    return states.all(contract_store().current().tables)
+    return table_states().all(contract_store().current().tables)
 
 
 @app.route("/health", methods=["GET"], authorizer=signed)
@@ -62,6 +63,14 @@ def get_health() -> Response:
     """Whether the API can do its work; 503 where it cannot."""
     state = health(control_table(), contract_store())
     return Response(state, status_code=200 if state["status"] == OK else 503)
+
+
+@app.schedule(Rate(5, unit=Rate.MINUTES), name="report_state")
+def report_state(_event: CloudWatchEvent) -> dict[str, Any]:
+    """Send what the control table tells as metrics: files by status, ages, the share that failed."""
+    found = report(table_states(), control_table(), contract_store().current().tables)
+    emit(found)
+    return asdict(found)
 
 
 def query() -> Mapping[str, str] | None:
@@ -73,6 +82,11 @@ def query() -> Mapping[str, str] | None:
 def control_table() -> ControlTable:
     """The control table."""
     return ControlTable(settings().control_table)
+
+
+def table_states() -> TableStates:
+    """The tables as the control table knows them."""
+    return TableStates(control_table(), ControlBatches(settings().control_table), tuple(sorted(gold_tables())))
 
 
 @cache

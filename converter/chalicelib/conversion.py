@@ -15,7 +15,7 @@ from lake.contracts import Contract, ContractSet
 from lake.control import AlreadyTaken, ControlRecord, ControlTable, LeaseLost, Outcome, WrongStatus
 from lake.errors import TerminalError
 from lake.pii import Detector
-from lake.telemetry import count, logger
+from lake.telemetry import MetricUnit, count, logger
 
 from .engine import Plan, convert
 from .errors import Interrupted
@@ -98,6 +98,7 @@ class Converter:
             raise
         if outcome is None:
             return Summary(file_id, WAITING, message="waits for a decision on personal data")
+        count("ConversionSeconds", round(time.monotonic() - began, 3), MetricUnit.Seconds, compute_target=record.compute_target)
         count("RecordsConverted", outcome.records_written, table=record.table_name)
         count("RecordsRejected", outcome.records_rejected, table=record.table_name)
         return Summary(
@@ -116,6 +117,7 @@ class Converter:
         if record.execution_arn not in (None, execution):
             return Summary(file_id, ABANDONED, message=f"the file belongs to {record.execution_arn}")
         self._control.fail(file_id, error_type, message)
+        count("FilesFailed", error_type=error_type)
         return Summary(file_id, FAILED, error_type=error_type, message=message)
 
     def _attempt(self, record: ControlRecord, lease: _Lease) -> Outcome | None:
@@ -184,6 +186,7 @@ class Converter:
             self._control.fail(file_id, name, message, token)
         except LeaseLost as lost:
             return Summary(file_id, ABANDONED, error_type="LeaseLost", message=str(lost))
+        count("FilesFailed", error_type=name)
         return Summary(file_id, FAILED, error_type=name, message=message)
 
     def _release(self, file_id: str, token: str) -> None:

@@ -57,6 +57,7 @@ class Settler:
         Tags().settle([record for file in merged if (record := self._settled(file, manifest.batch_id))], self.settings.lake_bucket)
         self.batches.keep_state(target, self._after(target, manifest, outcome))
         self.batches.close(target, manifest.batch_id)
+        count("RowsMerged", outcome.rows_merged, table=manifest.table)
         for result in outcome.quality:
             count("QualityRowsFailed", result["rows_failed"], table=manifest.table, rule=result["rule"])
         left = next(iter(self.control.files(table=manifest.table, status=BRONZE, page_size=1)), None)
@@ -97,6 +98,7 @@ class Settler:
     def _released(self, target: str, batch: Mapping[str, Any]) -> dict[str, Any]:
         """The job failed: the next run may take the batch at once, and finds the reason on it."""
         error = batch["error"]
+        count("JobsFailed", target=target)
         self.batches.release(target, batch["batch_id"], str(error)[:ERROR_LIMIT])
         return _answer(batch, "released") | {"error": error}
 

@@ -1,0 +1,85 @@
+"""Every metric that the platform's own code sends to CloudWatch, in the namespace DataMaster: name, unit, dimensions, sender.
+
+A test holds this list equal to what the code emits, and docs/metrics.md equal to this list. The dimension
+``service`` is the app's name; it comes by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+NAMESPACE = "DataMaster"
+COUNT, SECONDS, PERCENT = "Count", "Seconds", "Percent"
+ROUTER, CONVERTER, CONTROL = "ingest-router", "converter", "control-api"
+SERVICE = ("service",)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric. ``sender`` is the function that emits it, ``app`` the app it belongs to; ``unit`` is CloudWatch's word."""
+
+    name: str
+    unit: str
+    app: str
+    sender: str
+    meaning: str
+    dimensions: tuple[str, ...] = SERVICE
+
+
+CATALOGUE: tuple[Metric, ...] = (
+    Metric("transform_records", COUNT, ROUTER, "transform_records", "records that Firehose handed over: ok + control + failed + returned"),
+    Metric("transform_ok", COUNT, ROUTER, "transform_records", "records that became a raw line"),
+    Metric("transform_control", COUNT, ROUTER, "transform_records", "control records of DMS, dropped or turned into a fence"),
+    Metric("transform_failed", COUNT, ROUTER, "transform_records", "records not understood; they lie under errors/"),
+    Metric("transform_returned", COUNT, ROUTER, "transform_records", "records put back on the stream because an answer would pass 6 MB"),
+    Metric("transform_splits", COUNT, ROUTER, "transform_records", "key changes, each a delete and an upsert"),
+    Metric("transform_fences", COUNT, ROUTER, "transform_records", "fence lines: the start of a load generation"),
+    Metric("transform_lines", COUNT, ROUTER, "transform_records", "raw lines written: ok + splits + fences"),
+    Metric("files_registered", COUNT, ROUTER, "register_files", "raw objects that got a control record"),
+    Metric("files_failed", COUNT, ROUTER, "register_files", "raw objects registered as failed: empty, misplaced, or of no contract"),
+    Metric("files_known", COUNT, ROUTER, "register_files", "announcements of objects that have a record already"),
+    Metric("files_ignored", COUNT, ROUTER, "register_files", "objects that are no data: export manifests"),
+    Metric("conversions_started", COUNT, ROUTER, "start_conversions", "executions started; 0 where one of that name ran already"),
+    Metric("sweep_objects", COUNT, ROUTER, "sweep_files", "raw objects that the sweep looked at"),
+    Metric("sweep_registered", COUNT, ROUTER, "sweep_files", "objects that no event had announced"),
+    Metric("sweep_registered_failed", COUNT, ROUTER, "sweep_files", "the same, registered as failed"),
+    Metric("sweep_started", COUNT, ROUTER, "sweep_files", "pending files whose execution had never been started"),
+    Metric("sweep_restarted", COUNT, ROUTER, "sweep_files", "pending files given another attempt"),
+    Metric("sweep_taken_over", COUNT, ROUTER, "sweep_files", "running files whose lease had run out"),
+    Metric("sweep_failed", COUNT, ROUTER, "sweep_files", "files failed because their attempts are used up"),
+    Metric("sweep_incomplete", COUNT, ROUTER, "sweep_files", "1 where the sweep ended before the listing did"),
+    Metric("RecordsConverted", COUNT, CONVERTER, "convert_file", "rows written to bronze", ("service", "table")),
+    Metric("RecordsRejected", COUNT, CONVERTER, "convert_file", "rows put into quarantine", ("service", "table")),
+    Metric("ConversionSeconds", SECONDS, CONVERTER, "convert_file", "time of one conversion", ("compute_target", "service")),
+    Metric("FilesFailed", COUNT, CONVERTER, "convert_file, record_failure", "files that ended failed", ("error_type", "service")),
+    Metric("QualityRowsFailed", COUNT, CONTROL, "settle_silver", "rows that break a quality rule", ("rule", "service", "table")),
+    Metric("RowsMerged", COUNT, CONTROL, "settle_silver", "keys that a batch changed in silver", ("service", "table")),
+    Metric("JobsFailed", COUNT, CONTROL, "settle_silver, settle_review_flat, settle_gold", "Spark jobs that failed", ("service", "target")),
+    Metric("FilesByStatus", COUNT, CONTROL, "report_state", "files in each status of the control table", ("service", "status")),
+    Metric("WaitingSeconds", SECONDS, CONTROL, "report_state", "age of a table's oldest file that silver lacks", ("service", "table")),
+    Metric("PendingMonths", COUNT, CONTROL, "report_state", "months that a derived table has to rebuild", ("service", "table")),
+    Metric("SettledSecondsAgo", SECONDS, CONTROL, "report_state", "time since a table's last batch was settled", ("service", "table")),
+    Metric("StalestSeconds", SECONDS, CONTROL, "report_state", "the longest that any row has waited for silver or gold"),
+    Metric("FailedFilesPercent", PERCENT, CONTROL, "report_state", "share of failed files in those registered in the last 24 hours"),
+)
+
+BY_NAME = {metric.name: metric for metric in CATALOGUE}
+
+
+def metrics_page() -> str:
+    """docs/metrics.md."""
+    lines = [
+        "# Metrics",
+        "",
+        "Each function and container writes its metrics on its own log, in CloudWatch's embedded metric format, and CloudWatch makes",
+        f"metrics of them in the namespace `{NAMESPACE}`. On a laptop `datamaster/local/metrics` does that; it also sends what",
+        "AWS's services tell of themselves and the emulator does not. This page is written from `lake/metrics_catalogue.py`;",
+        "a test holds the catalogue equal to what the code emits.",
+    ]
+    for app in (ROUTER, CONVERTER, CONTROL):
+        lines += ["", f"## {app}", "", "| metric | unit | dimensions | sent by | meaning |", "|---|---|---|---|---|"]
+        for metric in CATALOGUE:
+            if metric.app == app:
+                names = ", ".join(metric.dimensions)
+                lines.append(f"| `{metric.name}` | {metric.unit} | {names} | {metric.sender} | {metric.meaning} |")
+    return "\n".join(lines) + "\n"
