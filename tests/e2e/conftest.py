@@ -1,0 +1,81 @@
+"""Whole platforms, as a user has them: each in a home of its own, taken down at the end."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from datamaster.cli.session import connect
+from datamaster.local import platform
+from datamaster.local.state import State
+
+sys.path.insert(0, str(Path(__file__).parent))  # arrivals and journey lie beside the tests
+
+PATIENCE_SECONDS = 120.0
+T = TypeVar("T")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.e2e)
+
+
+@contextmanager
+def _platform(home: Path, **options: Any) -> Iterator[State]:
+    before = dict(os.environ)
+    try:
+        platform.up(home, **options)
+        yield connect(home)
+    finally:
+        platform.down(home)
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@pytest.fixture(scope="session")
+def start_platform() -> Callable[..., AbstractContextManager[State]]:
+    """``with start_platform(home, **options) as running``: ``platform.up`` and its end; this process's AWS is that platform's."""
+    return _platform
+
+
+@pytest.fixture(scope="session")
+def wait_until() -> Callable[..., Any]:
+    """``wait_until(condition, what)`` returns the condition's value once it is true; fails with ``what`` when that takes too long."""
+
+    def wait(condition: Callable[[], T], what: str, seconds: float = PATIENCE_SECONDS, pause: float = 0.02) -> T:
+        deadline = time.monotonic() + seconds
+        while not (value := condition()):
+            assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
+            time.sleep(pause)
+        return value
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def processes_with() -> Callable[..., Mapping[int, str]]:
+    """``processes_with(word, ...)``: command lines by process id of the processes whose command or environment hold every word."""
+
+    def find(*words: str) -> Mapping[int, str]:
+        found = {}
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit() or int(entry.name) == os.getpid():
+                continue
+            try:
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                environment = (entry / "environ").read_bytes().decode(errors="replace")
+            except OSError:  # it has ended
+                continue
+            if command and all(word in command or word in environment for word in words):
+                found[int(entry.name)] = command
+        return found
+
+    return find

@@ -1,0 +1,192 @@
+"""A new source table is one new YAML file and no code: a table of other types goes down the whole road."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import psycopg2
+import pytest
+import yaml
+
+from datamaster import pipelines, road
+from datamaster.deploy.deployment import CONTRACTS
+from datamaster.local import postgres
+from datamaster.local.state import State
+from datamaster.query import Athena
+from datamaster.source.introspect import contract_yaml
+from datamaster.verify import Report, TableReport
+from lake.contracts import parse_contract
+
+TABLE = """
+CREATE SCHEMA shop;
+CREATE TYPE shop.size AS ENUM ('small', 'large');
+CREATE TABLE shop.parcel (
+    depot      smallint,
+    parcel_id  uuid,
+    shipped_on date,
+    scanned_at timestamptz,
+    fragile    boolean,
+    contents   json,
+    price      numeric(12,2),
+    labels     text[],
+    size       shop.size,
+    receiver   varchar(80) NOT NULL,
+    note       text,
+    PRIMARY KEY (depot, parcel_id)
+);
+"""
+# Random hexadecimal text does not shrink below the 2 kB at which PostgreSQL stores a value apart (TOAST).
+LONG = "(SELECT string_agg(md5(random()::text || n || i), '') FROM generate_series(1, 300) i)"
+PARCELS = f"""
+INSERT INTO shop.parcel
+SELECT n % 7, md5(n::text)::uuid, date '1999-12-31' + n, timestamptz '2024-02-29 23:59:59.000001+02' + n * interval '1 hour 1 microsecond',
+       CASE n % 3 WHEN 0 THEN true WHEN 1 THEN false END, json_build_object('n', n, 'what', 'Øl, "caña" \\ ' || n), n * 1000.01 - 5000,
+       ARRAY['a' || n, 'with "quotes", commas', NULL, ''], (ARRAY['small', 'large'])[n % 2 + 1]::shop.size, 'Ana ' || n, {LONG}
+FROM generate_series(1, 200) n;
+"""
+EDGES = """
+INSERT INTO shop.parcel VALUES
+    (-1, '00000000-0000-0000-0000-000000000000', '0001-01-01', '1969-12-31 23:59:59.999999+00', true, 'null',
+     -9999999999.99, '{}', 'small', '', ''),
+    (-1, 'ffffffff-ffff-ffff-ffff-ffffffffffff', '9999-12-31', '2262-01-01 00:00:00+00', false, '[1, {"a": "\\u00e9"}]',
+     9999999999.99, '{"{}","\\\\"}', 'large', E'tab\\there, line\\nbreak', E'"quoted", ''single'', \\\\ back'),
+    (-2, '00000000-0000-0000-0000-000000000001', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'nothing else', NULL);
+"""
+PARCEL = "parcel_id = md5('{}')::uuid"
+CHANGES = [
+    "UPDATE shop.parcel SET price = price + 0.01, fragile = NOT fragile WHERE parcel_id IN (SELECT parcel_id FROM shop.parcel LIMIT 50)",
+    f"UPDATE shop.parcel SET note = 'short now' WHERE {PARCEL.format(3)}",
+    f"UPDATE shop.parcel SET depot = 90 WHERE {PARCEL.format(5)}",
+    f"UPDATE shop.parcel SET depot = 91, note = 'moved and rewritten' WHERE {PARCEL.format(6)}",
+    f"UPDATE shop.parcel SET parcel_id = md5('new 7')::uuid WHERE {PARCEL.format(7)}",
+    f"DELETE FROM shop.parcel WHERE {PARCEL.format(8)}",
+    "DELETE FROM shop.parcel WHERE depot = -2",
+    f"UPDATE shop.parcel SET contents = NULL, labels = NULL, note = NULL WHERE {PARCEL.format(9)}",
+    f"DELETE FROM shop.parcel WHERE {PARCEL.format(10)}",
+    "INSERT INTO shop.parcel VALUES (10 % 7, md5('10')::uuid, NULL, now(), true, '{}', 1, '{again}', 'small', 'Ana 10', 'back again')",
+    f"UPDATE shop.parcel SET labels = labels || 'later'::text, scanned_at = scanned_at + interval '1 month' WHERE {PARCEL.format(11)}",
+    EDGES.replace("-1,", "-3,").replace("-2,", "-4,"),
+]
+
+
+@dataclass
+class Lake:
+    """What the lake holds of the table after its load and after its changes."""
+
+    running: State
+    after_load: TableReport
+    after_changes: TableReport
+
+    def ask(self, sql: str) -> tuple[Any, ...]:
+        return Athena(self.running.work_group, database="dm_silver").run(sql).rows
+
+
+def run(dsn: str, *statements: str) -> None:
+    """Each statement in a transaction of its own."""
+    with closing(psycopg2.connect(dsn)) as connection, connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+            connection.commit()
+
+
+def write_contract(folder: Path) -> None:
+    """The table's contract as the source's catalog gives it; the owner only says which of its text is public."""
+    with postgres.start(folder.parent / "catalog") as server:
+        run(server.dsn, TABLE)
+        content = yaml.safe_load(contract_yaml(server.dsn, "shop.parcel"))
+    for column in content["schema"][0]["properties"]:
+        if column["logicalType"] in ("string", "array", "object") and not column.get("primaryKey"):
+            column["classification"] = "personal" if column["name"] == "receiver" else "public"
+    (folder / "parcel.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+def of_parcel(report: Report) -> TableReport:
+    return next(table for table in report.tables if table.table == "dm_silver.parcel")
+
+
+def carried(running: State) -> TableReport:
+    road.convert_all(running, lambda _text: None)
+    result = pipelines.run(running, "silver", lambda _text: None)
+    assert not result.failed, result.failed
+    return of_parcel(road.verify_lake(running, lambda _text: None))
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory, start_platform: Callable[..., Any]) -> Iterator[Lake]:
+    folder = tmp_path_factory.mktemp("new-table")
+    contracts = Path(shutil.copytree(CONTRACTS, folder / "contracts"))
+    write_contract(contracts)
+
+    def seed(dsn: str) -> None:
+        run(dsn, TABLE, PARCELS, EDGES)
+
+    with start_platform(folder / "home", contracts=contracts, seed=seed, delivery_seconds=1.0) as running:
+        after_load = carried(running)
+        run(running.dsn, *CHANGES)
+        yield Lake(running, after_load, carried(running))
+
+
+def test_the_load_is_equal_to_the_source(lake: Lake) -> None:
+    assert lake.after_load.expected_rows == 203
+    assert lake.after_load.differences == 0, lake.after_load
+
+
+def test_updates_deletes_and_key_changes_are_equal_to_the_source(lake: Lake) -> None:
+    assert lake.after_changes.expected_rows == 204
+    assert lake.after_changes.differences == 0, lake.after_changes
+
+
+def test_text_that_an_update_did_not_carry_is_still_there(lake: Lake) -> None:
+    """Also under the new key of a row whose key changed."""
+    [[long, missing]] = lake.ask(
+        "SELECT count_if(length(note) > 2000), count_if(cdc_missing IS NOT NULL) FROM parcel WHERE deleted_at IS NULL"
+    )
+    assert int(long) == 200 - len({"3 short", "6 rewritten", "8 deleted", "9 null", "10 again"})
+    assert int(missing) == 0
+
+
+def test_the_old_key_of_a_moved_row_is_softly_deleted(lake: Lake) -> None:
+    rows = lake.ask(
+        "SELECT depot, deleted_at IS NOT NULL FROM parcel WHERE parcel_id = 'e4da3b7f-bbce-2345-d777-2b0674a318d5' ORDER BY depot"
+    )
+    assert rows == (("5", "true"), ("90", "false"))
+
+
+def test_types_are_those_of_the_contract(lake: Lake) -> None:
+    columns = boto3.client("glue").get_table(DatabaseName="dm_silver", Name="parcel")["Table"]["StorageDescriptor"]["Columns"]
+    types = {column["Name"]: column["Type"] for column in columns}
+    wanted = {
+        "parcel_id": "string",
+        "shipped_on": "date",
+        "scanned_at": "timestamp",
+        "fragile": "boolean",
+        "contents": "string",
+        "price": "decimal(12,2)",
+        "labels": "string",
+        "size": "string",
+    }
+    assert wanted.items() <= types.items()
+
+
+def test_values_are_what_the_source_said(lake: Lake) -> None:
+    [row] = lake.ask(
+        "SELECT price, shipped_on, contents, labels, size, note FROM parcel"
+        " WHERE depot = -1 AND parcel_id = 'ffffffff-ffff-ffff-ffff-ffffffffffff'"
+    )
+    assert row == ("9999999999.99", "9999-12-31", '[1, {"a": "\\u00e9"}]', '{"{}","\\\\"}', "large", "\"quoted\", 'single', \\ back")
+
+
+def test_personal_text_is_masked(lake: Lake) -> None:
+    assert lake.ask("SELECT count(*) FROM parcel WHERE receiver LIKE 'Ana%'") == (("0",),)
+    assert lake.ask("SELECT count(*) FROM parcel WHERE length(receiver) = 64 AND deleted_at IS NULL") == (("204",),)
+
+
+def test_the_contract_needed_no_other_file(lake: Lake) -> None:
+    contract = parse_contract((lake.running.contracts / "parcel.yaml").read_text(), "parcel.yaml")
+    assert [column.name for column in contract.key] == ["depot", "parcel_id"]
