@@ -11,7 +11,7 @@ import duckdb
 
 from datamaster.verify.report import DELETED_AT, DUPLICATE, ROW, SHOWN, Difference, TableReport
 
-MEMORY = "1GB"
+MEMORY = "512MB"
 THREADS = 2
 LONGEST_LINE_BYTES = 32 << 20
 
