@@ -9,23 +9,9 @@ import pytest
 
 from datamaster.cli import INTERRUPTED, NO, UNREACHABLE, WRONG_INPUT, app, run
 
-COMMANDS = [
-    "demo",
-    "up",
-    "down",
-    "status",
-    "doctor",
-    "seed",
-    "churn",
-    "export",
-    "reload",
-    "run",
-    "query",
-    "verify",
-    "convert",
-    "contract",
-    "files",
-]
+PLATFORM = ["demo", "up", "down", "status", "doctor"]
+ROWS = ["seed", "churn", "export", "reload", "run", "query", "verify", "convert"]
+COMMANDS = [*PLATFORM, *ROWS, "contract", "files"]
 
 
 def test_help_lists_every_command_with_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
