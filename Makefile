@@ -55,6 +55,10 @@ bench-converter: setup ## Compare the converter with DuckDB, Polars and chDB (up
 	@.venv-bench/bin/python -m pip install --quiet --requirement benchmarks/converter/requirements.txt
 	@.venv/bin/python benchmarks/converter/bench.py $(BENCH)
 
+.PHONY: bench-latency
+bench-latency: setup ## How long a change takes from commit to bronze and to silver, by stage (about 6 minutes)
+	@.venv/bin/python benchmarks/latency/bench.py $(BENCH)
+
 lock: ## Resolve pyproject.toml into requirements.lock
 	@.venv/bin/pip-compile --quiet --strip-extras --no-annotate --no-header --no-emit-index-url --no-emit-find-links --extra dev --output-file requirements.lock pyproject.toml
 
