@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 from domain import Lake, delete, insert, update
+from pyspark.errors import PySparkException
 
 pytestmark = pytest.mark.integration
+ROOT = Path(__file__).resolve().parents[3]
 MARCH, APRIL, MAY = 1583020800, 1585699200, 1588291200  # the first seconds of these months of 2020
 
 
@@ -98,3 +103,57 @@ def test_a_late_dimension_row_fills_in(reviews: Lake) -> None:
     build(reviews)
 
     assert flat(reviews, "beer_name", review_id=300) == [{"beer_name": "Tripel"}]
+
+
+EXTRA = "-- description: Reviews of the month.\n-- partition: review_year, review_month\n"
+COUNT = "SELECT review_year, review_month, count(*) AS review_count FROM review_flat GROUP BY review_year, review_month"
+
+
+@pytest.fixture
+def gold_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
+    """``gold_file(sql)``: the project's gold files and one more, extra.sql."""
+    import gold as package
+
+    def add(sql: str) -> None:
+        for path in (ROOT / "emr-jobs" / "gold").glob("*.sql"):
+            (tmp_path / path.name).write_text(path.read_text())
+        (tmp_path / "extra.sql").write_text(EXTRA + sql)
+        monkeypatch.setattr(package, "files", lambda _name: tmp_path)
+
+    return add
+
+
+def test_a_new_gold_table_is_one_file_and_is_built_whole(reviews: Lake, gold_file: Callable[[str], None]) -> None:
+    gold_file(COUNT)
+
+    assert reviews.build_gold() == ["extra"]
+    assert sorted(r["review_count"] for r in reviews.rows("extra", "dm_gold")) == [1, 30]
+
+
+def test_a_changed_gold_file_is_built_again_with_its_new_columns(reviews: Lake, gold_file: Callable[[str], None]) -> None:
+    gold_file(COUNT)
+    reviews.build_gold()
+    gold_file(COUNT.replace("count(*) AS review_count", "count(*) AS review_count, max(review_overall) AS best"))
+
+    assert reviews.build_gold() == ["extra"]
+    assert {r["best"] for r in reviews.rows("extra", "dm_gold")} == {4.0}
+
+
+def test_one_broken_sql_does_not_hold_the_others(reviews: Lake, gold_file: Callable[[str], None]) -> None:
+    gold_file("SELECT no_such_column FROM review_flat")
+    reviews.arrives(insert("review", 200, review_id=200, review_time=MARCH, review_overall=1.0))
+    reviews.merge()
+    reviews.build_review_flat()
+
+    for batch in reviews.planner().gold().batches:
+        try:
+            reviews.run(batch, "silver_to_gold")
+        except PySparkException as error:
+            reviews.settler().gold(batch | {"error": str(error)})
+        else:
+            reviews.settler().gold(batch)
+
+    assert [r["review_count"] for r in gold(reviews, "top_beers_by_rating")] == [31]
+    held = reviews.batches.get_open("gold/extra")
+    assert held is not None
+    assert "no_such_column" in str(held.error)

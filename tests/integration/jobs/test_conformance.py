@@ -1,0 +1,210 @@
+"""Ten fixed scenarios leave the same rows on Sail and on Apache Spark 3.5 with Iceberg (make conformance)."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from domain import Change, Lake, delete, insert, load, rekey, update
+
+from datamaster.deploy.spark_submit import catalog_settings
+
+ROOT = Path(__file__).resolve().parents[3]
+PYTHON = os.environ.get("DM_CONFORMANCE_PYTHON", "")
+JARS = os.environ.get("DM_CONFORMANCE_JARS", "")
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(not PYTHON, reason="Apache Spark is set up by make conformance"),
+]
+MARCH, APRIL = 1583020800, 1585699200
+
+CONTRACTS = """
+apiVersion: v3.0.2
+kind: DataContract
+id: wide
+version: 1.0.0
+schema:
+  - name: wide
+    physicalName: app.wide
+    properties:
+      - {name: part, physicalType: varchar(10), primaryKey: true, primaryKeyPosition: 1, required: true, classification: public}
+      - {name: wide_id, physicalType: bigint, primaryKey: true, primaryKeyPosition: 2, required: true}
+      - {name: amount, physicalType: "numeric(12,2)", quality: [{metric: range, mustBeBetween: [0, 1000], severity: quarantine}]}
+      - {name: born, physicalType: date}
+      - {name: seen, physicalType: timestamptz}
+      - {name: open, physicalType: boolean}
+      - {name: share, physicalType: real}
+      - {name: body, physicalType: text, classification: public}
+      - {name: photo, physicalType: bytea}
+    customProperties:
+      - {property: history, value: true}
+"""
+
+Round = list[Change | tuple[Change, ...]]
+
+
+def beer(operation: Callable[..., Change], position: float, number: int, name: str = "Saison") -> Change:
+    return operation("beer", position, beer_id=number, beer_name=name)
+
+
+def wide(operation: Callable[..., Change], position: float, number: int, unchanged: tuple[str, ...] = (), **columns: Any) -> Change:
+    extra = {"unchanged": unchanged} if unchanged else {}
+    return operation("wide", position, part="a", wide_id=number, **extra, **columns)
+
+
+def moved(position: float, old: int, new: int) -> tuple[Change, Change]:
+    return rekey("wide", position, {"part": "a", "wide_id": old}, {"part": "a", "wide_id": new}, unchanged=("body", "photo"))
+
+
+SCENARIOS: dict[str, list[Round]] = {
+    "several changes of a row in one batch": [[beer(insert, 1, 100), beer(update, 3, 100, "c"), beer(update, 2, 100, "b")]],
+    "files out of order": [[beer(update, 3, 110, "last")], [beer(insert, 1, 110, "first")], [beer(update, 2, 110, "middle")]],
+    "insert, delete, insert": [[beer(insert, 1, 120), delete("beer", 2, beer_id=120)], [beer(insert, 3, 120, "again")]],
+    "a delete before its insert": [[delete("beer", 5, beer_id=130)], [beer(insert, 1, 130)]],
+    "a swap of two keys": [
+        [beer(insert, 1, 140, "one"), beer(insert, 2, 141, "two")],
+        [rekey("beer", 12, {"beer_id": 149}, {"beer_id": 141}, beer_name="one")],
+        [
+            rekey("beer", 11, {"beer_id": 141}, {"beer_id": 140}, beer_name="two"),
+            rekey("beer", 10, {"beer_id": 140}, {"beer_id": 149}, beer_name="one"),
+        ],
+    ],
+    "a review that moves month": [
+        [
+            insert("review", 1, review_id=1, review_time=MARCH, beer_id=100),
+            insert("review", 2, review_id=2, review_time=MARCH, beer_id=110),
+        ],
+        [update("review", 3, review_id=1, review_time=APRIL, beer_id=100, review_overall=2.5)],
+    ],
+    "a review deleted by its key": [
+        [insert("review", 11, review_id=3, review_time=APRIL, beer_id=120)],
+        [delete("review", 12, review_id=3), delete("review", 13, review_id=4)],
+    ],
+    "rows without a position": [
+        [load("beer", 1, None, beer_id=160, beer_name="foreign")],
+        [load("beer", 1, beer_id=160, beer_name="known"), load("beer", 1, None, beer_id=161, beer_name="foreign")],
+    ],
+    "every type, nulls, and a rule that holds a row back": [
+        [
+            wide(insert, 1, 1, amount=1, body="é\"',", photo=b"\x00\xff", open=True, share=0.5),
+            wide(insert, 2, 2),
+            wide(insert, 3, 3, amount=2000),
+        ],
+        [wide(update, 4, 1, ("body", "photo"), amount=2), wide(update, 5, 2, body="")],
+    ],
+    "a key change without its text, which arrives late": [
+        [moved(20, 10, 11)],
+        [moved(30, 11, 12), wide(update, 40, 12, ("body", "photo"), open=False)],
+        [wide(insert, 10, 10, body="late", photo=b"\x01")],
+    ],
+}
+ROUNDS = 3
+KEYS = {"beer": "beer_id", "review": "review_id", "wide": "wide_id"}
+
+
+def play(lake: Lake) -> dict[str, list[dict[str, Any]]]:
+    """Everything on one lake, round by round; returns the rows of every table, read by PyIceberg."""
+    from catalog import catalog
+
+    for turn in range(ROUNDS):
+        for rounds in SCENARIOS.values():
+            if turn < len(rounds):
+                by_table: dict[str, Round] = {}
+                for entry in rounds[turn]:
+                    by_table.setdefault((entry[0] if isinstance(entry, tuple) else entry).table, []).append(entry)
+                for entries in by_table.values():
+                    lake.arrives(*entries)
+        lake.merge()
+        lake.build_review_flat()
+    lake.build_gold()
+    tables = [name for database in ("dm_silver", "dm_gold") for name in catalog().list_tables(database)]
+    return {name[-1]: catalog().load_table(name).scan().to_arrow().to_pylist() for name in tables}
+
+
+TIMES = {"created_at", "updated_at", "checked_at", "batch_id"}
+
+
+def comparable(rows: list[dict[str, Any]]) -> list[str]:
+    """Rows without the time of the run, in one order."""
+    plain = ({k: v is not None if k == "deleted_at" else v for k, v in row.items() if k not in TIMES} for row in rows)
+    return sorted(repr(sorted(row.items())) for row in plain)
+
+
+@contextmanager
+def spark_driver(environment: Mapping[str, str], names: Mapping[str, str], log: Path) -> Iterator[Callable[[str, str], None]]:
+    """Apache Spark with the submit settings of the templates, and the emulator's endpoints; runs a job by name and manifest."""
+    endpoint = environment["AWS_ENDPOINT_URL"]
+    settings = {
+        **catalog_settings(f"s3://{names['lake']}/warehouse"),
+        "spark.master": "local[2]",
+        "spark.jars": JARS,
+        "spark.ui.enabled": "false",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.sql.catalog.lake.glue.endpoint": endpoint,
+        "spark.sql.catalog.lake.s3.endpoint": endpoint,
+        "spark.sql.catalog.lake.s3.path-style-access": "true",
+        "spark.sql.catalog.lake.client.region": environment["AWS_REGION"],
+        "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
+        "spark.hadoop.fs.s3a.endpoint": endpoint,
+        "spark.hadoop.fs.s3a.path.style.access": "true",
+    }
+    arguments = " ".join(f"--conf {name}={value}" for name, value in settings.items())
+    own = {k: v for k, v in environment.items() if not k.startswith("SPARK_")}
+    own |= {"PYSPARK_SUBMIT_ARGS": f"{arguments} pyspark-shell", "PYTHONPATH": f"{ROOT / 'emr-jobs'}:{ROOT}", "PYSPARK_PYTHON": PYTHON}
+    with log.open("w") as sink:
+        process = subprocess.Popen(
+            [PYTHON, str(Path(__file__).with_name("spark_driver.py"))],
+            env=own,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=sink,
+            text=True,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+
+        def run(job: str, manifest: str) -> None:
+            print(json.dumps({"job": job, "manifest": manifest}), file=process.stdin, flush=True)
+            answer = json.loads(process.stdout.readline() or '{"error": "Spark ended"}')
+            assert answer.get("ok"), f"{job}: {answer.get('error')}\n{log.read_text()[-4000:]}"
+
+        try:
+            hello = process.stdout.readline()
+            assert hello, log.read_text()[-4000:]
+            assert json.loads(hello)["version"].startswith("3.5.")
+            yield run
+        finally:
+            process.stdin.close()
+            process.wait(60)
+
+
+@pytest.mark.timeout(1800)
+def test_both_engines_leave_the_same_rows(make_lake: Callable[[Path], Lake], tmp_path: Path, subtests: pytest.Subtests) -> None:
+    for path in (ROOT / "contracts").glob("*.yaml"):
+        (tmp_path / path.name).write_text(path.read_text())
+    (tmp_path / "wide.yaml").write_text(CONTRACTS)
+    sail = play(make_lake(tmp_path))
+    lake = make_lake(tmp_path)
+    with spark_driver(os.environ, lake.names, tmp_path / "spark.log") as run:
+        lake.run = lambda batch, job="bronze_to_silver": run(job, batch["manifest"])  # type: ignore[method-assign]
+        spark = play(lake)
+
+    for scenario, rounds in SCENARIOS.items():
+        with subtests.test(scenario):
+            changes = [c for entries in rounds for entry in entries for c in (entry if isinstance(entry, tuple) else (entry,))]
+            table, key = changes[0].table, KEYS[changes[0].table]
+            numbers = {change.columns[key] for change in changes}
+            rows = [comparable([row for row in found[table] if row[key] in numbers]) for found in (sail, spark)]
+            assert rows[0]
+            assert rows[0] == rows[1]
+    for table in sorted({*sail, *spark}):
+        with subtests.test(table):
+            assert comparable(sail[table]) == comparable(spark[table])
