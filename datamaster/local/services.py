@@ -129,11 +129,14 @@ def workers(home: Path, ports: Ports, road: Road) -> list[Child]:
     containers = ["containers", "--activity", road.run_task_activity, "--parallel", str(road.parallel_containers)]
     jobs = ["jobs", "--activity", road.start_job_run_activity, "--parallel", str(road.parallel_jobs), "--spark", ports.spark_remote]
     work = ["--directory", str(home / "work")]
+    told = ["--delivery", str(home / "delivery"), "--work", str(home / "work"), "--report", road.outputs["control-api"]["ReportStateArn"]]
+    replication = ["--dsn", road.dsn, "--slot", road.slot, "--config", road.environment["DMS_REPLICATION_CONFIG_ARN"]]
     return [
         _python("containers", environment, "datamaster.local.workers", *containers, *work),
         _python("jobs", environment, "datamaster.local.workers", *jobs, *work),
         _python("delivery", environment, "datamaster.local.delivery", *delivery, *given),
         _python("replicator", environment, "datamaster.local.replicator", *source, "--statistics-port", str(ports.statistics)),
+        _python("metrics", environment, "datamaster.local.metrics", *replication, "--stream", stream, *told),
     ]
 
 
