@@ -49,6 +49,15 @@ lint: setup ## ruff and mypy
 format: setup ## Write what ruff would
 	@.venv/bin/ruff check --quiet --fix . ; .venv/bin/ruff format --quiet .
 
+.venv-lint/.ready: requirements-lint.lock
+	@[ -x .venv-lint/bin/python ] || $(PYTHON) -m venv .venv-lint
+	@echo "Installing cfn-lint and checkov (about two minutes the first time)"
+	@.venv-lint/bin/python -m pip install --quiet --requirement requirements-lint.lock
+	@touch $@
+
+check-aws: setup .venv-lint/.ready ## Hold every CloudFormation template to cfn-lint and checkov
+	@.venv/bin/python -m datamaster.deploy.check
+
 .PHONY: bench-converter
 bench-converter: setup ## Compare the converter with DuckDB, Polars and chDB (up to 40 minutes; goes on where it stopped)
 	@[ -x .venv-bench/bin/python ] || $(PYTHON) -m venv .venv-bench
