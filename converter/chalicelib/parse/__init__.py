@@ -10,9 +10,7 @@ from typing import Any, Protocol
 
 from .blocks import Block, BlockReader, RecordTooLong
 from .csv_header import WrongHeader, check_header
-from .csv_records import CsvRecords
 from .gunzip import CorruptGzip, GzipStream, NotGzip
-from .json_lines import JsonRecords
 from .outcome import ParsedBlock, Reason, Reject
 from .schema import RowSchema
 
@@ -63,4 +61,8 @@ def parser(schema: RowSchema, file_format: str, header: tuple[str, ...] | None =
         check_header(header, schema)
     if engine == "kernel":
         return KernelParser(schema, header)
+    # imported only where they are needed: a cold start pays for pyarrow's readers
+    from .csv_records import CsvRecords
+    from .json_lines import JsonRecords
+
     return JsonRecords(schema) if header is None else CsvRecords(schema, header)

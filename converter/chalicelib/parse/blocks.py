@@ -120,7 +120,7 @@ def _cut_lines(buffer: bytearray, filled: int) -> int:
 
 
 def _cut_csv(buffer: bytearray, filled: int) -> int:
-    """The end of the last record: the last line feed that no quoted field holds (csv_records has the rule of quotes)."""
+    """The end of the last record: the last line feed that no quoted field holds (csv_fields has the rule of quotes)."""
     at = end = 0
     while (quote := buffer.find(b'"', at, filled)) >= 0:
         end = max(end, buffer.rfind(b"\n", at, quote) + 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lake.cdc import CDC_FIELDS
 from lake.errors import TerminalError
 
-from .csv_records import cells, record_spans
+from .csv_fields import cells, record_spans
 from .outcome import Problem
 from .schema import RowSchema
 

@@ -7,9 +7,7 @@ empty field is NULL, a quoted one is empty text.
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,16 +16,11 @@ from lake.cdc import OPERATION
 
 from .arrow_columns import Mask, Places, bounds_of_lines
 from .arrow_csv import ArrowRecords
+from .csv_fields import cells, record_spans
 from .outcome import ParsedBlock, Problem, Reason
 from .rows import RowCollector, blank_row
 from .schema import RowSchema
 from .values import CSV_READERS
-
-_FIELD = rb'(?:"(?:[^"]++|"")*+(?:"[^,\n]*+|\Z)|[^",\n][^,\n]*+|)'
-_RECORD = re.compile(_FIELD + rb"(?:," + _FIELD + rb")*+(\n|\Z)")
-_CELL = re.compile(r'(?:"((?:[^"]++|"")*+)"|([^",\r]*+))(?:,|\Z)')
-
-Cell = str | None
 
 
 class CsvRecords:
@@ -97,49 +90,3 @@ class CsvRecords:
         if extra and schema.evolution == "evolve":
             row[-1] = "{" + ",".join(extra) + "}"
         return row, unknown
-
-
-class Span(NamedTuple):
-    """One record's bytes: ``start`` to ``stop`` without its line break, ``after`` with it; ``ended`` tells that there is one."""
-
-    start: int
-    stop: int
-    after: int
-    ended: bool
-
-
-def record_spans(data: bytes, at: int = 0) -> Iterator[Span]:
-    """Every record from the one at ``at`` on; blank lines are empty spans.
-
-    A quote opens a field only at the field's beginning, so a stray one spoils no more than its own record.
-    """
-    while at < len(data) and (match := _RECORD.match(data, at)):
-        stop = match.start(1)
-        if stop > at and data[stop - 1] == 13:
-            stop -= 1
-        yield Span(at, stop, match.end(), match.end() > match.start(1))
-        at = match.end()
-
-
-def cells(record: bytes) -> list[Cell]:
-    """The fields of one record; None for NULL. Raises ``Problem`` of the record's bytes and syntax."""
-    try:
-        text = record.decode()
-    except UnicodeDecodeError:
-        raise Problem(Reason.UTF8) from None
-    if "\0" in text:
-        raise Problem(Reason.NUL)
-    if '"' not in text:
-        if "\r" in text:
-            raise Problem(Reason.NOT_CSV)
-        return [cell or None for cell in text.split(",")]
-    found: list[Cell] = []
-    at = 0
-    while True:
-        match = _CELL.match(text, at)
-        if match is None:
-            raise Problem(Reason.NOT_CSV)
-        found.append(match[1].replace('""', '"') if match[1] is not None else match[2] or None)
-        at = match.end()
-        if match[0][-1:] != ",":
-            return found
