@@ -1,0 +1,250 @@
+"""The access matrix: roles, layers, tables and actions, read from governance/access.yaml and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from datamaster.project import PROJECT
+from lake.errors import TerminalError
+
+MATRIX = PROJECT / "governance" / "access.yaml"
+EVERY_TABLE = "*"
+ACTIONS = {
+    "objects": ("read", "write", "delete", "list", "tag"),
+    "tables": ("describe", "select", "alter"),
+    "stream": ("read", "write"),
+    "items": ("read", "write"),
+    "secret": ("read",),
+    "work_group": ("query",),
+}
+"""What can be done to each kind of thing that a layer is made of."""
+PERSONAL = ("clear", "masked", "none")
+
+
+class InvalidMatrix(TerminalError):
+    """The access matrix names something that does not exist; the message says where, what, and what would be valid."""
+
+    def __init__(self, source: str, subject: str, problem: str) -> None:
+        super().__init__(f"{source}: {subject}: {problem}")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A part of the platform. ``bucket`` and ``prefix`` are set where it has objects, ``database`` and ``tables`` where it has tables."""
+
+    name: str
+    personal: str
+    bucket: str | None = None
+    prefix: str | None = None
+    database: str | None = None
+    tables: tuple[str, ...] = ()
+    stream: str | None = None
+    items: str | None = None
+    secret: str | None = None
+    work_group: str | None = None
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What the layer is made of, in the words of ``ACTIONS``."""
+        found = {
+            "objects": self.bucket,
+            "tables": self.database,
+            "stream": self.stream,
+            "items": self.items,
+            "secret": self.secret,
+            "work_group": self.work_group,
+        }
+        return tuple(kind for kind, value in found.items() if value)
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """Every action that the layer knows."""
+        return tuple(dict.fromkeys(action for kind in self.kinds for action in ACTIONS[kind]))
+
+
+@dataclass(frozen=True, order=True)
+class Cell:
+    """One square of the matrix: an action on a layer's objects or on one table of it. ``table`` is None where the action takes no table."""
+
+    layer: str
+    kind: str
+    action: str
+    table: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.layer}{'.' + self.table if self.table else ''}"
+
+
+@dataclass(frozen=True)
+class CellsFilter:
+    """What a role does not get of a table: hidden columns, and rows whose column has another value."""
+
+    role: str
+    layer: str
+    table: str
+    hide: tuple[str, ...]
+    row_column: str
+    row_values: tuple[str, ...]
+
+    @property
+    def expression(self) -> str:
+        """The rows that remain, as Lake Formation takes it: a PartiQL predicate."""
+        return f"{self.row_column} IN ({', '.join(repr(value) for value in self.row_values)})"
+
+
+@dataclass(frozen=True)
+class Role:
+    """A person's or a process's role: the template and logical id of its principal, and what it may do.
+
+    ``direct`` marks the one that reads table data as objects instead of through Lake Formation.
+    """
+
+    name: str
+    person: bool
+    template: str
+    principal: str
+    allowed: frozenset[Cell]
+    direct: bool = False
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """The whole matrix. ``no_data`` names the templates' other roles with the reason why they are not in it."""
+
+    layers: Mapping[str, Layer]
+    roles: Mapping[str, Role]
+    filters: tuple[CellsFilter, ...]
+    personal_columns: Mapping[str, tuple[str, ...]]
+    no_data: Mapping[str, str]
+
+    @property
+    def people(self) -> tuple[Role, ...]:
+        """The roles that people take."""
+        return tuple(role for role in self.roles.values() if role.person)
+
+    def cells(self) -> Iterator[Cell]:
+        """Every square that a role can have or not have."""
+        for layer in self.layers.values():
+            for kind in layer.kinds:
+                for action in ACTIONS[kind]:
+                    for table in layer.tables if kind == "tables" else (None,):
+                        yield Cell(layer.name, kind, action, table)
+
+    def allows(self, role: str, cell: Cell) -> bool:
+        """Whether ``role`` may do what the cell says."""
+        return cell in self.roles[role].allowed
+
+    def filter_of(self, role: str, layer: str, table: str) -> CellsFilter | None:
+        """What is hidden of a table from a role, None where it sees all of it."""
+        return next((f for f in self.filters if (f.role, f.layer, f.table) == (role, layer, table)), None)
+
+
+def load_matrix(path: Path = MATRIX) -> Matrix:
+    """Read the matrix. Raises ``InvalidMatrix`` where it names an unknown layer, table, action, role or kind of thing."""
+    return _Reader(path.name, yaml.safe_load(path.read_text())).matrix()
+
+
+class _Reader:
+    def __init__(self, source: str, document: Any) -> None:
+        self.source = source
+        self.document = document if isinstance(document, dict) else {}
+
+    def matrix(self) -> Matrix:
+        self._known("the matrix", self.document, ("layers", "personal_columns", "people", "cells", "pipeline", "no_data"), "part")
+        layers = {name: self._layer(name, entry) for name, entry in self._section("layers").items()}
+        roles = {
+            name: self._role(name, entry, layers, person)
+            for section, person in (("people", True), ("pipeline", False))
+            for name, entry in self._section(section).items()
+        }
+        filters = tuple(self._filter(entry, layers, roles) for entry in self.document.get("cells") or [])
+        columns = {table: tuple(names) for table, names in self._section("personal_columns").items()}
+        tables = {table for layer in layers.values() for table in layer.tables}
+        for table in columns:
+            self._one_of(f"personal_columns.{table}", "table", table, tables)
+        return Matrix(layers, roles, filters, columns, self._section("no_data"))
+
+    def _layer(self, name: str, entry: dict[str, Any]) -> Layer:
+        subject = f"layers.{name}"
+        self._known(subject, entry, ("objects", "database", "tables", "stream", "items", "secret", "work_group", "personal"), "property")
+        self._one_of(subject, "personal", entry.get("personal"), PERSONAL)
+        bucket, _, prefix = str(entry.get("objects", "")).partition("/")
+        layer = Layer(
+            name=name,
+            personal=entry["personal"],
+            bucket=bucket or None,
+            prefix=f"{prefix}/" if prefix else None,
+            database=entry.get("database"),
+            tables=tuple(entry.get("tables", ())),
+            **{kind: entry.get(kind) for kind in ("stream", "items", "secret", "work_group")},
+        )
+        if not layer.kinds:
+            raise InvalidMatrix(self.source, subject, f"says not what it is made of; one of {', '.join(ACTIONS)}")
+        return layer
+
+    def _role(self, name: str, entry: dict[str, Any], layers: Mapping[str, Layer], person: bool) -> Role:
+        section = "people" if person else "pipeline"
+        subject = f"{section}.{name}"
+        self._known(subject, entry, ("template", "principal", "direct", "grants"), "property")
+        for word in ("template", "principal"):
+            if not entry.get(word):
+                raise InvalidMatrix(self.source, subject, f'has no "{word}"')
+        allowed: set[Cell] = set()
+        for layer_name, grant in (entry.get("grants") or {}).items():
+            self._one_of(f"{subject}.grants", "layer", layer_name, layers)
+            layer = layers[layer_name]
+            by_table = grant if isinstance(grant, dict) else {EVERY_TABLE: grant}
+            for table, actions in by_table.items():
+                allowed.update(self._cells(f"{subject}.grants.{layer_name}", layer, table, actions))
+        return Role(name, person, entry["template"], entry["principal"], frozenset(allowed), bool(entry.get("direct")))
+
+    def _cells(self, subject: str, layer: Layer, table: str, actions: Iterable[str]) -> Iterator[Cell]:
+        if table != EVERY_TABLE:
+            self._one_of(subject, "table", table, layer.tables)
+        for action in actions:
+            self._one_of(f"{subject}.{table}", "action", action, layer.actions)
+            for kind in layer.kinds:
+                if action not in ACTIONS[kind]:
+                    continue
+                if kind != "tables":
+                    yield Cell(layer.name, kind, action)
+                    continue
+                for name in layer.tables if table == EVERY_TABLE else (table,):
+                    yield Cell(layer.name, kind, action, name)
+
+    def _filter(self, entry: dict[str, Any], layers: Mapping[str, Layer], roles: Mapping[str, Role]) -> CellsFilter:
+        self._known("cells", entry, ("role", "table", "hide", "rows"), "property")
+        layer_name, _, table = str(entry.get("table")).partition(".")
+        subject = f"cells of {entry.get('role')} on {entry.get('table')}"
+        self._one_of(subject, "role", entry.get("role"), roles)
+        self._one_of(subject, "layer", layer_name, [layer.name for layer in layers.values() if layer.tables])
+        self._one_of(subject, "table", table, layers[layer_name].tables)
+        role = roles[entry["role"]]
+        if Cell(layer_name, "tables", "select", table) not in role.allowed:
+            raise InvalidMatrix(self.source, subject, f"limits a table that is not granted; grant select on it to {role.name}")
+        if role.direct:
+            raise InvalidMatrix(self.source, subject, f"{role.name} reads objects, which no filter limits; take direct away")
+        rows = entry.get("rows") or {}
+        if not rows.get("column") or not rows.get("one_of"):
+            raise InvalidMatrix(self.source, subject, 'rows need "column" and "one_of"')
+        return CellsFilter(role.name, layer_name, table, tuple(entry.get("hide") or ()), rows["column"], tuple(rows["one_of"]))
+
+    def _section(self, name: str) -> dict[str, Any]:
+        section = self.document.get(name) or {}
+        if not isinstance(section, dict):
+            raise InvalidMatrix(self.source, name, f"is a {type(section).__name__}; names with their values expected")
+        return section
+
+    def _known(self, subject: str, entry: Mapping[str, Any], valid: Iterable[str], what: str) -> None:
+        for name in entry:
+            self._one_of(subject, what, name, valid)
+
+    def _one_of(self, subject: str, what: str, value: Any, valid: Iterable[Any]) -> None:
+        names = list(valid)
+        if value not in names:
+            raise InvalidMatrix(self.source, subject, f'unknown {what} "{value}"; one of {", ".join(sorted(map(str, names)))}')

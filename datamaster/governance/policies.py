@@ -1,0 +1,124 @@
+"""Evaluates IAM policies as AWS does within one account: an explicit deny wins, an allow is needed.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
+Only the operators that the project's templates use are known; another one raises, so that nothing is taken for granted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lake.errors import TerminalError
+
+Policy = Mapping[str, Any]
+ALLOWED, DENIED, NOT_ALLOWED = "allowed", "explicitDeny", "implicitDeny"
+
+
+class UnknownOperator(TerminalError):
+    """A policy uses a condition operator that is not evaluated here."""
+
+    def __init__(self, operator: str) -> None:
+        super().__init__(
+            f'condition operator "{operator}" is not evaluated; one of {", ".join(sorted(_OPERATORS))}, each with IfExists too'
+        )
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked. ``principal`` is the caller's ARN, or a service's name such as "s3.amazonaws.com"; ``keys`` are condition keys."""
+
+    action: str
+    resource: str = "*"
+    principal: str = ""
+    keys: Mapping[str, str] = field(default_factory=dict)
+
+
+def decide(policies: Iterable[Policy], request: Request) -> str:
+    """``allowed``, ``explicitDeny`` or ``implicitDeny`` by the identity policies given."""
+    return _decide(policies, request, lambda _statement: True)
+
+
+def decide_by_resource(policy: Policy, request: Request) -> str:
+    """The same by a resource's own policy (a bucket's, a key's), whose statements name their principals."""
+    return _decide([policy], request, lambda statement: _names(statement.get("Principal"), request.principal))
+
+
+def matches(pattern: str, text: str, *, ignore_case: bool = False) -> bool:
+    """Whether ``text`` fits a pattern with ``*`` and ``?``."""
+    expression = "".join(".*" if mark == "*" else "." if mark == "?" else re.escape(mark) for mark in pattern)
+    return re.fullmatch(expression, text, re.IGNORECASE | re.DOTALL if ignore_case else re.DOTALL) is not None
+
+
+def listed(value: Any) -> list[Any]:
+    """A policy's element as a list: it may stand there alone."""
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _decide(policies: Iterable[Policy], request: Request, concerns: Callable[[Mapping[str, Any]], bool]) -> str:
+    decision = NOT_ALLOWED
+    for policy in policies:
+        for statement in listed(policy["Statement"]):
+            if not (concerns(statement) and _asks(statement, request)):
+                continue
+            if statement["Effect"] == "Deny":
+                return DENIED
+            decision = ALLOWED
+    return decision
+
+
+def _asks(statement: Mapping[str, Any], request: Request) -> bool:
+    if "NotAction" in statement or "NotResource" in statement or "NotPrincipal" in statement:
+        raise TerminalError(f"a statement says what it does not concern: {dict(statement)}; write what it does")
+    action = any(matches(pattern, request.action, ignore_case=True) for pattern in listed(statement["Action"]))
+    resource = any(matches(pattern, request.resource) for pattern in listed(statement.get("Resource", "*")))
+    return action and resource and _holds(statement.get("Condition") or {}, request.keys)
+
+
+def _names(principal: Any, caller: str) -> bool:
+    if principal == "*":
+        return True
+    if not isinstance(principal, dict):
+        return False
+    account = caller.split(":")[4] if caller.startswith("arn:") else None
+    for name in listed(principal.get("AWS")):
+        if name in ("*", caller) or (account and name.endswith(":root") and f":{account}:" in name):
+            return True
+    return caller in listed(principal.get("Service"))
+
+
+def _holds(condition: Mapping[str, Mapping[str, Any]], keys: Mapping[str, str]) -> bool:
+    lower = {name.lower(): value for name, value in keys.items()}
+    return all(
+        _operator_holds(operator, lower.get(key.lower()), [str(value) for value in listed(expected)])
+        for operator, wanted in condition.items()
+        for key, expected in wanted.items()
+    )
+
+
+def _operator_holds(operator: str, actual: str | None, expected: list[str]) -> bool:
+    if operator == "Null":
+        return (actual is None) == (expected[0].lower() == "true")
+    name = operator.removesuffix("IfExists")
+    if name not in _OPERATORS:
+        raise UnknownOperator(operator)
+    if actual is None:
+        # A negated operator holds where the key is missing: reference_policies_elements_condition_operators.html
+        return operator.endswith("IfExists") or "Not" in name
+    found = any(_OPERATORS[name](value, actual) for value in expected)
+    return not found if "Not" in name else found
+
+
+_OPERATORS: dict[str, Callable[[str, str], bool]] = {
+    "StringEquals": lambda expected, actual: expected == actual,
+    "StringNotEquals": lambda expected, actual: expected == actual,
+    "StringLike": matches,
+    "StringNotLike": matches,
+    "ArnEquals": matches,
+    "ArnLike": matches,
+    "ArnNotEquals": matches,
+    "ArnNotLike": matches,
+    "Bool": lambda expected, actual: expected.lower() == actual.lower(),
+}
