@@ -58,6 +58,17 @@ format: setup ## Write what ruff would
 check-aws: setup .venv-lint/.ready ## Hold every CloudFormation template to cfn-lint and checkov
 	@.venv/bin/python -m datamaster.deploy.check
 
+SPARK_JARS := org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.9.2 org.apache.iceberg:iceberg-aws-bundle:1.9.2 \
+  org.apache.hadoop:hadoop-aws:3.3.4 com.amazonaws:aws-java-sdk-bundle:1.12.262
+
+conformance: setup ## The jobs on Apache Spark 3.5 with Iceberg: the same rows as on Sail (needs Java 17 and Maven; 600 MB the first time)
+	@[ -x .venv-spark/bin/python ] || $(PYTHON) -m venv .venv-spark
+	@.venv-spark/bin/python -m pip install --quiet --requirement emr-jobs/requirements.txt
+	@mkdir -p build/jars; for artifact in $(SPARK_JARS); do \
+	  mvn --quiet --batch-mode dependency:copy -Dartifact=$$artifact -DoutputDirectory=$(CURDIR)/build/jars || exit 1; done
+	@DM_CONFORMANCE_PYTHON=$(CURDIR)/.venv-spark/bin/python DM_CONFORMANCE_JARS=$$(ls $(CURDIR)/build/jars/*.jar | paste -sd,) \
+	  .venv/bin/python -m pytest -q tests/integration/jobs/test_conformance.py
+
 .PHONY: bench-converter
 bench-converter: setup ## Compare the converter with DuckDB, Polars and chDB (up to 40 minutes; goes on where it stopped)
 	@[ -x .venv-bench/bin/python ] || $(PYTHON) -m venv .venv-bench
