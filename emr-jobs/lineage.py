@@ -3,7 +3,8 @@
 A change of a key is two lines, the old key's delete (sub-number 0) and the new key's image (1). Where the image leaves a
 column out, its value is the old key's at that place, which may itself have come from a third key. What decides is
 written beside the value in ``cdc_at_<column>`` as a path of places, newest first: ``20<10`` says that the key was taken over at
-20 and that the value had been written at 10; ``20<`` that the value is not known yet. As text, paths sort by what
+20 and that the value had been written at 10; ``20<`` that the value is not known yet; ``20>10`` that it may not be the last
+one, because the old key was written anew before this was known. As text, paths sort by what
 decides, so a carrier that arrives late fills exactly the rows that its value went to. ``cdc_origin`` keeps the keys
 along the path.
 
@@ -29,7 +30,7 @@ from lake import cdc
 from lake.contracts import Column, Contract
 
 Key = tuple[Any, ...]
-STEP = "<"
+STEP, DOUBT = "<", ">"
 
 
 @dataclass
@@ -38,35 +39,45 @@ class Events:
 
     carriers: dict[Key, dict[str, Any]] = field(default_factory=lambda: defaultdict(dict))
     arrivals: dict[Key, dict[str, Key | None]] = field(default_factory=lambda: defaultdict(dict))
+    stored: dict[Key, str] = field(default_factory=dict)
+    steps: dict[tuple[Key, str], str] = field(default_factory=dict)
 
-    def resolve(self, key: Key, below: str | None = None) -> tuple[list[str], Any, list[Key]] | None:
+    def resolve(self, key: Key, below: str | None = None) -> tuple[str, Any, list[Key]] | None:
         """Path, value and keys of the newest event of a key before a place; None where nothing is known."""
         places = [at for at in (*self.carriers[key], *self.arrivals[key]) if below is None or at < below]
         if not places:
             return None
         at = max(places)
         if at in self.carriers[key]:
-            return [at], self.carriers[key][at], []
+            return at, self.carriers[key][at], []
         origin = self.arrivals[key][at]
-        if origin is None:
-            return [at, ""], None, []
-        found = self.resolve(origin, at)
-        if found is None:
-            return [at, ""], None, [origin]
+        found = self.resolve(origin, at) if origin is not None else None
+        lost = origin is not None and self.stored.get(origin, "")[: len(at)] >= at
+        step = self.steps.get((key, at)) or (DOUBT if lost else STEP)
+        if origin is None or found is None:
+            return at + step, None, [] if origin is None else [origin]
         path, value, keys = found
-        return [at, *path], value, [origin, *keys]
+        return at + step + path, value, [origin, *keys]
 
     def learn(self, key: Key, path: str, value: Any, origins: list[Key]) -> None:
         """Take apart what a silver row knows: the steps of its path, and the carrier at its end."""
-        places = path.split(STEP)
-        for step, at in enumerate(places[:-1]):
-            origin = origins[step] if step < len(origins) else None
+        self.stored[key] = path
+        places = path.replace(DOUBT, STEP).split(STEP)
+        steps = [character for character in path if character in STEP + DOUBT]
+        for number, at in enumerate(places[:-1]):
+            origin = origins[number] if number < len(origins) else None
             self.arrivals[key][at] = origin
+            self.steps[key, at] = steps[number]  # what was certain when the key was taken over stays so: its row has followed since
             if origin is None:
                 return
             key = origin
         if places[-1]:
             self.carriers[key][places[-1]] = value
+
+    def moved(self, key: Key) -> tuple[str, Any, list[Key]] | None:
+        """What ``resolve`` finds, where another key's value is it."""
+        found = self.resolve(key)
+        return found if found is not None and {STEP, DOUBT} & set(found[0]) else None
 
 
 class Lineage:
@@ -146,10 +157,8 @@ class Lineage:
         values: list[Any] = []
         chain: list[Key] = []
         for name in self.columns:
-            found = events[name].resolve(key)
-            path, value, keys = found or ([], None, [])
-            moved = len(path) > 1
-            values += [value if moved else None, STEP.join(path) if moved else None]
+            path, value, keys = events[name].moved(key) or (None, None, [])
+            values += [value, path]
             chain = max(chain, keys, key=len)
         if all(path is None for path in values[1::2]):
             return None

@@ -132,8 +132,10 @@ class _Merge:
 
 
 def missing(paths: dict[str, str], live: str) -> str:
-    """The names of a live row's partial columns whose value the lake has never seen, joined by commas; null for none."""
+    """The names of a live row's partial columns whose value the lake has not seen, or is not sure of, joined by commas; null for none."""
     if not paths:
         return "cast(null as string)"
-    names = ", ".join(f"CASE WHEN ({path}) IS NULL OR ({path}) LIKE '%<' THEN '{name}' END" for name, path in paths.items())
+    names = ", ".join(
+        f"CASE WHEN ({path}) IS NULL OR ({path}) LIKE '%<' OR ({path}) LIKE '%>%' THEN '{name}' END" for name, path in paths.items()
+    )
     return f"CASE WHEN {live} THEN nullif(concat_ws(',', {names}), '') END"
