@@ -60,6 +60,7 @@ CATALOGUE: tuple[Metric, ...] = (
     Metric("PendingMonths", COUNT, CONTROL, "report_state", "months that a derived table has to rebuild", ("service", "table")),
     Metric("SettledSecondsAgo", SECONDS, CONTROL, "report_state", "time since a table's last batch was settled", ("service", "table")),
     Metric("StalestSeconds", SECONDS, CONTROL, "report_state", "the longest that any row has waited for silver or gold"),
+    Metric("BrokenBatches", COUNT, CONTROL, "report_state", "batches that are open with the error of their last job"),
     Metric("FailedFilesPercent", PERCENT, CONTROL, "report_state", "share of failed files in those registered in the last 24 hours"),
 )
 

@@ -24,6 +24,7 @@ class Report:
     pending_months: dict[str, int]
     settled_ago: dict[str, int]
     stalest: int
+    broken_batches: int
     failed_percent: float
 
 
@@ -40,7 +41,9 @@ def report(states: TableStates, control: ControlTable, contracted: Any, moment: 
         if table["last_batch"] is not None
     }
     late = [ago[table] for table, months in pending.items() if months and table in ago]
-    return Report(files, waiting, pending, ago, max([*waiting.values(), *late, 0]), failed_percent(control, now - WINDOW))
+    opened = [table["open_batch"] for table in (*shown["tables"], *shown["derived"]) if table["open_batch"] is not None]
+    broken = sum(batch["error"] is not None for batch in opened)
+    return Report(files, waiting, pending, ago, max([*waiting.values(), *late, 0]), broken, failed_percent(control, now - WINDOW))
 
 
 def failed_percent(control: ControlTable, since: datetime) -> float:
@@ -61,6 +64,7 @@ def emit(found: Report) -> None:
     for table, seconds in found.settled_ago.items():
         count("SettledSecondsAgo", seconds, MetricUnit.Seconds, table=table)
     count("StalestSeconds", found.stalest, MetricUnit.Seconds)
+    count("BrokenBatches", found.broken_batches)
     count("FailedFilesPercent", found.failed_percent, MetricUnit.Percent)
 
 
