@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import IO, Any
 
 import boto3
-import yaml
 
 from datamaster.deploy import Deployment, deploy
 from datamaster.deploy.deployment import CONTRACTS
 from datamaster.deploy.environments import load_environment
 from datamaster.local import postgres, services, state
+from datamaster.local.deployed import bound_functions, names, state_of
 from datamaster.local.process import tail
 from datamaster.local.replicator.task import SLOT
 from datamaster.local.services import Ports, Road, ServiceFailed
@@ -87,7 +87,7 @@ def up(
         services.wait_for_port("replicator", ports.statistics, supervisor.alive)
         for name, port in (("spark", ports.spark), ("athena", ports.athena), ("comprehend", ports.comprehend)):
             services.wait_for_port(name, port, supervisor.alive)
-        found = _state(home, ports, deployment, environment, dsn, slot, folder)
+        found = state_of(home, ports, deployment, environment, dsn, slot, folder)
         found.save()
         supervisor.tell(DETACH)
     return found
@@ -138,27 +138,6 @@ def status(home: Path) -> Status:
     if owner is None:
         raise PlatformNotRunning(home)
     return Status(home, owner, state.processes(home))
-
-
-def names(deployment: Deployment) -> dict[str, str]:
-    """What functions, containers and jobs read of a deployment."""
-    outputs, variables = deployment.outputs, load_environment(deployment.environment).variables
-    storage, artifacts = outputs["storage"], outputs["storage"]["ArtifactsBucket"]
-    return {
-        "CONTRACTS_URI": f"s3://{artifacts}/contracts/",
-        "CONTROL_TABLE": outputs["control"]["TableName"],
-        "STAGE_BUCKET": storage["StageBucket"],
-        "LAKE_BUCKET": storage["LakeBucket"],
-        "ARTIFACTS_BUCKET": artifacts,
-        "MASK_KEY_SECRET": outputs["security"]["MaskKeyArn"],
-        "CONVERT_STATE_MACHINE_ARN": outputs["ingestion"]["ConvertStateMachineArn"],
-        "CONVERT_LAMBDA_LIMIT": str(variables["convert_lambda_limit"]),
-        "LEASE_SECONDS": str(variables["lease_seconds"]),
-        "PII_WAIT_SECONDS": str(variables["pii_wait_seconds"]),
-        "DMS_REPLICATION_CONFIG_ARN": str(variables["replication_config_arn"]),
-        "POWERTOOLS_SERVICE_NAME": "converter",
-        "POWERTOOLS_METRICS_NAMESPACE": "DataMaster",
-    }
 
 
 class _Supervisor:
@@ -232,21 +211,11 @@ def _build(
         for arn in _activities(variables):
             states.create_activity(name=arn.rsplit(":", 1)[-1])
         deployment = deploy("local", contracts=contracts, build=build, variables=variables, progress=progress)
-        _bound_functions(build)
+        bound_functions(build)
         _result(seeding, progress)
         return deployment
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _bound_functions(build: Path) -> None:
-    """Give each function the concurrency that its template asks for: the emulator takes it by its own API call only."""
-    functions = boto3.client("lambda")
-    for template in (build / "local").glob("*/sam.yaml"):
-        packaged = yaml.safe_load(template.read_text())
-        for name, limit in packaged["Mappings"]["Concurrency"]["local"].items():
-            function = packaged["Resources"][name]["Properties"]["FunctionName"]["Fn::Sub"].replace("${Environment}", "local")
-            functions.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=limit)
 
 
 def _prepare_source(dsn: str, embedded: bool, seed: Callable[[str], None] | None, alive: Callable[[], None]) -> None:
@@ -289,35 +258,3 @@ def _source(home: Path) -> tuple[str, str]:
         last = state.last(home)
         return last.dsn, last.slot
     return "", ""
-
-
-def _state(home: Path, ports: Ports, deployment: Deployment, environment: dict[str, str], dsn: str, slot: str, contracts: Path) -> State:
-    outputs = deployment.outputs
-    api = outputs["control-api"]["ApiId"]
-    functions = {
-        arn.rsplit("-", 1)[-1]: arn.rsplit(":", 1)[-1]
-        for stack in ("ingest-router", "converter", "control-api")
-        for name, arn in outputs[stack].items()
-        if name.endswith("Arn")
-    }
-    return State(
-        home=home,
-        environment=environment,
-        dsn=dsn,
-        slot=slot,
-        stage_bucket=environment["STAGE_BUCKET"],
-        lake_bucket=environment["LAKE_BUCKET"],
-        artifacts_bucket=environment["ARTIFACTS_BUCKET"],
-        control_table=environment["CONTROL_TABLE"],
-        contracts_uri=environment["CONTRACTS_URI"],
-        contracts=contracts.absolute(),
-        stream_name=outputs["streaming"]["StreamName"],
-        work_group=outputs["consumption"]["LakeWorkGroup"],
-        state_machines={
-            "convert-file": outputs["ingestion"]["ConvertStateMachineArn"],
-            "bronze-to-silver": outputs["processing"]["SilverStateMachineArn"],
-            "silver-to-gold": outputs["processing"]["GoldStateMachineArn"],
-        },
-        functions=functions,
-        api_url=f"http://{services.LOCALHOST}:{ports.emulator}/restapis/{api}/v1/_user_request_",
-    )
