@@ -33,7 +33,10 @@ demo: setup ## Take rows from a real PostgreSQL to gold answers, and prove them 
 
 test: setup ## Lint, types and every test
 	@$(MAKE) --no-print-directory lint
-	@.venv/bin/python -m pytest -q $(TESTS)
+	@.venv/bin/python -m pytest -q --numprocesses 2 --dist loadfile -m "not slow" $(TESTS)
+
+property: setup ## The long random tests: damaged files through both parsers, histories of rows through the silver job
+	@.venv/bin/python -m pytest -q -m slow tests/unit tests/integration
 
 test-unit: setup ## The tests that need no platform
 	@.venv/bin/python -m pytest -q tests/unit
