@@ -9,16 +9,24 @@ from pathlib import Path
 
 import boto3
 
+from datamaster.governance.access import load_matrix
 from datamaster.local.athena.catalog import Catalog
 from datamaster.local.athena.endpoint import AthenaService
 from datamaster.local.athena.engine import Engine, S3Access
 from datamaster.local.athena.executions import Executions
 from datamaster.local.athena.executor import AccessCheck, Executor, everyone
+from datamaster.local.athena.rights import CallerRights
 from datamaster.local.aws_json import AwsJsonServer
 
 
-def server(port: int, memory_limit: str, threads: int, spill: Path, allowed: AccessCheck = everyone) -> AwsJsonServer:
-    """The endpoint over the AWS that ``AWS_ENDPOINT_URL`` names, not yet serving."""
+def server(
+    port: int, memory_limit: str, threads: int, spill: Path, allowed: AccessCheck = everyone, *, authorize: bool = False
+) -> AwsJsonServer:
+    """The endpoint over the AWS that ``AWS_ENDPOINT_URL`` names, not yet serving.
+
+    ``allowed`` decides who reads which tables. ``authorize`` lets the callers' own policies decide that, and what else they may;
+    this process's own credentials may everything then.
+    """
     endpoint = os.environ.get("AWS_ENDPOINT_URL")
     s3 = boto3.client("s3")
     credentials = boto3.Session().get_credentials()
@@ -29,10 +37,11 @@ def server(port: int, memory_limit: str, threads: int, spill: Path, allowed: Acc
         region=s3.meta.region_name,
     )
     catalog = Catalog(boto3.client("glue"))
-    executor = Executor(Engine(access, memory_limit, threads, spill), catalog, s3, access.file_io, allowed)
+    rights = CallerRights(boto3.client("iam"), catalog, load_matrix(), access.access_key) if authorize else None
+    executor = Executor(Engine(access, memory_limit, threads, spill), catalog, s3, access.file_io, rights or allowed)
     # Not this endpoint's own address, which AWS_ENDPOINT_URL_ATHENA may name.
     emulator = boto3.client("athena", endpoint_url=endpoint)
-    service = AthenaService(Executions(executor), emulator, s3)
+    service = AthenaService(Executions(executor), emulator, s3, rights)
     return AwsJsonServer(service.operations, port, service.forward)
 
 
@@ -42,9 +51,10 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="TCP port on 127.0.0.1; 0 takes a free one")
     parser.add_argument("--memory", default="1GB", help="memory of all statements together, e.g. 512MB; more is spilled to disk")
     parser.add_argument("--threads", type=int, default=2, help="threads of the engine")
+    parser.add_argument("--authorize", action="store_true", help="check the rights of every caller, as the emulator does under AUTH")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="athena-spill-") as spill:
-        server(options.port, options.memory, options.threads, Path(spill)).run_until_terminated()
+        server(options.port, options.memory, options.threads, Path(spill), authorize=options.authorize).run_until_terminated()
 
 
 if __name__ == "__main__":

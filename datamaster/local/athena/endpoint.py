@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 from datamaster.local.athena.executions import ENDED, Execution, Executions
 from datamaster.local.athena.executor import Job
 from datamaster.local.athena.results import InvalidToken, line_page, page
+from datamaster.local.athena.rights import CallerRights
 from datamaster.local.athena.statement import parse
 from datamaster.local.aws_json import Call, Operation, ServiceError
 
@@ -40,10 +41,13 @@ FORWARDED = frozenset(
 
 
 class AthenaService:
-    """The operations on query executions. ``emulator`` is a client of the emulator's Athena, for its work groups."""
+    """The operations on query executions. ``emulator`` is a client of the emulator's Athena, for its work groups.
 
-    def __init__(self, executions: Executions, emulator: Any, s3: Any) -> None:
-        self.executions, self.emulator, self.s3 = executions, emulator, s3
+    ``rights`` are the callers' on work groups and results; without them everybody may everything.
+    """
+
+    def __init__(self, executions: Executions, emulator: Any, s3: Any, rights: CallerRights | None = None) -> None:
+        self.executions, self.emulator, self.s3, self.rights = executions, emulator, s3, rights
 
     @property
     def operations(self) -> dict[str, Operation]:
@@ -65,11 +69,14 @@ class AthenaService:
         if not sql.strip():
             raise _invalid("queryString must not be empty")
         work_group = call.body.get("WorkGroup") or "primary"
+        self._permit(call, work_group)
         execution_id = str(uuid4())
         bucket, prefix = self._output(call.body, work_group)
         context = {name: str(value) for name, value in (call.body.get("QueryExecutionContext") or {}).items()}
         parameters = tuple(call.body.get("ExecutionParameters") or ())
         key = f"{prefix}{execution_id}{'.txt' if sql.lstrip()[:4].upper() in ('SHOW', 'DESC') else '.csv'}"
+        if self.rights:
+            self.rights.result(call.access_key, bucket, key)
         execution = Execution(execution_id, sql, work_group, context, parameters, f"s3://{bucket}/{key}", is_query=True)
 
         def job() -> Job:
@@ -85,6 +92,8 @@ class AthenaService:
         """BatchGetQueryExecution."""
         ids = call.body.get("QueryExecutionIds") or []
         found = {execution_id: self.executions.get(execution_id) for execution_id in ids}
+        for work_group in sorted({execution.work_group for execution in found.values() if execution}):
+            self._permit(call, work_group)
         return {
             "QueryExecutions": [execution.described() for execution in found.values() if execution],
             "UnprocessedQueryExecutionIds": [
@@ -100,6 +109,7 @@ class AthenaService:
 
     def list_executions(self, call: Call) -> dict[str, Any]:
         """ListQueryExecutions of a work group, newest first."""
+        self._permit(call, call.body.get("WorkGroup") or "primary")
         ids = self.executions.ids(call.body.get("WorkGroup") or "primary")
         token = call.body.get("NextToken")
         start = ids.index(token) if token in ids else 0
@@ -146,6 +156,7 @@ class AthenaService:
     def work_group(self, call: Call) -> dict[str, Any]:
         """GetWorkGroup: the emulator's answer with the settings that AWS always tells."""
         name = call.body.get("WorkGroup") or "primary"
+        self._permit(call, name)
         try:
             group = self.emulator.get_work_group(WorkGroup=name)["WorkGroup"]
         except ClientError as error:
@@ -178,7 +189,12 @@ class AthenaService:
         execution = self.executions.get(execution_id)
         if execution is None:
             raise _invalid(f"QueryExecution {execution_id} was not found", "INVALID_QUERY_EXECUTION_ID")
+        self._permit(call, execution.work_group)
         return execution
+
+    def _permit(self, call: Call, work_group: str) -> None:
+        if self.rights:
+            self.rights.operation(call.access_key, call.operation, work_group)
 
     def _output(self, body: dict[str, Any], work_group: str) -> tuple[str, str]:
         """Bucket and key prefix of the result: the work group's where it enforces it or the request names none."""

@@ -14,6 +14,8 @@ from sqlglot.errors import SqlglotError
 from datamaster.local.athena.errors import NotAnswered, StatementFailed
 
 CATALOG = "awsdatacatalog"
+EVERY_TABLE = "*"
+"""Stands for all tables of a database where a statement names the database alone."""
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
 
@@ -103,12 +105,14 @@ def tables_read(statement: Statement, database: str) -> frozenset[TableName]:
     """Every table or view that the statement reads by name, wherever in it; ``database`` is that of unqualified names.
 
     Names of common table expressions are none. Metadata tables (``"t$snapshots"``) count as the table they belong to.
-    A caller's rights are checked against this set, so it has to be whole.
+    SHOW TABLES reads ``EVERY_TABLE`` of its database. A caller's rights are checked against this set, so it has to be whole.
     """
     if isinstance(statement, Select):
         return frozenset(name_of(table, database) for table in table_nodes(statement.tree))
     if isinstance(statement, ShowColumns | Describe):
         return frozenset({TableName((statement.database or database).lower(), statement.table.lower())})
+    if isinstance(statement, ShowTables):
+        return frozenset({TableName((statement.database or database).lower(), EVERY_TABLE)})
     return frozenset()
 
 
