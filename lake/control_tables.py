@@ -69,6 +69,21 @@ class TableItems(FileListing):
         self.table.put_item(Item={**numbers(evidence), **key})
         return [without_keys(item) for item in self.items_of(table, f"evidence#{column}#")]
 
+    def spend(self, table: str, day: str, units: int, limit: int) -> bool:
+        """Take ``units`` of detection from a table's allowance of a UTC day (YYYY-MM-DD). False where fewer are left."""
+        if units > limit:
+            return False
+        try:
+            self.table.update_item(
+                Key=table_key(table, f"pii-units#{day}"),
+                UpdateExpression="ADD spent :units",
+                ConditionExpression="attribute_not_exists(spent) OR spent <= :left",
+                ExpressionAttributeValues={":units": units, ":left": limit - units},
+            )
+        except self.condition_failed:
+            return False
+        return True
+
     def watermark(self, table: str) -> str | None:
         """How far a table's batch exports have come: the watermark column's value as text."""
         item = self.table.get_item(Key=table_key(table, "watermark"), ConsistentRead=True).get("Item")

@@ -51,6 +51,17 @@ CATALOGUE: tuple[Metric, ...] = (
     Metric("RecordsConverted", COUNT, CONVERTER, "convert_file", "rows written to bronze", ("service", "table")),
     Metric("RecordsRejected", COUNT, CONVERTER, "convert_file", "rows put into quarantine", ("service", "table")),
     Metric("ConversionSeconds", SECONDS, CONVERTER, "convert_file", "time of one conversion", ("compute_target", "service")),
+    Metric(
+        "PiiUnits", COUNT, CONVERTER, "convert_file", "Comprehend's units spent on detection, 100 characters each", ("service", "table")
+    ),
+    Metric(
+        "PiiUnitsRefused",
+        COUNT,
+        CONVERTER,
+        "convert_file",
+        "units over a table's allowance of the day: its files wait",
+        ("service", "table"),
+    ),
     Metric("FilesFailed", COUNT, CONVERTER, "convert_file, record_failure", "files that ended failed", ("error_type", "service")),
     Metric("QualityRowsFailed", COUNT, CONTROL, "settle_silver", "rows that break a quality rule", ("rule", "service", "table")),
     Metric("RowsMerged", COUNT, CONTROL, "settle_silver", "keys that a batch changed in silver", ("service", "table")),

@@ -59,7 +59,7 @@ class Converter:
         self._settings = settings
         self._control = ControlTable(settings.control_table)
         self._contracts = ContractStore(settings.contracts_uri)
-        self._decisions = Decisions(self._control, Detector(), settings.pii_wait_seconds)
+        self._decisions = Decisions(self._control, Detector(), settings.pii_wait_seconds, settings.pii_units_a_day)
 
     @cached_property
     def _s3(self) -> Any:

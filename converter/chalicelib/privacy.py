@@ -13,6 +13,7 @@ from lake.contracts import Contract
 from lake.control import ControlRecord, ControlTable
 from lake.control_records import parse_timestamp
 from lake.pii import PERSONAL, Detector, Evidence, decide, undecided
+from lake.telemetry import count
 
 Sampler = Callable[[Sequence[str]], Mapping[str, Sequence[str]]]
 
@@ -21,12 +22,16 @@ STRICT = PERSONAL
 
 
 class Decisions:
-    """Finds the decisions that a conversion has to obey."""
+    """Finds the decisions that a conversion has to obey.
 
-    def __init__(self, control: ControlTable, detector: Detector, wait_seconds: int) -> None:
+    ``units_a_day`` bounds what detection may cost a table in a UTC day, in Comprehend's units. Files beyond it wait, as for a decision.
+    """
+
+    def __init__(self, control: ControlTable, detector: Detector, wait_seconds: int, units_a_day: int) -> None:
         self._control = control
         self._detector = detector
         self._wait = wait_seconds
+        self._units_a_day = units_a_day
 
     def of(self, record: ControlRecord, contract: Contract, sampler: Sampler) -> dict[str, str] | None:
         """The decision on each column that detection decides, or None where the file has to wait for one.
@@ -41,7 +46,7 @@ class Decisions:
             return decided
         waits = False
         for column, values in sampler(open_columns).items():
-            decision = self._decide(record, column, values) if values else None
+            decision = self._decide(record, contract, column, values) if values else None
             waits = waits or (decision is None and bool(values))
             decided[column] = decision or STRICT
         return None if waits and not self._has_waited(record) else decided
@@ -51,15 +56,21 @@ class Decisions:
         found = ((column.name, self._control.pii_decision(contract.table, column.name)) for column in contract.detected_columns)
         return {name: str(item["decision"]) for name, item in found if item is not None}
 
-    def _decide(self, record: ControlRecord, column: str, values: Sequence[str]) -> str | None:
+    def _decide(self, record: ControlRecord, contract: Contract, column: str, values: Sequence[str]) -> str | None:
         """Add this file's evidence and decide where all files' is enough. Whoever writes first decides for all."""
+        units = self._detector.units(values)
+        if not self._control.spend(record.table_name, datetime.now(UTC).date().isoformat(), units, self._units_a_day):
+            count("PiiUnitsRefused", units, table=record.table_name)
+            return None
+        count("PiiUnits", units, table=record.table_name)
         own = self._detector.examine(values)
         items = self._control.add_evidence(record.table_name, column, record.file_id, asdict(own))
         total = reduce(add, (_evidence(item) for item in items), Evidence())
         verdict = decide(total)
         if verdict is None:
             return None
-        held = self._control.decide(record.table_name, column, {"decision": verdict, **asdict(total)})
+        decision = {"decision": verdict, "score": total.score, "schema_version": contract.version, **asdict(total)}
+        held = self._control.decide(record.table_name, column, decision)
         self._control.wake(record.table_name)
         return str(held["decision"])
 

@@ -8,6 +8,8 @@ from functools import cache
 
 DEFAULT_LEASE_SECONDS = 300
 DEFAULT_PII_WAIT_SECONDS = 3600
+DEFAULT_PII_UNITS_A_DAY = 50_000
+"""About 5 US dollars a table and day at the list price of 0.0001 a unit: https://aws.amazon.com/comprehend/pricing/ (2025)."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class Settings:
     lease_seconds: int
     pii_wait_seconds: int
     workers: int
+    pii_units_a_day: int = DEFAULT_PII_UNITS_A_DAY
 
 
 @cache
@@ -35,4 +38,5 @@ def settings() -> Settings:
         lease_seconds=int(environment.get("LEASE_SECONDS", DEFAULT_LEASE_SECONDS)),
         pii_wait_seconds=int(environment.get("PII_WAIT_SECONDS", DEFAULT_PII_WAIT_SECONDS)),
         workers=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        pii_units_a_day=int(environment.get("PII_UNITS_A_DAY", DEFAULT_PII_UNITS_A_DAY)),
     )

@@ -16,6 +16,9 @@ from lake.pii.identifiers import identifiers_in
 from lake.pii.policy import Evidence
 
 LANGUAGE = "en"
+UNIT_CHARACTERS = 100
+UNITS_A_CALL = 3
+"""Comprehend's prices count units of 100 characters, three at least a call: https://aws.amazon.com/comprehend/pricing/ (2025)."""
 MAX_TEXT_BYTES = 95_000
 MAX_VALUE_CHARACTERS = 2_000
 MIN_SCORE = 0.6
@@ -36,6 +39,11 @@ class Detector:
         import boto3
 
         return boto3.client("comprehend")
+
+    def units(self, values: Iterable[str]) -> int:
+        """What ``examine`` of the same values will cost, in Comprehend's units."""
+        calls = _batches(list(dict.fromkeys(value[:MAX_VALUE_CHARACTERS] for value in values)))
+        return sum(max(UNITS_A_CALL, -(-len(_SEPARATOR.join(batch)) // UNIT_CHARACTERS)) for batch in calls)
 
     def examine(self, values: Iterable[str]) -> Evidence:
         """Evidence of the given non-null values. Equal values are sent once and counted as often as they come."""

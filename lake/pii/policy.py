@@ -28,6 +28,12 @@ class Evidence:
     entities: Mapping[str, int] = field(default_factory=dict)
     scores: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def score(self) -> float:
+        """How sure detection was of what it found: the mean of the best scores, 0 to 1; 0 where it found nothing."""
+        found = sum(self.entities.values())
+        return round(sum(self.scores.values()) / found, 3) if found else 0.0
+
     def __add__(self, other: Evidence) -> Evidence:
         types = sorted({*self.entities, *other.entities})
         return Evidence(

@@ -101,6 +101,8 @@ def _finds(line: str) -> Iterator[Entity]:
 
 def _score(kind: str, result: RecognizerResult, line: str, context: Sequence[str]) -> float | None:
     """Comprehend's scores run from 0.5 for a guess to 1; None where nothing speaks for the match."""
+    if kind == "SSN" and line[result.start] == "9":
+        return None  # no Social Security number begins with 9, but every individual tax number does
     bare_phone = kind == "PHONE" and line[result.start : result.end].isdigit()
     if result.score >= STANDS_ALONE and kind not in ONE_CHECK_DIGIT and not bare_phone:
         return round(0.5 + result.score / 2, 4)

@@ -61,9 +61,9 @@ class Road:
         self.control.register(NewFile(self.stage, key, version, etag, table, file_format, len(body)))
         return keys.file_id(self.stage, key, version or etag)
 
-    def converter(self, workers: int = 2, lease_seconds: int = 60, pii_wait_seconds: int = 3600) -> Any:
+    def converter(self, workers: int = 2, lease_seconds: int = 60, pii_wait_seconds: int = 3600, pii_units_a_day: int = 50_000) -> Any:
         settings = self.settings_module.Settings(
-            self.contracts_uri, self.table_name, self.lake, self.secret, lease_seconds, pii_wait_seconds, workers
+            self.contracts_uri, self.table_name, self.lake, self.secret, lease_seconds, pii_wait_seconds, workers, pii_units_a_day
         )
         return self.conversion.Converter(settings)
 
@@ -81,6 +81,15 @@ class Road:
         for prefix in ("pii#", "evidence#"):
             for item in list(self.control.items_of(table, prefix)):
                 self.control.table.delete_item(Key={"pk": item["pk"], "sk": item["sk"]})
+
+    def forget_spending(self, table: str) -> None:
+        """Give a table its whole allowance of detection back."""
+        for item in list(self.control.items_of(table, "pii-units#")):
+            self.control.table.delete_item(Key={"pk": item["pk"], "sk": item["sk"]})
+
+    def spent(self, table: str) -> int:
+        """Comprehend's units that a table's detection has taken."""
+        return sum(int(item["spent"]) for item in self.control.items_of(table, "pii-units#"))
 
     def record(self, file_id: str) -> ControlRecord:
         return self.control.get(file_id)

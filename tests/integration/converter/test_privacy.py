@@ -158,3 +158,32 @@ def test_an_unknown_column_is_kept_masked_and_counted(undecided: Road) -> None:
     extra = [row["_extra"] for row in undecided.rows(file_id) if row["_extra"]]
     assert [json.loads(text) for text in extra] == [{"phone": hashed("555 0100")}]
     assert undecided.record(file_id).unknown_columns == {"phone": 1}
+
+
+def test_a_decision_says_under_which_schema_and_how_sure_it_was_taken(undecided: Road) -> None:
+    undecided.convert(undecided.arrives("profile", "scored.gz", gz_lines(*profiles(300))))
+
+    decision = undecided.control.pii_decision("profile", "email")
+
+    assert decision is not None
+    assert decision["schema_version"] == "1.0.0"
+    assert 0.9 <= decision["score"] <= 1
+
+
+def test_detection_beyond_a_days_allowance_is_not_paid_for_and_the_file_waits(undecided: Road) -> None:
+    undecided.forget_spending("profile")
+    file_id = undecided.arrives("profile", "dear.gz", gz_lines(*profiles(300, first=5000)))
+
+    summary = undecided.convert(file_id, pii_units_a_day=10)
+
+    assert (summary.result, undecided.control.pii_decision("profile", "email")) == ("waiting", None)
+    assert undecided.spent("profile") == 0
+
+
+def test_what_detection_costs_is_counted_by_table_and_day(undecided: Road) -> None:
+    undecided.forget_spending("profile")
+
+    undecided.convert(undecided.arrives("profile", "paid.gz", gz_lines(*profiles(300, first=7000))))
+
+    characters = sum(len(f"someone.{n}@example.com") + 1 for n in range(7000, 7300)) - 1
+    assert undecided.spent("profile") == -(-characters // 100)
