@@ -120,7 +120,7 @@ class Stream:
         grown = {name: count - self.before.get(name, 0) for name, count in counts.items()}
         self.before = counts
         age = self._age(checkpoint["shards"])
-        delivery = f"dm-changes-{ENVIRONMENT}"
+        delivery = f"dm-delivery-{ENVIRONMENT}"
         yield datum("AWS/Kinesis", "GetRecords.Records", grown.get("received", 0), StreamName=self.name)
         yield datum("AWS/Kinesis", "GetRecords.IteratorAgeMilliseconds", age * 1000, MILLISECONDS, StreamName=self.name)
         yield datum("AWS/Firehose", "DataReadFromKinesisStream.Records", grown.get("received", 0), DeliveryStreamName=delivery)
