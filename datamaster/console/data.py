@@ -1,0 +1,99 @@
+"""What the pages show, fetched from the control API and Athena and kept for some seconds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from datamaster import files
+from datamaster.query import Athena, QueryFailed, Result
+
+STATUSES = ("pending", "running", "bronze", "silver", "failed")
+LIVE_SECONDS = 2
+GOLD_SECONDS = 120
+NUMERIC = frozenset({"tinyint", "smallint", "integer", "bigint", "float", "double", "decimal"})
+
+
+@dataclass(frozen=True)
+class Month:
+    """What the charts show: a year, and its months (none: all of them)."""
+
+    year: int
+    months: tuple[int, ...] = ()
+
+    @property
+    def where(self) -> str:
+        """The condition on a gold table."""
+        chosen = f" AND review_month IN ({', '.join(map(str, self.months))})" if self.months else ""
+        return f"review_year = {self.year}{chosen}"
+
+
+@st.cache_resource
+def athena() -> Athena:
+    """Athena, by the work group that the command gave."""
+    return Athena(os.environ.get("DM_WORK_GROUP", "primary"))
+
+
+@st.cache_data(ttl=LIVE_SECONDS, show_spinner=False)
+def tables() -> dict[str, Any]:
+    """The API's tables. Raises what ``files.list_tables`` raises."""
+    return files.list_tables()
+
+
+@st.cache_data(ttl=LIVE_SECONDS, show_spinner=False)
+def listed_files(table: str | None, status: str | None, limit: int) -> list[dict[str, Any]]:
+    """The API's files, newest first."""
+    return files.list_files(table, status, limit=limit)
+
+
+@st.cache_data(ttl=GOLD_SECONDS, show_spinner=False)
+def ask(sql: str) -> pd.DataFrame:
+    """The rows of a statement, numbers as numbers."""
+    return frame(athena().run(sql))
+
+
+@st.cache_data(ttl=GOLD_SECONDS, show_spinner=False)
+def sizes(names: Sequence[str]) -> pd.DataFrame:
+    """Rows, bytes and files of Iceberg tables, from their own metadata; tables that are not there yet are left out."""
+    found = []
+    for name in names:
+        database, _, table = name.partition(".")
+        try:
+            shown = athena().run(f'SELECT sum(record_count), sum(file_size_in_bytes), count(*) FROM "{database}"."{table}$files"')
+        except QueryFailed:
+            continue
+        rows, size, count = shown.rows[0]
+        found.append({"table": name, "rows": int(rows or 0), "bytes": int(size or 0), "files": int(count or 0)})
+    return pd.DataFrame(found, columns=["table", "rows", "bytes", "files"])
+
+
+def frame(result: Result) -> pd.DataFrame:
+    """A result as a table whose numbers are numbers."""
+    shown = pd.DataFrame(result.rows, columns=list(result.columns))
+    for name, kind in zip(result.columns, result.types, strict=True):
+        if kind in NUMERIC:
+            shown[name] = pd.to_numeric(shown[name])
+    return shown
+
+
+def age(seconds: float | None) -> str:
+    """Seconds in words: 42 s, 3 min, 5 h, 2 d."""
+    if seconds is None:
+        return "–"
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def size(count: float) -> str:
+    """Bytes in words."""
+    for unit, scale in (("GB", 2**30), ("MB", 2**20), ("kB", 2**10)):
+        if count >= scale:
+            return f"{count / scale:.1f} {unit}"
+    return f"{count:.0f} B"

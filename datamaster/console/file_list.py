@@ -1,0 +1,95 @@
+"""Files with filters, what became of each, and another try for one that failed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from datamaster import files
+from datamaster.console import data
+from datamaster.console.states import nothing, shown
+from lake.errors import LakeError
+
+ANY = "any"
+LIMITS = (25, 100, 500)
+SHOWN = ("status", "table_name", "object_key", "records_written", "records_rejected", "attempt_count", "compute_target", "created_at")
+NAMES = {
+    "table_name": "table",
+    "object_key": "object",
+    "records_written": "rows",
+    "records_rejected": "rejected",
+    "attempt_count": "attempt",
+}
+NAMES |= {"compute_target": "converted by", "created_at": "registered"}
+EVERY_SECONDS = 3
+
+
+def page() -> None:
+    """The page."""
+    st.header("Files")
+    with shown("the tables"):
+        tables = sorted(table["table"] for table in data.tables()["tables"])
+    one, two, three = st.columns(3)
+    table = one.selectbox("Table", [ANY, *tables], key="table")
+    status = two.selectbox("Status", [ANY, *data.STATUSES], key="status")
+    limit = three.selectbox("At most", LIMITS, key="limit")
+    _list(None if table == ANY else table, None if status == ANY else status, limit)
+
+
+@st.fragment(run_every=EVERY_SECONDS)
+def _list(table: str | None, status: str | None, limit: int) -> None:
+    with shown("the files"):
+        found = data.listed_files(table, status, limit)
+    followed = st.session_state.get("followed")
+    if followed:
+        _follow(followed)
+    if not found:
+        nothing("No file is like that.", "Choose another table or status, or wait: files appear when they are registered.")
+        return
+    st.caption(f"{len(found)} files, newest first")
+    rows = [{NAMES.get(name, name): file[name] for name in SHOWN} for file in found]
+    picked = st.dataframe(rows, hide_index=True, width="stretch", on_select="rerun", selection_mode="single-row", key="files")
+    _failures([file for file in found if file["status"] == "failed"])
+    chosen = picked["selection"]["rows"]
+    if chosen and chosen[0] < len(found):
+        _detail(found[chosen[0]])
+
+
+def _failures(failed: list[dict[str, Any]]) -> None:
+    for file in failed[:10]:
+        with st.container(border=True):
+            text, button = st.columns([5, 1], vertical_alignment="center")
+            text.markdown(f"**{file['table_name']}** · `{file['object_key']}`")
+            text.caption(f"{file['error_type']}: {file['error_message']}")
+            if button.button("Try again", key=f"retry-{file['file_id']}", icon=":material/replay:"):
+                _retry(file["file_id"])
+
+
+def _retry(file_id: str) -> None:
+    try:
+        files.retry_file(file_id)
+    except LakeError as error:
+        st.error(f"**The file was not tried again.** {error}", icon=":material/block:")
+        return
+    st.session_state["followed"] = file_id
+    data.listed_files.clear()
+    st.rerun()
+
+
+def _follow(file_id: str) -> None:
+    """Tell how a file that was tried again is doing."""
+    with shown("the file"):
+        file = files.show_file(file_id)
+    words = f"Attempt {file['attempt_count']} of `{file['object_key'].rpartition('/')[2]}` is **{file['status']}**"
+    if file["status"] in ("bronze", "silver"):
+        st.success(words, icon=":material/check_circle:")
+    elif file["status"] == "failed":
+        st.warning(f"{words}: {file['error_message']}", icon=":material/error:")
+    else:
+        st.info(words, icon=":material/hourglass_top:")
+
+
+def _detail(file: dict[str, Any]) -> None:
+    with st.expander(f"Everything about {file['file_id']}", expanded=True):
+        st.json({name: value for name, value in file.items() if value is not None}, expanded=1)

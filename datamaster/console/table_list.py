@@ -1,0 +1,53 @@
+"""Tables with their freshness and size."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import streamlit as st
+
+from datamaster.console import data
+from datamaster.console.states import nothing, shown
+
+
+def page() -> None:
+    """The page."""
+    st.header("Tables")
+    with shown("the tables"):
+        found = data.tables()
+    silver = [_row(table, "silver") for table in found["tables"]]
+    derived = [_row(table, table["layer"]) for table in found["derived"]]
+    if not any(row["settled"] for row in silver):
+        nothing("No table has been merged yet.", "The schedule does it on AWS; `dm run silver` and `dm run gold` do it now.")
+        return
+    names = [f"dm_{'gold' if row['layer'] == 'gold' else 'silver'}.{row['table']}" for row in (*silver, *derived) if row["settled"]]
+    with shown("the sizes"):
+        sizes = {row["table"]: row for row in data.sizes(tuple(names)).to_dict("records")}
+    for row, name in zip([row for row in (*silver, *derived) if row["settled"]], names, strict=True):
+        held = sizes.get(name, {"rows": None, "bytes": 0, "files": None})
+        row |= {"rows": held["rows"], "size": data.size(held["bytes"]), "files": held["files"]}
+    for layer in ("silver", "gold"):
+        st.subheader(layer.capitalize())
+        st.dataframe([row for row in (*silver, *derived) if row["layer"] == layer], hide_index=True, width="stretch")
+    for row in (*silver, *derived):
+        if row["problem"]:
+            st.warning(f"**{row['table']}**: {row['problem']}", icon=":material/error:")
+
+
+def _row(table: dict[str, Any], layer: str) -> dict[str, Any]:
+    last, opened = table["last_batch"], table["open_batch"] or {}
+    waits = table.get("waiting_seconds") or 0
+    behind = f"{len(table['pending_months'])} months" if table.get("pending_months") else (data.age(waits) if waits else "–")
+    return {
+        "table": table["table"],
+        "layer": layer,
+        "settled": _ago(last["settled_at"]) if last else "",
+        "behind": behind,
+        "problem": opened.get("error") or table.get("frozen_reason") or "",
+    }
+
+
+def _ago(moment: str) -> str:
+    seconds = (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
+    return f"{data.age(max(seconds, 0))} ago"

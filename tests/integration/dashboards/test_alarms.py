@@ -1,0 +1,156 @@
+"""On the running road a fault makes each alarm's condition true, and its removal clears it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import signal
+import time
+import uuid
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import boto3
+import psycopg2
+import pytest
+
+from datamaster import pipelines, road
+from datamaster.dashboards.alarms import breached
+from datamaster.dashboards.objectives import objectives
+from datamaster.local import platform, state
+from lake.control import ControlTable
+from lake.control_batches import ControlBatches
+
+pytestmark = pytest.mark.integration
+PATIENCE_SECONDS = 120
+KNOWN = objectives()
+
+
+def report_now(lake):
+    """Have the control table's state told, as the schedule does."""
+    event = {"version": "0", "id": "test", "detail-type": "Scheduled Event", "source": "test", "account": "", "region": ""}
+    event |= {"time": "2026-01-01T00:00:00Z", "resources": [], "detail": {}}
+    boto3.client("lambda").invoke(FunctionName=lake.functions["report_state"], Payload=json.dumps(event).encode())
+
+
+@contextmanager
+def waiting_rows(lake):
+    """A row in bronze that no silver run takes."""
+    with psycopg2.connect(lake.dsn) as connection, connection.cursor() as cursor:
+        cursor.execute("INSERT INTO dm_core.brewery VALUES (900001, 'Late Brewery')")
+    connection.close()
+    road.convert_all(lake, platform.silent)
+    yield
+    assert not pipelines.run(lake, "silver", platform.silent).failed
+    assert not pipelines.run(lake, "gold", platform.silent).failed
+
+
+@contextmanager
+def unreadable_file(lake):
+    """An export whose rows break their contract; the failure is removed by what removes it in life: the file goes on."""
+    control, key = ControlTable(lake.control_table), f"raw/beer/export/{uuid.uuid4().hex}/00001.csv.gz"
+    lines = ["beer_id,brewery_id,beer_name,beer_style,beer_abv", *(f"x{n},1,a,b,5" for n in range(50))]
+    boto3.client("s3").put_object(Bucket=lake.stage_bucket, Key=key, Body=gzip.compress("\n".join(lines).encode()))
+    [file] = until(lambda: [f for f in control.files(table="beer", status="failed") if f.object_key == key])
+    yield
+    # The sweep's view of the last 24 hours: the record is forgotten, as its age would do.
+    control.table.delete_item(Key={"pk": f"file#{file.file_id}", "sk": "file"})
+    assert not [f for f in control.files(status="failed") if f.object_key == key]
+
+
+@contextmanager
+def broken_batch(lake):
+    """A batch whose job failed."""
+    batches = ControlBatches(lake.control_table)
+    batches.open("gold/top_drinkers", "test-batch", "s3://nowhere/manifest.json", "test", 60)
+    batches.release("gold/top_drinkers", "test-batch", "the job ended with code 1")
+    yield
+    batches.close("gold/top_drinkers", "test-batch")
+
+
+@contextmanager
+def record_that_nobody_understands(lake):
+    """A record on the stream that is no message of DMS; its alarm clears when no more come."""
+    boto3.client("kinesis").put_record(StreamName=lake.stream_name, Data=b'{"data": 1}', PartitionKey="x")
+    yield
+
+
+@contextmanager
+def halted_delivery(lake):
+    """A delivery worker that stands still while rows come."""
+    worker = state.processes(lake.home)["delivery"]["pid"]
+    os.kill(worker, signal.SIGSTOP)
+    with psycopg2.connect(lake.dsn) as connection, connection.cursor() as cursor:
+        cursor.execute("INSERT INTO dm_core.brewery VALUES (900002, 'Halted Brewery')")
+    connection.close()
+    try:
+        yield
+    finally:
+        os.kill(worker, signal.SIGCONT)
+
+
+def dead_letter(queue):
+    @contextmanager
+    def sent(_lake):
+        sqs = boto3.client("sqs")
+        url = sqs.get_queue_url(QueueName=f"dm-{queue}-dead-local")["QueueUrl"]
+        sqs.send_message(QueueUrl=url, MessageBody="given up")
+        yield
+        sqs.purge_queue(QueueUrl=url)
+
+    return sent
+
+
+@contextmanager
+def dear_month(_lake):
+    """Charges as AWS bills them: the laptop has none, so they are put."""
+
+    def charged(dollars):
+        value = {"MetricName": "EstimatedCharges", "Value": dollars, "Dimensions": [{"Name": "Currency", "Value": "USD"}]}
+        boto3.client("cloudwatch").put_metric_data(Namespace="AWS/Billing", MetricData=[value | {"Timestamp": datetime.now(UTC)}])
+
+    charged(25.0)
+    yield
+    time.sleep(10)  # another period
+    charged(0.5)
+
+
+FAULTS = {
+    "freshness": waiting_rows,
+    "failed-files": unreadable_file,
+    "broken-batches": broken_batch,
+    "refused-records": record_that_nobody_understands,
+    "stream-lag": halted_delivery,
+    "dead-letters-arrivals": dead_letter("arrivals"),
+    "dead-letters-router": dead_letter("ingest-router"),
+    "dead-letters-converter": dead_letter("converter"),
+    "dead-letters-control": dead_letter("control-api"),
+    "budget": dear_month,
+}
+
+
+def until(condition):
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(1)
+    return found
+
+
+def test_every_objective_has_a_fault():
+    assert sorted(FAULTS) == sorted(objective.name for objective in KNOWN)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_makes_the_alarms_condition_true_and_its_removal_clears_it(name, lake, cloudwatch, capsys):
+    def holds():
+        report_now(lake)
+        return breached(cloudwatch, f"dm-local-{name}")
+
+    until(lambda: holds() is not True)
+    with FAULTS[name](lake):
+        until(lambda: holds() is True)
+    until(lambda: holds() is not True)
+    with capsys.disabled():
+        print(f"\n  alarm dm-local-{name}: on by its fault, off after")
