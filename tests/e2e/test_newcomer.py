@@ -1,0 +1,283 @@
+"""What a newcomer types, as processes: beside taken ports, in an empty directory, with an empty home."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pwd
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, suppress
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import psycopg2
+import pytest
+
+from datamaster import road
+from datamaster.cli.session import connect
+from datamaster.local import postgres, state
+
+DM = str(Path(sys.executable).with_name("dm"))
+TAKEN_PORTS = (4566, 5432, 8000)
+REVIEWS = 12_000
+
+Wait = Callable[..., Any]
+
+
+class Newcomer:
+    """Someone in an empty directory, with nothing in the environment but a home and a path."""
+
+    def __init__(self, folder: Path, user: int | None = None) -> None:
+        self.folder = folder
+        self.home = folder / ".dm"
+        (folder / "user").mkdir(parents=True)
+        self.environment = {"HOME": str(folder / "user"), "PATH": os.environ["PATH"]}
+        self.identity: dict[str, Any] = {} if user is None else {"user": user, "group": user, "extra_groups": []}
+        if user is not None:
+            for path in (folder, folder / "user"):
+                os.chown(path, user, user)
+
+    def types(self, *words: str, seconds: float = 240) -> subprocess.CompletedProcess[str]:
+        settings = {"cwd": self.folder, "env": self.environment, "timeout": seconds} | self.identity
+        return subprocess.run([DM, *words], capture_output=True, text=True, **settings)
+
+    def begins(self, *words: str) -> subprocess.Popen[bytes]:
+        with (self.folder / "screen.txt").open("wb") as screen:
+            return subprocess.Popen([DM, *words], cwd=self.folder, env=self.environment, stdout=screen, stderr=screen)
+
+    def succeeds(self, *words: str) -> str:
+        ran = self.types(*words)
+        assert ran.returncode == 0, f"dm {' '.join(words)}: exit code {ran.returncode}\n{ran.stdout}\n{ran.stderr}"
+        return ran.stdout
+
+
+@pytest.fixture(scope="module")
+def taken_ports() -> Iterator[None]:
+    """Somebody listens on the ports that such services like to have."""
+    with ExitStack() as stack:
+        for port in TAKEN_PORTS:
+            listener = stack.enter_context(socket.socket())
+            with suppress(OSError):  # taken by somebody else is as good
+                listener.bind(("127.0.0.1", port))
+                listener.listen()
+        yield
+
+
+@pytest.fixture(scope="module")
+def newcomer(tmp_path_factory: pytest.TempPathFactory, taken_ports: None) -> Iterator[Newcomer]:
+    """A newcomer whose platform is up and whose first rows are in silver and gold."""
+    newcomer = Newcomer(tmp_path_factory.mktemp("newcomer"))
+    newcomer.succeeds("up")
+    try:
+        newcomer.succeeds("seed", "--reviews", str(REVIEWS))
+        until_in_bronze(newcomer)
+        assert "5 tables settled" in newcomer.types("run", "silver").stderr
+        newcomer.succeeds("run", "gold")
+        yield newcomer
+    finally:
+        newcomer.types("down")
+
+
+def until_in_bronze(newcomer: Newcomer) -> None:
+    """Wait as the demo does: until all that was committed is in bronze. A user looks at dm status, and goes on."""
+    with patch.dict(os.environ):
+        statuses = road.convert_all(connect(newcomer.home), lambda _text: None)
+    assert not statuses["failed"]
+
+
+def descendants(pid: int) -> set[tuple[int, str]]:
+    """Process ids below ``pid``, each with its start time, by which it is told from a later process of the same id."""
+    children: dict[int, set[int]] = {}
+    started: dict[int, str] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                if fields[0] != "Z":
+                    children.setdefault(int(fields[1]), set()).add(int(entry.name))
+                    started[int(entry.name)] = fields[19]
+    found: set[tuple[int, str]] = set()
+    waiting = [pid]
+    while waiting:
+        for child in children.get(waiting.pop(), ()):
+            found.add((child, started[child]))
+            waiting.append(child)
+    return found
+
+
+def alive(processes: set[tuple[int, str]]) -> dict[int, str]:
+    """Which of them still run, with their commands."""
+    found = {}
+    for pid, started in processes:
+        with suppress(OSError):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            if fields[19] == started and fields[0] != "Z":
+                found[pid] = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return found
+
+
+def test_a_second_up_beside_a_running_one_says_so(newcomer: Newcomer) -> None:
+    second = newcomer.types("up")
+    assert second.returncode == 3
+    assert "a platform runs in" in second.stderr
+    assert "dm down" in second.stderr
+    assert state.owner_of(newcomer.home) is not None
+
+
+def test_status_shows_processes_and_backlog(newcomer: Newcomer) -> None:
+    shown = newcomer.succeeds("status")
+    assert all(word in shown for word in ("replicator", "delivery", "emulator", "silver", "logs"))
+    assert json.loads(newcomer.succeeds("status", "--json"))["healthy"] is True
+
+
+def test_query_answers_as_table_csv_and_json(newcomer: Newcomer) -> None:
+    sql = "SELECT state, sum(review_count) AS reviews FROM state_by_review_volume GROUP BY state ORDER BY reviews DESC, state"
+    assert "reviews" in newcomer.succeeds("query", sql)
+    rows = list(csv.DictReader(io.StringIO(newcomer.succeeds("query", sql, "--format", "csv"))))
+    objects = json.loads(newcomer.succeeds("query", sql, "-f", "json"))
+    assert [int(row["reviews"]) for row in rows] == [row["reviews"] for row in objects]
+    assert sum(row["reviews"] for row in objects) == REVIEWS
+
+
+@pytest.mark.parametrize(
+    "sql", ["SELECT nothing FROM top_drinkers", "DROP TABLE dm_silver.review", "SELEC 1", "SELECT * FROM nowhere.at_all"]
+)
+def test_a_refused_statement_exits_1_and_says_why(newcomer: Newcomer, sql: str) -> None:
+    refused = newcomer.types("query", sql)
+    assert refused.returncode == 1
+    assert len(refused.stderr.strip()) > len("dm: ")
+    assert "Traceback" not in refused.stderr
+
+
+def test_files_are_listed_shown_and_swept(newcomer: Newcomer) -> None:
+    assert "review" in newcomer.succeeds("files", "ls", "--table", "review")
+    [newest, *_] = json.loads(newcomer.succeeds("files", "ls", "--limit", "1", "--json"))
+    assert newest["object_key"] in newcomer.succeeds("files", "show", newest["file_id"])
+    assert "registered" in newcomer.succeeds("files", "sweep")
+
+
+def test_changes_and_an_export_reach_silver_and_verify_finds_no_difference(newcomer: Newcomer) -> None:
+    newcomer.succeeds("churn", "--changes", "200")
+    newcomer.succeeds("export", "brewery", "--whole")
+    until_in_bronze(newcomer)
+    newcomer.succeeds("run", "silver")
+    newcomer.succeeds("run", "gold")
+    verified = json.loads(newcomer.succeeds("verify", "--json"))
+    assert verified["differences"] == 0
+    assert len(verified["tables"]) == 10
+
+
+def test_down_leaves_no_process_and_commands_then_say_how_to_start(newcomer: Newcomer) -> None:
+    """The last test of this platform."""
+    owner = state.owner_of(newcomer.home)
+    assert owner is not None
+    running = descendants(owner)
+    newcomer.succeeds("down")
+    assert alive(running) == {}
+    after = newcomer.types("query", "SELECT 1")
+    assert after.returncode == 3
+    assert "dm up" in after.stderr
+    newcomer.succeeds("down")
+
+
+@pytest.mark.parametrize(
+    ("words", "seen"),
+    [
+        (("up",), "emulator"),
+        (("demo", "--reviews", "5000"), "replicator"),
+    ],
+    ids=["up, while it starts", "demo, while rows flow"],
+)
+def test_ctrl_c_leaves_no_process_behind(tmp_path: Path, wait_until: Wait, words: tuple[str, ...], seen: str) -> None:
+    newcomer = Newcomer(tmp_path)
+    process = newcomer.begins(*words)
+    try:
+        wait_until(lambda: seen in state.processes(newcomer.home), f"a process {seen}")
+        started = descendants(process.pid)
+        assert len(started) > 3
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+        wait_until(lambda: not alive(started), f"the end of {alive(started)}", seconds=15)
+        assert state.owner_of(newcomer.home) is None
+        assert "Traceback" not in (tmp_path / "screen.txt").read_text()
+    finally:
+        process.kill()
+        newcomer.types("down")
+
+
+def test_an_ordinary_user_starts_and_stops_a_platform() -> None:
+    """Every other test of this file is run by whoever runs the tests; where that is root, this one is not."""
+    if os.geteuid() != 0:
+        pytest.skip("the other tests were run by an ordinary user")
+    with tempfile.TemporaryDirectory(prefix="dm-ordinary-") as folder:
+        newcomer = Newcomer(Path(folder), pwd.getpwnam("nobody").pw_uid)
+        try:
+            helped = newcomer.types("--help")
+        except PermissionError:
+            pytest.skip("this Python lies where only root can reach it")
+        assert helped.returncode == 0
+        try:
+            newcomer.succeeds("up")
+            assert (newcomer.home / "state.json").stat().st_uid != 0
+            assert json.loads(newcomer.succeeds("status", "--json"))["healthy"] is True
+        finally:
+            newcomer.succeeds("down")
+        assert state.owner_of(newcomer.home) is None
+
+
+def execute(dsn: str, *statements: str) -> None:
+    connection = psycopg2.connect(dsn)
+    connection.autocommit = True
+    with closing(connection), connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+
+
+def fetch(dsn: str, statement: str) -> list[tuple[Any, ...]]:
+    with closing(psycopg2.connect(dsn)) as connection, connection.cursor() as cursor:
+        cursor.execute(statement)
+        return list(cursor.fetchall())
+
+
+def test_an_own_database_is_checked_carried_and_left_as_it_was(tmp_path: Path) -> None:
+    newcomer = Newcomer(tmp_path)
+    data = tmp_path / "own"
+    with postgres.start(data) as server:
+        execute(
+            server.dsn,
+            "CREATE SCHEMA shop",
+            "CREATE TABLE shop.item (item_id integer PRIMARY KEY, price numeric(8,2))",
+            "CREATE TABLE shop.without_key (item_id integer)",
+            "INSERT INTO shop.item SELECT n, n * 1.5 FROM generate_series(1, 500) n",
+            "ALTER SYSTEM SET wal_level = 'replica'",
+        )
+    with postgres.start(data) as server:
+        refused = newcomer.types("up", "--source", server.dsn, "--table", "shop.item", "--table", "shop.without_key")
+        assert refused.returncode == 1
+        told = " ".join(refused.stdout.split())
+        assert all(words in told for words in ("wal_level", "ALTER SYSTEM SET wal_level", "shop.without_key", "ADD PRIMARY KEY"))
+        assert state.owner_of(newcomer.home) is None
+        execute(server.dsn, "ALTER SYSTEM SET wal_level = 'logical'")
+    with postgres.start(data) as server:
+        try:
+            newcomer.succeeds("up", "--source", server.dsn, "--table", "shop.item")
+            execute(server.dsn, "UPDATE shop.item SET price = 0.01 WHERE item_id = 7", "DELETE FROM shop.item WHERE item_id = 8")
+            until_in_bronze(newcomer)
+            newcomer.succeeds("run", "silver")
+            sql = "SELECT count(*) AS n, min(price) AS low FROM item WHERE deleted_at IS NULL"
+            assert json.loads(newcomer.succeeds("query", sql, "--database", "dm_silver", "-f", "json")) == [{"n": 499, "low": "0.01"}]
+            assert fetch(server.dsn, "SELECT count(*) FROM pg_replication_slots") == [(1,)]
+        finally:
+            newcomer.succeeds("down", "--forget")
+        assert fetch(server.dsn, "SELECT count(*) FROM pg_replication_slots") == [(0,)]
+        assert fetch(server.dsn, "SELECT count(*) FROM pg_publication") == [(0,)]
+        assert fetch(server.dsn, "SELECT nspname FROM pg_namespace WHERE nspname = 'awsdms'") == []
+        assert fetch(server.dsn, "SELECT count(*) FROM shop.item") == [(499,)]
