@@ -25,6 +25,11 @@ def require(available: bool, what: str) -> None:
     pytest.skip(f"{what} is missing")
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes are named by their number: gzip's hold the time, and every worker must find the same tests."""
+    return f"{argname}-{len(val)}-bytes" if isinstance(val, bytes) else None
+
+
 def _take_app_modules() -> dict[str, ModuleType]:
     names = [name for name in sys.modules if name.split(".")[0] in _APP_MODULES]
     return {name: sys.modules.pop(name) for name in names}
