@@ -64,7 +64,7 @@ class Template:
             body["PolicyDocument"] for body in self.of_type("AWS::IAM::Policy").values() if self._reference(principal) in _holders(body)
         ]
         for name, body in self.of_type("AWS::IAM::ManagedPolicy").items():
-            if self._arn(name) in properties.get("ManagedPolicyArns", []) or self._reference(principal) in _holders(body):
+            if self.arn(name) in properties.get("ManagedPolicyArns", []) or self._reference(principal) in _holders(body):
                 documents.append(body["PolicyDocument"])
         return documents
 
@@ -126,7 +126,7 @@ class Template:
             raise Unrendered(self.path.name, f'reference to "{name}"')
         entry = self.document["Resources"][name]
         if entry.get("Type") == "AWS::IAM::ManagedPolicy":
-            return self._arn(name)
+            return self.arn(name)
         properties = entry.get("Properties", {})
         word = next((key for key in properties if key in ("Name", "BucketName", "RoleName", "UserName", "TableName")), None)
         return self._resolved(properties[word]) if word else f"<{name}>"
@@ -134,9 +134,10 @@ class Template:
     def _attribute(self, logical: str, attribute: str) -> str:
         if logical not in self.document["Resources"]:
             raise Unrendered(self.path.name, f'attribute {attribute} of "{logical}"')
-        return self._arn(logical) if attribute == "Arn" else f"<{logical}.{attribute}>"
+        return self.arn(logical) if attribute == "Arn" else f"<{logical}.{attribute}>"
 
-    def _arn(self, logical: str) -> str:
+    def arn(self, logical: str) -> str:
+        """The ARN of a resource; "<logical id.Arn>" where only AWS knows it."""
         entry = self.document["Resources"][logical]
         kind, properties = entry.get("Type"), entry.get("Properties", {})
         if kind in _NAMED:
