@@ -109,10 +109,12 @@ def export_table(
         export_id, contract.table, since, watermark, snapshot.position, timestamp(snapshot.taken_at), writer.rows, tuple(writer.objects)
     )
     _close(export, bucket)
-    if not contract.cdc:
-        control.add_fence(contract.table, Fence(snapshot.taken_at, FENCE_KIND))
     progress(f"{export.rows:,} rows in {len(export.objects)} objects; waiting for their registration")
     _wait_until_registered(export, bucket, control, register_seconds)
+    if not contract.cdc:
+        # Last, since older generations are swept once no file of a known fence waits: an unregistered one would not be seen.
+        # Files that were merged before this go back to be merged again.
+        control.add_fence(contract.table, Fence(snapshot.taken_at, FENCE_KIND))
     if watermark is not None:
         control.set_watermark(contract.table, watermark, export_id)
     return export

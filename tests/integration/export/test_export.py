@@ -94,6 +94,16 @@ def test_an_export_of_a_table_without_changes_is_a_generation(shop: Shop) -> Non
     assert row["cdc_built_at"] == f"{fence.at:%Y-%m-%dT%H:%M:%S.%f}Z"
 
 
+def test_the_fence_of_an_export_waits_for_its_last_object(shop: Shop) -> None:
+    shop.run("INSERT INTO dm_core.brewery VALUES (1, 'a')")
+    before = shop.control.fences("brewery")
+
+    with pytest.raises(NotRegistered):
+        export_table(shop.dsn, shop.bucket, NO_CHANGES, shop.control, register_seconds=0)
+
+    assert shop.control.fences("brewery") == before
+
+
 def test_quotes_newlines_and_empty_text_survive_the_export(shop: Shop) -> None:
     shop.run("INSERT INTO dm_core.brewery VALUES (1, E'a \"b\",\\nc'), (2, ''), (3, 'São João')")
 
