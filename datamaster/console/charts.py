@@ -52,7 +52,7 @@ def page() -> None:
         if table.empty:
             place.info("None has 25 reviews in one month.", icon=":material/inbox:")
         else:
-            place.altair_chart(_bars(table, name, "avg_overall", "rating"), width="stretch")
+            place.altair_chart(_bars(table, name, "avg_overall", "rating", ".2f"), width="stretch")
     right.subheader("Busiest drinkers")
     right.altair_chart(_bars(drinkers, "profile_name", "review_count", "reviews"), width="stretch")
 
@@ -109,13 +109,13 @@ def _map(states: pd.DataFrame) -> alt.LayerChart:
     return drawn
 
 
-def _bars(rows: pd.DataFrame, name: str, value: str, title: str) -> alt.LayerChart:
+def _bars(rows: pd.DataFrame, name: str, value: str, title: str, shown: str = ",.0f") -> alt.LayerChart:
     """Bars from the greatest down, each with its number."""
     base = alt.Chart(rows).encode(
         x=alt.X(f"{value}:Q", title=title, axis=alt.Axis(grid=False, tickCount=4)),
         y=alt.Y(f"{name}:N", sort=None, title=None, axis=alt.Axis(labelLimit=180)),
         tooltip=list(rows.columns),
     )
-    numbers = base.mark_text(align="left", dx=4).encode(text=f"{value}:Q")
+    numbers = base.mark_text(align="left", dx=4).encode(text=alt.Text(f"{value}:Q", format=shown))
     drawn: alt.LayerChart = (base.mark_bar(color=AMBER, cornerRadiusEnd=3) + numbers).properties(height=380)
     return drawn

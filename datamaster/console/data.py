@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from datamaster.query import Athena, QueryFailed, Result
 STATUSES = ("pending", "running", "bronze", "silver", "failed")
 LIVE_SECONDS = 2
 GOLD_SECONDS = 120
+PARALLEL = 5
 NUMERIC = frozenset({"tinyint", "smallint", "integer", "bigint", "float", "double", "decimal"})
 
 
@@ -60,16 +62,19 @@ def ask(sql: str) -> pd.DataFrame:
 @st.cache_data(ttl=GOLD_SECONDS, show_spinner=False)
 def sizes(names: Sequence[str]) -> pd.DataFrame:
     """Rows, bytes and files of Iceberg tables, from their own metadata; tables that are not there yet are left out."""
-    found = []
-    for name in names:
-        database, _, table = name.partition(".")
-        try:
-            shown = athena().run(f'SELECT sum(record_count), sum(file_size_in_bytes), count(*) FROM "{database}"."{table}$files"')
-        except QueryFailed:
-            continue
-        rows, size, count = shown.rows[0]
-        found.append({"table": name, "rows": int(rows or 0), "bytes": int(size or 0), "files": int(count or 0)})
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        found = [row for row in pool.map(_size, [athena()] * len(names), names) if row is not None]
     return pd.DataFrame(found, columns=["table", "rows", "bytes", "files"])
+
+
+def _size(asked: Athena, name: str) -> dict[str, Any] | None:
+    database, _, table = name.partition(".")
+    try:
+        shown = asked.run(f'SELECT sum(record_count), sum(file_size_in_bytes), count(*) FROM "{database}"."{table}$files"')
+    except QueryFailed:
+        return None
+    rows, size, count = shown.rows[0]
+    return {"table": name, "rows": int(rows or 0), "bytes": int(size or 0), "files": int(count or 0)}
 
 
 def frame(result: Result) -> pd.DataFrame:

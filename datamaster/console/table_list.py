@@ -10,6 +10,8 @@ import streamlit as st
 from datamaster.console import data
 from datamaster.console.states import nothing, shown
 
+SHOWN = ("table", "settled", "behind", "rows", "size", "files")
+
 
 def page() -> None:
     """The page."""
@@ -29,7 +31,8 @@ def page() -> None:
         row |= {"rows": held["rows"], "size": data.size(held["bytes"]), "files": held["files"]}
     for layer in ("silver", "gold"):
         st.subheader(layer.capitalize())
-        st.dataframe([row for row in (*silver, *derived) if row["layer"] == layer], hide_index=True, width="stretch")
+        listed = [{name: row.get(name) for name in SHOWN} for row in (*silver, *derived) if row["layer"] == layer]
+        st.dataframe(listed, hide_index=True, width="stretch")
     for row in (*silver, *derived):
         if row["problem"]:
             st.warning(f"**{row['table']}**: {row['problem']}", icon=":material/error:")
