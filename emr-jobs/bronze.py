@@ -11,7 +11,7 @@ from functools import reduce
 import pyarrow as pa
 import pyarrow.parquet as pq
 from catalog import s3_properties
-from pyarrow.fs import S3FileSystem
+from pyarrow.fs import FileSystem, S3FileSystem
 from pyspark.sql import DataFrame, SparkSession
 from tables import Field
 
@@ -39,6 +39,10 @@ OPTIONAL_TYPES = {cdc.COMMITTED_AT: "timestamp", cdc.UNCHANGED: "array<string>"}
 
 class Unreadable(TerminalError):
     """A part is missing, corrupt, or of another schema."""
+
+
+FINAL = (pa.ArrowInvalid, pa.ArrowNotImplementedError, Unreadable)
+"""What no second reading of the same object mends."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,8 @@ def _filesystem() -> S3FileSystem:
     return S3FileSystem(endpoint_override=properties["s3.endpoint"], region=properties["s3.region"])
 
 
-def _open(filesystem: S3FileSystem, contract: Contract, file: BatchFile, every_page: bool) -> list[Part] | FailedFile:
+def _open(filesystem: FileSystem, contract: Contract, file: BatchFile, every_page: bool) -> list[Part] | FailedFile:
+    """The file's parts, or why it cannot be read. Raises ``OSError`` where the store does not hand a part out: the job is run again."""
     parts = []
     for uri in file.bronze_keys:
         try:
@@ -94,15 +99,32 @@ def _open(filesystem: S3FileSystem, contract: Contract, file: BatchFile, every_p
             _check(contract, part.schema)
         except FileNotFoundError:
             return FailedFile(file.file_id, f"{uri} does not exist")
-        except (pa.ArrowException, OSError, Unreadable) as error:
+        except FINAL as error:
             return FailedFile(file.file_id, f"{uri}: {error}")
         if part.rows:
             parts.append(part)
     return parts
 
 
-def _footer(filesystem: S3FileSystem, uri: str, every_page: bool) -> Part:
-    with pq.ParquetFile(uri.removeprefix("s3://"), filesystem=filesystem) as parquet:
+def _footer(filesystem: FileSystem, uri: str, every_page: bool) -> Part:
+    path = uri.removeprefix("s3://")
+    try:
+        with filesystem.open_input_file(path) as stored:
+            return _parsed(uri, stored, every_page)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        # Arrow tells damaged pages and a broken connection by the same error: with all bytes at hand only damage is left
+        with filesystem.open_input_file(path) as stored:
+            body = stored.read_buffer()
+        try:
+            return _parsed(uri, pa.BufferReader(body), every_page)
+        except OSError as error:
+            raise Unreadable(str(error)) from error
+
+
+def _parsed(uri: str, stored: pa.NativeFile, every_page: bool) -> Part:
+    with pq.ParquetFile(stored) as parquet:
         if every_page:
             for _ in parquet.iter_batches():
                 pass
