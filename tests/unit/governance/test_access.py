@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from datamaster.governance.access import MATRIX, Cell, InvalidMatrix, load_matrix
+from datamaster.governance.report import matrix_lines
 from datamaster.project import PROJECT
 from lake.contracts import ContractSet
 
@@ -94,3 +95,8 @@ def test_a_role_that_reads_objects_cannot_be_limited_by_a_filter(changed):
 
     with pytest.raises(InvalidMatrix, match="demo reads objects, which no filter limits; take direct away"):
         changed(limit)
+
+
+def test_the_page_shows_the_matrix():
+    page = (PROJECT / "docs" / "governance.md").read_text()
+    assert "\n".join(matrix_lines(load_matrix())) in page, "docs/governance.md shows another matrix; put these lines there"
