@@ -31,7 +31,17 @@ from lake import cdc
 from lake.contract_store import ContractStore
 from lake.contracts import Contract
 from lake.keys import quarantine_uri, split_uri
-from lake.manifests import OUTCOME, TOUCHED, SilverManifest, SilverOutcome, month_texts, read_document, sibling, write_document
+from lake.manifests import (
+    OUTCOME,
+    TOUCHED,
+    MissingDocument,
+    SilverManifest,
+    SilverOutcome,
+    month_texts,
+    read_document,
+    sibling,
+    write_document,
+)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -78,8 +88,8 @@ class Batch:
         resolved = Lineage(self.spark, self.contract, ordered).resolved() if self.contract.partial_columns else None
         keys = self._keys(ordered, resolved)
         own = self._own_months(ordered, keys)
-        touched = self._flat_months(own, keys)
-        write_document(sibling(self.uri, TOUCHED), {"months": list(month_texts(touched))})
+        touched = {*self._touched_before(), *month_texts(self._flat_months(own, keys))}
+        write_document(sibling(self.uri, TOUCHED), {"months": sorted(touched)})
         if files.rows:
             self._merge(ordered, resolved, own)
         if self.manifest.sweep:
@@ -94,9 +104,16 @@ class Batch:
             quarantined=checked.quarantined_rows,
             loads=_loads(ordered),
             quality=checked.summary(),
-            months=month_texts(touched | self._flat_months(own, keys)),
+            months=tuple(sorted({*touched, *month_texts(self._flat_months(own, keys))})),
             swept=self.manifest.sweep,
         )
+
+    def _touched_before(self) -> tuple[str, ...]:
+        """The months that an earlier run of this batch has named: after its MERGE, those that rows have left are found no more."""
+        try:
+            return tuple(read_document(sibling(self.uri, TOUCHED))["months"])
+        except MissingDocument:
+            return ()
 
     def _keep_history(self, delivered: DataFrame) -> None:
         """The history of the batch's keys, and of those that a sweep has ended."""

@@ -86,6 +86,20 @@ def test_a_job_that_ran_twice_leaves_the_same_rows(lake: Lake) -> None:
     assert sorted(map(str, lake.rows("review"))) == sorted(map(str, before))
 
 
+def test_a_job_that_ran_twice_forgets_no_month_that_a_review_has_left(lake: Lake) -> None:
+    lake.arrives(insert("review", 10, review_id=1, review_time=MARCH))
+    lake.merge("review")
+    lake.build_review_flat()
+    lake.arrives(update("review", 20, review_id=1, review_time=APRIL))
+    (batch,) = lake.plan("review")
+    lake.run(batch)
+
+    lake.run(batch)
+    lake.settler().silver(batch)
+
+    assert sorted(lake.batches.pending("silver/review_flat")) == ["2020-03", "2020-04"]
+
+
 CRASHES = ["add_pending", "settle", "keep_state", "close"]
 
 
