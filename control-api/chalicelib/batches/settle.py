@@ -37,7 +37,10 @@ class Settler:
         return cls(settings, ControlTable(settings.control_table), ControlBatches(settings.control_table))
 
     def silver(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """Settle a silver batch: its months are asked for before its files are marked, so that a crash loses neither."""
+        """Settle a silver batch: its months are asked for before its files are marked, so that a crash loses neither.
+
+        The answer counts; the reasons are on the files' records, for a state machine's state holds no more than 256 KB.
+        """
         target = f"silver/{batch['table']}"
         if batch.get("error"):
             return self._released(target, batch)
@@ -64,7 +67,7 @@ class Settler:
         return _answer(batch, "settled") | {
             "rows_read": outcome.rows_read,
             "rows_merged": outcome.rows_merged,
-            "failed_files": [{"file_id": file_id, "reason": reason} for file_id, reason in reasons.items()],
+            "failed_files": len(reasons),
             "more": left is not None,
         }
 
