@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
 from gold import gold_tables
 
 from chalicelib.batches.settings import BatchSettings
@@ -18,6 +19,8 @@ from lake.contracts import Contract
 from lake.control import ControlTable
 from lake.control_batches import REVIEW_FLAT, BatchHeld, ControlBatches, OpenBatch
 from lake.control_records import BRONZE, FAILED, PENDING, RUNNING, SILVER, ControlRecord, Fence, parse_timestamp, timestamp
+from lake.errors import LakeError
+from lake.control_tables import CLOCK_SLACK
 from lake.keys import batch_prefix
 from lake.manifests import (
     MANIFEST,
@@ -28,6 +31,7 @@ from lake.manifests import (
     utc_now,
     write_document,
 )
+from lake.telemetry import logger
 
 DROPPED = "drop-table"
 FENCE_WATCH = timedelta(hours=1)
@@ -41,6 +45,7 @@ class Plan:
 
     batches: list[dict[str, Any]] = field(default_factory=list)
     skipped: list[dict[str, str]] = field(default_factory=list)
+    failures: list[Exception] = field(default_factory=list)
 
     def add(self, batch: OpenBatch) -> None:
         """Let the state machine run a batch."""
@@ -53,8 +58,17 @@ class Plan:
         """Leave a table alone."""
         self.skipped.append({"table": table, "reason": reason})
 
+    def fail(self, table: str, error: Exception) -> None:
+        """Leave a table alone because it could not be planned."""
+        logger.exception("%s could not be planned", table, exc_info=error)
+        self.failures.append(error)
+        self.skip(table, f"{type(error).__name__}: {error}")
+
     def answer(self) -> dict[str, Any]:
-        """What the function returns to its state machine."""
+        """What the function returns to its state machine. Raises the first failure where nothing else came of any table:
+        that is an outage, and the state machine plans again."""
+        if self.failures and len(self.failures) == len(self.skipped) and not self.batches:
+            raise self.failures[0]
         return {"batches": self.batches, "skipped": self.skipped}
 
 
@@ -99,18 +113,19 @@ class Planner:
         return plan
 
     def _plan(self, plan: Plan, target: str, open_new: Callable[[], OpenBatch | str]) -> None:
+        table = target.split("/", 1)[1]
         try:
             held = self.batches.get_open(target)
             batch = self.batches.take(held, self.owner, self.settings.lease_seconds) if held else open_new()
+            if isinstance(batch, OpenBatch) and held and target.startswith("silver/") and target != REVIEW_FLAT:
+                self._resume(batch)
         except BatchHeld as error:
-            plan.skip(target.split("/", 1)[1], str(error))
-            return
-        if isinstance(batch, str):
-            plan.skip(target.split("/", 1)[1], batch)
-            return
-        if held and target.startswith("silver/") and target != REVIEW_FLAT:
-            self._resume(batch)
-        plan.add(batch)
+            plan.skip(table, str(error))
+        except (LakeError, BotoCoreError, ClientError) as error:
+            # one table's failure is its own
+            plan.fail(table, error)
+        else:
+            plan.skip(table, batch) if isinstance(batch, str) else plan.add(batch)
 
     def _open_silver(self, contract: Contract, version: str) -> OpenBatch | str:
         """Open a batch of the table's oldest bronze files, or say why there is nothing to do."""
@@ -121,7 +136,7 @@ class Planner:
         self._requeue_behind_fresh_fences(contract.table)
         files = self._bronze_files(contract.table)
         swept = self.batches.state(f"silver/{contract.table}").swept_generation
-        complete = self._complete_generation(contract, newest)
+        complete = self._complete_generation(contract, newest, swept)
         if not files and complete <= swept:
             return "no new files"
         batch_id = new_batch_id(now := utc_now())
@@ -162,20 +177,24 @@ class Planner:
     def _requeue_behind_fresh_fences(self, table: str) -> None:
         """Put files that were merged before a young fence was known, and hold records behind it, back to bronze.
 
-        Whoever keeps a fence does so too, but reads an index that may be some seconds behind.
+        Whoever keeps a fence does so too, but reads an index that may be some seconds behind, and may die before it is
+        done: an old fence that nobody marked is as good as young.
         """
         young = timestamp(utc_now() - FENCE_WATCH)
         for item in self.control.items_of(table, "fence#"):
-            if item["seen_at"] < young:
+            if item.get("requeued_at") and item["seen_at"] < young:
                 continue
+            fence = Fence(parse_timestamp(item["at"]), item["kind"])
             seen = batch_time(parse_timestamp(item["seen_at"]))
-            for record in self.control.files(table=table, status=SILVER):
+            for record in self.control.files(table=table, status=SILVER, since=fence.at - CLOCK_SLACK):
                 if (record.built_at_max or "") >= item["at"] and (record.batch_id or "")[: len(seen)] <= seen:
                     self.control.back_to_bronze(record.file_id)
+            if not item.get("requeued_at"):
+                self.control.mark_requeued(table, fence)
 
-    def _complete_generation(self, contract: Contract, newest: Fence | None) -> int:
-        """The newest generation, where its load is complete at the source and all of it is settled; 0 otherwise."""
-        if newest is None:
+    def _complete_generation(self, contract: Contract, newest: Fence | None, swept: int) -> int:
+        """The newest generation, where its load is complete at the source and all of it is settled; 0 otherwise, or where it is swept."""
+        if newest is None or newest.generation <= swept:
             return 0
         if not contract.cdc:
             return newest.generation if self._all_settled(contract.table, newest) else 0

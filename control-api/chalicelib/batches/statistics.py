@@ -12,9 +12,11 @@ from functools import cached_property
 from typing import Any
 
 import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.batches.settings import BatchSettings
 from lake.contracts import Contract
+from lake.telemetry import logger
 
 COMPLETED = "Table completed"
 
@@ -38,8 +40,14 @@ class LoadStatistics:
         return boto3.client("dms")
 
     def complete_load(self, contract: Contract) -> Load | None:
-        """The table's last load, where it is complete; None while it runs, or where no replication is configured."""
-        for row in self._rows(contract):
+        """The table's last load, where it is complete; None while it runs, where DMS does not say, or no replication is configured."""
+        try:
+            rows = self._rows(contract)
+        except (BotoCoreError, ClientError) as error:
+            # a stopped replication has no statistics: merging goes on, only the sweep waits
+            logger.warning("DMS tells no statistics of %s.%s: %s", contract.source_schema, contract.source_table, error)
+            return None
+        for row in rows:
             if row.get("TableState") == COMPLETED:
                 ended = row.get("FullLoadEndTime")
                 return Load(int(row.get("FullLoadRows", 0)), ended.astimezone(UTC) if ended else None)
