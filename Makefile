@@ -31,9 +31,12 @@ kernel: ## Build the parse kernel where Rust is installed (optional: without it 
 demo: setup ## Take rows from a real PostgreSQL to gold answers, and prove them equal
 	@.venv/bin/dm demo $(DEMO)
 
-test: setup ## Lint, types and every test
+# what make conformance and make check-dashboards run
+OWN_TARGET := --ignore tests/integration/jobs/test_conformance.py --ignore tests/integration/dashboards
+
+test: setup ## Lint, types and every test but those that have a target of their own
 	@$(MAKE) --no-print-directory lint
-	@.venv/bin/python -m pytest -q --numprocesses 2 --dist loadfile -m "not slow" $(TESTS)
+	@.venv/bin/python -m pytest -q --numprocesses 2 --dist loadfile -m "not slow" $(OWN_TARGET) $(TESTS)
 
 property: setup ## The long random tests: damaged files through both parsers, histories of rows through the silver job
 	@.venv/bin/python -m pytest -q -m slow tests/unit tests/integration
@@ -60,6 +63,9 @@ format: setup ## Write what ruff would
 
 check-aws: setup .venv-lint/.ready ## Hold every CloudFormation template to cfn-lint and checkov
 	@.venv/bin/python -m datamaster.deploy.check
+
+check-dashboards: setup ## Run every panel's query and every alarm's condition on a local platform
+	@.venv/bin/python -m pytest -q -s tests/unit/dashboards tests/integration/dashboards
 
 SPARK_JARS := org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.9.2 org.apache.iceberg:iceberg-aws-bundle:1.9.2 \
   org.apache.hadoop:hadoop-aws:3.3.4 com.amazonaws:aws-java-sdk-bundle:1.12.262

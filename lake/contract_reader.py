@@ -110,7 +110,7 @@ class _Reader:
         )
 
     def column(self, prop: Any) -> Column:
-        if not isinstance(prop, dict) or not prop.get("name") and prop.get("name") is not False:
+        if not isinstance(prop, dict) or (not prop.get("name") and prop.get("name") is not False):
             raise self.wrong("schema.properties", f"got {prop!r}; a mapping with name and physicalType")
         name = prop["name"]
         if not isinstance(name, str):
