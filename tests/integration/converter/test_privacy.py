@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hmac
 import json
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.converter.conftest import KEY, Road, gz_lines, load
+from lake.contract_store import publish
+from tests.integration.converter.conftest import KEY, ROOT, Road, gz_lines, load
 
 pytestmark = pytest.mark.integration
 
@@ -187,3 +190,25 @@ def test_what_detection_costs_is_counted_by_table_and_day(undecided: Road) -> No
 
     characters = sum(len(f"someone.{n}@example.com") + 1 for n in range(7000, 7300)) - 1
     assert undecided.spent("profile") == -(-characters // 100)
+
+
+def test_a_column_that_appears_is_detected_anew_and_the_others_keep_their_decision(undecided: Road, tmp_path: Path) -> None:
+    undecided.convert(undecided.arrives("profile", "before.gz", gz_lines(*profiles(300))))
+    before = undecided.control.pii_decision("profile", "email")
+    contracts = tmp_path / "contracts"
+    shutil.copytree(ROOT / "contracts", contracts)
+    text = (contracts / "profile.yaml").read_text().replace("version: 1.0.0", "version: 1.1.0")
+    (contracts / "profile.yaml").write_text(f"{text}      - name: phone\n        logicalType: string\n        physicalType: varchar(40)\n")
+    publish(contracts, undecided.contracts_uri)
+    try:
+        rows = [row | {"phone": f"+1 212-555-{n:04d}"} for n, row in enumerate(profiles(300, first=9000))]
+        file_id = undecided.arrives("profile", "after.gz", gz_lines(*rows))
+        undecided.convert(file_id)
+    finally:
+        publish(ROOT / "contracts", undecided.contracts_uri)
+
+    phone = undecided.control.pii_decision("profile", "phone")
+    assert phone is not None
+    assert (phone["decision"], phone["schema_version"], phone["entities"]) == ("personal", "1.1.0", {"PHONE": 300})
+    assert undecided.rows(file_id)[5]["phone"] == hashed("+1 212-555-0005")
+    assert undecided.control.pii_decision("profile", "email") == before
