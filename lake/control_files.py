@@ -141,13 +141,14 @@ class FileRecords(TableItems):
     def retry(self, file_id: str, force: bool = False) -> ControlRecord:
         """Send a file down the road again: failed, or silver with rejected rows; any with ``force``.
 
+        The contract in force is pinned anew, since the old one may be what failed; privacy decisions stay.
         Raises ``WrongStatus``, ``UnknownFile``.
         """
         record = self.get(file_id)
         allowed = record.status == FAILED or (record.status == SILVER and (record.records_rejected or 0) > 0)
         if not allowed and not force:
             raise WrongStatus(record, "retry takes failed files and silver files with rejected rows; force takes any")
-        return self._again(record)
+        return self._again(record, {"contract_version": None})
 
     def restart(self, record: ControlRecord) -> ControlRecord | None:
         """Start a pending file's next attempt. None where someone else changed it meanwhile."""
@@ -163,8 +164,9 @@ class FileRecords(TableItems):
             return self.fail(record.file_id, "LeaseExpired", message)
         return self.restart(record)
 
-    def _again(self, record: ControlRecord) -> ControlRecord:
+    def _again(self, record: ControlRecord, also: Mapping[str, Any] | None = None) -> ControlRecord:
         changes = {
+            **(also or {}),
             "attempt_count": record.attempt_count + 1,
             "lease_token": None,
             "lease_expires_at": None,

@@ -38,9 +38,9 @@ class Decisions:
 
         ``sampler`` gives values of columns from the whole file; it is called only where something is undecided.
         A file without a value in an undecided column does not wait for it, nor does one that has waited long enough:
-        the strict default holds for them.
+        the strict default holds for them. What an earlier attempt pinned on the record stays.
         """
-        decided = self.stored(contract)
+        decided = {**self.stored(contract), **(record.pii_decision or {})}
         open_columns = undecided(contract, decided)
         if not open_columns:
             return decided

@@ -112,6 +112,25 @@ def test_retry_takes_failed_files_and_silver_files_with_rejected_rows(files: Fil
     assert files.control.retry(files.silver()).status == "pending"
 
 
+def test_retry_takes_the_contract_in_force_and_keeps_the_decision(files: Files) -> None:
+    pinned = files.control.pin(files.running(), "v-one", {"email": "personal"})
+    files.control.fail(pinned.file_id, "FrozenContract", "unknown columns: colour")
+
+    again = files.control.retry(pinned.file_id)
+
+    assert (again.contract_version, again.pii_decision) == (None, {"email": "personal"})
+    assert files.control.pin(files.control.start(again.file_id, "execution-2", 60), "v-two", {}).contract_version == "v-two"
+
+
+def test_a_take_over_keeps_the_pinned_contract(files: Files) -> None:
+    pinned = files.control.pin(files.running(lease=0), "v-one", {})
+
+    again = files.control.take_over(pinned, max_attempts=2)
+
+    assert again is not None
+    assert again.contract_version == "v-one"
+
+
 def test_retry_of_any_other_file_says_its_status_unless_forced(files: Files) -> None:
     key = files.bronze()
 
