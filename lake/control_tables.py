@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from lake.control_listing import FileListing
 from lake.control_records import BRONZE, SILVER, Fence, now, parse_timestamp, timestamp
 from lake.control_store import numbers, table_key, without_keys
+
+CLOCK_SLACK = timedelta(hours=1)
+"""A file is registered after its rows were built; by so much the two clocks may differ."""
 
 
 class TableItems(FileListing):
@@ -18,25 +22,42 @@ class TableItems(FileListing):
         return [Fence(parse_timestamp(item["at"]), item["kind"]) for item in self.items_of(table, "fence#")]
 
     def add_fence(self, table: str, fence: Fence) -> bool:
-        """Keep a fence, and put files that hold newer records back to bronze to be merged again. False where it is known."""
+        """Keep a fence, and put files that hold newer records back to bronze to be merged again. False where it is known.
+
+        A fence that is known, but whose files nobody finished putting back, has them put back now.
+        """
+        key = _fence_key(table, fence)
         item = {
-            **table_key(table, f"fence#{timestamp(fence.at)}#{fence.kind}"),
+            **key,
             "at": timestamp(fence.at),
             "kind": fence.kind,
             "seen_at": now(),
         }
         try:
             self.table.put_item(Item=item, ConditionExpression="attribute_not_exists(pk)")
+            is_new = True
         except self.condition_failed:
-            return False
+            is_new = False
+            if self.table.get_item(Key=key, ConsistentRead=True)["Item"].get("requeued_at"):
+                return False
         self.requeue_newer(table, fence)
-        return True
+        self.mark_requeued(table, fence)
+        return is_new
+
+    def mark_requeued(self, table: str, fence: Fence) -> None:
+        """Note that every file behind a fence was put back, so that a crash before this is made good later."""
+        self.table.update_item(
+            Key=_fence_key(table, fence),
+            UpdateExpression="SET requeued_at = :now",
+            ConditionExpression="attribute_exists(pk)",
+            ExpressionAttributeValues={":now": now()},
+        )
 
     def requeue_newer(self, table: str, fence: Fence) -> int:
         """Put a table's silver files with records behind the fence back to bronze. Returns how many."""
         requeued = 0
         at = timestamp(fence.at)
-        for record in self.files(table=table, status=SILVER):
+        for record in self.files(table=table, status=SILVER, since=fence.at - CLOCK_SLACK):
             if record.built_at_max is not None and record.built_at_max >= at and self.back_to_bronze(record.file_id):
                 requeued += 1
         return requeued
@@ -92,3 +113,7 @@ class TableItems(FileListing):
     def set_watermark(self, table: str, value: str, export_id: str) -> None:
         """Move a table's watermark."""
         self.table.put_item(Item={**table_key(table, "watermark"), "value": value, "export_id": export_id, "updated_at": now()})
+
+
+def _fence_key(table: str, fence: Fence) -> dict[str, str]:
+    return table_key(table, f"fence#{timestamp(fence.at)}#{fence.kind}")

@@ -19,8 +19,8 @@ from lake.contracts import Contract
 from lake.control import ControlTable
 from lake.control_batches import REVIEW_FLAT, BatchHeld, ControlBatches, OpenBatch
 from lake.control_records import BRONZE, FAILED, PENDING, RUNNING, SILVER, ControlRecord, Fence, parse_timestamp, timestamp
-from lake.errors import LakeError
 from lake.control_tables import CLOCK_SLACK
+from lake.errors import LakeError
 from lake.keys import batch_prefix
 from lake.manifests import (
     MANIFEST,
