@@ -119,7 +119,7 @@ def convert(plan: Plan, source: Any, sink: Sink, workers: int, checkpoint: Calla
         built_at_max=tally.built_at_max,
         operations=dict(tally.operations),
         fences=tuple(tally.fences),
-        unknown_columns=dict(tally.unknown_columns),
+        unknown_columns=tally.commonest_unknown_columns(),
     )
 
 

@@ -12,6 +12,11 @@ import pyarrow.compute as pc
 from lake.cdc import BUILT_AT, FENCE, FENCE_KIND, OPERATION
 from lake.control import Fence
 
+NAMED_UNKNOWN_COLUMNS = 200
+"""So many unknown columns are named on the control record, an item of at most 400 KB; the rest is one sum."""
+
+OTHERS = "(others)"
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -75,6 +80,12 @@ class Tally:
             self.reasons[reason] += 1
             self.rejected += 1
         self.unknown_columns.update(extra)
+
+    def commonest_unknown_columns(self) -> dict[str, int]:
+        """The values of unknown columns by name, the commonest 200; those of all other names under ``(others)``."""
+        named = dict(self.unknown_columns.most_common(NAMED_UNKNOWN_COLUMNS))
+        others = self.unknown_columns.total() - sum(named.values())
+        return {**named, OTHERS: others} if others else named
 
     def worst(self, limit: int = 5) -> str:
         """The commonest reasons of rejects, for a message."""
