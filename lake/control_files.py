@@ -119,22 +119,20 @@ class FileRecords(TableItems):
         }
         return self.change_held(file_id, token, BRONZE, changes)
 
-    def fail(self, file_id: str, error_type: str, message: str, token: str | None = None) -> ControlRecord:
+    def fail(self, file_id: str, error_type: str, message: str, token: str | None = None, attempt: int | None = None) -> ControlRecord:
         """End the file as failed with a reason. A settled file stays as it is.
 
-        With ``token`` only while that lease is held; raises ``LeaseLost``.
+        With ``token`` only while that lease is held; raises ``LeaseLost``. With ``attempt`` only while the file is on that one.
         """
-        changes = {
-            "error_type": error_type,
-            "error_message": message[:MESSAGE_LIMIT],
-            "lease_token": None,
-            "lease_expires_at": None,
-            "finished_at": now(),
-        }
+        changes = _failure(error_type, message)
         if token is not None:
             return self.change_held(file_id, token, FAILED, changes)
+        condition = "#status IN (:a, :b)"
+        values: dict[str, Any] = {":a": PENDING, ":b": RUNNING}
+        if attempt is not None:
+            condition, values = f"{condition} AND attempt_count = :attempt", {**values, ":attempt": attempt}
         try:
-            return self.change(file_id, FAILED, changes, "#status IN (:a, :b)", {":a": PENDING, ":b": RUNNING})
+            return self.change(file_id, FAILED, changes, condition, values)
         except self.condition_failed:
             return self.get(file_id)
 
@@ -161,23 +159,25 @@ class FileRecords(TableItems):
         """A running file whose lease ran out: pending again, or failed once its attempts are used up. None where it moved meanwhile."""
         if record.real_attempts >= max_attempts:
             message = f"the lease ran out on attempt {record.real_attempts} of {max_attempts}; its worker ended without a word"
-            return self.fail(record.file_id, "LeaseExpired", message)
+            try:
+                return self.change(record.file_id, FAILED, _failure("LeaseExpired", message), *_as_seen(record))
+            except self.condition_failed:
+                return None
         return self.restart(record)
 
     def _again(self, record: ControlRecord, also: Mapping[str, Any] | None = None) -> ControlRecord:
         changes = {
             **(also or {}),
             "attempt_count": record.attempt_count + 1,
+            "execution_arn": None,
             "lease_token": None,
             "lease_expires_at": None,
             "not_before": None,
             "batch_id": None,
             "finished_at": None,
         }
-        condition = "#status = :was AND attempt_count = :count AND updated_at = :seen"
-        values = {":was": record.status, ":count": record.attempt_count, ":seen": record.updated_at}
         try:
-            return self.change(record.file_id, PENDING, changes, condition, values)
+            return self.change(record.file_id, PENDING, changes, *_as_seen(record))
         except self.condition_failed:
             raise WrongStatus(self.get(record.file_id), f"it was {record.status} a moment ago; look again") from None
 
@@ -235,3 +235,19 @@ class FileRecords(TableItems):
         except self.condition_failed:
             return False
         return True
+
+
+def _failure(error_type: str, message: str) -> dict[str, Any]:
+    return {
+        "error_type": error_type,
+        "error_message": message[:MESSAGE_LIMIT],
+        "lease_token": None,
+        "lease_expires_at": None,
+        "finished_at": now(),
+    }
+
+
+def _as_seen(record: ControlRecord) -> tuple[str, dict[str, Any]]:
+    """The condition that nobody has changed the file since it was read, and its values."""
+    condition = "#status = :was AND attempt_count = :count AND updated_at = :seen"
+    return condition, {":was": record.status, ":count": record.attempt_count, ":seen": record.updated_at}

@@ -112,11 +112,14 @@ class Converter:
         )
 
     def record_failure(self, file_id: str, execution: str, error_type: str, message: str) -> Summary:
-        """Leave the reason of a failed execution on the file's record, unless another execution has it by now."""
+        """Leave the reason of a failed execution on the file's record, unless another execution or attempt has it by now."""
         record = self._control.get(file_id)
         if record.execution_arn not in (None, execution):
             return Summary(file_id, ABANDONED, message=f"the file belongs to {record.execution_arn}")
-        self._control.fail(file_id, error_type, message)
+        attempt = _attempt_of(execution, file_id) or record.attempt_count
+        after = self._control.fail(file_id, error_type, message, attempt=attempt)
+        if after.status != FAILED or after.attempt_count != attempt:
+            return Summary(file_id, ABANDONED, message=f"the file is {after.status} on attempt {after.attempt_count}")
         count("FilesFailed", error_type=error_type)
         return Summary(file_id, FAILED, error_type=error_type, message=message)
 
@@ -195,6 +198,12 @@ class Converter:
             self._control.release(file_id, token)
         except Exception:
             logger.exception("the lease could not be given back; it runs out by itself", extra={"file_id": file_id})
+
+
+def _attempt_of(execution: str, file_id: str) -> int | None:
+    """The attempt that an execution is named after, ``<file_id>-<attempt>``; None for one that a person named otherwise."""
+    name, _, attempt = execution.rpartition(":")[2].rpartition("-")
+    return int(attempt) if name == file_id and attempt.isdecimal() else None
 
 
 class _Lease:

@@ -222,6 +222,14 @@ def test_an_expired_attempt_is_repeated_until_its_attempts_are_used_up(files: Fi
     assert (last.status, last.error_type) == ("failed", "LeaseExpired")
 
 
+def test_a_lease_renewed_after_it_was_seen_to_expire_is_not_failed(files: Files) -> None:
+    seen = files.running(lease=0)
+    files.control.renew(seen.file_id, str(seen.lease_token), 60)
+
+    assert files.control.take_over(seen, max_attempts=1) is None
+    assert files.status(seen.file_id) == "running"
+
+
 def test_two_sweeps_restart_a_file_once(files: Files) -> None:
     record = files.control.get(files.registered())
 

@@ -140,6 +140,18 @@ def test_the_reason_of_an_execution_that_lost_the_file_changes_nothing(road: Roa
     assert road.record(file_id).status == "running"
 
 
+def test_the_late_failure_of_an_earlier_attempt_leaves_the_next_one_alone(road: Road) -> None:
+    file_id = road.arrives("brewery", "next-attempt.gz", gz_lines(load(brewery_id=1, brewery_name="x")))
+    first = EXECUTION.replace(":one", f":{file_id}-1")
+    road.control.take_over(road.control.start(file_id, first, lease_seconds=-1), max_attempts=3)
+
+    late = road.converter().record_failure(file_id, first, "States.Timeout", "late")
+    assert (late.result, road.record(file_id).status) == ("abandoned", "pending")
+
+    second = road.converter().record_failure(file_id, first[:-1] + "2", "Lambda.Unknown", "never began")
+    assert (second.result, road.record(file_id).status) == ("failed", "failed")
+
+
 def test_the_lambda_function_answers_with_the_attempt_s_summary(road: Road, chalice_app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in road.environment.items():
         monkeypatch.setenv(name, value)
