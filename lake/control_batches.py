@@ -108,25 +108,31 @@ class ControlBatches(ControlStore):
             raise self._held(batch.target) from None
         return self.get_open(batch.target) or batch
 
-    def release(self, target: str, batch_id: str, error: str | None) -> bool:
-        """Give the lease of an open batch back, keeping the reason. False where the batch is no longer open."""
+    def release(self, target: str, batch_id: str, error: str | None, owner: str | None = None) -> bool:
+        """Give the lease of an open batch back, keeping the reason. False where it is not open any more.
+
+        With ``owner`` only while that execution holds it; False where another has taken it over.
+        """
+        condition, names, values = _held_by(batch_id, owner)
         try:
             self.table.update_item(
                 Key=target_key(target, "open"),
                 UpdateExpression="SET lease_expires_at = :now, #error = :error",
-                ConditionExpression="batch_id = :batch",
-                ExpressionAttributeNames={"#error": "error"},
-                ExpressionAttributeValues={":now": now(), ":error": error, ":batch": batch_id},
+                ConditionExpression=condition,
+                ExpressionAttributeNames={"#error": "error", **names},
+                ExpressionAttributeValues={":now": now(), ":error": error, **values},
             )
         except self.condition_failed:
             return False
         return True
 
-    def close(self, target: str, batch_id: str) -> bool:
-        """End a batch. False where it is not open any more."""
+    def close(self, target: str, batch_id: str, owner: str | None = None) -> bool:
+        """End a batch, with ``owner`` only while that execution holds it. False where it is not open any more, or another's."""
+        condition, names, values = _held_by(batch_id, owner)
+        arguments = {"ExpressionAttributeNames": names} if names else {}
         try:
             self.table.delete_item(
-                Key=target_key(target, "open"), ConditionExpression="batch_id = :batch", ExpressionAttributeValues={":batch": batch_id}
+                Key=target_key(target, "open"), ConditionExpression=condition, ExpressionAttributeValues=values, **arguments
             )
         except self.condition_failed:
             return False
@@ -202,6 +208,13 @@ class ControlBatches(ControlStore):
         if batch is None:
             return BatchHeld(target, "?", "an execution that just ended", "now")
         return BatchHeld(target, batch.batch_id, batch.owner, batch.lease_expires_at)
+
+
+def _held_by(batch_id: str, owner: str | None) -> tuple[str, dict[str, str], dict[str, str]]:
+    """The condition that a batch is open, and an execution's where one is named, with its names and values."""
+    if owner is None:
+        return "batch_id = :batch", {}, {":batch": batch_id}
+    return "batch_id = :batch AND #owner = :owner", {"#owner": "owner"}, {":batch": batch_id, ":owner": owner}
 
 
 def target_key(target: str, sort: str) -> dict[str, str]:

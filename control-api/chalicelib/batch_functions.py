@@ -22,8 +22,8 @@ def plan_silver(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 @batch_functions.lambda_function(name="settle_silver")
 def settle_silver(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """A batch of plan_silver, with ``error`` where its job failed → what became of it."""
-    return Settler.of(batch_settings()).silver(event)
+    """``{"execution"}`` with a batch of plan_silver, with ``error`` where its job failed → what became of it."""
+    return Settler.of(batch_settings(), event["execution"]).silver(event)
 
 
 @batch_functions.lambda_function(name="plan_review_flat")
@@ -34,8 +34,8 @@ def plan_review_flat(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 @batch_functions.lambda_function(name="settle_review_flat")
 def settle_review_flat(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """A batch of plan_review_flat, with ``error`` where its job failed → what became of it."""
-    return Settler.of(batch_settings()).review_flat(event)
+    """``{"execution"}`` with a batch of plan_review_flat, with ``error`` where its job failed → what became of it."""
+    return Settler.of(batch_settings(), event["execution"]).review_flat(event)
 
 
 @batch_functions.lambda_function(name="plan_gold")
@@ -46,5 +46,5 @@ def plan_gold(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 @batch_functions.lambda_function(name="settle_gold")
 def settle_gold(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """A batch of plan_gold, with ``error`` where its job failed → what became of it."""
-    return Settler.of(batch_settings()).gold(event)
+    """``{"execution"}`` with a batch of plan_gold, with ``error`` where its job failed → what became of it."""
+    return Settler.of(batch_settings(), event["execution"]).gold(event)

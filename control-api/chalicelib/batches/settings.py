@@ -6,13 +6,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-BATCH_LEASE_SECONDS = 3 * 3600
+BATCH_LEASE_SECONDS = 12 * 3600
+"""The time limit of the state machines' executions: while one may still run, its batch is nobody else's."""
 BATCH_FILES = 500
 
 
 @dataclass(frozen=True)
 class BatchSettings:
-    """Names from the stacks. ``lease_seconds`` covers a job's longest run; ``batch_files`` bounds the files of one batch."""
+    """Names from the stacks. ``lease_seconds`` covers an execution's longest run; ``batch_files`` bounds the files of one batch."""
 
     control_table: str
     lake_bucket: str

@@ -13,7 +13,7 @@ from gold import gold_tables
 
 from chalicelib.batches.settings import BatchSettings
 from lake.control import ControlTable
-from lake.control_batches import REVIEW_FLAT, ControlBatches, TargetState
+from lake.control_batches import REVIEW_FLAT, BatchHeld, ControlBatches, TargetState
 from lake.control_records import BRONZE, SILVER, ControlRecord, parse_timestamp
 from lake.keys import SETTLED_TAG, split_uri
 from lake.manifests import OUTCOME, TOUCHED, BatchFile, MonthsManifest, SilverManifest, SilverOutcome, read_document, sibling
@@ -25,16 +25,17 @@ ERROR_LIMIT = 1_000
 
 @dataclass(frozen=True)
 class Settler:
-    """Settles batches on one control table."""
+    """Settles batches on one control table for the execution that holds them, their owner."""
 
     settings: BatchSettings
     control: ControlTable
     batches: ControlBatches
+    owner: str
 
     @classmethod
-    def of(cls, settings: BatchSettings) -> Settler:
+    def of(cls, settings: BatchSettings, owner: str) -> Settler:
         """A settler on the stores that the settings name."""
-        return cls(settings, ControlTable(settings.control_table), ControlBatches(settings.control_table))
+        return cls(settings, ControlTable(settings.control_table), ControlBatches(settings.control_table), owner)
 
     def silver(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """Settle a silver batch: its months are asked for before its files are marked, so that a crash loses neither.
@@ -59,7 +60,7 @@ class Settler:
         self._requeue_behind_new_fences(manifest)
         Tags().settle([record for file in merged if (record := self._settled(file, manifest.batch_id))], self.settings.lake_bucket)
         self.batches.keep_state(target, self._after(target, manifest, outcome))
-        self.batches.close(target, manifest.batch_id)
+        self.batches.close(target, manifest.batch_id, self.owner)
         count("RowsMerged", outcome.rows_merged, table=manifest.table)
         for result in outcome.quality:
             count("QualityRowsFailed", result["rows_failed"], table=manifest.table, rule=result["rule"])
@@ -91,18 +92,23 @@ class Settler:
         self.batches.tick_off(target, manifest.months)
         state = replace(self.batches.state(target), definition=manifest.definition, settled_batch=manifest.batch_id)
         self.batches.keep_state(target, state)
-        self.batches.close(target, manifest.batch_id)
+        self.batches.close(target, manifest.batch_id, self.owner)
         return _answer(batch, "settled") | {"months": len(outcome["months"])}
 
     def _is_open(self, target: str, batch: Mapping[str, Any]) -> bool:
+        """Whether the batch is still to be settled. Raises ``BatchHeld`` where another execution has taken it over."""
         held = self.batches.get_open(target)
-        return held is not None and held.batch_id == batch["batch_id"]
+        if held is None or held.batch_id != batch["batch_id"]:
+            return False
+        if held.owner != self.owner:
+            raise BatchHeld(target, held.batch_id, held.owner, held.lease_expires_at)
+        return True
 
     def _released(self, target: str, batch: Mapping[str, Any]) -> dict[str, Any]:
         """The job failed: the next run may take the batch at once, and finds the reason on it."""
         error = batch["error"]
         count("JobsFailed", target=target)
-        self.batches.release(target, batch["batch_id"], str(error)[:ERROR_LIMIT])
+        self.batches.release(target, batch["batch_id"], str(error)[:ERROR_LIMIT], self.owner)
         return _answer(batch, "released") | {"error": error}
 
     def _settled(self, file: BatchFile, batch_id: str) -> ControlRecord | None:

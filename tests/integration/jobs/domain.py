@@ -188,7 +188,7 @@ class Lake:
         return SimpleNamespace(rows=rows, ended_at=ended)
 
     def settler(self) -> Any:
-        return self._app("control-api", "chalicelib.batches.settle").Settler.of(self.settings())
+        return self._app("control-api", "chalicelib.batches.settle").Settler.of(self.settings(), self.execution)
 
     def settings(self, **changes: Any) -> Any:
         module = self._app("control-api", "chalicelib.batches.settings")

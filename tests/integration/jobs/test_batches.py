@@ -74,6 +74,22 @@ def test_the_batch_of_a_dead_execution_is_taken_over_once_its_lease_ran_out(lake
     assert names(lake) == [(7, "Saison")]
 
 
+def test_an_execution_neither_releases_nor_closes_a_batch_that_another_has_taken_over(lake: Lake) -> None:
+    lake.arrives(insert("beer", 10, beer_id=7))
+    (batch,) = lake.plan("beer")
+    late = lake.settler()
+    lake.batches.release("silver/beer", batch["batch_id"], None)
+    lake.execution = "execution-2"
+    lake.plan("beer")
+    lease = lake.batches.get_open("silver/beer")
+
+    late.silver(batch | {"error": {"Error": "States.Timeout"}})
+
+    assert not lake.batches.close("silver/beer", batch["batch_id"], "execution-1")
+    assert lake.batches.get_open("silver/beer") == lease
+    assert lake.batches.close("silver/beer", batch["batch_id"], "execution-2")
+
+
 def test_a_job_that_ran_twice_leaves_the_same_rows(lake: Lake) -> None:
     lake.arrives(insert("review", 10, review_id=1, review_time=MARCH), delete("review", 20, review_id=2))
     (batch,) = lake.plan("review")

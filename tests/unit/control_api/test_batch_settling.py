@@ -1,18 +1,22 @@
-"""Settling: what goes back to the state machine stays small."""
+"""Settling: what goes back to the state machine stays small; whoever holds a batch settles it, and nobody else."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
+import yaml
 
-from lake.control_batches import ControlBatches, TargetState
+from lake.control_batches import BatchHeld, ControlBatches, OpenBatch, TargetState
 from lake.manifests import FailedFile, SilverManifest, SilverOutcome
 
+STATE_MACHINES = Path(__file__).resolve().parents[3] / "templates" / "statemachines"
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 ENVIRONMENT = {"CONTROL_TABLE": "t", "LAKE_BUCKET": "lake", "CONTRACTS_URI": "s3://a/contracts/"}
 App = Callable[..., ModuleType]
@@ -28,10 +32,41 @@ def test_the_answer_of_settle_stays_small_whatever_fails(chalice_app: App, monke
     control.fences.return_value, control.files.return_value = [], []
     batches.get_open.return_value = SimpleNamespace(batch_id="b1", owner="execution-1")
     batches.state.return_value = TargetState()
-    settler = module.Settler(chalice_app("control-api", "chalicelib.batches.settings").BatchSettings.of(ENVIRONMENT), control, batches)
+    settings = chalice_app("control-api", "chalicelib.batches.settings").BatchSettings.of(ENVIRONMENT)
+    settler = module.Settler(settings, control, batches, "execution-1")
 
     answer = settler.silver({"table": "beer", "batch_id": "b1", "manifest": "s3://lake/batches/beer/b1/manifest.json"})
 
     assert answer["failed_files"] == 500
     assert len(json.dumps(answer)) < 1_000
     assert control.reject.call_args.args[3].startswith("unreadable")
+
+
+def test_an_execution_whose_batch_was_taken_over_settles_nothing(chalice_app: App) -> None:
+    settings = chalice_app("control-api", "chalicelib.batches.settings").BatchSettings.of(ENVIRONMENT)
+    control, batches = MagicMock(), MagicMock(spec=ControlBatches)
+    batches.get_open.return_value = OpenBatch("silver/beer", "b1", "s3://m", "execution-2", "later", 2)
+    settler = chalice_app("control-api", "chalicelib.batches.settle").Settler(settings, control, batches, "execution-1")
+
+    with pytest.raises(BatchHeld, match="held by execution-2"):
+        settler.silver({"table": "beer", "batch_id": "b1", "manifest": "s3://m"})
+
+    assert control.method_calls == []
+
+
+def machines() -> list[dict[str, Any]]:
+    names = ("bronze-to-silver", "silver-to-gold")
+    return [yaml.safe_load((STATE_MACHINES / f"{name}.asl.yaml").read_text()) for name in names]
+
+
+def test_a_batch_is_leased_for_as_long_as_its_execution_may_run(chalice_app: App) -> None:
+    settings = chalice_app("control-api", "chalicelib.batches.settings").BatchSettings.of(ENVIRONMENT)
+
+    assert settings.lease_seconds >= max(machine["TimeoutSeconds"] for machine in machines())
+
+
+def test_a_batch_that_cannot_be_settled_is_given_back() -> None:
+    maps = [state["ItemProcessor"]["States"] for machine in machines() for state in machine["States"].values() if state["Type"] == "Map"]
+    caught = [state["Catch"][0]["Next"] for states in maps for name, state in states.items() if name.startswith("Settle")]
+
+    assert caught == ["ReleaseSilver", "ReleaseReviewFlat", "ReleaseGold"]
