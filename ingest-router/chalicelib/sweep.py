@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -12,6 +13,7 @@ from chalicelib.raw_objects import RawObjects
 from chalicelib.registration import Registration
 from lake.control import ControlRecord, ControlTable
 from lake.control_records import FAILED, PENDING, RUNNING, now, timestamp
+from lake.telemetry import logger
 
 STALE = timedelta(minutes=15)
 """How long a pending file may wait for its execution to take it."""
@@ -19,7 +21,10 @@ STALE = timedelta(minutes=15)
 
 @dataclass
 class Swept:
-    """What one sweep did. ``next_key`` is where to go on listing, None where everything was seen."""
+    """What one sweep did. ``errors`` counts files and objects left to the next sweep, with the reason in the log.
+
+    ``next_key`` is where to go on listing, None where everything was seen.
+    """
 
     objects: int = 0
     registered: int = 0
@@ -28,6 +33,7 @@ class Swept:
     restarted: int = 0
     taken_over: int = 0
     failed: int = 0
+    errors: int = 0
     next_key: str | None = None
 
     def report(self) -> dict[str, int | str | None]:
@@ -70,9 +76,10 @@ class Sweep:
         for record in list(self._control.files(status=RUNNING)):
             if record.lease_expires_at is None or record.lease_expires_at >= moment:
                 continue
-            after = self._control.take_over(record, self._max_attempts)
-            swept.failed += after is not None and after.status == FAILED
-            swept.taken_over += after is not None and after.status == PENDING
+            with _left_to_the_next(swept, record.file_id):
+                after = self._control.take_over(record, self._max_attempts)
+                swept.failed += after is not None and after.status == FAILED
+                swept.taken_over += after is not None and after.status == PENDING
 
     def _restart_pending(self, swept: Swept) -> None:
         """Pending files that nobody took. One whose wait is over gets its execution; one whose execution ended, a new attempt."""
@@ -80,10 +87,11 @@ class Sweep:
         for record in list(self._control.files(status=PENDING)):
             if not self._is_left_behind(record, stale):
                 continue
-            if self._conversions.start(record):
-                swept.started += 1
-            elif not self._conversions.is_running(record) and self._control.restart(record) is not None:
-                swept.restarted += 1
+            with _left_to_the_next(swept, record.file_id):
+                if self._conversions.start(record):
+                    swept.started += 1
+                elif not self._conversions.is_running(record) and self._control.restart(record) is not None:
+                    swept.restarted += 1
 
     def _is_left_behind(self, record: ControlRecord, stale: str) -> bool:
         if record.not_before is not None:
@@ -96,10 +104,21 @@ class Sweep:
             for raw in page:
                 if raw.file_id in known:
                     continue
-                outcome = self._registration.register(raw)
-                swept.registered += outcome == registration.REGISTERED
-                swept.registered_failed += outcome == registration.FAILED
+                with _left_to_the_next(swept, raw.key):
+                    outcome = self._registration.register(raw)
+                    swept.registered += outcome == registration.REGISTERED
+                    swept.registered_failed += outcome == registration.FAILED
             swept.objects += len(page)
             swept.next_key = next_key
             if not self._has_time():
                 return
+
+
+@contextmanager
+def _left_to_the_next(swept: Swept, what: str) -> Iterator[None]:
+    """Count and log whatever goes wrong with one item, so that the items after it have their turn."""
+    try:
+        yield
+    except Exception:
+        swept.errors += 1
+        logger.exception("left to the next sweep", extra={"item": what})

@@ -46,6 +46,44 @@ def test_objects_of_no_contract_are_found_too(road):
     assert road.record(key).error_type == "UnknownTable"
 
 
+def test_an_object_that_cannot_be_read_does_not_block_those_after_it(road, monkeypatch):
+    first, second = road.lines(1), road.lines(1)
+    road.messages()
+    head = road.app.raw_objects.head
+
+    def denied(raw, size):
+        if raw.key == min(first, second):
+            raise PermissionError("access denied")
+        return head(raw, size)
+
+    monkeypatch.setattr(road.app.raw_objects, "head", denied)
+
+    swept = road.sweep()
+
+    assert (swept["registered"], swept["errors"]) == (1, 1)
+    assert len(road.records(max(first, second))) == 1
+
+
+def test_an_execution_that_cannot_be_started_does_not_block_those_after_it(road, monkeypatch):
+    keys = [registered(road), registered(road)]
+    for key in keys:
+        road.ages(key, updated_at=LONG_AGO)
+    conversions, broken = road.app.conversions(), road.record(keys[1]).file_id
+    start = conversions.start
+
+    def throttled(record):
+        if record.file_id == broken:
+            raise ConnectionError("throttled")
+        return start(record)
+
+    monkeypatch.setattr(conversions, "start", throttled)
+
+    swept = road.sweep()
+
+    assert swept["errors"] == 1
+    assert (road.executions(keys[0]), road.executions(keys[1])) == (["1"], [])
+
+
 def test_a_sweep_out_of_time_says_where_to_go_on(road, monkeypatch):
     keys = [road.lines(1) for _ in range(5)]
     road.messages()
