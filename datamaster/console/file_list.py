@@ -39,7 +39,7 @@ def page() -> None:
 
 @st.fragment(run_every=EVERY_SECONDS)
 def _list(table: str | None, status: str | None, limit: int) -> None:
-    with shown("the files"):
+    with shown("the files", live=True):
         found = data.listed_files(table, status, limit)
     followed = st.session_state.get("followed")
     if followed:
@@ -79,7 +79,7 @@ def _retry(file_id: str) -> None:
 
 def _follow(file_id: str) -> None:
     """Tell how a file that was tried again is doing."""
-    with shown("the file"):
+    with shown("the file", live=True):
         file = files.show_file(file_id)
     words = f"Attempt {file['attempt_count']} of `{file['object_key'].rpartition('/')[2]}` is **{file['status']}**"
     if file["status"] in ("bronze", "silver"):

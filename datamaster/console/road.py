@@ -27,7 +27,7 @@ def page() -> None:
 
 @st.fragment(run_every=EVERY_SECONDS)
 def _live() -> None:
-    with shown("the tables"):
+    with shown("the tables", live=True):
         found = data.tables()
     tables, derived = found["tables"], found["derived"]
     total = sum(sum(table["files"].values()) for table in tables)
@@ -35,7 +35,7 @@ def _live() -> None:
         nothing("Nothing has come down the road yet.", "Rows of the source appear here some seconds after they were written.")
         return
     for column, (status, title, help_text) in zip(st.columns(len(STAGES), border=True), STAGES, strict=True):
-        column.metric(f"{title}", f"{sum(table['files'][status] for table in tables):,} files", help=help_text)
+        column.metric(title, f"{sum(table['files'][status] for table in tables):,} files", help=help_text)
     waiting = max((table["waiting_seconds"] for table in tables), default=0)
     months = sum(len(table["pending_months"]) for table in derived)
     lag, backlog, errors = st.columns(3, border=True)
