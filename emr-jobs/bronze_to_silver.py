@@ -177,8 +177,12 @@ class Batch:
 
 
 def _loads(ordered: DataFrame) -> dict[str, int]:
-    """Load rows by generation: plan holds them against what the source says was loaded."""
-    counts = ordered.where(f"{cdc.OPERATION} = '{cdc.LOAD}'").groupBy(changes.GENERATION).count().collect()
+    """Load rows by generation: plan holds them against what the source says was loaded.
+
+    Rows of an export carry positions of their own and are none of the load's.
+    """
+    loaded = f"{cdc.OPERATION} = '{cdc.LOAD}' and {cdc.POSITION} = '{cdc.ZERO_POSITION}' and {changes.GENERATION} >= 0"
+    counts = ordered.where(loaded).groupBy(changes.GENERATION).count().collect()
     return {str(generation): int(rows) for generation, rows in counts}
 
 

@@ -14,6 +14,7 @@ from gold import gold_tables
 
 from chalicelib.batches.settings import BatchSettings
 from chalicelib.batches.statistics import LoadStatistics
+from lake.cdc import FENCE, LOAD
 from lake.contract_store import ContractStore
 from lake.contracts import Contract
 from lake.control import ControlTable
@@ -201,8 +202,26 @@ class Planner:
         load = self.statistics.complete_load(contract)
         if load is None or (load.ended_at is not None and load.ended_at < newest.at):
             return 0
+        if self._load_waits(contract.table, newest):
+            return 0
         loads: Mapping[str, int] = self.batches.state(f"silver/{contract.table}").loads or {}
-        return newest.generation if loads.get(str(newest.generation), 0) >= load.rows else 0
+        missing = load.rows - loads.get(str(newest.generation), 0)
+        return newest.generation if missing <= 0 or missing <= self._rejected_loads(contract.table, newest) else 0
+
+    def _load_waits(self, table: str, fence: Fence) -> bool:
+        """Whether a file that is not merged yet may hold rows of the load behind the fence. What is not converted may hold anything."""
+        if any(self.control.count_files(table, status) for status in (PENDING, RUNNING)):
+            return True
+        at = timestamp(fence.at)
+        waiting = self.control.files(table=table, status=BRONZE)
+        return any((r.built_at_max is None or r.built_at_max >= at) and (not r.operations or LOAD in r.operations) for r in waiting)
+
+    def _rejected_loads(self, table: str, fence: Fence) -> int:
+        """Records that the converter rejected in files of load rows alone: the source counts them, silver never does."""
+        at = timestamp(fence.at)
+        merged = self.control.files(table=table, status=SILVER, since=fence.at - CLOCK_SLACK)
+        loads = [r for r in merged if LOAD in r.operations and set(r.operations) <= {LOAD, FENCE}]
+        return sum(r.records_rejected or 0 for r in loads if (r.built_at_min or "") >= at)
 
     def _all_settled(self, table: str, fence: Fence) -> bool:
         """Whether every file of an export is merged: its fence is kept after the last of them was registered."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from domain import Lake, delete, insert, load, update
+from domain import Lake, delete, insert, load, place, update
 
 pytestmark = pytest.mark.integration
 
@@ -50,6 +50,19 @@ def test_nothing_is_deleted_while_the_reload_is_incomplete(lake: Lake) -> None:
     lake.merge("brewery")
     lake.fence("brewery", 10)
     lake.arrives(brewery(1, built=11))
+    lake.source_says_loaded("brewery", 2)
+
+    lake.merge("brewery")
+    lake.merge("brewery")
+
+    assert [n for n, _ in names(lake)] == [1, 2]
+
+
+def test_rows_of_an_export_do_not_stand_for_load_rows(lake: Lake) -> None:
+    lake.arrives(brewery(1), brewery(2))
+    lake.merge("brewery")
+    lake.fence("brewery", 10)
+    lake.arrives(brewery(1, built=11), load("brewery", 11, place(70), brewery_id=1, brewery_name="exported"))
     lake.source_says_loaded("brewery", 2)
 
     lake.merge("brewery")
