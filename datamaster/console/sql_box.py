@@ -16,7 +16,7 @@ def page() -> None:
     """The page."""
     st.header("SQL")
     st.caption(
-        f"Athena's own dialect; at most {LIMIT:,} rows are shown. Tables: dm_silver.*, dm_gold.*, e.g. `DESCRIBE dm_gold.top_drinkers`."
+        f"Athena's own dialect; at most {LIMIT:,} rows are shown. Tables lie in `dm_silver` and `dm_gold`, e.g. `DESCRIBE dm_gold.top_drinkers`."
     )
     with st.form("statement", border=False):
         sql = st.text_area("Statement", EXAMPLE, height=160)
