@@ -15,9 +15,7 @@ LIMIT = 1000
 def page() -> None:
     """The page."""
     st.header("SQL")
-    st.caption(
-        f"Athena's own dialect; at most {LIMIT:,} rows are shown. Tables lie in `dm_silver` and `dm_gold`, e.g. `DESCRIBE dm_gold.top_drinkers`."
-    )
+    st.caption(f"Athena's own dialect; at most {LIMIT:,} rows are shown. Tables lie in `dm_silver` and `dm_gold`.")
     with st.form("statement", border=False):
         sql = st.text_area("Statement", EXAMPLE, height=160)
         asked = st.form_submit_button("Run", type="primary", icon=":material/play_arrow:")
