@@ -60,9 +60,7 @@ def test_every_alarm_has_a_first_look_and_a_repair_in_the_runbook(objective):
 
 def test_every_command_of_the_runbook_exists():
     command = get_command(app)
-    known = set(command.commands) | {
-        f"{group} {name}" for group, sub in command.commands.items() for name in getattr(sub, "commands", {})
-    }
+    known = set(command.commands) | {f"{group} {name}" for group, sub in command.commands.items() for name in getattr(sub, "commands", {})}
 
     named = re.findall(r"\bdm ((?:files|contract) \w+|[a-z]+)", (PROJECT / "docs" / "runbook.md").read_text())
 
