@@ -27,11 +27,32 @@ Mappings:
 """
 TOPIC = """
 Resources:
-  # Under no key of KMS: messages hold the names of alarms and numbers, and CloudWatch cannot publish under the AWS managed key.
+  # A key of its own: CloudWatch cannot publish to a topic under the AWS managed key.
+  Key:
+    Type: AWS::KMS::Key
+    Properties:
+      Description: Messages of the alarms.
+      EnableKeyRotation: true
+      KeyPolicy:
+        Version: "2012-10-17"
+        Statement:
+          - Sid: Account
+            Effect: Allow
+            Principal: {AWS: !Sub "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}
+            Action: kms:*
+            Resource: "*"
+          - Sid: Alarms
+            Effect: Allow
+            Principal: {Service: cloudwatch.amazonaws.com}
+            Action: [kms:Decrypt, kms:GenerateDataKey*]
+            Resource: "*"
+            Condition: {StringEquals: {aws:SourceAccount: !Ref AWS::AccountId}}
+
   Alarms:
     Type: AWS::SNS::Topic
     Properties:
       TopicName: !Sub dm-alarms-${Environment}
+      KmsMasterKeyId: !Ref Key
 
   Reader:
     Type: AWS::SNS::Subscription
