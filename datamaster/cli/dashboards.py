@@ -10,11 +10,23 @@ import typer
 from datamaster.cli.output import err, out, print_table
 from datamaster.cli.session import Home, connect
 from datamaster.local.state import PlatformNotRunning
+from lake.errors import TransientError
 
 if TYPE_CHECKING:
     from datamaster.dashboards.grafana import Change, Grafana, Place
 
 app = typer.Typer(no_args_is_help=True, help="The Grafana dashboards: what would change, bring them there, run their queries.")
+
+
+class NoAccount(TransientError):
+    """AWS does not say whose account this is."""
+
+    def __init__(self, environment: str, error: Exception) -> None:
+        super().__init__(
+            f"no AWS account for environment {environment}: {error}; set credentials and region of that account (aws configure, "
+            "aws sso login, or AWS_PROFILE), or take --environment local with a running platform"
+        )
+
 
 Url = Annotated[str, typer.Option(help="Address of Grafana.", envvar="DM_GRAFANA_URL")]
 Environment = Annotated[str, typer.Option(help="The environment that the dashboards show.")]
@@ -85,13 +97,17 @@ def _target(url: str, environment: str, secret: str, work_group: str, home: Path
 
 def _place(environment: str, work_group: str, home: Path) -> Place:
     import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
 
     from datamaster.dashboards.grafana import Place
 
     if environment == "local":
         connect(home)
     session = boto3.Session()
-    account = session.client("sts").get_caller_identity()["Account"]
+    try:
+        account = session.client("sts").get_caller_identity()["Account"]
+    except (BotoCoreError, ClientError) as error:
+        raise NoAccount(environment, error) from error
     return Place(environment, session.region_name or "us-east-1", account, work_group or f"dm-lake-{environment}")
 
 

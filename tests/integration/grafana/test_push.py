@@ -117,6 +117,16 @@ def test_a_secret_without_a_token_is_told_with_the_command_that_stores_one(secre
         token("absent")
 
 
+def test_a_command_without_credentials_says_what_to_set(server, monkeypatch, tmp_path, capsys):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+
+    assert run(["dashboards", "diff", "--url", server.url, "--environment", "prod"]) == 3
+    assert "aws sso login" in " ".join(capsys.readouterr().err.split())
+
+
 def test_the_commands_push_and_diff_tell_by_their_exit_code(server, secrets, capsys):
     secrets.create_secret(Name="dm-grafana-prod", SecretString="good-token")
     words = ["--url", server.url, "--environment", "prod"]
