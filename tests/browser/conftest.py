@@ -17,7 +17,7 @@ from datamaster.local.process import free_port, spawn, stop
 from datamaster.source.generate import load_generated
 
 CHROMIUM = Path("/usr/bin/chromium")
-REVIEWS = 4000
+REVIEWS = 12_000  # more than a year of them
 PATIENCE_SECONDS = 60
 
 
@@ -45,7 +45,7 @@ def chromium():
 
 @pytest.fixture(scope="session")
 def lake(chromium, tmp_path_factory):
-    """A running platform whose gold tables hold every month of 4,000 reviews."""
+    """A running platform whose gold tables hold every month of 12,000 reviews."""
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")  # put back at the end, whatever up sets
