@@ -35,7 +35,7 @@ ENDED = {
 @cache
 def client(service: str) -> Any:
     """A client of the emulator or of what stands beside it; making one costs more than a call."""
-    return boto3.client(service)  # type: ignore[call-overload]
+    return boto3.client(service)
 
 
 def datum(namespace: str, name: str, value: float, unit: str = COUNT, **dimensions: str) -> Datum:
