@@ -33,10 +33,13 @@ demo: setup ## Take rows from a real PostgreSQL to gold answers, and prove them 
 
 # what make conformance and make check-dashboards run
 OWN_TARGET := --ignore tests/integration/jobs/test_conformance.py --ignore tests/integration/dashboards
+# the engine's client keeps its session in the process, so the jobs' tests have one of their own
+JOBS := tests/integration/jobs
 
 test: setup ## Lint, types and every test but those that have a target of their own
 	@$(MAKE) --no-print-directory lint
-	@.venv/bin/python -m pytest -q --numprocesses 2 --dist loadfile -m "not slow" $(OWN_TARGET) $(TESTS)
+	@.venv/bin/python -m pytest -q --numprocesses 2 --dist loadfile -m "not slow" $(OWN_TARGET) --ignore $(JOBS) $(TESTS)
+	@[ -n "$(TESTS)" ] || .venv/bin/python -m pytest -q -m "not slow" $(OWN_TARGET) $(JOBS)
 
 property: setup ## The long random tests: damaged files through both parsers, histories of rows through the silver job
 	@.venv/bin/python -m pytest -q -m slow tests/unit tests/integration

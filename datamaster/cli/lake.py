@@ -36,11 +36,19 @@ def register(app: typer.Typer) -> None:
     app.command()(convert)
 
 
-def run(layer: Annotated[Layer, typer.Argument(help="silver or gold.")], home: Home = Path(".dm")) -> int:
+def run(
+    layer: Annotated[Layer, typer.Argument(help="silver or gold.")],
+    wait: Annotated[bool, typer.Option(help="Before silver, wait for what is committed to reach bronze.")] = True,
+    home: Home = Path(".dm"),
+) -> int:
     """Run bronze to silver, or silver to gold, now instead of on schedule. Exits 1 where a table failed."""
-    from datamaster import pipelines
+    from datamaster import pipelines, road
 
     running = connect(home)
+    if wait and layer is Layer.silver:
+        with step("What is committed, to bronze") as current:
+            statuses = road.convert_all(running, current.say)
+            current.done(", ".join(f"{count} files {status}" for status, count in sorted(statuses.items())))
     with step(f"Bring {layer} up to date") as current:
         result = pipelines.run(running, layer, current.say)
         current.done(result.summary)

@@ -31,7 +31,9 @@ def journey(tmp_path_factory: pytest.TempPathFactory, start_platform: Any, wait_
         loading.append(threading.Thread(target=journey.kill_replicator_amid_the_load, args=(dsn,), daemon=True))
         loading[0].start()
 
-    with start_platform(home, seed=seed, variables={"convert_lambda_limit": CONTAINER_FROM_RECORDS}, delivery_seconds=1.0) as running:
+    with start_platform(
+        home, seed=seed, variables={"convert_lambda_limit": CONTAINER_FROM_RECORDS, "sweep": "DISABLED"}, delivery_seconds=1.0
+    ) as running:
         journey.go(running, loading[0])
         yield journey
 
