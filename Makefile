@@ -41,7 +41,7 @@ test: setup ## Lint, types and every test but those that have a target of their 
 	@.venv/bin/python -m pytest -q --numprocesses 2 --dist loadfile -m "not slow" $(OWN_TARGET) --ignore $(JOBS) $(TESTS)
 	@[ -n "$(TESTS)" ] || .venv/bin/python -m pytest -q -m "not slow" $(OWN_TARGET) $(JOBS)
 
-property: setup ## The long random tests: damaged files through both parsers, histories of rows through the silver job
+property: setup ## The long random test: damaged files through both parsers
 	@.venv/bin/python -m pytest -q -m slow tests/unit tests/integration
 
 test-unit: setup ## The tests that need no platform
