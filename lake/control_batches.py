@@ -16,6 +16,9 @@ from lake.control_store import ControlStore, time_in
 from lake.errors import TransientError
 
 REVIEW_FLAT = "silver/review_flat"
+QUALITY_RESULTS = "silver/quality_results"
+BUILD, MAINTENANCE = "build", "maintenance"
+"""What a batch is for. One of maintenance holds no files and no months: whoever finds it dead may drop it."""
 
 
 class BatchHeld(TransientError):
@@ -36,6 +39,7 @@ class OpenBatch:
     lease_expires_at: str
     attempt_count: int
     error: str | None = None
+    purpose: str = BUILD
 
 
 @dataclass(frozen=True)
@@ -69,9 +73,10 @@ class ControlBatches(ControlStore):
             str(item["lease_expires_at"]),
             int(item["attempt_count"]),
             item.get("error"),
+            item.get("purpose", BUILD),
         )
 
-    def open(self, target: str, batch_id: str, manifest: str, owner: str, lease_seconds: int) -> OpenBatch:
+    def open(self, target: str, batch_id: str, manifest: str, owner: str, lease_seconds: int, purpose: str = BUILD) -> OpenBatch:
         """Open a batch. Raises ``BatchHeld`` where the target has an open one."""
         item = {
             **target_key(target, "open"),
@@ -80,13 +85,14 @@ class ControlBatches(ControlStore):
             "owner": owner,
             "lease_expires_at": time_in(lease_seconds),
             "attempt_count": 1,
+            "purpose": purpose,
             "opened_at": now(),
         }
         try:
             self.table.put_item(Item=item, ConditionExpression="attribute_not_exists(pk)")
         except self.condition_failed:
             raise self._held(target) from None
-        return OpenBatch(target, batch_id, manifest, owner, str(item["lease_expires_at"]), 1)
+        return OpenBatch(target, batch_id, manifest, owner, str(item["lease_expires_at"]), 1, purpose=purpose)
 
     def take(self, batch: OpenBatch, owner: str, lease_seconds: int) -> OpenBatch:
         """Take an open batch over: one's own, or one whose lease ran out. Raises ``BatchHeld``."""
@@ -137,6 +143,17 @@ class ControlBatches(ControlStore):
         except self.condition_failed:
             return False
         return True
+
+    def drop(self, batch: OpenBatch) -> None:
+        """Forget a batch of maintenance whose execution is dead. Raises ``BatchHeld`` while it may be alive."""
+        try:
+            self.table.delete_item(
+                Key=target_key(batch.target, "open"),
+                ConditionExpression="attribute_not_exists(pk) OR (batch_id = :batch AND lease_expires_at < :now)",
+                ExpressionAttributeValues={":batch": batch.batch_id, ":now": now()},
+            )
+        except self.condition_failed:
+            raise self._held(batch.target) from None
 
     def state(self, target: str) -> TargetState:
         """What is known of the target."""

@@ -180,6 +180,42 @@ class MonthsManifest:
         )
 
 
+@dataclass(frozen=True)
+class MaintenanceManifest:
+    """The table that one run of maintenance looks after, with those that its writer keeps beside it.
+
+    Snapshots older than ``snapshots_before`` are expired, objects that nothing names and that are older than
+    ``orphans_before`` are removed.
+    """
+
+    batch_id: str
+    database: str
+    table: str
+    snapshots_before: datetime
+    orphans_before: datetime
+
+    def document(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {
+            "batch_id": self.batch_id,
+            "database": self.database,
+            "table": self.table,
+            "snapshots_before": timestamp(self.snapshots_before),
+            "orphans_before": timestamp(self.orphans_before),
+        }
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> MaintenanceManifest:
+        """Read the JSON form."""
+        return cls(
+            batch_id=document["batch_id"],
+            database=document["database"],
+            table=document["table"],
+            snapshots_before=parse_timestamp(document["snapshots_before"]),
+            orphans_before=parse_timestamp(document["orphans_before"]),
+        )
+
+
 def month_text(year: int, month: int) -> str:
     """``YYYY-MM``, the form in which months travel."""
     return f"{year:04d}-{month:02d}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 NAMESPACE = "DataMaster"
-COUNT, SECONDS, PERCENT = "Count", "Seconds", "Percent"
+COUNT, SECONDS, PERCENT, BYTES = "Count", "Seconds", "Percent", "Bytes"
 ROUTER, CONVERTER, CONTROL = "ingest-router", "converter", "control-api"
 SERVICE = ("service",)
 
@@ -66,7 +66,34 @@ CATALOGUE: tuple[Metric, ...] = (
     Metric("FilesFailed", COUNT, CONVERTER, "convert_file, record_failure", "files that ended failed", ("error_type", "service")),
     Metric("QualityRowsFailed", COUNT, CONTROL, "settle_silver", "rows that break a quality rule", ("rule", "service", "table")),
     Metric("RowsMerged", COUNT, CONTROL, "settle_silver", "keys that a batch changed in silver", ("service", "table")),
-    Metric("JobsFailed", COUNT, CONTROL, "settle_silver, settle_review_flat, settle_gold", "Spark jobs that failed", ("service", "target")),
+    Metric(
+        "JobsFailed",
+        COUNT,
+        CONTROL,
+        "settle_silver, settle_review_flat, settle_gold, settle_maintenance",
+        "Spark jobs that failed",
+        ("service", "target"),
+    ),
+    Metric("MaintenanceFailed", COUNT, CONTROL, "settle_maintenance", "tables whose maintenance failed"),
+    Metric(
+        "TableFiles",
+        COUNT,
+        CONTROL,
+        "settle_maintenance",
+        "data files of a table's snapshot, before maintenance and after",
+        ("moment", "service", "table"),
+    ),
+    Metric("TableBytes", BYTES, CONTROL, "settle_maintenance", "bytes of these files", ("moment", "service", "table")),
+    Metric(
+        "StoredBytes",
+        BYTES,
+        CONTROL,
+        "settle_maintenance",
+        "bytes of all that lies under the table's location",
+        ("moment", "service", "table"),
+    ),
+    Metric("SnapshotsExpired", COUNT, CONTROL, "settle_maintenance", "snapshots that maintenance has expired", ("service", "table")),
+    Metric("ObjectsRemoved", COUNT, CONTROL, "settle_maintenance", "objects that no snapshot names any more", ("service", "table")),
     Metric("FilesByStatus", COUNT, CONTROL, "report_state", "files in each status of the control table", ("service", "status")),
     Metric("WaitingSeconds", SECONDS, CONTROL, "report_state", "age of a table's oldest file that silver lacks", ("service", "table")),
     Metric("PendingMonths", COUNT, CONTROL, "report_state", "months that a derived table has to rebuild", ("service", "table")),

@@ -1,4 +1,4 @@
-"""The functions that stand round every Spark job in the state machines bronze-to-silver and silver-to-gold."""
+"""The functions that stand round every Spark job in the state machines bronze-to-silver, silver-to-gold and maintenance."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from chalice.app import Blueprint
 
+from chalicelib.batches.maintenance import KEEP_DAYS, Maintenance
 from chalicelib.batches.plan import Planner
 from chalicelib.batches.settings import batch_settings
 from chalicelib.batches.settle import Settler
@@ -48,3 +49,17 @@ def plan_gold(event: dict[str, Any], _context: object) -> dict[str, Any]:
 def settle_gold(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """``{"execution"}`` with a batch of plan_gold, with ``error`` where its job failed → what became of it."""
     return Settler.of(batch_settings(), event["execution"]).gold(event)
+
+
+@batch_functions.lambda_function(name="plan_maintenance")
+def plan_maintenance(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """``{"execution", "input": {"tables"?, "keep_days"?}}`` → a batch for each table to look after, and the tables to skip."""
+    asked = event.get("input") or {}
+    maintenance = Maintenance.of(batch_settings(), event["execution"])
+    return maintenance.plan(asked.get("tables"), asked.get("keep_days", KEEP_DAYS)).answer()
+
+
+@batch_functions.lambda_function(name="settle_maintenance")
+def settle_maintenance(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """``{"execution"}`` with a batch of plan_maintenance, with ``error`` where its job failed → what was done to its tables."""
+    return Maintenance.of(batch_settings(), event["execution"]).settle(event)

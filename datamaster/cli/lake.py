@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,6 +19,7 @@ class Layer(StrEnum):
 
     silver = "silver"
     gold = "gold"
+    maintenance = "maintenance"
 
 
 class Format(StrEnum):
@@ -37,11 +39,13 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
-    layer: Annotated[Layer, typer.Argument(help="silver or gold.")],
+    layer: Annotated[Layer, typer.Argument(help="silver, gold or maintenance.")],
     wait: Annotated[bool, typer.Option(help="Before silver, wait for what is committed to reach bronze.")] = True,
+    table: Annotated[list[str] | None, typer.Option(help="Only this table; repeat for more. For silver and maintenance.")] = None,
+    keep_days: Annotated[float, typer.Option(min=0, help="How many days of snapshots maintenance keeps.")] = 5,
     home: Home = Path(".dm"),
 ) -> int:
-    """Run bronze to silver, or silver to gold, now instead of on schedule. Exits 1 where a table failed."""
+    """Run bronze to silver, silver to gold, or the tables' maintenance, now instead of on schedule. Exits 1 where a table failed."""
     from datamaster import pipelines, road
 
     running = connect(home)
@@ -49,14 +53,29 @@ def run(
         with step("What is committed, to bronze") as current:
             statuses = road.convert_all(running, current.say)
             current.done(", ".join(f"{count} files {status}" for status, count in sorted(statuses.items())))
-    with step(f"Bring {layer} up to date") as current:
-        result = pipelines.run(running, layer, current.say)
+    asked: dict[str, object] = {"tables": table} if table else {}
+    if layer is Layer.maintenance:
+        asked["keep_days"] = keep_days
+    with step("Look after the tables" if layer is Layer.maintenance else f"Bring {layer} up to date") as current:
+        result = pipelines.run(running, layer, current.say, asked)
         current.done(result.summary)
-    for table, reason in result.skipped:
-        out.print(f"skipped {table}: {reason}")
-    for table, reason in result.failed:
-        out.print(f"failed {table}: {reason}")
+    if result.maintained:
+        print_table(MAINTAINED, [maintained_row(done) for done in result.maintained], numeric=MAINTAINED[1:])
+    for name, reason in result.skipped:
+        out.print(f"skipped {name}: {reason}")
+    for name, reason in result.failed:
+        out.print(f"failed {name}: {reason}")
     return 1 if result.failed else 0
+
+
+MAINTAINED = ("table", "files before", "after", "MB stored before", "after ", "snapshots expired", "objects removed")
+
+
+def maintained_row(done: Mapping[str, Any]) -> tuple[str | int, ...]:
+    """What maintenance did to one table, in the order of ``MAINTAINED``."""
+    before, after = done["before"], done["after"]
+    stored = (f"{size['stored_bytes'] / 1e6:,.1f}" for size in (before, after))
+    return (done["table"], before["files"], after["files"], *stored, done["snapshots_expired"], done["objects_removed"])
 
 
 def query(

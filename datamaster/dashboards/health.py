@@ -7,7 +7,7 @@ from datamaster.dashboards.panels import GREEN, RED, YELLOW, Json, Layout, chose
 
 UID = "dm-health"
 OURS = "DataMaster"
-MACHINES = ("convert-file", "bronze-to-silver", "silver-to-gold")
+MACHINES = ("convert-file", "bronze-to-silver", "silver-to-gold", "maintenance")
 QUEUES = ("arrivals", "arrivals-dead", "ingest-router-dead", "converter-dead", "control-api-dead")
 STREAM = {"StreamName": "dm-changes-$environment"}
 DELIVERY = {"DeliveryStreamName": "dm-delivery-$environment"}

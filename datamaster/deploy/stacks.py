@@ -31,7 +31,7 @@ EVERY_STACK = ""
 # What a deletion, or a look at the order, does not need to know of the artifacts.
 UNKNOWN_ARTIFACTS: dict[str, Any] = {
     "functions": {app: {"template": "unknown", "key": "unknown"} for app in APPS},
-    "definitions": dict.fromkeys(("convert-file", "bronze-to-silver", "silver-to-gold"), "unknown"),
+    "definitions": dict.fromkeys(("convert-file", "bronze-to-silver", "silver-to-gold", "maintenance"), "unknown"),
     "layers": {"libraries": "unknown", "arrow": "unknown"},
     "jobs_prefix": "unknown",
     "spark_release": "unknown",

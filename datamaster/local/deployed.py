@@ -71,6 +71,7 @@ def state_of(home: Path, ports: Ports, deployment: Deployment, environment: dict
             "convert-file": outputs["ingestion"]["ConvertStateMachineArn"],
             "bronze-to-silver": outputs["processing"]["SilverStateMachineArn"],
             "silver-to-gold": outputs["processing"]["GoldStateMachineArn"],
+            "maintenance": outputs["processing"]["MaintenanceStateMachineArn"],
         },
         functions=functions,
         api_url=f"http://{LOCALHOST}:{ports.emulator}/restapis/{api}/v1/_user_request_",

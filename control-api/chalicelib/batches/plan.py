@@ -18,7 +18,7 @@ from lake.cdc import FENCE, LOAD
 from lake.contract_store import ContractStore
 from lake.contracts import Contract
 from lake.control import ControlTable
-from lake.control_batches import REVIEW_FLAT, BatchHeld, ControlBatches, OpenBatch
+from lake.control_batches import MAINTENANCE, REVIEW_FLAT, BatchHeld, ControlBatches, OpenBatch
 from lake.control_records import BRONZE, FAILED, PENDING, RUNNING, SILVER, ControlRecord, Fence, parse_timestamp, timestamp
 from lake.control_tables import CLOCK_SLACK
 from lake.errors import LakeError
@@ -117,6 +117,9 @@ class Planner:
         table = target.split("/", 1)[1]
         try:
             held = self.batches.get_open(target)
+            if held is not None and held.purpose == MAINTENANCE:
+                self.batches.drop(held)
+                held = None
             batch = self.batches.take(held, self.owner, self.settings.lease_seconds) if held else open_new()
             if isinstance(batch, OpenBatch) and held and target.startswith("silver/") and target != REVIEW_FLAT:
                 self._resume(batch)

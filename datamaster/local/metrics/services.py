@@ -23,7 +23,7 @@ from datamaster.local.metrics.embedded import Datum
 
 COUNT, SECONDS, MILLISECONDS = "Count", "Seconds", "Milliseconds"
 ENVIRONMENT = "local"
-JOB_MACHINES = ("dm-bronze-to-silver-local", "dm-silver-to-gold-local")
+JOB_MACHINES = ("dm-bronze-to-silver-local", "dm-silver-to-gold-local", "dm-maintenance-local")
 ENDED = {
     "SUCCEEDED": "ExecutionsSucceeded",
     "FAILED": "ExecutionsFailed",

@@ -70,6 +70,20 @@ def broken_batch(lake):
 
 
 @contextmanager
+def failed_maintenance(lake):
+    """A table whose maintenance job ended with an error; its alarm clears when no more do."""
+
+    def call(name, **event):
+        payload = json.dumps(event | {"execution": "test"}).encode()
+        answer = boto3.client("lambda").invoke(FunctionName=lake.functions[name], Payload=payload)
+        return json.loads(answer["Payload"].read())
+
+    [batch] = call("plan_maintenance", input={"tables": ["brewery"]})["batches"]
+    assert call("settle_maintenance", **batch, error={"Error": "TaskFailed", "Cause": "exit code 1"})["status"] == "released"
+    yield
+
+
+@contextmanager
 def record_that_nobody_understands(lake):
     """A record on the stream that is no message of DMS; its alarm clears when no more come."""
     boto3.client("kinesis").put_record(StreamName=lake.stream_name, Data=b'{"data": 1}', PartitionKey="x")
@@ -120,6 +134,7 @@ FAULTS = {
     "freshness": waiting_rows,
     "failed-files": unreadable_file,
     "broken-batches": broken_batch,
+    "maintenance": failed_maintenance,
     "refused-records": record_that_nobody_understands,
     "stream-lag": halted_delivery,
     "dead-letters-arrivals": dead_letter("arrivals"),

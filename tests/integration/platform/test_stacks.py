@@ -67,7 +67,7 @@ def test_functions_mappings_and_state_machines_are_named_as_the_settings_say(dep
     assert "dm-ingest-router-local-register_files" in functions
     assert "dm-converter-local-convert_file" in functions
     assert "dm-control-api-local-plan_silver" in functions
-    assert machines == {"dm-convert-file-local", "dm-bronze-to-silver-local", "dm-silver-to-gold-local"}
+    assert machines == {"dm-convert-file-local", "dm-bronze-to-silver-local", "dm-silver-to-gold-local", "dm-maintenance-local"}
 
 
 def test_a_state_machine_runs_its_long_tasks_through_the_activities(deployment: Deployment):

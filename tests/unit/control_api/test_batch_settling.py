@@ -55,7 +55,7 @@ def test_an_execution_whose_batch_was_taken_over_settles_nothing(chalice_app: Ap
 
 
 def machines() -> list[dict[str, Any]]:
-    names = ("bronze-to-silver", "silver-to-gold")
+    names = ("bronze-to-silver", "silver-to-gold", "maintenance")
     return [yaml.safe_load((STATE_MACHINES / f"{name}.asl.yaml").read_text()) for name in names]
 
 
@@ -69,4 +69,4 @@ def test_a_batch_that_cannot_be_settled_is_given_back() -> None:
     maps = [state["ItemProcessor"]["States"] for machine in machines() for state in machine["States"].values() if state["Type"] == "Map"]
     caught = [state["Catch"][0]["Next"] for states in maps for name, state in states.items() if name.startswith("Settle")]
 
-    assert caught == ["ReleaseSilver", "ReleaseReviewFlat", "ReleaseGold"]
+    assert caught == ["ReleaseSilver", "ReleaseReviewFlat", "ReleaseGold", "ReleaseMaintenance"]

@@ -1,0 +1,100 @@
+"""What a table consists of: the files of its snapshot, everything that its metadata names, everything that lies in S3."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+
+import boto3
+from pyiceberg.manifest import DataFileContent, ManifestFile
+from pyiceberg.table import Table
+from pyiceberg.table.snapshots import Snapshot
+
+from lake.keys import split_uri
+
+READERS = 16
+Partition = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class LiveFile:
+    """A data or delete file of the current snapshot. ``partition`` is empty where the table has none."""
+
+    uri: str
+    partition: Partition
+    bytes: int
+    deletes: bool
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """An object under a table's location."""
+
+    uri: str
+    bytes: int
+    modified: datetime
+
+
+def live_files(table: Table) -> list[LiveFile]:
+    """The data and delete files of the table's current snapshot."""
+    snapshot = table.current_snapshot()
+    if snapshot is None:
+        return []
+    with ThreadPoolExecutor(READERS) as pool:
+        groups = pool.map(lambda manifest: manifest.fetch_manifest_entry(table.io, discard_deleted=True), snapshot.manifests(table.io))
+        files = [entry.data_file for group in groups for entry in group]
+    return [
+        LiveFile(
+            file.file_path,
+            tuple(int(file.partition[n]) for n in range(len(file.partition))),
+            file.file_size_in_bytes,
+            file.content != DataFileContent.DATA,
+        )
+        for file in files
+    ]
+
+
+def named_objects(table: Table) -> set[str]:
+    """The URI of every object that the table's metadata names: of all snapshots, with the metadata itself."""
+    metadata = table.metadata
+    named = {table.metadata_location, *(entry.metadata_file for entry in metadata.metadata_log)}
+    named |= {file.statistics_path for file in (*metadata.statistics, *metadata.partition_statistics)}
+    named |= {snapshot.manifest_list for snapshot in metadata.snapshots}
+    manifests: dict[str, ManifestFile] = {}
+
+    def listed(snapshot: Snapshot) -> list[ManifestFile]:
+        return snapshot.manifests(table.io)
+
+    def entries(manifest: ManifestFile) -> list[str]:
+        return [entry.data_file.file_path for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True)]
+
+    with ThreadPoolExecutor(READERS) as pool:
+        for group in pool.map(listed, metadata.snapshots):
+            manifests.update({manifest.manifest_path: manifest for manifest in group})
+        for paths in pool.map(entries, manifests.values()):
+            named.update(paths)
+    return named | set(manifests)
+
+
+def stored_objects(root: str) -> list[StoredObject]:
+    """Every object under ``root``, an ``s3://`` URI without a slash at its end."""
+    bucket, prefix = split_uri(root)
+    pages = boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/")
+    return [
+        StoredObject(f"s3://{bucket}/{entry['Key']}", entry["Size"], entry["LastModified"])
+        for page in pages
+        for entry in page.get("Contents", ())
+    ]
+
+
+def remove_objects(uris: Iterable[str]) -> None:
+    """Delete objects of one bucket. Raises ``OSError`` naming the first that S3 refused to delete."""
+    keys = [split_uri(uri) for uri in sorted(uris)]
+    s3 = boto3.client("s3")
+    for first in range(0, len(keys), 1000):
+        batch = keys[first : first + 1000]
+        answer = s3.delete_objects(Bucket=batch[0][0], Delete={"Objects": [{"Key": key} for _, key in batch], "Quiet": True})
+        for refused in answer.get("Errors", ()):
+            raise OSError(f"s3://{batch[0][0]}/{refused['Key']} was not deleted: {refused['Code']} {refused.get('Message', '')}")
