@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use arrow_array::{
     ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int32Array, Int64Array, ListArray,
-    StringArray, TimestampMicrosecondArray,
+    StringArray, TimestampMicrosecondArray, new_null_array,
 };
 use arrow_buffer::{BooleanBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow_schema::ArrowError;
+use arrow_schema::{ArrowError, DataType};
 
 use crate::schema::{Kind, names_item};
 
@@ -116,6 +116,26 @@ impl Column {
         }
     }
 
+    /// Append nulls until the next value is that of `row`.
+    pub fn push_nulls_before(&mut self, row: usize) {
+        for row in self.len()..row {
+            self.push_null(row);
+        }
+    }
+
+    fn len(&self) -> usize {
+        match &self.values {
+            Values::Int32(values) | Values::Date(values) => values.len(),
+            Values::Int64(values) | Values::Timestamp(values) => values.len(),
+            Values::Float32(values) => values.len(),
+            Values::Float64(values) => values.len(),
+            Values::Decimal { values, .. } => values.len(),
+            Values::Boolean(values) => values.len(),
+            Values::Text(texts) | Values::Bytes(texts) => texts.len(),
+            Values::Names { ends, .. } => ends.len() - 1,
+        }
+    }
+
     /// Whether the list of names in `row` holds `name`; false for any other column.
     pub fn lists(&self, row: usize, name: &str) -> bool {
         let Values::Names { ends, items } = &self.values else {
@@ -147,8 +167,12 @@ impl Column {
         }
     }
 
-    /// The finished array of `rows` values.
-    pub fn finish(self, rows: usize) -> Result<ArrayRef, ArrowError> {
+    /// The finished array of `rows` values; what was not appended is null.
+    pub fn finish(mut self, rows: usize, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
+        if self.len() == 0 {
+            return Ok(new_null_array(data_type, rows));
+        }
+        self.push_nulls_before(rows);
         let nulls = null_buffer(&self.nulls, rows);
         Ok(match self.values {
             Values::Int32(values) => Arc::new(Int32Array::try_new(values.into(), nulls)?),

@@ -1,8 +1,8 @@
 //! CSV records (RFC 4180): an unquoted empty cell is NULL, a quoted one is empty text.
 
 use crate::column::{Column, Values};
-use crate::json::{names, plain_decimal};
-use crate::moment;
+use crate::json::{names, plain_decimal, special};
+use crate::moment::{self, Clock};
 use crate::number::{Grammar, Number, csv_int, non_finite, short_float, short_int};
 use crate::reject::{Fail, Parsed, Reason};
 use crate::rows::{Operation, Rows};
@@ -25,6 +25,8 @@ pub struct CsvParser {
     targets: Vec<Target>,
     /// A file without an operation column holds loads.
     is_load: bool,
+    /// Fields that the header does not name.
+    absent: usize,
 }
 
 impl CsvParser {
@@ -45,14 +47,21 @@ impl CsvParser {
         let is_load = !targets
             .iter()
             .any(|target| matches!(target, Target::Field(place) if *place == schema.operation));
-        CsvParser { schema, targets, is_load }
+        let named = targets.iter().filter(|target| matches!(target, Target::Field(_))).count();
+        let absent = schema.fields.len() - named - usize::from(is_load);
+        CsvParser {
+            schema,
+            targets,
+            is_load,
+            absent,
+        }
     }
 
     /// Parse a block of whole records, the last of which may lack its line feed.
     pub fn parse(&self, data: &[u8]) -> Result<Parsed, String> {
-        let mut rows = Rows::new(&self.schema, data.len() / TYPICAL_RECORD + 1);
-        let is_clean = memchr::memchr(0, data).is_none() && (data.is_ascii() || std::str::from_utf8(data).is_ok());
-        let mut scratch = Vec::new();
+        let mut rows = Rows::new(&self.schema, data.len() / TYPICAL_RECORD + 1, self.absent);
+        let is_clean = memchr::memchr(0, data).is_none() && simdutf8::basic::from_utf8(data).is_ok();
+        let (mut clock, mut scratch) = (Clock::new(), Vec::new());
         let (mut start, mut counted, mut line) = (0, 0, 0);
         while start < data.len() {
             if let Some(after) = blank(data, start) {
@@ -61,7 +70,7 @@ impl CsvParser {
             }
             rows.begin();
             let read = if is_clean {
-                self.read(data, start, &mut rows, &mut scratch)
+                self.read(data, start, &mut rows, &mut clock, &mut scratch)
             } else {
                 Err(Fail::record(Reason::Utf8))
             };
@@ -78,7 +87,9 @@ impl CsvParser {
                         Err(reason) => Err(Fail::record(reason)),
                         Ok(()) if is_clean => Err(fail),
                         // only the block as a whole was doubtful
-                        Ok(()) => self.read(data, start, &mut rows, &mut scratch).and_then(|_| rows.accept()),
+                        Ok(()) => self
+                            .read(data, start, &mut rows, &mut clock, &mut scratch)
+                            .and_then(|_| rows.accept()),
                     };
                     if let Err(fail) = outcome {
                         line += memchr::memchr_iter(b'\n', &data[counted..start]).count();
@@ -95,7 +106,7 @@ impl CsvParser {
 
     /// Append the cells of the record that begins at `at` to the columns; the place after its line break.
     #[inline]
-    fn read(&self, data: &[u8], mut at: usize, rows: &mut Rows<'_>, scratch: &mut Vec<u8>) -> Result<usize, Fail> {
+    fn read(&self, data: &[u8], mut at: usize, rows: &mut Rows<'_>, clock: &mut Clock, scratch: &mut Vec<u8>) -> Result<usize, Fail> {
         let last = self.targets.len() - 1;
         for (number, target) in self.targets.iter().enumerate() {
             if let Target::Field(place) = target
@@ -110,7 +121,7 @@ impl CsvParser {
             }
             let cell = Cell::at(data, at, scratch).ok_or_else(|| Fail::record(Reason::NotCsv))?;
             match target {
-                Target::Field(place) => self.known(&cell, *place, rows)?,
+                Target::Field(place) => self.known(&cell, *place, rows, clock)?,
                 Target::Unknown { name, label } => {
                     if let Some(extra) = rows.unknown(name)? {
                         extra.extend_from_slice(label);
@@ -138,16 +149,13 @@ impl CsvParser {
     }
 
     #[inline]
-    fn known(&self, cell: &Cell<'_>, place: usize, rows: &mut Rows<'_>) -> Result<(), Fail> {
+    fn known(&self, cell: &Cell<'_>, place: usize, rows: &mut Rows<'_>, clock: &mut Clock) -> Result<(), Fail> {
         let (column, row) = (&mut rows.columns[place], rows.count);
         let field = &self.schema.fields[place];
         match cell.text {
             None => column.push_null(row),
             Some(text) => {
-                append(text, field, column).map_err(|reason| Fail::field(reason, place))?;
-                if field.kind == Kind::Operation {
-                    rows.operation = Operation::parse(text);
-                }
+                append(text, field, column, &mut rows.operation, clock).map_err(|reason| Fail::field(reason, place))?;
             }
         }
         rows.mark(place, cell.text.is_none());
@@ -320,7 +328,7 @@ fn append_short_number(data: &[u8], at: usize, column: &mut Column) -> Option<(u
 
 /// Append the value of a cell to its field's column.
 #[inline]
-fn append(cell: &[u8], field: &Field, column: &mut Column) -> Result<(), Reason> {
+fn append(cell: &[u8], field: &Field, column: &mut Column, operation: &mut Option<Operation>, clock: &mut Clock) -> Result<(), Reason> {
     match (&mut column.values, field.kind) {
         (Values::Int64(values), kind) => values.push(csv_int(cell, kind)?),
         (Values::Int32(values), kind) => values.push(csv_int(cell, kind)? as i32),
@@ -332,23 +340,14 @@ fn append(cell: &[u8], field: &Field, column: &mut Column) -> Result<(), Reason>
             b"f" | b"false" => false,
             _ => return Err(Reason::Type),
         }),
-        (Values::Text(texts), kind) => {
-            match kind {
-                Kind::Text => texts.bytes.extend_from_slice(cell),
-                Kind::Uuid => text::uuid(cell, &mut texts.bytes)?,
-                Kind::Position if text::is_position(cell) => texts.bytes.extend_from_slice(cell),
-                Kind::Operation if Operation::parse(cell).is_some() => texts.bytes.extend_from_slice(cell),
-                Kind::Operation => return Err(Reason::Operation),
-                _ => return Err(Reason::Type),
-            }
-            texts.end();
-        }
+        (Values::Text(texts), Kind::Text) => texts.push(cell),
+        (Values::Text(texts), kind) => special(cell, kind, texts, operation)?,
         (Values::Bytes(texts), _) => {
             text::hex_bytes(cell, &mut texts.bytes)?;
             texts.end();
         }
         (Values::Date(values), _) => values.push(moment::date(cell)?),
-        (Values::Timestamp(values), _) => values.push(moment::timestamp(cell, true)?),
+        (Values::Timestamp(values), _) => values.push(clock.timestamp(cell, true)?),
         (Values::Names { .. }, _) => {
             if !is_json(cell) {
                 return Err(Reason::Type);

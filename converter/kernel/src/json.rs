@@ -1,7 +1,7 @@
 //! JSON lines: one object a line, its members expected in the order of the line before.
 
-use crate::column::{Column, Values};
-use crate::moment;
+use crate::column::{Column, Texts, Values};
+use crate::moment::{self, Clock};
 use crate::number::{Grammar, Number, json_int, non_finite, short_float};
 use crate::reject::{Fail, Parsed, Reason};
 use crate::rows::{Operation, Rows};
@@ -24,9 +24,9 @@ impl JsonParser {
 
     /// Parse a block of whole lines, the last of which may lack its line feed.
     pub fn parse(&self, data: &[u8]) -> Result<Parsed, String> {
-        let mut rows = Rows::new(&self.schema, data.len() / TYPICAL_LINE + 1);
+        let mut rows = Rows::new(&self.schema, data.len() / TYPICAL_LINE + 1, 0);
         let mut reader = LineReader::new(&self.schema);
-        let is_utf8 = data.is_ascii() || std::str::from_utf8(data).is_ok();
+        let is_utf8 = simdutf8::basic::from_utf8(data).is_ok();
         let (mut start, mut line) = (0, 0);
         while start < data.len() {
             let end = memchr::memchr(b'\n', &data[start..]).map_or(data.len(), |length| start + length);
@@ -67,7 +67,13 @@ struct LineReader<'s> {
     /// The field that came after each field in an earlier line; place 0 holds the first one.
     following: Vec<usize>,
     name: Vec<u8>,
-    scratch: Vec<u8>,
+    scratch: Scratch,
+}
+
+/// What reading one value leaves for the next.
+struct Scratch {
+    text: Vec<u8>,
+    clock: Clock,
 }
 
 impl<'s> LineReader<'s> {
@@ -76,7 +82,10 @@ impl<'s> LineReader<'s> {
             schema,
             following: (0..=schema.fields.len()).collect(),
             name: Vec::new(),
-            scratch: Vec::new(),
+            scratch: Scratch {
+                text: Vec::new(),
+                clock: Clock::new(),
+            },
         }
     }
 
@@ -93,13 +102,14 @@ impl<'s> LineReader<'s> {
         if line.get(at) != Some(&b'}') {
             loop {
                 let expected = self.following[slot];
-                let label = self.schema.labels.get(expected).map_or(&b"\0"[..], Vec::as_slice);
-                if line[at..].starts_with(label) && !rows.is_set(expected) {
-                    at = self.known(line, at + label.len(), expected, rows)?;
-                    slot = expected + 1;
-                } else {
-                    at = self.member(line, at, &mut slot, rows)?;
-                }
+                let label = self.schema.labels.get(expected).and_then(|label| label.begins(&line[at..]));
+                at = match label {
+                    Some(length) if !rows.is_set(expected) => {
+                        slot = expected + 1;
+                        self.known(line, at + length, expected, rows)?
+                    }
+                    _ => self.member(line, at, &mut slot, rows)?,
+                };
                 at = after_space(line, at);
                 match line.get(at) {
                     Some(b',') => at = after_space(line, at + 1),
@@ -129,10 +139,7 @@ impl<'s> LineReader<'s> {
             return Ok(at + 4);
         }
         let field = &self.schema.fields[place];
-        let end = append(line, at, field, column, &mut self.scratch).map_err(|reason| Fail::field(reason, place))?;
-        if field.kind == Kind::Operation {
-            rows.operation = Operation::parse(&self.scratch);
-        }
+        let end = append(line, at, field, column, &mut rows.operation, &mut self.scratch).map_err(|reason| Fail::field(reason, place))?;
         rows.mark(place, false);
         Ok(end)
     }
@@ -171,7 +178,15 @@ impl<'s> LineReader<'s> {
 
 /// Append the value that begins at `at` to its field's column; the place after it.
 #[inline]
-fn append(line: &[u8], at: usize, field: &Field, column: &mut Column, scratch: &mut Vec<u8>) -> Result<usize, Reason> {
+fn append(
+    line: &[u8],
+    at: usize,
+    field: &Field,
+    column: &mut Column,
+    operation: &mut Option<Operation>,
+    scratch: &mut Scratch,
+) -> Result<usize, Reason> {
+    let Scratch { text: scratch, clock } = scratch;
     match (&mut column.values, field.kind) {
         (Values::Int64(values), kind) => {
             let (value, length) = json_int(&line[at..], kind)?;
@@ -237,20 +252,7 @@ fn append(line: &[u8], at: usize, field: &Field, column: &mut Column, scratch: &
         }
         (Values::Text(texts), kind) => {
             let (text, end) = string(line, at, scratch)?;
-            match kind {
-                Kind::Uuid => text::uuid(text, &mut texts.bytes)?,
-                Kind::Position if text::is_position(text) => texts.bytes.extend_from_slice(text),
-                Kind::Operation if Operation::parse(text).is_some() => texts.bytes.extend_from_slice(text),
-                Kind::Operation => return Err(Reason::Operation),
-                _ => return Err(Reason::Type),
-            }
-            if kind == Kind::Operation {
-                // left in the scratch for the row's own check
-                let start = texts.ends[texts.ends.len() - 1] as usize;
-                scratch.clear();
-                scratch.extend_from_slice(&texts.bytes[start..]);
-            }
-            texts.end();
+            special(text, kind, texts, operation)?;
             Ok(end)
         }
         (Values::Bytes(texts), _) => {
@@ -266,11 +268,29 @@ fn append(line: &[u8], at: usize, field: &Field, column: &mut Column, scratch: &
         }
         (Values::Timestamp(values), _) => {
             let (text, end) = string(line, at, scratch)?;
-            values.push(moment::timestamp(text, false)?);
+            values.push(clock.timestamp(text, false)?);
             Ok(end)
         }
         (Values::Names { .. }, _) => names(line, at, column),
     }
+}
+
+/// Append a text that has a form of its own.
+#[inline]
+pub fn special(text: &[u8], kind: Kind, texts: &mut Texts, operation: &mut Option<Operation>) -> Result<(), Reason> {
+    match kind {
+        Kind::Position if text::is_position(text) => texts.push(text),
+        Kind::Operation => {
+            *operation = Operation::parse(text);
+            texts.push(operation.map(|_| text).ok_or(Reason::Operation)?);
+        }
+        Kind::Uuid => {
+            text::uuid(text, &mut texts.bytes)?;
+            texts.end();
+        }
+        _ => return Err(Reason::Type),
+    }
+    Ok(())
 }
 
 /// The text of the string that begins at `at`, and the place after it; escapes are undone in `scratch`.

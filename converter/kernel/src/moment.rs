@@ -16,23 +16,87 @@ pub fn date(text: &[u8]) -> Result<i32, Reason> {
     days(year, month, day).map(|days| days as i32)
 }
 
-/// A date and a time with an optional fraction and zone, as microseconds. `spaced` allows a space for the T.
-pub fn timestamp(text: &[u8], spaced: bool) -> Result<i64, Reason> {
+/// Reads timestamps; it remembers the last minute, which the next one mostly shares.
+pub struct Clock {
+    /// `YYYY-MM-DDTHH:MM`, and what it stands for in microseconds.
+    text: [u8; 16],
+    minute: i64,
+}
+
+impl Clock {
+    pub fn new() -> Clock {
+        Clock {
+            text: *b"1970-01-01T00:00",
+            minute: 0,
+        }
+    }
+
+    /// A date and a time with an optional fraction and zone, as microseconds. `spaced` allows a space for the T.
+    #[inline]
+    pub fn timestamp(&mut self, text: &[u8], spaced: bool) -> Result<i64, Reason> {
+        match text.first_chunk::<16>() {
+            Some(head) if *head == self.text && (spaced || head[10] == b'T') => in_minute(self.minute, &text[16..]),
+            _ => {
+                let (minute, instant) = timestamp(text, spaced)?;
+                if let Some(head) = text.first_chunk::<16>() {
+                    (self.text, self.minute) = (*head, minute);
+                }
+                Ok(instant)
+            }
+        }
+    }
+}
+
+/// The microseconds of a timestamp's minute and of itself.
+fn timestamp(text: &[u8], spaced: bool) -> Result<(i64, i64), Reason> {
     let (year, month, day) = date_parts(text).ok_or(Reason::Type)?;
     let separator = text.get(10).copied();
     if separator != Some(b'T') && !(spaced && separator == Some(b' ')) {
         return Err(Reason::Type);
     }
-    let (hour, minute, second) = time_parts(&text[11..]).ok_or(Reason::Type)?;
-    let (micros, exact, rest) = fraction(&text[19..])?;
-    let (ahead, behind, sign) = zone(rest).ok_or(Reason::Type)?;
+    let time = text.get(11..16).filter(|time| time[2] == b':').ok_or(Reason::Type)?;
+    let (hour, minute) = (two(time, 0).ok_or(Reason::Type)?, two(time, 3).ok_or(Reason::Type)?);
+    let rest = second_parts(&text[16..])?;
     let days = days(year, month, day)?;
-    if hour > 23 || minute > 59 || second > 59 || ahead > 23 || behind > 59 || !exact {
+    if hour > 23 || minute > 59 {
         return Err(Reason::Range);
     }
-    let seconds = days * DAY + hour * 3600 + minute * 60 + second - sign * (ahead * 60 + behind) * 60;
-    let instant = seconds * SECOND + micros;
-    if (FIRST..BEYOND).contains(&instant) {
+    let minute = (days * DAY + hour * 3600 + minute * 60) * SECOND;
+    Ok((minute, instant(minute, rest)?))
+}
+
+#[inline]
+fn in_minute(minute: i64, text: &[u8]) -> Result<i64, Reason> {
+    instant(minute, second_parts(text)?)
+}
+
+/// What follows a minute: microseconds, minutes ahead of UTC, and whether all is in range.
+struct Rest {
+    micros: i64,
+    ahead: i64,
+    in_range: bool,
+}
+
+/// `:SS` with an optional fraction and zone.
+#[inline]
+fn second_parts(text: &[u8]) -> Result<Rest, Reason> {
+    if text.first() != Some(&b':') {
+        return Err(Reason::Type);
+    }
+    let second = two(text, 1).ok_or(Reason::Type)?;
+    let (micros, exact, rest) = fraction(&text[3..])?;
+    let (hours, minutes, sign) = zone(rest).ok_or(Reason::Type)?;
+    Ok(Rest {
+        micros: second * SECOND + micros,
+        ahead: sign * (hours * 60 + minutes),
+        in_range: second <= 59 && hours <= 23 && minutes <= 59 && exact,
+    })
+}
+
+#[inline]
+fn instant(minute: i64, rest: Rest) -> Result<i64, Reason> {
+    let instant = minute + rest.micros - rest.ahead * 60 * SECOND;
+    if rest.in_range && (FIRST..BEYOND).contains(&instant) {
         Ok(instant)
     } else {
         Err(Reason::Range)
@@ -54,20 +118,14 @@ fn date_parts(text: &[u8]) -> Option<(i64, i64, i64)> {
     Some((two(head, 0)? * 100 + two(head, 2)?, two(head, 5)?, two(head, 8)?))
 }
 
-#[inline]
-fn time_parts(text: &[u8]) -> Option<(i64, i64, i64)> {
-    let head: &[u8; 8] = text.first_chunk()?;
-    if head[2] != b':' || head[5] != b':' {
-        return None;
-    }
-    Some((two(head, 0)?, two(head, 3)?, two(head, 6)?))
-}
-
 /// Microseconds of `.digits`, whether they are exact, and what follows.
 #[inline]
 fn fraction(text: &[u8]) -> Result<(i64, bool, &[u8]), Reason> {
     if text.first() != Some(&b'.') {
         return Ok((0, true, text));
+    }
+    if let Some((micros, rest)) = six_digits(&text[1..]) {
+        return Ok((micros, true, rest));
     }
     let digits = text[1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     if digits == 0 {
@@ -79,6 +137,16 @@ fn fraction(text: &[u8]) -> Result<(i64, bool, &[u8]), Reason> {
         micros = micros * 10 + read.get(place).map_or(0, |digit| i64::from(digit - b'0'));
     }
     Ok((micros, read.iter().skip(6).all(|&digit| digit == b'0'), rest))
+}
+
+/// The value of exactly six digits, and what follows.
+#[inline]
+fn six_digits(text: &[u8]) -> Option<(i64, &[u8])> {
+    let (read, rest) = text.split_first_chunk::<6>()?;
+    if rest.first().is_some_and(u8::is_ascii_digit) {
+        return None;
+    }
+    Some((two(read, 0)? * 10_000 + two(read, 2)? * 100 + two(read, 4)?, rest))
 }
 
 /// Hours, minutes and direction of `Z`, `±hh`, `±hh:mm` or nothing.

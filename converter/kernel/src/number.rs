@@ -7,6 +7,8 @@ use crate::schema::Kind;
 const POWERS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 ];
+/// Powers of ten that eight more digits may need.
+const TENS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
 /// Digits that a u64 always holds.
 const SAFE_DIGITS: usize = 19;
 
@@ -152,67 +154,100 @@ impl<'a> Number<'a> {
     }
 }
 
-/// The value of the digit at `at`, if there is one.
+/// Digits of the numbers that the short readers below take; the rest is left to the exact ones.
+const SHORT_DIGITS: usize = 16;
+const ZEROS: u64 = 0x3030_3030_3030_3030;
+const HIGHS: u64 = 0x8080_8080_8080_8080;
+
+/// A high bit in each byte of `word`, whose zero digits are 0, from the first on that is no digit.
 #[inline]
-fn digit(bytes: &[u8], at: usize) -> Option<u64> {
-    let value = bytes.get(at)?.wrapping_sub(b'0');
-    (value < 10).then_some(u64::from(value))
+fn no_digits(word: u64) -> u64 {
+    (word.wrapping_add(0x7676_7676_7676_7676) | word) & HIGHS
 }
 
-/// Digits of the numbers that the short readers below take; the rest is left to the exact ones.
-const SHORT_DIGITS: usize = 18;
+/// The value of eight digits, the first in the lowest byte; https://lemire.me/blog/2022/01/21/swar-explained-parsing-eight-digits/.
+#[inline]
+fn eight_digits(word: u64) -> u64 {
+    let pairs = (word.wrapping_mul(2_561) >> 8) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs.wrapping_mul(6_553_601) >> 16) & 0x0000_ffff_0000_ffff;
+    fours.wrapping_mul(42_949_672_960_001) >> 32
+}
+
+/// The value of a word's first `count` digits, at most eight.
+#[inline]
+fn few_digits(word: u64, count: usize) -> u64 {
+    // what stands above the digits is shifted out, in two steps as none may be of 64 bits; zeros come in and lead the number
+    let half = 32 - 4 * count;
+    eight_digits(word << half << half)
+}
+
+#[inline]
+fn eight_bytes(bytes: &[u8], at: usize) -> Option<u64> {
+    let chunk: &[u8; 8] = bytes.get(at..)?.first_chunk()?;
+    Some(u64::from_le_bytes(*chunk) ^ ZEROS)
+}
 
 /// An integer of few digits at the beginning of `bytes`, without leading zeros, and its length.
+///
+/// None for any other, and for one so near to the end of `bytes` that eight cannot be read at once.
 #[inline]
 pub fn short_int(bytes: &[u8]) -> Option<(i64, usize)> {
     let negative = bytes.first() == Some(&b'-');
     let start = usize::from(negative);
-    let (mut at, mut value) = (start, 0_u64);
-    while let Some(digit) = digit(bytes, at) {
-        value = value.wrapping_mul(10).wrapping_add(digit);
-        at += 1;
+    let word = eight_bytes(bytes, start)?;
+    let mut count = no_digits(word).trailing_zeros() as usize / 8;
+    let mut value = few_digits(word, count);
+    if count == 8 {
+        let word = eight_bytes(bytes, start + 8)?;
+        let more = no_digits(word).trailing_zeros() as usize / 8;
+        value = value * TENS[more] + few_digits(word, more);
+        count += more;
     }
-    if !(1..=SHORT_DIGITS).contains(&(at - start)) || (bytes[start] == b'0' && at > start + 1) {
+    let is_short = (1..=SHORT_DIGITS).contains(&count) && bytes.get(start + count).is_some_and(|byte| !byte.is_ascii_digit());
+    if !is_short || (bytes[start] == b'0' && count > 1) {
         return None;
     }
-    Some((if negative { -(value as i64) } else { value as i64 }, at))
+    Some((if negative { -(value as i64) } else { value as i64 }, start + count))
 }
 
-/// A number of few digits at the beginning of `bytes`, without leading zeros and exponent, and its length.
+/// A number of up to seven characters at the beginning of `bytes`, without sign, leading zeros and exponent, and its length.
+///
+/// None for any other, and for one so near to the end of `bytes` that eight cannot be read at once. Where the point stands
+/// decides no branch: scores have one or not as chance will have it.
 #[inline]
 pub fn short_float(bytes: &[u8]) -> Option<(f64, usize)> {
-    let negative = bytes.first() == Some(&b'-');
-    let start = usize::from(negative);
-    let (mut at, mut mantissa, mut fraction) = (start, 0_u64, 0);
-    while let Some(digit) = digit(bytes, at) {
-        mantissa = mantissa.wrapping_mul(10).wrapping_add(digit);
-        at += 1;
-    }
-    let whole = at - start;
-    if bytes.get(at) == Some(&b'.') {
-        let point = at + 1;
-        at = point;
-        while let Some(digit) = digit(bytes, at) {
-            mantissa = mantissa.wrapping_mul(10).wrapping_add(digit);
-            at += 1;
-        }
-        fraction = at - point;
-        if fraction == 0 {
-            return None;
-        }
-    }
-    let is_short = whole > 0 && whole + fraction <= SHORT_DIGITS && mantissa <= 1 << 53;
-    if !is_short || (bytes[start] == b'0' && whole > 1) || matches!(bytes.get(at), Some(b'e' | b'E')) {
+    const POINT: u64 = (b'.' ^ b'0') as u64;
+    let word = eight_bytes(bytes, 0)?;
+    // the first byte that is no digit is the point, or the end
+    let whole = no_digits(word).trailing_zeros() as usize / 8;
+    if !(1..7).contains(&whole) {
         return None;
     }
+    let has_point = usize::from((word >> (8 * whole)) & 0xff == POINT);
+    let fraction = has_point * (no_digits(word >> (8 * (whole + has_point))).trailing_zeros() as usize / 8);
+    let length = whole + has_point + fraction;
+    if length >= 8 || fraction < has_point || (whole > 1 && bytes[0] == b'0') || matches!(bytes[length], b'e' | b'E') {
+        return None;
+    }
+    let below = (1_u64 << (8 * whole)) - 1;
+    let digits = (word & below) | ((word >> (8 * has_point)) & !below);
     // both operands are exact, so one rounding gives the nearest double
-    let value = mantissa as f64 / POWERS[fraction];
-    Some((if negative { -value } else { value }, at))
+    Some((few_digits(digits, whole + fraction) as f64 / POWERS[fraction], length))
 }
 
 /// The integer at the beginning of `bytes`, by JSON's grammar, and its length; `type` where it is no integer token.
 #[inline]
 pub fn json_int(bytes: &[u8], kind: Kind) -> Result<(i64, usize), Reason> {
+    match short_int(bytes) {
+        Some((value, length)) if !matches!(bytes[length], b'.' | b'e' | b'E') => {
+            bounded(value < 0, value.unsigned_abs(), kind).map(|value| (value, length))
+        }
+        _ => long_json_int(bytes, kind),
+    }
+}
+
+#[inline(never)]
+fn long_json_int(bytes: &[u8], kind: Kind) -> Result<(i64, usize), Reason> {
     let negative = bytes.first() == Some(&b'-');
     let start = usize::from(negative);
     let mut at = start;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use arrow_array::RecordBatch;
+use arrow_schema::DataType;
 
 use crate::column::{Column, Values};
 use crate::reject::{Fail, Parsed, Place, Reason, Reject};
@@ -53,6 +54,8 @@ pub struct Rows<'s> {
     stamps: Vec<u64>,
     stamp: u64,
     set: usize,
+    /// Fields that no record of the block can give; their columns stay empty until the end.
+    absent: usize,
     has_extra: bool,
     unknown: Unknown,
     records: u32,
@@ -60,7 +63,8 @@ pub struct Rows<'s> {
 }
 
 impl<'s> Rows<'s> {
-    pub fn new(schema: &'s Schema, expected: usize) -> Rows<'s> {
+    /// `absent` counts the fields that no record will give: they are null in every row, and cost nothing a row.
+    pub fn new(schema: &'s Schema, expected: usize, absent: usize) -> Rows<'s> {
         let kinds = schema.fields.iter().map(|field| field.kind).chain([Kind::Text]);
         Rows {
             schema,
@@ -70,6 +74,7 @@ impl<'s> Rows<'s> {
             stamps: vec![0; schema.fields.len()],
             stamp: 0,
             set: 0,
+            absent,
             has_extra: false,
             unknown: Unknown::default(),
             records: 0,
@@ -81,7 +86,7 @@ impl<'s> Rows<'s> {
     #[inline]
     pub fn begin(&mut self) {
         self.stamp += 2;
-        self.set = 0;
+        self.set = self.absent;
         self.operation = None;
         self.has_extra = false;
         self.unknown.of_row.clear();
@@ -125,8 +130,12 @@ impl<'s> Rows<'s> {
             return Ok(None);
         }
         let is_first = !std::mem::replace(&mut self.has_extra, true);
-        match self.columns.last_mut().map(|column| &mut column.values) {
-            Some(Values::Text(texts)) => {
+        let extra = &mut self.columns[self.schema.fields.len()];
+        if is_first {
+            extra.push_nulls_before(self.count);
+        }
+        match &mut extra.values {
+            Values::Text(texts) => {
                 texts.bytes.push(if is_first { b'{' } else { b',' });
                 Ok(Some(&mut texts.bytes))
             }
@@ -157,13 +166,12 @@ impl<'s> Rows<'s> {
                 return Err(Fail::field(Reason::Required, field));
             }
         }
-        let extra = &mut self.columns[schema.fields.len()];
-        match &mut extra.values {
-            Values::Text(texts) if self.has_extra => {
+        if self.has_extra {
+            let extra = &mut self.columns[schema.fields.len()];
+            if let Values::Text(texts) = &mut extra.values {
                 texts.bytes.push(b'}');
                 texts.end();
             }
-            _ => extra.push_null(self.count),
         }
         for &place in &self.unknown.of_row {
             self.unknown.counts[place] += 1;
@@ -202,7 +210,9 @@ impl<'s> Rows<'s> {
 
     /// The outcome, once every record was taken.
     pub fn finish(self, lines: usize) -> Result<Parsed, String> {
-        let arrays: Result<Vec<_>, _> = self.columns.into_iter().map(|column| column.finish(self.count)).collect();
+        let types = self.schema.arrow.fields().iter().map(|field| field.data_type());
+        let finish = |(column, data_type): (Column, &DataType)| column.finish(self.count, data_type);
+        let arrays: Result<Vec<_>, _> = self.columns.into_iter().zip(types).map(finish).collect();
         let batch = arrays
             .and_then(|arrays| RecordBatch::try_new(self.schema.arrow.clone(), arrays))
             .map_err(|error| error.to_string())?;

@@ -80,6 +80,51 @@ pub struct Field {
     pub allow_nan: bool,
 }
 
+/// `"name":`, compared as a whole at once where it is short enough.
+#[derive(Debug)]
+pub struct Label {
+    text: Vec<u8>,
+    halves: [u128; 2],
+    masks: [u128; 2],
+}
+
+impl Label {
+    const SHORT: usize = 32;
+
+    fn new(name: &str) -> Label {
+        let text = format!("\"{name}\":").into_bytes();
+        let (mut padded, mut mask) = ([0; Label::SHORT], [0; Label::SHORT]);
+        if text.len() <= Label::SHORT {
+            padded[..text.len()].copy_from_slice(&text);
+            mask[..text.len()].fill(0xff);
+        }
+        Label {
+            text,
+            halves: halves(&padded),
+            masks: halves(&mask),
+        }
+    }
+
+    /// Bytes of the label where `bytes` begin with it.
+    #[inline]
+    pub fn begins(&self, bytes: &[u8]) -> Option<usize> {
+        let is_there = match bytes.first_chunk() {
+            Some(chunk) if self.text.len() <= Label::SHORT => {
+                let [low, high] = halves(chunk);
+                ((low ^ self.halves[0]) & self.masks[0]) | ((high ^ self.halves[1]) & self.masks[1]) == 0
+            }
+            _ => bytes.starts_with(&self.text),
+        };
+        is_there.then_some(self.text.len())
+    }
+}
+
+#[inline]
+fn halves(bytes: &[u8; Label::SHORT]) -> [u128; 2] {
+    let half = |at: usize| std::array::from_fn(|place| bytes[at + place]);
+    [u128::from_le_bytes(half(0)), u128::from_le_bytes(half(16))]
+}
+
 /// What becomes of a value whose column the contract does not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Evolution {
@@ -95,7 +140,7 @@ pub struct Schema {
     pub evolution: Evolution,
     pub index: HashMap<Vec<u8>, usize>,
     /// `"name":` of each field, as a writer without spaces writes it.
-    pub labels: Vec<Vec<u8>>,
+    pub labels: Vec<Label>,
     pub required: Vec<usize>,
     pub keys: Vec<usize>,
     pub operation: usize,
@@ -122,7 +167,7 @@ impl Schema {
                 .enumerate()
                 .map(|(at, field)| (field.name.clone().into_bytes(), at))
                 .collect(),
-            labels: fields.iter().map(|field| format!("\"{}\":", field.name).into_bytes()).collect(),
+            labels: fields.iter().map(|field| Label::new(&field.name)).collect(),
             required: places(|field| field.required),
             keys: places(|field| field.key),
             operation: place(Kind::Operation)?,

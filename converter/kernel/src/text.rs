@@ -2,51 +2,113 @@
 
 use crate::reject::Reason;
 
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGHS: u64 = 0x8080_8080_8080_8080;
-
-/// A high bit in the first byte of `word` that equals `byte`; bits above it may be wrong.
-#[inline]
-fn equal(word: u64, byte: u8) -> u64 {
-    let difference = word ^ (ONES * u64::from(byte));
-    difference.wrapping_sub(ONES) & !difference & HIGHS
-}
-
 /// The first quote, backslash or control character at or after `at`; the length of `bytes` where there is none.
 #[inline]
-pub fn string_mark(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let word = u64::from_le_bytes(*chunk);
-        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-        let marks = equal(word, b'"') | equal(word, b'\\') | control;
-        if marks != 0 {
-            return at + marks.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-    }
-    let is_mark = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1f);
-    bytes
-        .get(at..)
-        .and_then(|rest| rest.iter().position(is_mark))
-        .map_or(bytes.len(), |found| at + found)
+pub fn string_mark(bytes: &[u8], at: usize) -> usize {
+    find(bytes, at, wide::string_marks, |byte| matches!(byte, b'"' | b'\\' | 0..=0x1f))
 }
 
 /// The first comma, line feed, carriage return or quote at or after `at`; the length of `bytes` where there is none.
 #[inline]
-pub fn cell_mark(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let word = u64::from_le_bytes(*chunk);
-        let marks = equal(word, b',') | equal(word, b'\n') | equal(word, b'\r') | equal(word, b'"');
-        if marks != 0 {
-            return at + marks.trailing_zeros() as usize / 8;
+pub fn cell_mark(bytes: &[u8], at: usize) -> usize {
+    find(bytes, at, wide::cell_marks, |byte| matches!(byte, b',' | b'\n' | b'\r' | b'"'))
+}
+
+/// The first mark at or after `at`: `marks` tells of 16 bytes which are marks, a bit a byte from the lowest on.
+#[inline]
+fn find(bytes: &[u8], mut at: usize, marks: impl Fn(&[u8; 16]) -> u32, is_mark: impl Fn(u8) -> bool) -> usize {
+    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
+        let found = marks(chunk);
+        if found != 0 {
+            return at + found.trailing_zeros() as usize;
         }
-        at += 8;
+        at += 16;
     }
-    let is_mark = |byte: &u8| matches!(byte, b',' | b'\n' | b'\r' | b'"');
     bytes
         .get(at..)
-        .and_then(|rest| rest.iter().position(is_mark))
+        .and_then(|rest| rest.iter().position(|&byte| is_mark(byte)))
         .map_or(bytes.len(), |found| at + found)
+}
+
+/// Sixteen bytes at once by SSE2.
+#[cfg(target_arch = "x86_64")]
+mod wide {
+    use std::arch::x86_64::{__m128i, _mm_cmpeq_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x, _mm_set1_epi8};
+
+    #[inline]
+    pub fn string_marks(chunk: &[u8; 16]) -> u32 {
+        // SAFETY: SSE2 is part of every x86-64 processor.
+        unsafe {
+            let bytes = load(chunk);
+            let control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
+            let others = _mm_or_si128(equal(bytes, b'"'), equal(bytes, b'\\'));
+            _mm_movemask_epi8(_mm_or_si128(others, control)) as u32
+        }
+    }
+
+    #[inline]
+    pub fn cell_marks(chunk: &[u8; 16]) -> u32 {
+        // SAFETY: SSE2 is part of every x86-64 processor.
+        unsafe {
+            let bytes = load(chunk);
+            let ends = _mm_or_si128(equal(bytes, b'\n'), equal(bytes, b'\r'));
+            let others = _mm_or_si128(equal(bytes, b','), equal(bytes, b'"'));
+            _mm_movemask_epi8(_mm_or_si128(others, ends)) as u32
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "sse2")]
+    fn load(chunk: &[u8; 16]) -> __m128i {
+        let both = u128::from_le_bytes(*chunk);
+        _mm_set_epi64x((both >> 64) as i64, both as i64)
+    }
+
+    #[inline]
+    #[target_feature(enable = "sse2")]
+    fn equal(bytes: __m128i, byte: u8) -> __m128i {
+        _mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte as i8))
+    }
+}
+
+/// Sixteen bytes in two words, for other processors; only the lowest bit that is set is sure to be a mark.
+#[cfg(not(target_arch = "x86_64"))]
+mod wide {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+
+    #[inline]
+    fn zeros(word: u64) -> u64 {
+        word.wrapping_sub(ONES) & !word & HIGHS
+    }
+
+    #[inline]
+    fn marks(chunk: &[u8; 16], marks_of: impl Fn(u64) -> u64) -> u32 {
+        let both = u128::from_le_bytes(*chunk);
+        let (low, high) = (marks_of(both as u64), marks_of((both >> 64) as u64));
+        if low != 0 {
+            1 << (low.trailing_zeros() / 8)
+        } else if high != 0 {
+            1 << (8 + high.trailing_zeros() / 8)
+        } else {
+            0
+        }
+    }
+
+    #[inline]
+    pub fn string_marks(chunk: &[u8; 16]) -> u32 {
+        let control = |word: u64| word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
+        let equal = |word: u64, byte: u8| zeros(word ^ (ONES * u64::from(byte)));
+        marks(chunk, |word| equal(word, b'"') | equal(word, b'\\') | control(word))
+    }
+
+    #[inline]
+    pub fn cell_marks(chunk: &[u8; 16]) -> u32 {
+        let equal = |word: u64, byte: u8| zeros(word ^ (ONES * u64::from(byte)));
+        marks(chunk, |word| {
+            equal(word, b',') | equal(word, b'\n') | equal(word, b'\r') | equal(word, b'"')
+        })
+    }
 }
 
 /// Append the text of a JSON string whose opening quote ends at `at`; the place after its closing quote, or None where
@@ -159,11 +221,16 @@ pub fn hex_bytes(text: &[u8], target: &mut Vec<u8>) -> Result<(), Reason> {
 }
 
 /// Whether a text has a position's form: 16 lower-case hexadecimal digits, a hyphen, 10 digits, a hyphen, 1 digit.
+#[inline]
 pub fn is_position(text: &[u8]) -> bool {
-    let is_part = |(at, byte): (usize, &u8)| match at {
-        0..=15 => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
-        16 | 27 => *byte == b'-',
-        _ => byte.is_ascii_digit(),
+    let Ok(text) = <&[u8; 29]>::try_from(text) else {
+        return false;
     };
-    text.len() == 29 && text.iter().enumerate().all(is_part)
+    // without a branch a byte, so that the compiler checks many at once
+    let all = |part: &[u8], is_right: fn(u8) -> bool| part.iter().fold(true, |so_far, &byte| so_far & is_right(byte));
+    all(&text[..16], |byte| byte.wrapping_sub(b'0') < 10 || byte.wrapping_sub(b'a') < 6)
+        & (text[16] == b'-')
+        & all(&text[17..27], |byte| byte.wrapping_sub(b'0') < 10)
+        & (text[27] == b'-')
+        & text[28].is_ascii_digit()
 }
