@@ -84,7 +84,8 @@ def convert(plan: Plan, source: Any, sink: Sink, workers: int, checkpoint: Calla
     pa.set_memory_pool(pa.system_memory_pool())
     schema = RowSchema.of(plan.contract)
     reader = BlockReader(GzipStream(source), plan.file_format)
-    work = [partial(_piece, parser(schema, plan.file_format, reader.header), _Hider(plan, schema, reader.header)) for _ in range(workers)]
+    parse = parser(schema, plan.file_format, reader.header)
+    work = [partial(_piece, reader, parse, _Hider(plan, schema, reader.header)) for _ in range(workers)]
     tally = Tally()
     names: list[str] = []
 
@@ -95,19 +96,23 @@ def convert(plan: Plan, source: Any, sink: Sink, workers: int, checkpoint: Calla
     parts = PartWriter(schema.arrow_schema, plan.metadata, _spread(plan.contract), open_part)
     quarantine: QuarantineWriter | None = None
     line = reader.first_line + 1
-    with closing(in_order(reader, work)) as pieces:
-        for piece in pieces:
-            checkpoint()
-            parts.write(piece.batch)
-            for reject in piece.rejects:
-                quarantine = quarantine or QuarantineWriter(sink.open(plan.quarantine_name), plan.metadata)
-                quarantine.write(reject, line, piece.offset)
-            tally.rows(piece.batch)
-            tally.rejects(((reject.reason, reject.column or "") for reject in piece.rejects), piece.extra)
-            line += piece.lines
-    parts.close()
+    try:
+        with closing(in_order(reader, work)) as pieces:
+            for piece in pieces:
+                checkpoint()
+                parts.write(piece.batch)
+                for reject in piece.rejects:
+                    quarantine = quarantine or QuarantineWriter(sink.open(plan.quarantine_name), plan.metadata)
+                    quarantine.write(reject, line, piece.offset)
+                tally.rows(piece.batch)
+                tally.rejects(((reject.reason, reject.column or "") for reject in piece.rejects), piece.extra)
+                line += piece.lines
+        parts.close()
+    finally:
+        parts.stop()
     if quarantine is not None:
         quarantine.close()
+    tally.end()
     _judge(tally, plan)
     return Outcome(
         records_read=tally.read,
@@ -131,12 +136,13 @@ class _Hider:
         self.lines = LineMasker(self.masker, bool(plan.masks), frozenset(schema.index), header)
 
 
-def _piece(parse: BlockParser, hider: _Hider, block: Block) -> _Piece:
+def _piece(reader: BlockReader, parse: BlockParser, hider: _Hider, block: Block) -> _Piece:
     parsed = parse.parse(block.data)
     rejects = []
     for one in parsed.rejects:
         raw = bytes(block.data[one.offset : one.offset + one.length])
         rejects.append(rejected(raw, one.line, one.offset, one.column, one.reason, one.detail, hider.lines))
+    reader.give_back(block)
     return _Piece(hider.masker.batch(parsed.batch), block.offset, parsed.lines, rejects, parsed.extra)
 
 

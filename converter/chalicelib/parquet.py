@@ -8,10 +8,10 @@ https://parquet.apache.org/docs/file-format/
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import BinaryIO
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lake.cdc import POSITION, TRANSACTION_ID
@@ -60,7 +60,9 @@ def writer_options(schema: pa.Schema, spread: frozenset[str]) -> dict[str, objec
 class PartWriter:
     """Writes one file's rows into parts. Not safe for threads: rows come in the order of the source.
 
-    ``open_part`` gives the file object of part n; it is not closed here. ``metadata`` lands in every part's footer.
+    A thread of its own encodes a full row group while the next one fills, so at most two are in memory. ``open_part``
+    gives the file object of part n, in that thread; it is not closed here. ``metadata`` lands in every part's footer.
+    What fails there is raised by a later ``write`` or by ``close``. After a failure elsewhere call ``stop``.
     """
 
     def __init__(
@@ -78,8 +80,9 @@ class PartWriter:
         self._group_text = 0
         self._rows_in_part = 0
         self._part: pq.ParquetWriter | None = None
+        self._encoder = ThreadPoolExecutor(1, thread_name_prefix="encode")
+        self._encoding: Future[None] | None = None
         self.parts = 0
-        self.rows = 0
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Take the next rows."""
@@ -97,9 +100,15 @@ class PartWriter:
         if self._pending_rows:
             self._end_slice()
         self._end_group()
+        self._wait()
         if self.parts == 0:
             self._begin_part()
         self._end_part()
+        self.stop()
+
+    def stop(self) -> None:
+        """Wait until nothing is written any more. Safe after any failure, and twice."""
+        self._encoder.shutdown(wait=True, cancel_futures=True)
 
     def _end_slice(self) -> None:
         whole = pa.concat_batches(self._pending)
@@ -111,14 +120,20 @@ class PartWriter:
             self._end_group()
 
     def _end_group(self) -> None:
-        if not self._group:
-            return
+        if self._group:
+            self._wait()
+            self._encoding = self._encoder.submit(self._encode, pa.Table.from_batches(self._group, schema=self._schema))
+            self._group, self._group_fill, self._group_text = [], 0, 0
+
+    def _wait(self) -> None:
+        if self._encoding is not None:
+            self._encoding.result()
+            self._encoding = None
+
+    def _encode(self, group: pa.Table) -> None:
         part = self._part or self._begin_part()
-        table = pa.Table.from_batches(self._group, schema=self._schema)
-        self.rows += table.num_rows
-        self._rows_in_part += table.num_rows
-        self._group, self._group_fill, self._group_text = [], 0, 0
-        part.write_table(table, row_group_size=table.num_rows)
+        part.write_table(group, row_group_size=group.num_rows)
+        self._rows_in_part += group.num_rows
         if self._rows_in_part >= self._part_rows:
             self._end_part()
 
@@ -135,5 +150,11 @@ class PartWriter:
 
 def _text_bytes(batch: pa.RecordBatch) -> int:
     """The UTF-8 bytes of a batch's texts and binaries: a number that depends on the rows alone, not on how they came."""
-    sized = (column for column in batch.columns if pa.types.is_string(column.type) or pa.types.is_binary(column.type))
-    return sum(pc.sum(pc.binary_length(column)).as_py() or 0 for column in sized)
+    return sum(_data_bytes(column) for column in batch.columns if pa.types.is_string(column.type) or pa.types.is_binary(column.type))
+
+
+def _data_bytes(column: pa.Array) -> int:
+    """What the values take, by the column's offsets: nulls take nothing in an array that was just put together."""
+    offsets = memoryview(column.buffers()[1]).cast("i")
+    size: int = offsets[column.offset + len(column)] - offsets[column.offset]
+    return size

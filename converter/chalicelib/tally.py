@@ -17,7 +17,11 @@ NAMED_UNKNOWN_COLUMNS = 200
 
 OTHERS = "(others)"
 
+ROWS_AT_ONCE = 65_536
+"""Rows that wait until they are counted together: Arrow's functions cost as much a call as a thousand rows."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_COUNTED = [OPERATION, BUILT_AT, FENCE_KIND]
 
 
 class Tally:
@@ -33,6 +37,8 @@ class Tally:
         self.fences: list[Fence] = []
         self._earliest: int | None = None
         self._latest: int | None = None
+        self._waiting: list[pa.RecordBatch] = []
+        self._waiting_rows = 0
 
     @property
     def read(self) -> int:
@@ -50,24 +56,33 @@ class Tally:
         return _moment(self._latest)
 
     def rows(self, batch: pa.RecordBatch) -> None:
-        """Count accepted rows."""
+        """Take accepted rows. They are counted by ``end``, or before that once there are many."""
         self.written += batch.num_rows
-        if batch.num_rows == 0:
+        self._waiting.append(batch.select(_COUNTED))
+        self._waiting_rows += batch.num_rows
+        if self._waiting_rows >= ROWS_AT_ONCE:
+            self.end()
+
+    def end(self) -> None:
+        """Count the rows that wait."""
+        if self._waiting_rows == 0:
             return
-        operations = batch.column(OPERATION)
+        rows = pa.Table.from_batches(self._waiting)
+        self._waiting, self._waiting_rows = [], 0
+        operations = rows.column(OPERATION)
         counts = {entry["values"]: entry["counts"] for entry in pc.value_counts(operations).to_pylist()}
         self.operations.update({name: count for name, count in counts.items() if name is not None})
         if counts.get(FENCE):
             is_fence = pc.fill_null(pc.equal(operations, FENCE), False)
-            self._take_fences(batch.filter(is_fence))
-            batch = batch.filter(pc.invert(is_fence))
-        times = pc.min_max(batch.column(BUILT_AT).cast(pa.int64()))
+            self._take_fences(rows.filter(is_fence))
+            rows = rows.filter(pc.invert(is_fence))
+        times = pc.min_max(rows.column(BUILT_AT).cast(pa.int64()))
         low, high = times["min"].as_py(), times["max"].as_py()
         if low is not None:
             self._earliest = low if self._earliest is None else min(self._earliest, low)
             self._latest = high if self._latest is None else max(self._latest, high)
 
-    def _take_fences(self, rows: pa.RecordBatch) -> None:
+    def _take_fences(self, rows: pa.Table) -> None:
         moments = rows.column(BUILT_AT).cast(pa.int64()).to_pylist()
         for micros, kind in zip(moments, rows.column(FENCE_KIND).to_pylist(), strict=True):
             moment = _moment(micros)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from lake.errors import TerminalError
@@ -36,6 +37,7 @@ class Block:
     number: int
     offset: int
     data: memoryview
+    buffer: bytearray = field(repr=False)
 
 
 Cut = Callable[[bytearray, int], int]
@@ -46,7 +48,7 @@ class BlockReader:
     """The blocks of a stream, in order, and for CSV the header before them.
 
     A byte order mark and blank lines are no records; the last record may lack its line feed. ``first_line`` is the line
-    number, from 0, at which the first block begins. Each block owns its memory.
+    number, from 0, at which the first block begins. Each block has memory of its own, until it is given back.
     Raises ``RecordTooLong``; for CSV also ``csv_header.WrongHeader``.
     """
 
@@ -58,6 +60,7 @@ class BlockReader:
         self._block_bytes = block_bytes
         self._max_record_bytes = max_record_bytes
         self._buffer = bytearray(block_bytes)
+        self._spare: deque[bytearray] = deque()
         self._filled = 0
         self._offset = 0
         self._ended = False
@@ -70,20 +73,29 @@ class BlockReader:
     def __iter__(self) -> Iterator[Block]:
         number = 0
         while self._first is not None:
-            offset, data = self._first
+            offset, data, buffer = self._first
             if data:
-                yield Block(number, offset, data)
+                yield Block(number, offset, data, buffer)
                 number += 1
             self._first = self._next()
 
+    def give_back(self, block: Block) -> None:
+        """Take the memory of a block that nobody looks at any more, for one to come: new memory has to be cleared first.
+
+        Any thread may call it.
+        """
+        block.data.release()
+        if len(block.buffer) == self._block_bytes:
+            self._spare.append(block.buffer)
+
     def _take_header(self) -> tuple[str, ...]:
-        offset, data = self._first or (0, memoryview(b""))
+        offset, data, buffer = self._first or (0, memoryview(b""), bytearray())
         header, size, self.first_line = read_header(bytes(data))
-        self._first = (offset + size, data[size:])
+        self._first = (offset + size, data[size:], buffer)
         return header
 
-    def _next(self) -> tuple[int, memoryview] | None:
-        """The next whole records with their offset, or None at the end."""
+    def _next(self) -> tuple[int, memoryview, bytearray] | None:
+        """The next whole records with their offset and the memory they lie in, or None at the end."""
         while not self._ended:
             self._fill()
             end = self._filled if self._ended else self._cut(self._buffer, self._filled)
@@ -105,14 +117,15 @@ class BlockReader:
                     return
                 self._filled += count
 
-    def _take(self, end: int) -> tuple[int, memoryview]:
+    def _take(self, end: int) -> tuple[int, memoryview, bytearray]:
         buffer, offset, rest = self._buffer, self._offset, self._filled - end
-        self._buffer = bytearray(max(self._block_bytes, rest + (rest >> 1)))
+        size = max(self._block_bytes, rest + (rest >> 1))
+        self._buffer = self._spare.popleft() if self._spare and size == self._block_bytes else bytearray(size)
         self._buffer[:rest] = memoryview(buffer)[end : self._filled]
         self._filled = rest
         self._offset += end
         start = len(_BOM) if offset == 0 and buffer.startswith(_BOM) else 0
-        return offset + start, memoryview(buffer)[start:end].toreadonly()
+        return offset + start, memoryview(buffer)[start:end].toreadonly(), buffer
 
 
 def _cut_lines(buffer: bytearray, filled: int) -> int:

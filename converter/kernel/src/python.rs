@@ -60,7 +60,7 @@ fn run(py: Python<'_>, block: &Bound<'_, PyAny>, parse: impl Fn(&[u8]) -> Result
     }
     let parsed = if buffer.is_c_contiguous() && buffer.readonly() && buffer.item_count() > 0 {
         // SAFETY: the buffer is contiguous, and holding it keeps its memory in place until it is dropped below. It is
-        // read-only: immutable bytes, or a view whose owner (blocks.BlockReader) gives its memory away and writes no more.
+        // read-only: immutable bytes, or a view whose owner (blocks.BlockReader) writes no more until it is given back.
         let data = unsafe { std::slice::from_raw_parts(buffer.buf_ptr().cast::<u8>().cast_const(), buffer.item_count()) };
         py.detach(|| parse(data))
     } else {

@@ -116,3 +116,19 @@ def test_a_source_without_rows_gives_one_part_without_rows(parquet: Any) -> None
     (part,) = written(parquet, [])
 
     assert pq.read_metadata(io.BytesIO(part)).num_rows == 0
+
+
+class Full(io.BytesIO):
+    """A file on a disk without space."""
+
+    def write(self, _data: object) -> int:
+        raise OSError("no space left")
+
+
+def test_what_fails_while_a_group_is_encoded_is_raised_to_the_caller(parquet: Any) -> None:
+    writer = parquet.PartWriter(SCHEMA, {}, frozenset(), lambda _: Full())
+
+    with pytest.raises(OSError, match="no space left"):
+        writer.write(ALL)
+    writer.stop()
+    writer.stop()

@@ -43,6 +43,30 @@ def test_no_csv_record_is_cut_in_two(parse: ModuleType, records: list[list[str]]
     assert all(block.offset + len(block.data) in ends for block in found)
 
 
+def test_memory_that_is_given_back_serves_the_blocks_to_come(parse: ModuleType) -> None:
+    data = b"".join(b'{"n":%d}\n' % n for n in range(1000))
+    reader = parse.BlockReader(io.BytesIO(data), "json", block_bytes=100)
+    found, buffers = [], set()
+
+    for block in reader:
+        found.append(bytes(block.data))
+        buffers.add(id(block.buffer))
+        reader.give_back(block)
+
+    assert b"".join(found) == data
+    assert len(found) > 50
+    assert len(buffers) <= 3
+
+
+def test_a_block_that_was_given_back_is_not_to_be_read(parse: ModuleType) -> None:
+    reader = parse.BlockReader(io.BytesIO(b"{}\n"), "json")
+    (block,) = reader
+    reader.give_back(block)
+
+    with pytest.raises(ValueError, match="released"):
+        bytes(block.data)
+
+
 def test_a_byte_order_mark_is_left_out_and_offsets_count_it(parse: ModuleType) -> None:
     reader = parse.BlockReader(io.BytesIO(b"\xef\xbb\xbf{}\n{}"), "json", block_bytes=8)
 
