@@ -4,7 +4,7 @@ PYTHON ?= python3
 export PYTHONDONTWRITEBYTECODE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test test-unit lint format lock conformance property check-aws check-dashboards clean
+.PHONY: help setup demo test test-unit lint format lock conformance property check-aws check-console check-dashboards check-governance clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -31,8 +31,10 @@ kernel: ## Build the parse kernel where Rust is installed (optional: without it 
 demo: setup ## Take rows from a real PostgreSQL to gold answers, and prove them equal
 	@.venv/bin/dm demo $(DEMO)
 
-# what make conformance and make check-dashboards run
-OWN_TARGET := --ignore tests/integration/jobs/test_conformance.py --ignore tests/integration/dashboards
+# what make conformance and the make check-… below run
+GOVERNANCE := tests/integration/governance tests/integration/pii tests/e2e/test_canary.py
+OWN_TARGET := --ignore tests/integration/jobs/test_conformance.py --ignore tests/integration/dashboards --ignore tests/browser \
+  $(addprefix --ignore ,$(GOVERNANCE))
 # the engine's client keeps its session in the process, so the jobs' tests have one of their own
 JOBS := tests/integration/jobs
 
@@ -69,6 +71,12 @@ check-aws: setup .venv-lint/.ready ## Hold every CloudFormation template to cfn-
 
 check-dashboards: setup ## Run every panel's query and every alarm's condition on a local platform
 	@.venv/bin/python -m pytest -q -s tests/unit/dashboards tests/integration/dashboards
+
+check-console: setup ## Every page of the console in a browser (needs Chromium: apt-get install chromium)
+	@DM_REQUIRE=1 .venv/bin/python -m pytest -q tests/unit/console tests/browser
+
+check-governance: setup ## Try every square of the access matrix, measure detection, search everything for planted values; print all of it
+	@.venv/bin/python -m pytest -q tests/unit/governance tests/unit/pii $(GOVERNANCE)
 
 SPARK_JARS := org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.9.2 org.apache.iceberg:iceberg-aws-bundle:1.9.2 \
   org.apache.hadoop:hadoop-aws:3.3.4 com.amazonaws:aws-java-sdk-bundle:1.12.262

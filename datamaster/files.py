@@ -83,7 +83,7 @@ def list_tables() -> dict[str, Any]:
 
 
 def sweep_files() -> dict[str, int]:
-    """Run the scheduled sweep now and wait for it; returns what it did, a count each. Raises ``SweepFailed``."""
+    """Run the scheduled sweep now and wait for it; returns what it did, a count each and an age. Raises ``SweepFailed``."""
     function = _setting(SWEEP_VARIABLE)
     totals: dict[str, int] = {}
     first_key: str | None = None
@@ -91,7 +91,8 @@ def sweep_files() -> dict[str, int]:
         report = _invoke_sweep(function, {"first_key": first_key} if first_key else {})
         first_key = report.pop("next_key", None)
         for name, count in report.items():
-            totals[name] = totals.get(name, 0) + int(count)
+            known = totals.get(name, 0)
+            totals[name] = max(known, int(count)) if name.endswith("_seconds") else known + int(count)
         if first_key is None:
             return totals
 

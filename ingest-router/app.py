@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
@@ -89,6 +90,7 @@ def sweep_files(event: CloudWatchEvent) -> dict[str, Any]:
         conversions(),
         raw_objects,
         settings().max_attempts,
+        timedelta(seconds=settings().unsettled_seconds),
         has_time=lambda: context.get_remaining_time_in_millis() > SWEEP_SPARE_MILLISECONDS,
     )
     swept = sweep.run(settings().stage_bucket, (event.detail or {}).get("first_key"))

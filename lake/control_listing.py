@@ -88,14 +88,19 @@ class FileListing(ControlStore):
                 return total
             arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
-    def known(self, file_ids: Iterable[str]) -> set[str]:
-        """Which of these files have a record."""
-        found: set[str] = set()
+    def known(self, file_ids: Iterable[str]) -> dict[str, str]:
+        """Which of these files have a record, and their status."""
+        found: dict[str, str] = {}
         waiting = [file_key(file_id) for file_id in dict.fromkeys(file_ids)]
         while waiting:
             chunk, waiting = waiting[:BATCH_GET_LIMIT], waiting[BATCH_GET_LIMIT:]
-            request = {"Keys": chunk, "ProjectionExpression": "file_id", "ConsistentRead": True}
+            request = {
+                "Keys": chunk,
+                "ProjectionExpression": "file_id, #status",
+                "ExpressionAttributeNames": {"#status": "status"},
+                "ConsistentRead": True,
+            }
             answer = self.table.meta.client.batch_get_item(RequestItems={self.name: request})
-            found |= {item["file_id"] for item in answer["Responses"].get(self.name, ())}
+            found |= {item["file_id"]: item["status"] for item in answer["Responses"].get(self.name, ())}
             waiting += answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
         return found

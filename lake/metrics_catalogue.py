@@ -48,6 +48,8 @@ CATALOGUE: tuple[Metric, ...] = (
     Metric("sweep_taken_over", COUNT, ROUTER, "sweep_files", "running files whose lease had run out"),
     Metric("sweep_failed", COUNT, ROUTER, "sweep_files", "files failed because their attempts are used up"),
     Metric("sweep_errors", COUNT, ROUTER, "sweep_files", "files and objects that the sweep could not handle, left to the next one"),
+    Metric("sweep_unsettled", COUNT, ROUTER, "sweep_files", "raw objects past their time whose rows silver does not hold"),
+    Metric("sweep_unsettled_seconds", SECONDS, ROUTER, "sweep_files", "age of the oldest of them; 0 where there is none"),
     Metric("sweep_incomplete", COUNT, ROUTER, "sweep_files", "1 where the sweep ended before the listing did"),
     Metric("RecordsConverted", COUNT, CONVERTER, "convert_file", "rows written to bronze", ("service", "table")),
     Metric("RecordsRejected", COUNT, CONVERTER, "convert_file", "rows put into quarantine", ("service", "table")),

@@ -90,4 +90,4 @@ def sweep(json: Json = False, home: Home = Path(".dm")) -> None:
     if json:
         print_json(counts)
     else:
-        print_table(("what", "files"), list(counts.items()), numeric=("files",))
+        print_table(("what", "count"), list(counts.items()), numeric=("count",))

@@ -47,14 +47,22 @@ def page() -> None:
     right.subheader("Popular styles")
     right.altair_chart(_bars(styles, "beer_style", "popularity", "reviews × rating"), width="stretch")
     left, middle, right = st.columns(3, border=True)
-    for place, title, table, name in ((left, "Best beers", beers, "beer_name"), (middle, "Best breweries", breweries, "brewery_name")):
+    for place, title, what, table in ((left, "Best beers", "beer", beers), (middle, "Best breweries", "brewery", breweries)):
         place.subheader(title)
         if table.empty:
             place.info("None has 25 reviews in one month.", icon=":material/inbox:")
         else:
-            place.altair_chart(_bars(table, name, "avg_overall", "rating", ".2f"), width="stretch")
+            rated = told_apart(table, f"{what}_name", f"{what}_id")
+            place.altair_chart(_bars(rated, f"{what}_name", "avg_overall", "rating", ".2f"), width="stretch")
     right.subheader("Busiest drinkers")
-    right.altair_chart(_bars(drinkers, "profile_name", "review_count", "reviews"), width="stretch")
+    apart = told_apart(drinkers, "profile_name", "profile_id")
+    right.altair_chart(_bars(apart, "profile_name", "review_count", "reviews"), width="stretch")
+
+
+def told_apart(rows: pd.DataFrame, name: str, key: str) -> pd.DataFrame:
+    """The rows with the key behind names that come twice: bars of one name would be drawn over each other."""
+    twice = rows[name].duplicated(keep=False)
+    return rows.assign(**{name: rows[name].where(~twice, rows[name] + " #" + rows[key].astype(str))})
 
 
 def _states(chosen: Month) -> str:

@@ -96,9 +96,6 @@ def age(seconds: float | None) -> str:
     return f"{seconds:.0f} s"
 
 
-def size(count: float) -> str:
-    """Bytes in words."""
-    for unit, scale in (("GB", 2**30), ("MB", 2**20), ("kB", 2**10)):
-        if count >= scale:
-            return f"{count / scale:.1f} {unit}"
-    return f"{count:.0f} B"
+def counted(count: int, word: str) -> str:
+    """A number with its noun: 0 files, 1 file, 4,000 files."""
+    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"

@@ -8,20 +8,15 @@ import streamlit as st
 
 from datamaster import files
 from datamaster.console import data
+from datamaster.console.grid import COUNT, TEXT, TIME, grid
 from datamaster.console.states import nothing, shown
 from lake.errors import LakeError
+from lake.keys import raw_prefix
 
 ANY = "any"
 LIMITS = (25, 100, 500)
-SHOWN = ("status", "table_name", "object_key", "records_written", "records_rejected", "attempt_count", "compute_target", "created_at")
-NAMES = {
-    "table_name": "table",
-    "object_key": "object",
-    "records_written": "rows",
-    "records_rejected": "rejected",
-    "attempt_count": "attempt",
-}
-NAMES |= {"compute_target": "converted by", "created_at": "registered"}
+KINDS = {"status": TEXT, "table": TEXT, "object": TEXT, "rows": COUNT, "rejected": COUNT, "attempt": COUNT, "converted by": TEXT}
+KINDS |= {"registered": TIME}
 EVERY_SECONDS = 3
 
 
@@ -47,13 +42,25 @@ def _list(table: str | None, status: str | None, limit: int) -> None:
     if not found:
         nothing("No file is like that.", "Choose another table or status, or wait: files appear when they are registered.")
         return
-    st.caption(f"{len(found)} files, newest first")
-    rows = [{NAMES.get(name, name): file[name] for name in SHOWN} for file in found]
-    picked = st.dataframe(rows, hide_index=True, width="stretch", on_select="rerun", selection_mode="single-row", key="files")
+    st.caption(f"{data.counted(len(found), 'file')}, newest first; mark one to see all about it")
+    picked = grid([_row(file) for file in found], KINDS, on_select="rerun", selection_mode="single-row", key="files")
     _failures([file for file in found if file["status"] == "failed"])
     chosen = picked["selection"]["rows"]
     if chosen and chosen[0] < len(found):
         _detail(found[chosen[0]])
+
+
+def _row(file: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "status": file["status"],
+        "table": file["table_name"],
+        "object": file["object_key"].removeprefix(raw_prefix(file["table_name"])),
+        "rows": file["records_written"],
+        "rejected": file["records_rejected"],
+        "attempt": file["attempt_count"],
+        "converted by": file["compute_target"],
+        "registered": file["created_at"],
+    }
 
 
 def _failures(failed: list[dict[str, Any]]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from datamaster.console import data
+from datamaster.console.grid import COUNT, TEXT, grid
 from datamaster.console.states import nothing, shown
 
 STAGES = (
@@ -16,6 +17,7 @@ STAGES = (
     ("silver", "Silver", "Merged by key and position"),
     ("failed", "Failed", "With the reason on the file"),
 )
+KINDS = {"table": TEXT, **{status: COUNT for status, _, _ in STAGES}, "oldest wait": TEXT, "note": TEXT}
 EVERY_SECONDS = 3
 
 
@@ -35,7 +37,7 @@ def _live() -> None:
         nothing("Nothing has come down the road yet.", "Rows of the source appear here some seconds after they were written.")
         return
     for column, (status, title, help_text) in zip(st.columns(len(STAGES), border=True), STAGES, strict=True):
-        column.metric(title, f"{sum(table['files'][status] for table in tables):,} files", help=help_text)
+        column.metric(title, data.counted(sum(table["files"][status] for table in tables), "file"), help=help_text)
     waiting = max((table["waiting_seconds"] for table in tables), default=0)
     months = sum(len(table["pending_months"]) for table in derived)
     lag, backlog, errors = st.columns(3, border=True)
@@ -43,7 +45,7 @@ def _live() -> None:
     backlog.metric("Months to rebuild", f"{months:,}")
     errors.metric("Batches with an error", sum(1 for table in (*tables, *derived) if (table["open_batch"] or {}).get("error")))
     st.subheader("By table")
-    st.dataframe([_row(table) for table in tables], hide_index=True, width="stretch")
+    grid([_row(table) for table in tables], KINDS)
     st.caption(f"Asked again every {EVERY_SECONDS} seconds.")
 
 
@@ -51,6 +53,6 @@ def _row(table: dict[str, Any]) -> dict[str, Any]:
     return {
         "table": table["table"],
         **table["files"],
-        "oldest wait": data.age(table["waiting_seconds"]),
+        "oldest wait": data.age(table["waiting_seconds"] or None),
         "note": table["frozen_reason"] or "",
     }

@@ -8,9 +8,10 @@ from typing import Any
 import streamlit as st
 
 from datamaster.console import data
+from datamaster.console.grid import BYTES, COUNT, TEXT, grid
 from datamaster.console.states import nothing, shown
 
-SHOWN = ("table", "settled", "behind", "rows", "size", "files")
+KINDS = {"table": TEXT, "settled": TEXT, "behind": TEXT, "rows": COUNT, "size": BYTES, "files": COUNT}
 
 
 def page() -> None:
@@ -27,12 +28,11 @@ def page() -> None:
     with shown("the sizes"):
         sizes = {row["table"]: row for row in data.sizes(tuple(names)).to_dict("records")}
     for row, name in zip([row for row in (*silver, *derived) if row["settled"]], names, strict=True):
-        held = sizes.get(name, {"rows": None, "bytes": 0, "files": None})
-        row |= {"rows": held["rows"], "size": data.size(held["bytes"]), "files": held["files"]}
+        held = sizes.get(name, {})
+        row |= {"rows": held.get("rows"), "size": held.get("bytes"), "files": held.get("files")}
     for layer in ("silver", "gold"):
         st.subheader(layer.capitalize())
-        listed = [{name: row.get(name) for name in SHOWN} for row in (*silver, *derived) if row["layer"] == layer]
-        st.dataframe(listed, hide_index=True, width="stretch")
+        grid([row for row in (*silver, *derived) if row["layer"] == layer], KINDS)
     for row in (*silver, *derived):
         if row["problem"]:
             st.warning(f"**{row['table']}**: {row['problem']}", icon=":material/error:")
@@ -41,7 +41,7 @@ def page() -> None:
 def _row(table: dict[str, Any], layer: str) -> dict[str, Any]:
     last, opened = table["last_batch"], table["open_batch"] or {}
     waits = table.get("waiting_seconds") or 0
-    behind = f"{len(table['pending_months'])} months" if table.get("pending_months") else (data.age(waits) if waits else "–")
+    behind = data.counted(len(table["pending_months"]), "month") if table.get("pending_months") else (data.age(waits) if waits else "–")
     return {
         "table": table["table"],
         "layer": layer,

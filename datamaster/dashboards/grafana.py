@@ -20,7 +20,7 @@ from datamaster.dashboards.panels import ATHENA, CLOUDWATCH, Json
 from lake.errors import TerminalError, TransientError
 
 FOLDER_UID, FOLDER = "dm", "Data Master"
-NOT_FOUND = 404
+FORBIDDEN, NOT_FOUND = 403, 404
 GRAFANAS_OWN = frozenset({"id", "version"})
 
 T = TypeVar("T")
@@ -142,11 +142,22 @@ class Grafana:
         except GrafanaClientError as error:
             if absent and error.status_code == NOT_FOUND:
                 return None
-            raise GrafanaRefused(f"{self.url} refused: {error.message}") from error
+            if error.status_code == FORBIDDEN:
+                raise GrafanaRefused(
+                    f"{self.url} knows the token but not its right to do this: {_told(error)}; give its service account the role Editor "
+                    "and rights on data sources"
+                ) from error
+            raise GrafanaRefused(f"{self.url} refused: {_told(error)}") from error
         except GrafanaException as error:
-            raise GrafanaUnreachable(f"{self.url} cannot work now: {error.message}") from error
+            raise GrafanaUnreachable(f"{self.url} cannot work now: {_told(error)}") from error
         except RequestException as error:
             raise GrafanaUnreachable(f"{self.url} does not answer: {error}") from error
+
+
+def _told(error: GrafanaException) -> str:
+    """Grafana's own words, without the client's wrapping."""
+    document = error.response
+    return str(document["message"]) if isinstance(document, Mapping) and document.get("message") else str(error.message)
 
 
 def _set(variable: Json, value: str) -> Json:

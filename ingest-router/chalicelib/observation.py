@@ -11,7 +11,7 @@ from chalicelib.raw_objects import RawObject
 from chalicelib.sweep import Swept
 from chalicelib.transformation import Batch
 from lake.control import ControlRecord
-from lake.telemetry import count, logger
+from lake.telemetry import MetricUnit, count, logger
 
 LOGGED_FAILURES = 100
 
@@ -53,7 +53,8 @@ def tell_sweep(swept: Swept) -> None:
     """Log and count a sweep."""
     report = swept.report()
     for name, value in report.items():
-        if isinstance(value, int):
-            count(f"sweep_{name}", value)
+        if name not in ("next_key", "unsettled_seconds"):
+            count(f"sweep_{name}", int(value or 0))
+    count("sweep_unsettled_seconds", swept.unsettled_seconds, MetricUnit.Seconds)
     count("sweep_incomplete", swept.next_key is not None)
     logger.info("sweep", extra={"swept": report})

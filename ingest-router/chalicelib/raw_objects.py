@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from lake.errors import TerminalError
-from lake.keys import RAW, file_id
+from lake.keys import RAW, SETTLED_TAG, file_id
 
 NO_VERSION = "null"
 
@@ -19,13 +21,17 @@ class ObjectGone(TerminalError):
 
 @dataclass(frozen=True)
 class RawObject:
-    """One version of a raw object. ``version_id`` is empty in a bucket without versions; ``size_bytes`` is compressed."""
+    """One version of a raw object. ``version_id`` is empty in a bucket without versions; ``size_bytes`` is compressed.
+
+    ``stored_at`` is known of a listed object only.
+    """
 
     bucket: str
     key: str
     version_id: str
     etag: str
     size_bytes: int
+    stored_at: datetime | None = None
 
     @property
     def file_id(self) -> str:
@@ -49,15 +55,28 @@ class RawObjects:
         """The first ``length`` bytes, fewer where the object is shorter. Raises ``ObjectGone``."""
         if raw.size_bytes == 0:
             return b""
-        version = {"VersionId": raw.version_id} if raw.version_id else {}
+        with self._version(raw) as version:
+            head: bytes = self._s3.get_object(**version, Range=f"bytes=0-{length - 1}")["Body"].read()
+        return head
+
+    def is_settled(self, raw: RawObject) -> bool:
+        """Whether settle has tagged this version: its rows are in silver, and it expires. One that is gone has expired."""
         try:
-            body = self._s3.get_object(Bucket=raw.bucket, Key=raw.key, Range=f"bytes=0-{length - 1}", **version)["Body"]
+            with self._version(raw) as version:
+                tags = self._s3.get_object_tagging(**version)["TagSet"]
+        except ObjectGone:
+            return True
+        return {tag["Key"]: tag["Value"] for tag in tags}.items() >= SETTLED_TAG.items()
+
+    @contextmanager
+    def _version(self, raw: RawObject) -> Iterator[dict[str, str]]:
+        """How a call names one version; that it is not there any more becomes ``ObjectGone``."""
+        try:
+            yield {"Bucket": raw.bucket, "Key": raw.key} | ({"VersionId": raw.version_id} if raw.version_id else {})
         except self._s3.exceptions.ClientError as error:
             if error.response["Error"]["Code"] in ("NoSuchKey", "NoSuchVersion"):
                 raise ObjectGone(f"s3://{raw.bucket}/{raw.key} does not exist any more") from None
             raise
-        head: bytes = body.read()
-        return head
 
     def pages(self, bucket: str, key_marker: str | None = None) -> Iterator[tuple[list[RawObject], str | None]]:
         """Every version of every raw object, a page at a time, with the marker to go on from (None on the last).
@@ -81,4 +100,5 @@ class RawObjects:
 
 def _listed(bucket: str, entry: dict[str, Any]) -> RawObject:
     version = entry.get("VersionId") or NO_VERSION
-    return RawObject(bucket, entry["Key"], "" if version == NO_VERSION else version, entry["ETag"].strip('"'), int(entry["Size"]))
+    version = "" if version == NO_VERSION else version
+    return RawObject(bucket, entry["Key"], version, entry["ETag"].strip('"'), int(entry["Size"]), entry["LastModified"])

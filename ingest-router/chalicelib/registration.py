@@ -40,7 +40,7 @@ class Registration:
 
         Ignored are what holds no rows: manifests that close an export, folder markers, objects that are gone again.
         """
-        if is_export_manifest(raw.key) or raw.key.endswith("/") or not raw.key.startswith(RAW):
+        if not holds_rows(raw.key):
             return IGNORED
         try:
             new = self._described(raw)
@@ -62,6 +62,11 @@ class Registration:
             raise EmptyObject("the object has 0 bytes; a raw object is gzip")
         records = estimate_records(self._objects.head(raw, HEAD_BYTES), raw.size_bytes, has_header=_file_format(raw.key) == CSV)
         return _new_file(raw, records, LAMBDA if records <= self._lambda_limit else CONTAINER)
+
+
+def holds_rows(key: str) -> bool:
+    """Whether an object of the stage bucket is one to convert: under ``raw/``, no manifest that closes an export, no folder marker."""
+    return key.startswith(RAW) and not is_export_manifest(key) and not key.endswith("/")
 
 
 def _file_format(key: str) -> str:

@@ -8,6 +8,7 @@ from functools import cache
 
 DEFAULT_LAMBDA_LIMIT = 100_000
 DEFAULT_MAX_ATTEMPTS = 3
+DEFAULT_UNSETTLED_SECONDS = 10 * 86_400
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,8 @@ class Settings:
     """The environment of the router's functions.
 
     ``lambda_limit`` is the number of records up to which a file is converted by a Lambda, ``max_attempts`` how often a
-    conversion may die without a word before its file is failed. A function sees only the names it needs; the others are empty.
+    conversion may die without a word before its file is failed, ``unsettled_seconds`` the age from which a raw object that was
+    not settled is told. A function sees only the names it needs; the others are empty.
     """
 
     contracts_uri: str
@@ -24,6 +26,7 @@ class Settings:
     convert_state_machine_arn: str
     lambda_limit: int
     max_attempts: int
+    unsettled_seconds: int
 
 
 @cache
@@ -36,4 +39,5 @@ def settings() -> Settings:
         convert_state_machine_arn=os.environ.get("CONVERT_STATE_MACHINE_ARN", ""),
         lambda_limit=int(os.environ.get("CONVERT_LAMBDA_LIMIT", DEFAULT_LAMBDA_LIMIT)),
         max_attempts=int(os.environ.get("MAX_ATTEMPTS", DEFAULT_MAX_ATTEMPTS)),
+        unsettled_seconds=int(os.environ.get("UNSETTLED_SECONDS", DEFAULT_UNSETTLED_SECONDS)),
     )

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
 from chalicelib import registration
 from chalicelib.conversions import Conversions
-from chalicelib.raw_objects import RawObjects
-from chalicelib.registration import Registration
+from chalicelib.raw_objects import RawObject, RawObjects
+from chalicelib.registration import Registration, holds_rows
 from lake.control import ControlRecord, ControlTable
-from lake.control_records import FAILED, PENDING, RUNNING, now, timestamp
+from lake.control_records import FAILED, PENDING, RUNNING, SILVER, now, timestamp
 from lake.telemetry import logger
 
 STALE = timedelta(minutes=15)
 """How long a pending file may wait for its execution to take it."""
+LOGGED_UNSETTLED = 100
 
 
 @dataclass
 class Swept:
     """What one sweep did. ``errors`` counts files and objects left to the next sweep, with the reason in the log.
 
-    ``next_key`` is where to go on listing, None where everything was seen.
+    ``unsettled`` counts the raw objects past their time that no settle has tagged, ``unsettled_seconds`` is the age of the oldest
+    of them. ``next_key`` is where to go on listing, None where everything was seen.
     """
 
     objects: int = 0
@@ -34,6 +36,8 @@ class Swept:
     taken_over: int = 0
     failed: int = 0
     errors: int = 0
+    unsettled: int = 0
+    unsettled_seconds: int = 0
     next_key: str | None = None
 
     def report(self) -> dict[str, int | str | None]:
@@ -44,7 +48,9 @@ class Swept:
 class Sweep:
     """One sweep over the control table and the raw prefix.
 
-    ``max_attempts`` bounds how often a conversion may die without a word. ``has_time`` is asked between pages of the listing.
+    ``max_attempts`` bounds how often a conversion may die without a word. An object older than ``settled_within`` has to carry
+    the tag of a settled one; it should be longer than settled ones live, for each older object is asked for its tags.
+    ``has_time`` is asked between pages of the listing.
     """
 
     def __init__(
@@ -54,6 +60,7 @@ class Sweep:
         conversions: Conversions,
         objects: RawObjects,
         max_attempts: int,
+        settled_within: timedelta,
         has_time: Callable[[], bool],
     ) -> None:
         self._control = control
@@ -61,14 +68,22 @@ class Sweep:
         self._conversions = conversions
         self._objects = objects
         self._max_attempts = max_attempts
+        self._settled_within = settled_within
         self._has_time = has_time
 
     def run(self, bucket: str, first_key: str | None = None) -> Swept:
-        """Take over what died, restart what never started, then register what no event announced, from ``first_key`` on."""
+        """Take over what died, restart what never started, then look through the raw objects from ``first_key`` on."""
         swept = Swept()
         self._take_over_expired(swept)
         self._restart_pending(swept)
-        self._register_unknown(bucket, first_key, swept)
+        for page, next_key in self._objects.pages(bucket, first_key):
+            known = self._control.known([raw.file_id for raw in page])
+            self._register_unknown(page, known, swept)
+            self._tell_unsettled(page, known, swept)
+            swept.objects += len(page)
+            swept.next_key = next_key
+            if not self._has_time():
+                break
         return swept
 
     def _take_over_expired(self, swept: Swept) -> None:
@@ -98,20 +113,31 @@ class Sweep:
             return record.not_before <= now()
         return record.updated_at < stale
 
-    def _register_unknown(self, bucket: str, first_key: str | None, swept: Swept) -> None:
-        for page, next_key in self._objects.pages(bucket, first_key):
-            known = self._control.known([raw.file_id for raw in page])
-            for raw in page:
-                if raw.file_id in known:
+    def _register_unknown(self, page: Iterable[RawObject], known: Mapping[str, str], swept: Swept) -> None:
+        for raw in page:
+            if raw.file_id in known:
+                continue
+            with _left_to_the_next(swept, raw.key):
+                outcome = self._registration.register(raw)
+                swept.registered += outcome == registration.REGISTERED
+                swept.registered_failed += outcome == registration.FAILED
+
+    def _tell_unsettled(self, page: Iterable[RawObject], known: Mapping[str, str], swept: Swept) -> None:
+        """Count and log what should have reached silver long ago. A raw object stands for its bronze parts, which are tagged before it."""
+        moment = datetime.now(UTC)
+        for raw in page:
+            if raw.stored_at is None or moment - raw.stored_at <= self._settled_within or not holds_rows(raw.key):
+                continue
+            with _left_to_the_next(swept, raw.key):
+                # Only a file that is in silver has been tagged: the others need no look.
+                if known.get(raw.file_id) == SILVER and self._objects.is_settled(raw):
                     continue
-                with _left_to_the_next(swept, raw.key):
-                    outcome = self._registration.register(raw)
-                    swept.registered += outcome == registration.REGISTERED
-                    swept.registered_failed += outcome == registration.FAILED
-            swept.objects += len(page)
-            swept.next_key = next_key
-            if not self._has_time():
-                return
+                swept.unsettled += 1
+                seconds = int((moment - raw.stored_at).total_seconds())
+                swept.unsettled_seconds = max(swept.unsettled_seconds, seconds)
+                if swept.unsettled <= LOGGED_UNSETTLED:
+                    told = {"object_key": raw.key, "file_id": raw.file_id, "status": known.get(raw.file_id), "age_seconds": seconds}
+                    logger.warning("object stays unsettled", extra=told)
 
 
 @contextmanager

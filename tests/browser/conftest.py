@@ -10,11 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from datamaster import pipelines, road
 from datamaster.console import command
-from datamaster.local import platform
 from datamaster.local.process import free_port, spawn, stop
-from datamaster.source.generate import load_generated
+from tests.platforms import filled_platform
 
 CHROMIUM = Path("/usr/bin/chromium")
 REVIEWS = 12_000  # more than a year of them
@@ -46,21 +44,8 @@ def chromium():
 @pytest.fixture(scope="session")
 def lake(chromium, tmp_path_factory):
     """A running platform whose gold tables hold every month of 12,000 reviews."""
-    home = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")  # put back at the end, whatever up sets
-        try:
-            running = platform.up(home, seed=lambda dsn: load_generated(dsn, REVIEWS), delivery_seconds=1.0)
-            for name, value in running.environment.items():
-                patch.setenv(name, value)
-            patch.setenv("DM_WORK_GROUP", running.work_group)
-            patch.setenv("DM_API_URL", running.api_url)
-            road.convert_all(running, platform.silent)
-            for layer in ("silver", "gold"):
-                assert not pipelines.run(running, layer, platform.silent).failed
-            yield running
-        finally:
-            platform.down(home)
+    with filled_platform(tmp_path_factory.mktemp("home"), REVIEWS) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

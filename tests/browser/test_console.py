@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from datamaster import road
+from datamaster.console.data import counted
 from datamaster.local import platform
 from lake.control import ControlTable
 
@@ -54,7 +55,7 @@ def test_the_road_shows_a_new_file_without_being_asked(page, lake):
     connection.close()
     road.convert_all(lake, platform.silent)
 
-    expect(bronze).to_contain_text("1 files", timeout=PATIENT)
+    expect(bronze).to_contain_text("1 file", timeout=PATIENT)
 
 
 def test_files_are_filtered_by_table_and_status(page, lake):
@@ -63,7 +64,7 @@ def test_files_are_filtered_by_table_and_status(page, lake):
 
     choose(page, "Table", "profile")
     profiles = len(list(control.files(table="profile")))
-    expect(page.get_by_text(f"{profiles} files, newest first")).to_be_visible()
+    expect(page.get_by_text(f"{counted(profiles, 'file')}, newest first")).to_be_visible()
 
     choose(page, "Status", "failed")
     expect(page.get_by_text("No file is like that.")).to_be_visible()

@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
-from datamaster.cli.session import connect
-from datamaster.local import platform
 from datamaster.local.state import State
+from tests.platforms import running_platform
 
 sys.path.insert(0, str(Path(__file__).parent))  # arrivals and journey lie beside the tests
 
@@ -28,22 +27,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.e2e)
 
 
-@contextmanager
-def _platform(home: Path, **options: Any) -> Iterator[State]:
-    before = dict(os.environ)
-    try:
-        platform.up(home, **options)
-        yield connect(home)
-    finally:
-        platform.down(home)
-        os.environ.clear()
-        os.environ.update(before)
-
-
 @pytest.fixture(scope="session")
 def start_platform() -> Callable[..., AbstractContextManager[State]]:
     """``with start_platform(home, **options) as running``: ``platform.up`` and its end; this process's AWS is that platform's."""
-    return _platform
+    return running_platform
 
 
 @pytest.fixture(scope="session")

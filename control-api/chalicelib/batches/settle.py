@@ -146,16 +146,16 @@ class Tags:
         return boto3.client("s3")
 
     def settle(self, records: Iterable[ControlRecord], lake_bucket: str) -> None:
-        """Tag the raw object's version and the bronze parts of each file."""
+        """Tag the bronze parts and the raw object's version of each file, the raw object last: its tag says that all are tagged."""
         with ThreadPoolExecutor(TAGGERS) as pool:
             list(pool.map(lambda record: self._tag(record, lake_bucket), records))
 
     def _tag(self, record: ControlRecord, lake_bucket: str) -> None:
         version = {} if record.version_id in ("", "null") else {"VersionId": record.version_id}
-        self._put(record.bucket, record.object_key, version)
         for key in record.bronze_keys:
             bucket, name = split_uri(key) if key.startswith("s3://") else (lake_bucket, key)
             self._put(bucket, name, {})
+        self._put(record.bucket, record.object_key, version)
 
     def _put(self, bucket: str, key: str, version: Mapping[str, str]) -> None:
         tags = {"TagSet": [{"Key": name, "Value": value} for name, value in SETTLED_TAG.items()]}

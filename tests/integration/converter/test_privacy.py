@@ -108,6 +108,20 @@ def test_a_file_that_waited_long_enough_is_masked_by_the_strict_default(undecide
     assert undecided.control.pii_decision("profile", "email") is None
 
 
+def test_rows_that_the_strict_default_masked_are_clear_once_they_come_again_after_the_decision(undecided: Road) -> None:
+    masked = undecided.arrives("profile", "early.gz", gz_lines(*profiles(3)))
+    undecided.convert(masked, pii_wait_seconds=0)
+    undecided.control.decide("profile", "email", {"decision": "clear"})
+
+    undecided.control.retry(masked, force=True)
+    undecided.convert(masked)
+    assert undecided.rows(masked)[0]["email"] == hashed("someone.0@example.com")
+
+    exported = undecided.arrives("profile", "export.gz", gz_lines(*profiles(3)))
+    undecided.convert(exported)
+    assert undecided.rows(exported)[0]["email"] == "someone.0@example.com"
+
+
 def test_a_file_without_a_value_in_the_column_does_not_wait(undecided: Road) -> None:
     file_id = undecided.arrives("profile", "deletes.gz", gz_lines(*profiles(3, email=None)))
 

@@ -8,11 +8,9 @@ from pathlib import Path
 import boto3
 import pytest
 
-from datamaster import pipelines, road
 from datamaster.deploy.stacks import outputs
-from datamaster.local import platform
 from datamaster.query import Athena
-from datamaster.source.generate import load_generated
+from tests.platforms import filled_platform
 
 sys.path.append(str(Path(__file__).parent))
 REVIEWS = 4000
@@ -21,21 +19,8 @@ REVIEWS = 4000
 @pytest.fixture(scope="session")
 def lake(tmp_path_factory):
     """A running platform whose gold tables hold every month of 4,000 reviews."""
-    home = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")  # put back at the end, whatever up sets
-        try:
-            running = platform.up(home, seed=lambda dsn: load_generated(dsn, REVIEWS), delivery_seconds=1.0)
-            for name, value in running.environment.items():
-                patch.setenv(name, value)
-            patch.setenv("DM_WORK_GROUP", running.work_group)
-            patch.setenv("DM_API_URL", running.api_url)
-            road.convert_all(running, platform.silent)
-            for layer in ("silver", "gold"):
-                assert not pipelines.run(running, layer, platform.silent).failed
-            yield running
-        finally:
-            platform.down(home)
+    with filled_platform(tmp_path_factory.mktemp("home"), REVIEWS) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import boto3
 import pytest
 
 from datamaster.cli import run
 from datamaster.dashboards.files import stored
 from datamaster.dashboards.grafana import Grafana, GrafanaRefused, GrafanaUnreachable, NoToken, Place, token
+from tests.integration.grafana.grafana_server import GrafanaServer
 
 pytestmark = pytest.mark.integration
 PLACE = Place("prod", "eu-west-1", "123456789012", "dm-lake-prod")
-spec = importlib.util.spec_from_file_location("grafana_server", Path(__file__).with_name("grafana_server.py"))
-server_module = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(server_module)
 
 
 @pytest.fixture
 def server():
-    running = server_module.GrafanaServer("good-token")
+    running = GrafanaServer("good-token")
     yield running
     running.stop()
 
@@ -41,6 +36,11 @@ def test_a_first_push_brings_folder_sources_and_all_dashboards(server, grafana):
 
     assert sorted(server.dashboards) == ["dm-analytics", "dm-costs", "dm-health"]
     assert {found["meta"]["folderUid"] for found in server.dashboards.values()} == {"dm"}
+    assert server.refused == []
+    assert {uid: source["type"] for uid, source in server.sources.items()} == {
+        "dm-athena": "grafana-athena-datasource",
+        "dm-cloudwatch": "cloudwatch",
+    }
     assert server.sources["dm-athena"]["jsonData"]["workgroup"] == "dm-lake-prod"
     assert server.sources["dm-cloudwatch"]["jsonData"]["defaultRegion"] == "eu-west-1"
 
@@ -83,11 +83,37 @@ def test_a_source_that_was_changed_by_hand_is_put_right(server, grafana):
     assert server.sources["dm-athena"]["jsonData"]["authType"] == "default"
 
 
+def test_a_dashboard_that_grafana_would_not_keep_whole_is_refused_with_the_place(server, grafana):
+    broken = stored()
+    broken["costs"]["panels"][1]["tytle"] = "Monthly cost"
+
+    with pytest.raises(GrafanaRefused, match=r"refused: bad dashboard: .panels\[1\].tytle: 'Monthly cost' became None"):
+        grafana.push(PLACE, broken)
+
+
+def test_a_push_that_was_cut_short_is_finished_by_the_next(server, grafana, monkeypatch):
+    broken = stored()
+    broken["costs"]["title"] = ""
+    with pytest.raises(GrafanaRefused, match="title cannot be empty"):
+        grafana.push(PLACE, broken)
+
+    grafana.push(PLACE, stored())
+
+    assert sorted(server.dashboards) == ["dm-analytics", "dm-costs", "dm-health"]
+    assert grafana.diff(PLACE, stored()) == []
+
+
 def test_an_expired_token_is_told_with_the_command_that_stores_another(server):
     with pytest.raises(GrafanaRefused, match=r"does not accept the token .*put-secret-value --secret-id dm-grafana-prod"):
         Grafana(server.url, "expired", "dm-grafana-prod").push(PLACE, stored())
 
     assert server.writes == []
+
+
+def test_a_token_without_the_right_is_told_what_it_needs(server, grafana):
+    server.status = 403
+    with pytest.raises(GrafanaRefused, match="give its service account the role Editor and rights on data sources"):
+        grafana.push(PLACE, stored())
 
 
 def test_a_grafana_that_cannot_work_is_out_of_reach(server, grafana):

@@ -169,6 +169,7 @@ def road_to(
             "CONVERT_STATE_MACHINE_ARN": arn,
             "CONVERT_LAMBDA_LIMIT": str(LAMBDA_LIMIT),
             "MAX_ATTEMPTS": "2",
+            "UNSETTLED_SECONDS": "1",
         }
         for name, value in environment.items():
             monkeypatch.setenv(name, value)

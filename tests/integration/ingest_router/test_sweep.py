@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import time
 
+import boto3
 import pytest
 
 pytestmark = pytest.mark.integration
@@ -163,3 +165,52 @@ def test_a_file_whose_wait_is_over_is_started_and_one_that_waits_is_not(road):
 
     assert road.executions(over) == ["1"]
     assert road.executions(waits) == []
+
+
+@pytest.fixture
+def past_their_time(road):
+    """Objects for whom the second has passed in which they should have been settled; the sweep of an empty bucket but for them."""
+    bucket = boto3.resource("s3").Bucket(road.bucket)
+    bucket.object_versions.filter(Prefix="raw/").delete()
+
+    def made(*statuses):
+        keys = [registered(road) for _ in statuses]
+        for key, status in zip(keys, statuses, strict=True):
+            road.control.change(road.record(key).file_id, status, {}, "#status = :was", {":was": "pending"})
+        time.sleep(2.1)
+        return keys
+
+    return made
+
+
+def settled(road, key):
+    tags = {"TagSet": [{"Key": "settled", "Value": "true"}]}
+    road.s3.put_object_tagging(Bucket=road.bucket, Key=key, VersionId=road.record(key).version_id, Tagging=tags)
+
+
+def test_an_object_that_stays_unsettled_past_its_time_is_counted_with_its_age(road, past_their_time):
+    past_their_time("failed", "bronze")
+    young = road.lines(1)
+
+    swept = road.sweep()
+
+    assert swept["unsettled"] == 2
+    assert swept["unsettled_seconds"] >= 2
+    assert road.record(young).status == "pending"
+
+
+def test_a_file_in_silver_whose_tag_was_lost_is_told_and_one_that_has_it_is_not(road, past_their_time):
+    lost, tagged = past_their_time("silver", "silver")
+    settled(road, tagged)
+
+    assert road.sweep()["unsettled"] == 1
+
+    settled(road, lost)
+    assert (road.sweep()["unsettled"], road.sweep()["unsettled_seconds"]) == (0, 0)
+
+
+def test_the_manifest_of_an_export_is_not_waited_for(road, past_their_time):
+    road.arrives("raw/beer/export/1/manifest.json", b"{}")
+    past_their_time()
+
+    assert road.sweep()["unsettled"] == 0

@@ -6,12 +6,19 @@ import pytest
 
 streamlit_testing = pytest.importorskip("streamlit.testing.v1")
 
+import pandas as pd  # noqa: E402
+
 from datamaster import files  # noqa: E402
-from datamaster.console import data  # noqa: E402
+from datamaster.console import charts, data  # noqa: E402
 from datamaster.query import AthenaUnreachable, QueryFailed, Result  # noqa: E402
 
 EMPTY = dict.fromkeys(data.STATUSES, 0)
 TABLE = {"table": "beer", "files": EMPTY, "waiting_seconds": 0, "frozen_reason": None, "last_batch": None, "open_batch": None}
+
+
+FAILED = {"file_id": "f1", "status": "failed", "table_name": "beer", "object_key": "raw/beer/2026/a.gz", "records_written": 1200}
+FAILED |= {"records_rejected": None, "attempt_count": 1, "compute_target": "lambda", "created_at": "2026-11-26T13:18:05.807715Z"}
+FAILED |= {"error_type": "NotGzip", "error_message": "no member"}
 
 
 @pytest.fixture(autouse=True)
@@ -56,11 +63,11 @@ def test_a_road_without_files_says_when_some_will_come(api):
 
 
 def test_a_road_counts_files_by_stage(api):
-    api.tables = {"tables": [TABLE | {"files": EMPTY | {"failed": 3, "silver": 4}}], "derived": []}
+    api.tables = {"tables": [TABLE | {"files": EMPTY | {"failed": 1, "silver": 4000}}], "derived": []}
 
     values = {metric.label: metric.value for metric in shown("road").metric}
 
-    assert (values["Failed"], values["Silver"], values["Bronze"]) == ("3 files", "4 files", "0 files")
+    assert (values["Failed"], values["Silver"], values["Bronze"]) == ("1 file", "4,000 files", "0 files")
 
 
 def test_files_that_no_filter_meets_are_said_to_be_none(api):
@@ -68,21 +75,18 @@ def test_files_that_no_filter_meets_are_said_to_be_none(api):
 
 
 def test_a_failed_file_shows_its_reason_and_a_button(api):
-    file = dict.fromkeys(("object_key", "records_written", "records_rejected", "attempt_count", "compute_target", "created_at"), "x")
-    api.files = [file | {"file_id": "f1", "status": "failed", "table_name": "beer", "error_type": "NotGzip", "error_message": "no member"}]
+    api.files = [FAILED]
 
     run = shown("file_list")
 
     assert "NotGzip: no member" in words(run.caption)
     assert [button.label for button in run.button] == ["Try again"]
+    [row] = run.dataframe[0].value.to_dict("records")
+    assert (row["object"], row["rows"], row["registered"].year) == ("2026/a.gz", 1200, 2026)
 
 
 def test_a_retry_that_is_refused_says_why(api, monkeypatch):
-    test_file = {"file_id": "f1", "status": "failed", "table_name": "beer", "error_type": "E", "error_message": "m"}
-    api.files = [
-        dict.fromkeys(("object_key", "records_written", "records_rejected", "attempt_count", "compute_target", "created_at"), "x")
-        | test_file
-    ]
+    api.files = [FAILED]
     monkeypatch.setattr(files, "retry_file", lambda _: (_ for _ in ()).throw(files.ApiRefused(409, "the file is running")))
 
     run = shown("file_list").button[0].click().run()
@@ -126,6 +130,12 @@ def test_charts_without_gold_say_what_builds_it(athena):
     athena.result = Result(("review_year", "review_month"), ("integer", "integer"), (), 0.1, "id")
 
     assert "dm run gold" in words(shown("charts").info)
+
+
+def test_bars_of_one_name_are_told_apart_by_their_id():
+    rows = pd.DataFrame({"brewery_id": [1, 2, 3], "brewery_name": ["Mill", "Tower", "Mill"]})
+
+    assert charts.told_apart(rows, "brewery_name", "brewery_id")["brewery_name"].tolist() == ["Mill #1", "Tower", "Mill #3"]
 
 
 def test_a_statement_that_athena_refuses_shows_the_reason_and_where_to_look(athena):

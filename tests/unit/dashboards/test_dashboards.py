@@ -6,16 +6,11 @@ import json
 import re
 
 import pytest
-from grafana_foundation_sdk.cog.encoder import JSONEncoder
-from grafana_foundation_sdk.cog.plugins import register_default_plugins
-from grafana_foundation_sdk.models.athena import Dataquery
-from grafana_foundation_sdk.models.cloudwatch import CloudWatchMetricsQuery
-from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from datamaster.dashboards.files import contents, dashboards, stored
-from datamaster.dashboards.panels import ATHENA, CLOUDWATCH
 from datamaster.dashboards.queries import UnknownVariable, panels, put_in, queries
 from lake.metrics_catalogue import BY_NAME, NAMESPACE
+from tests.unit.dashboards.grafana_model import lost_of_dashboard, lost_of_targets
 
 ALL = sorted(dashboards())
 VALUES = {"year": ["2012"], "month": ["1", "2"], "state": ["CA"], "period": ["2026-01", "2026-02"]}
@@ -29,25 +24,6 @@ PROMISED = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module", autouse=True)
-def plugins():
-    register_default_plugins()
-
-
-def encoded(value):
-    return json.loads(json.dumps(value, cls=JSONEncoder, sort_keys=True))
-
-
-def missing_from(kept, given, place=""):
-    """Paths of ``given`` that the model dropped or changed: Grafana would do the same."""
-    if isinstance(given, dict) and isinstance(kept, dict):
-        return [path for name in given for path in missing_from(kept.get(name), given[name], f"{place}.{name}")]
-    if isinstance(given, list) and isinstance(kept, list) and len(given) == len(kept):
-        return [path for number, (a, b) in enumerate(zip(kept, given, strict=True)) for path in missing_from(a, b, f"{place}[{number}]")]
-    empty = (None, "", [], {}, False, 0)
-    return [] if kept == given or (given in empty and kept in empty) else [f"{place}: {given!r} became {kept!r}"]
-
-
 def test_every_written_file_is_what_code_and_objectives_make():
     stale = [str(path) for path, text in contents().items() if not path.exists() or path.read_text() != text]
 
@@ -56,21 +32,22 @@ def test_every_written_file_is_what_code_and_objectives_make():
 
 @pytest.mark.parametrize("name", ALL)
 def test_grafanas_model_takes_a_dashboard_and_gives_it_back_whole(name):
-    given = stored()[name]
-
-    kept = encoded(Dashboard.from_json(given))
-
-    assert missing_from(kept, given) == []
+    assert lost_of_dashboard(stored()[name]) == []
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_every_target_is_a_query_of_its_data_sources_model(name):
-    models = {ATHENA["type"]: Dataquery, CLOUDWATCH["type"]: CloudWatchMetricsQuery}
+    assert lost_of_targets(stored()[name]) == []
 
-    for panel in panels(stored()[name]):
-        for target in panel["targets"]:
-            kept = encoded(models[target["datasource"]["type"]].from_json(target))
-            assert missing_from(kept, target) == [], panel["title"]
+
+def test_the_model_names_what_grafana_would_drop():
+    broken = stored()["costs"]
+    broken["panels"][1]["tytle"] = "Monthly cost"
+    broken["panels"][1]["targets"][0]["rawSql"] = "SELECT 1"
+
+    sql = ".rawSql: 'SELECT 1' became None"
+    assert lost_of_dashboard(broken) == [f".panels[1].targets[0]{sql}", ".panels[1].tytle: 'Monthly cost' became None"]
+    assert lost_of_targets(broken) == [f"{broken['panels'][1]['title']}: {sql}"]
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -45,7 +45,9 @@ def expanded(chalice_app):
     router = {
         "transform_*": [field.name for field in fields(chalice_app(ROUTER, "chalicelib.transformation").Counts)],
         "files_*": [getattr(chalice_app(ROUTER, "chalicelib.registration"), name) for name in ("REGISTERED", "FAILED", "KNOWN", "IGNORED")],
-        "sweep_*": [f.name for f in fields(chalice_app(ROUTER, "chalicelib.sweep").Swept) if f.name != "next_key"],
+        "sweep_*": [
+            f.name for f in fields(chalice_app(ROUTER, "chalicelib.sweep").Swept) if f.name not in ("next_key", "unsettled_seconds")
+        ],
     }
 
     def of(app):

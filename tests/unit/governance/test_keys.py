@@ -99,6 +99,52 @@ def test_every_bucket_refuses_plain_http_and_only_plain_http(rendered):
                 assert decide_by_resource(policy, secure) == NOT_ALLOWED, f"{file}: {name}"
 
 
+EXPORTS = {"aws:SourceArn": f"arn:aws:bcm-data-exports:us-east-1:{ACCOUNT}:export/dm", "aws:SourceAccount": ACCOUNT}
+REPORTS = EXPORTS | {"aws:SourceArn": f"arn:aws:cur:us-east-1:{ACCOUNT}:definition/dm"}
+OTHERS = {"aws:SourceArn": "arn:aws:bcm-data-exports:us-east-1:111111111111:export/dm", "aws:SourceAccount": "111111111111"}
+
+
+@pytest.mark.parametrize(
+    ("service", "source", "decision"),
+    [
+        ("bcm-data-exports", EXPORTS, ALLOWED),
+        ("billingreports", REPORTS, ALLOWED),
+        ("bcm-data-exports", OTHERS, NOT_ALLOWED),
+        ("bcm-data-exports", EXPORTS | {"aws:SourceArn": f"arn:aws:s3:::dm-costs-dev-{ACCOUNT}"}, NOT_ALLOWED),
+        ("bcm-data-exports", {}, NOT_ALLOWED),
+        ("cloudtrail", EXPORTS, NOT_ALLOWED),
+    ],
+    ids=["this account's export", "this account's report", "another account's", "of another kind", "of nobody", "another service"],
+)
+def test_only_this_accounts_cost_export_is_let_into_its_bucket(rendered, service, source, decision):
+    """https://docs.aws.amazon.com/cur/latest/userguide/dataexports-s3-bucket.html"""
+    policy = rendered["storage.yaml"].of_type("AWS::S3::BucketPolicy")["CostsPolicy"]["PolicyDocument"]
+    bucket, caller = rendered["storage.yaml"].arn("Costs"), f"{service}.amazonaws.com"
+    for action, resource in (("s3:PutObject", f"{bucket}/reports/dm/data/x.parquet"), ("s3:GetBucketPolicy", bucket)):
+        keys = source | {"aws:SecureTransport": "true"}
+        assert decide_by_resource(policy, Request(action, resource, caller, keys)) == decision
+    assert decide_by_resource(policy, Request("s3:GetObject", f"{bucket}/x", caller, source)) != ALLOWED
+
+
+def test_the_cost_export_may_encrypt_with_the_key_of_its_bucket(rendered):
+    security, storage = rendered["security.yaml"], rendered["storage.yaml"]
+    rule = storage.of_type("AWS::S3::Bucket")["Costs"]["BucketEncryption"]["ServerSideEncryptionConfiguration"][0]
+    assert rule["ServerSideEncryptionByDefault"]["KMSMasterKeyID"] == VALUES["LakeKeyArn"]
+    policy = security.of_type("AWS::KMS::Key")["LakeKey"]["KeyPolicy"]
+    for source, decision in ((EXPORTS, ALLOWED), (OTHERS, NOT_ALLOWED)):
+        assert decide_by_resource(policy, Request("kms:GenerateDataKey", "*", "bcm-data-exports.amazonaws.com", source)) == decision
+
+
+def test_the_export_is_written_where_the_table_of_costs_looks(rendered):
+    [export] = rendered["costs-export.yaml"].of_type("AWS::BCMDataExports::Export").values()
+    place = export["Export"]["DestinationConfigurations"]["S3Destination"]
+    [table] = rendered["costs.yaml"].of_type("AWS::Glue::Table").values()
+    described = table["TableInput"]
+    assert described["StorageDescriptor"]["Location"] == f"s3://<CostsBucket>/{place['S3Prefix']}/{export['Export']['Name']}/data"
+    asked = export["Export"]["DataQuery"]["QueryStatement"].partition("SELECT ")[2].partition(" FROM")[0].split(", ")
+    assert [column["Name"] for column in described["StorageDescriptor"]["Columns"]] == asked
+
+
 def test_clear_data_is_gone_after_thirty_days(rendered):
     """The stream keeps a week, refused records thirty days, raw objects at most thirty days after their file was settled."""
     rules = rendered["storage.yaml"].of_type("AWS::S3::Bucket")["Stage"]["LifecycleConfiguration"]["Rules"]

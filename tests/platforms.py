@@ -1,0 +1,38 @@
+"""Whole platforms, as a user has them: each in a home of its own, taken down at the end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from datamaster import pipelines, road
+from datamaster.cli.session import connect
+from datamaster.local import platform
+from datamaster.local.state import State
+from datamaster.source.generate import load_generated
+
+
+@contextmanager
+def running_platform(home: Path, **options: Any) -> Iterator[State]:
+    """``platform.up`` and its end; in between this process's AWS, API and work group are that platform's."""
+    before = dict(os.environ)
+    try:
+        platform.up(home, **options)
+        yield connect(home)
+    finally:
+        platform.down(home)
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextmanager
+def filled_platform(home: Path, reviews: int) -> Iterator[State]:
+    """A platform whose gold tables hold every month of so many reviews."""
+    with running_platform(home, seed=lambda dsn: load_generated(dsn, reviews), delivery_seconds=1.0) as running:
+        road.convert_all(running, platform.silent)
+        for layer in ("silver", "gold"):
+            assert not pipelines.run(running, layer, platform.silent).failed
+        yield running
