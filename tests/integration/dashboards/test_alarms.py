@@ -26,6 +26,8 @@ from lake.control_batches import ControlBatches
 pytestmark = pytest.mark.integration
 PATIENCE_SECONDS = 120
 KNOWN = objectives()
+QUEUES = ("arrivals", "ingest-router", "converter", "control-api")
+DEAD_LETTERS = " and ".join(objective.name for objective in KNOWN if objective.name.startswith("dead-letters-"))
 REPORTED = {objective.metric for objective in KNOWN if objective.dimensions == {"service": "control-api"}}
 
 
@@ -114,16 +116,16 @@ def halted_delivery(lake):
         os.kill(worker, signal.SIGCONT)
 
 
-def dead_letter(queue):
-    @contextmanager
-    def sent(_lake):
-        sqs = boto3.client("sqs")
-        url = sqs.get_queue_url(QueueName=f"dm-{queue}-dead-local")["QueueUrl"]
+@contextmanager
+def dead_letters(_lake):
+    """A message that was given up, in each dead letter queue."""
+    sqs = boto3.client("sqs")
+    urls = [sqs.get_queue_url(QueueName=f"dm-{queue}-dead-local")["QueueUrl"] for queue in QUEUES]
+    for url in urls:
         sqs.send_message(QueueUrl=url, MessageBody="given up")
-        yield
+    yield
+    for url in urls:
         sqs.purge_queue(QueueUrl=url)
-
-    return sent
 
 
 @contextmanager
@@ -147,10 +149,7 @@ FAULTS = {
     "maintenance": failed_maintenance,
     "refused-records": record_that_nobody_understands,
     "stream-lag": halted_delivery,
-    "dead-letters-arrivals": dead_letter("arrivals"),
-    "dead-letters-router": dead_letter("ingest-router"),
-    "dead-letters-converter": dead_letter("converter"),
-    "dead-letters-control": dead_letter("control-api"),
+    DEAD_LETTERS: dead_letters,
     "budget": dear_month,
 }
 
