@@ -7,8 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from datamaster import export
-from datamaster.local.delivery import caught_up as delivered
-from datamaster.local.delivery import request_flush
+from datamaster.local.delivery import flushed
 from datamaster.local.replicator.progress import caught_up as replicated
 from datamaster.local.replicator.progress import current_lsn
 from datamaster.local.replicator.state import ask_reload
@@ -35,13 +34,9 @@ def convert_all(running: State, progress: Progress) -> Counter[str]:
     position = current_lsn(running.dsn)
     tables = [f"{c.source_schema}.{c.source_table}" for c in ContractStore(running.contracts_uri).current().tables.values() if c.cdc]
 
-    def in_s3() -> bool:
-        request_flush(running.delivery)
-        return delivered(running.checkpoint, running.stream_name)
-
     road = Road(
         replicated=lambda: replicated(running.dsn, running.slot, position, tables),
-        delivered=in_s3,
+        delivered=lambda: flushed(running.delivery, running.stream_name),
         stage_bucket=running.stage_bucket,
         control=ControlTable(running.control_table),
     )

@@ -22,7 +22,7 @@ ACCOUNT = "000000000000"
 START_SECONDS = 30.0
 START_ATTEMPTS = 3
 LAMBDA_CONCURRENCY = 16
-LAMBDA_IDLE_SECONDS = 30
+LAMBDA_IDLE_SECONDS = 60
 HEALTH = "/_ministack/health"
 
 
@@ -112,7 +112,7 @@ def plain_environment() -> dict[str, str]:
 
 def emulator_command() -> list[str]:
     """The program; its settings are all in its environment."""
-    return [sys.executable, "-m", "ministack"]
+    return [sys.executable, "-m", "datamaster.local.emulator_process"]
 
 
 def emulator_settings(

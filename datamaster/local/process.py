@@ -10,6 +10,27 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, Protocol
+
+
+class Process(Protocol):
+    """A process that was started: what is used here of ``subprocess.Popen``."""
+
+    pid: int
+
+    @property
+    def returncode(self) -> int | Any:
+        """Exit code, negative where a signal ended it; None while it runs."""
+
+    def poll(self) -> int | None:
+        """Look for the end without waiting."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end. Raises ``subprocess.TimeoutExpired``."""
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+
 
 TETHER = Path(__file__).with_name("tether.py")
 STOP_SECONDS = 10.0
@@ -39,7 +60,7 @@ def spawn(
         )
 
 
-def stop(process: subprocess.Popen[bytes], grace_seconds: float = STOP_SECONDS) -> None:
+def stop(process: Process, grace_seconds: float = STOP_SECONDS) -> None:
     """End ``process`` and every process of its session: asked first, killed after ``grace_seconds``."""
     if process.poll() is None:
         process.terminate()

@@ -22,6 +22,7 @@ from typing import Any
 
 import boto3
 
+from datamaster.local.drivers import Driver, start_driver
 from datamaster.local.process import free_port, spawn, stop, tail
 from lake.errors import TerminalError, TransientError
 from lake.keys import split_uri
@@ -93,7 +94,7 @@ def job_environment(environment: Mapping[str, str], remote: str) -> dict[str, st
     return {**environment, "SPARK_REMOTE": remote, "TZ": "UTC", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def run_job(parameters: Mapping[str, Any], environment: Mapping[str, str], directory: Path) -> subprocess.Popen[bytes]:
+def run_job(parameters: Mapping[str, Any], environment: Mapping[str, str], directory: Path) -> Driver:
     """Start the job that StartJobRun's ``parameters`` describe, as a process.
 
     ``environment`` is ``job_environment``'s; ``directory`` keeps downloaded entry points and archives, and the job's
@@ -107,9 +108,7 @@ def run_job(parameters: Mapping[str, Any], environment: Mapping[str, str], direc
     except KeyError as missing:
         raise InvalidJob(f"job parameters without {missing}; JobDriver.SparkSubmit.EntryPoint names the script to run") from None
     archives = [str(fetch(uri, directory)) for uri in py_files(submit.get("SparkSubmitParameters", ""))]
-    path = ":".join([*archives, environment.get("PYTHONPATH", "")]).rstrip(":")
-    command = [sys.executable, str(entry_point), *submit.get("EntryPointArguments", ())]
-    return spawn(command, {**environment, "PYTHONPATH": path}, job_log(parameters, directory))
+    return start_driver(entry_point, submit.get("EntryPointArguments", ()), archives, environment, job_log(parameters, directory))
 
 
 def job_log(parameters: Mapping[str, Any], directory: Path) -> Path:

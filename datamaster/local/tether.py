@@ -17,11 +17,16 @@ PR_SET_PDEATHSIG = 1
 WATCH_SECONDS = 0.5
 
 
-def become(parent: int, command: list[str]) -> None:
-    """Replace this process by ``command``, tied to the life of process ``parent``. Linux only."""
+def tie(parent: int) -> None:
+    """Have the kernel kill this process when process ``parent``, which started it, ends. Linux only."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before the kernel was asked
         sys.exit(1)
+
+
+def become(parent: int, command: list[str]) -> None:
+    """Replace this process by ``command``, tied to the life of process ``parent``. Linux only."""
+    tie(parent)
     os.execvp(command[0], command)  # noqa: S606
 
 

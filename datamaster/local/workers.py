@@ -24,7 +24,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from datamaster.local.process import spawn, stop, tail
+from datamaster.local.drivers import preload
+from datamaster.local.process import Process, spawn, stop, tail
 from datamaster.local.spark import job_environment, job_log, run_job
 from datamaster.project import PROJECT
 from lake.errors import TerminalError
@@ -47,7 +48,7 @@ class InvalidTask(TerminalError):
 class Started:
     """A task's process, its log, the execution that asked for it ("" where unknown), and how long it may take."""
 
-    process: subprocess.Popen[bytes]
+    process: Process
     log: Path
     execution: str
     limit_seconds: float = float("inf")
@@ -120,11 +121,12 @@ class ActivityWorker:
                 self.take(task["taskToken"], task["input"])
 
     def take(self, token: str, text: str) -> None:
-        """Run one task and answer for it."""
+        """Run one task and answer for it; as long as that takes, its note tells token, process id and log."""
         note = self.notes / f"{token[-36:]}.json"
         note.write_text(json.dumps({"token": token}))
         try:
             started = self.start(json.loads(text))
+            note.write_text(json.dumps({"token": token, "pid": started.process.pid, "log": str(started.log)}))
             code, reason = self._watch(started)
             if code == 0:
                 self._answer(self.states.send_task_success, taskToken=token, output="{}")
@@ -193,6 +195,8 @@ def main() -> int:
             return start_container(parameters, environment, directory)
         return start_job(parameters, job_environment(environment, chosen.spark), directory)
 
+    if chosen.kind == "jobs":
+        preload()
     worker = ActivityWorker(chosen.activity, start, directory / f"{chosen.kind}-taken")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stopping.set())

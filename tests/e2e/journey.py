@@ -135,11 +135,8 @@ class Journey:
         """Wait until the job of review has said which months it touches and is about to merge."""
         touched = set(self.keys_of(self.running.lake_bucket, "batches/review/", "/touched.json"))
         self.wait(lambda: set(self.keys_of(self.running.lake_bucket, "batches/review/", "/touched.json")) - touched, "touched months")
-        [(pid, _)] = [
-            (pid, command)
-            for pid, command in self.find("bronze_to_silver.py", str(self.running.environment["AWS_ENDPOINT_URL"])).items()
-            if "batches/review/" in command
-        ]
+        notes = [json.loads(note.read_text()) for note in (self.home / "work" / "jobs-taken").iterdir()]
+        [pid] = [note["pid"] for note in notes if Path(note["log"]).name.startswith("review-")]
         statuses = Counter(record.status for record in self.control.files())
         self.kill("silver job", pid, statuses[SILVER], statuses.total())
 

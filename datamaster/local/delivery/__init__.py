@@ -3,7 +3,7 @@
 ``python -m datamaster.local.delivery --template FILE --parameter NAME=VALUE ... --state DIRECTORY``
 """
 
-from datamaster.local.delivery.progress import caught_up, request_flush, wait_until_delivered
+from datamaster.local.delivery.progress import flushed, wait_until_delivered
 from datamaster.local.delivery.stream import DeliveryStream, from_template
 
-__all__ = ["DeliveryStream", "caught_up", "from_template", "request_flush", "wait_until_delivered"]
+__all__ = ["DeliveryStream", "flushed", "from_template", "wait_until_delivered"]

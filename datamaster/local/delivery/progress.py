@@ -53,12 +53,24 @@ def _nothing_after(kinesis: Any, stream: str, shard: str, position: str | None) 
     return True
 
 
+def flushed(state: Path, stream_name: str) -> bool:
+    """Whether everything on the stream lies in S3; where not, the worker is asked to flush. To be called until it is so.
+
+    The stream itself is asked only once the worker has answered: that costs the emulator a search through all records.
+    """
+    if (state / FLUSH_REQUEST).exists():
+        return False
+    if caught_up(state / CHECKPOINT, stream_name):
+        return True
+    request_flush(state)
+    return False
+
+
 def wait_until_delivered(state: Path, stream_name: str, timeout_seconds: float) -> None:
     """Flush until everything on the stream lies in S3. Raises ``DeliveryBehind``."""
     deadline = time.monotonic() + timeout_seconds
     while True:
-        request_flush(state)
-        if caught_up(state / CHECKPOINT, stream_name):
+        if flushed(state, stream_name):
             return
         if time.monotonic() > deadline:
             raise DeliveryBehind(f'stream "{stream_name}" was not delivered within {timeout_seconds:.0f} s; see the delivery worker\'s log')

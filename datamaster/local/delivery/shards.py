@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
@@ -35,11 +35,22 @@ class Shard:
     ended: bool = False
 
 
-class ShardReader:
-    """Reads all shards of a stream from the positions given; a shard without one from its beginning."""
+class GetRecords(Protocol):
+    """The one call that is made for every record; arrival is in seconds since 1970."""
 
-    def __init__(self, kinesis: Any, stream_arn: str, positions: Mapping[str, str]) -> None:
+    def get_records(self, *, ShardIterator: str, Limit: int) -> dict[str, Any]:  # noqa: N803
+        """Read up to 10,000 records."""
+
+
+class ShardReader:
+    """Reads all shards of a stream from the positions given; a shard without one from its beginning.
+
+    ``kinesis`` is a boto3 client, ``source`` what reads the records.
+    """
+
+    def __init__(self, kinesis: Any, source: GetRecords, stream_arn: str, positions: Mapping[str, str]) -> None:
         self._kinesis = kinesis
+        self._source = source
         self._arn = stream_arn
         self._positions = dict(positions)
         self._shards: dict[str, Shard] = {}
@@ -90,7 +101,7 @@ class ShardReader:
         try:
             if shard.iterator is None:
                 shard.iterator = self._iterator(shard)
-            answer = self._kinesis.get_records(ShardIterator=shard.iterator, Limit=RECORDS_A_READ)
+            answer = self._source.get_records(ShardIterator=shard.iterator, Limit=RECORDS_A_READ)
         except ClientError as error:
             code = error.response["Error"]["Code"]
             if code == "ExpiredIteratorException":
@@ -133,7 +144,7 @@ def _record(shard: str, entry: Mapping[str, Any]) -> Record:
     return Record(
         record_id=f"{shard}:{sequence_number}",
         data=entry["Data"],
-        arrived_at=int(entry["ApproximateArrivalTimestamp"].timestamp() * 1000),
+        arrived_at=int(entry["ApproximateArrivalTimestamp"] * 1000),
         shard=shard,
         sequence_number=sequence_number,
         partition_key=entry["PartitionKey"],

@@ -6,15 +6,13 @@ https://docs.aws.amazon.com/firehose/latest/dev/monitoring-with-cloudwatch-logs.
 
 from __future__ import annotations
 
-import base64
 import binascii
 import logging
 import time
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import boto3
 import orjson
@@ -41,8 +39,7 @@ class InvocationFailed(Exception):
         self.code = code
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """A stream record on its way. ``record_id`` is its name in one invocation, ``arrived_at`` in milliseconds since 1970."""
 
     record_id: str
@@ -53,14 +50,16 @@ class Record:
     partition_key: str
 
 
-@dataclass(frozen=True)
-class Transformed:
+NO_KEYS: Mapping[str, str] = {}
+
+
+class Transformed(NamedTuple):
     """What the function made of a record: ``data`` for the partition that ``keys`` name, nothing, or an error with its code."""
 
     record: Record
     result: str
     data: bytes = b""
-    keys: Mapping[str, str] = field(default_factory=dict)
+    keys: Mapping[str, str] = NO_KEYS
     error_code: str = ""
     error_message: str = ""
     attempts: int = 1
@@ -123,14 +122,14 @@ class Transformer:
         payload = self._invoke(event)
         try:
             listed = orjson.loads(payload)["records"]
-            ids = Counter(entry["recordId"] for entry in listed)
             answers = {entry["recordId"]: entry for entry in listed}
         except (ValueError, TypeError, KeyError) as error:
             raise InvocationFailed(
                 "Lambda.JsonProcessingException", f"the answer is no {{records: [{{recordId, …}}]}}: {error!r}"
             ) from error
-        if len(ids) < len(listed):
-            raise InvocationFailed("Lambda.DuplicatedRecordId", f"record {ids.most_common(1)[0][0]} was answered more than once")
+        if len(answers) < len(listed):
+            twice = Counter(entry["recordId"] for entry in listed).most_common(1)[0][0]
+            raise InvocationFailed("Lambda.DuplicatedRecordId", f"record {twice} was answered more than once")
         missing = [record.record_id for record in records if record.record_id not in answers]
         if missing or len(answers) > len(records):
             raise InvocationFailed("Lambda.MissingRecordId", f"{len(missing)} of {len(records)} records were not answered, or others were")
@@ -155,12 +154,12 @@ class Transformer:
 
 def _outcome(record: Record, answer: Mapping[str, Any], attempt: int) -> Transformed:
     result = answer.get("result")
-    keys = (answer.get("metadata") or {}).get("partitionKeys") or {}
+    keys: Mapping[str, str] = (answer.get("metadata") or {}).get("partitionKeys") or NO_KEYS
     if result == DROPPED:
         return Transformed(record, DROPPED)
     if result == OK:
         try:
-            return Transformed(record, OK, base64.b64decode(answer["data"], validate=True), keys)
+            return Transformed(record, OK, binascii.a2b_base64(answer["data"], strict_mode=True), keys)
         except (KeyError, TypeError, ValueError):
             return failed(record, "Lambda.JsonProcessingException", "data is no base64", attempt)
     if result == FAILED:

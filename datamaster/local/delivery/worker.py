@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,11 +26,12 @@ from datamaster.local.delivery.progress import FLUSH_REQUEST
 from datamaster.local.delivery.shards import Shard, ShardReader
 from datamaster.local.delivery.stream import DeliveryStream
 from datamaster.local.delivery.transformer import DROPPED, FAILED, OK, THROTTLED, Record, Transformed, Transformer, failed
+from datamaster.local.kinesis import KinesisRecords
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-IDLE_SECONDS = 0.1
+IDLE_SECONDS = 0.2  # Kinesis answers five reads a second and shard
 SHARDS_AT_ONCE = 4
 PATIENCE_SECONDS = 0.5
 OBJECT_VERSION = 1
@@ -49,7 +51,7 @@ class DeliveryWorker:
         self._state = state
         self._buffers = Buffers(stream.compressed, stream.buffer_bytes, min(stream.buffer_seconds, seconds_limit or stream.buffer_seconds))
         self._transformer = Transformer(stream)
-        self._reader = ShardReader(boto3.client("kinesis"), stream.source_arn, {})
+        self._reader = ShardReader(boto3.client("kinesis"), KinesisRecords(), stream.source_arn, {})
         self._counts: Counter[str] = Counter()
         self._stopping = threading.Event()
         self._checkpoint = Checkpoint("")
@@ -110,26 +112,25 @@ class DeliveryWorker:
         return True
 
     def _append(self, outcomes: list[Transformed]) -> None:
-        """Hand on what consecutive records of one shard became."""
-        for transformed in outcomes:
-            outcome = self._placed(transformed)
-            self._counts["received"] += 1
-            self._counts[_COUNTED[outcome.result]] += 1
-            if outcome.result == FAILED:
-                self._append_error(outcome)
+        """Hand on what consecutive records of one shard became: good ones to their partition's object, the others' raw data to errors/."""
         last = outcomes[-1].record
+        self._counts["received"] += len(outcomes)
+        now = datetime.now(UTC)
+        for keys, group in groupby(outcomes, key=lambda outcome: outcome.keys if outcome.result == OK else None):
+            placed = list(group)
+            if keys is not None:
+                try:
+                    prefix = evaluate(self._stream.prefix, now, keys)
+                except MissingPartitionKey as missing:
+                    reason = f'the answer has no partition key "{missing}"'
+                    placed = [failed(outcome.record, "DynamicPartitioning.MissingPartitionKey", reason) for outcome in placed]
+                else:
+                    self._buffers.append(prefix, b"".join([outcome.data for outcome in placed]), last.shard)
+            for outcome in placed:
+                self._counts[_COUNTED[outcome.result]] += 1
+                if outcome.result == FAILED:
+                    self._append_error(outcome)
         self._buffers.handed(last.shard, last.sequence_number)
-
-    def _placed(self, outcome: Transformed) -> Transformed:
-        """Append a good record to its partition's object; one whose answer names no partition has failed."""
-        if outcome.result != OK:
-            return outcome
-        try:
-            prefix = evaluate(self._stream.prefix, datetime.now(UTC), outcome.keys)
-        except MissingPartitionKey as missing:
-            return failed(outcome.record, "DynamicPartitioning.MissingPartitionKey", f'the answer has no partition key "{missing}"')
-        self._buffers.append(prefix, outcome.data, outcome.record.shard)
-        return outcome
 
     def _append_error(self, outcome: Transformed) -> None:
         """https://docs.aws.amazon.com/firehose/latest/dev/data-transformation.html#data-transformation-failure-handling"""

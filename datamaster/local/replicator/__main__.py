@@ -9,16 +9,11 @@ import sys
 import threading
 from collections.abc import Sequence
 
-import boto3
-from botocore.config import Config
-
+from datamaster.local.kinesis import KinesisRecords
 from datamaster.local.replicator.state import TableStatistics, ask_reload
 from datamaster.local.replicator.statistics import serve
 from datamaster.local.replicator.task import PUBLICATION, SLOT, TASK, ReplicationTask, TaskSettings
 from lake.errors import LakeError
-
-# Delivery repeats by itself, in the order that a retry inside the client would not keep.
-CLIENT = Config(retries={"total_max_attempts": 1}, tcp_keepalive=True, read_timeout=30)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,7 +52,7 @@ def _run(words: list[str]) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    task = ReplicationTask(settings, boto3.client("kinesis", config=CLIENT), stop)
+    task = ReplicationTask(settings, KinesisRecords(), stop)
 
     def tables() -> list[TableStatistics]:
         return list(task.state.tables.values()) if task.state else []

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import psycopg2.extensions
@@ -58,6 +59,17 @@ class Table:
     def identifier(self) -> str:
         """Schema and name, quoted for SQL."""
         return f"{quoted(self.schema)}.{quoted(self.name)}"
+
+    @cached_property
+    def key_places(self) -> tuple[int, ...]:
+        """Where the key's columns stand among ``columns``, in the key's order."""
+        names = [column.name for column in self.columns]
+        return tuple(names.index(name) for name in self.key)
+
+    @cached_property
+    def writers(self) -> tuple[tuple[str, Callable[[bytes], object]], ...]:
+        """Name of each column, and what writes its values."""
+        return tuple((column.name, column.form.write) for column in self.columns)
 
     @property
     def signature(self) -> list[list[object]]:

@@ -11,19 +11,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from typing import NamedTuple
 
 import orjson
 
 from datamaster.local.replicator.catalog import Table
-from datamaster.local.replicator.pgoutput import UNCHANGED, Begin, Change, Values
+from datamaster.local.replicator.pgoutput import UNCHANGED, Begin, Change, Value, Values
 
 POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 PARTITION_KEY_CHARACTERS = 256
 OPERATIONS = {"I": "insert", "U": "update", "D": "delete"}
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A record for the stream; ``partition_key`` decides its shard."""
 
     partition_key: str
@@ -60,8 +60,8 @@ def lsn_text(lsn: int) -> str:
 
 def load_record(table: Table, values: Sequence[bytes | None]) -> Record:
     """The record of a row that a full load read; ``values`` are texts in the order of the table's columns."""
-    data = {column.name: None if value is None else column.form.write(value) for column, value in zip(table.columns, values, strict=True)}
-    return _data_record(table, "load", {"data": data}, list(values), {})
+    data = {name: None if value is None else write(value) for (name, write), value in zip(table.writers, values, strict=True)}
+    return _data_record(table, "load", {"data": data}, values, {})
 
 
 def change_record(table: Table, change: Change, transaction: Transaction, number: int, lsn: int) -> Record:
@@ -133,10 +133,9 @@ def _before_image(table: Table, old: Values | None, new: Values) -> dict[str, ob
     return image if changed else {}
 
 
-def _data_record(table: Table, operation: str, body: dict[str, object], values: Values, details: dict[str, object]) -> Record:
-    by_name = {column.name: value for column, value in zip(table.columns, values, strict=True)}
-    parts = (by_name[name] for name in table.key)
-    key = ".".join((table.schema, table.name, *(part.decode() for part in parts if isinstance(part, bytes))))
+def _data_record(table: Table, operation: str, body: dict[str, object], values: Sequence[Value], details: dict[str, object]) -> Record:
+    parts = [values[place] for place in table.key_places]
+    key = ".".join([table.schema, table.name, *[part.decode() for part in parts if isinstance(part, bytes)]])
     body["metadata"] = {
         "timestamp": iso(datetime.now(UTC)),
         "record-type": "data",

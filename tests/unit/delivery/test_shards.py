@@ -5,8 +5,6 @@ The stream here is a stand-in, because the emulator neither throttles nor keeps 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
 from botocore.exceptions import ClientError
 
@@ -33,7 +31,7 @@ class Stream:
         shard, after = ShardIterator.split("/")
         found = [number for number in self.records[shard] if number > after][:1]
         rest = [number for number in self.records[shard] if found and number > found[0]]
-        entry = {"Data": b"", "ApproximateArrivalTimestamp": datetime.now(UTC), "PartitionKey": "k"}
+        entry = {"Data": b"", "ApproximateArrivalTimestamp": 1700000000.0, "PartitionKey": "k"}
         more = rest or shard == "child"
         return {
             "Records": [{**entry, "SequenceNumber": number} for number in found],
@@ -47,7 +45,7 @@ def stream():
 
 
 def reader_of(stream, positions=None):
-    return ShardReader(stream, "arn", positions or {})
+    return ShardReader(stream, stream, "arn", positions or {})
 
 
 def read(reader, rounds=6):
