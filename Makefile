@@ -93,6 +93,8 @@ conformance: setup ## The jobs on Apache Spark 3.5 with Iceberg: the same rows a
 bench-converter: setup ## Compare the converter with DuckDB, Polars and chDB (up to 40 minutes; goes on where it stopped)
 	@[ -x .venv-bench/bin/python ] || $(PYTHON) -m venv .venv-bench
 	@.venv-bench/bin/python -m pip install --quiet --requirement benchmarks/converter/requirements.txt
+	@[ -x .venv-image/bin/python ] || $(PYTHON) -m venv .venv-image
+	@.venv-image/bin/python -m pip install --quiet --requirement converter/requirements-image.txt
 	@.venv/bin/python benchmarks/converter/bench.py $(BENCH)
 
 .PHONY: bench-latency

@@ -49,6 +49,8 @@ def measure(contract_path: str, source: str, file_format: str) -> dict[str, floa
             seconds["parse"] += time.process_time() - clock
             clock = time.process_time()
             writer.write(batch)
+            writer.flush()
+            reader.give_back(block)
             seconds["write"] += time.process_time() - clock
             clock = time.process_time()
         writer.close()

@@ -21,7 +21,7 @@ from lake.pii import masks_of
 from .errors import FrozenContract, TooManyRejects
 from .masking import Masker
 from .parquet import PartWriter
-from .parse import Block, BlockParser, BlockReader, GzipStream, Reason, RowSchema, parser
+from .parse import Block, BlockParser, BlockReader, GzipStream, ParsedBlock, Reason, RowSchema, parser
 from .pipeline import in_order
 from .quarantine import LineMasker, QuarantineWriter, RejectedLine, rejected
 from .sink import Sink
@@ -65,13 +65,12 @@ class Plan:
 
 
 class _Piece(NamedTuple):
-    """A block, parsed and masked."""
+    """A block, parsed and masked: ``batch`` holds the rows of ``parsed`` with their hidden columns masked."""
 
     batch: pa.RecordBatch
+    parsed: ParsedBlock
     offset: int
-    lines: int
     rejects: list[RejectedLine]
-    extra: Mapping[str, int]
 
 
 def convert(plan: Plan, source: Any, sink: Sink, workers: int, checkpoint: Callable[[], None]) -> Outcome:
@@ -104,15 +103,13 @@ def convert(plan: Plan, source: Any, sink: Sink, workers: int, checkpoint: Calla
                 for reject in piece.rejects:
                     quarantine = quarantine or QuarantineWriter(sink.open(plan.quarantine_name), plan.metadata)
                     quarantine.write(reject, line, piece.offset)
-                tally.rows(piece.batch)
-                tally.rejects(((reject.reason, reject.column or "") for reject in piece.rejects), piece.extra)
-                line += piece.lines
+                tally.take(piece.parsed)
+                line += piece.parsed.lines
         parts.close()
     finally:
         parts.stop()
     if quarantine is not None:
         quarantine.close()
-    tally.end()
     _judge(tally, plan)
     return Outcome(
         records_read=tally.read,
@@ -143,7 +140,7 @@ def _piece(reader: BlockReader, parse: BlockParser, hider: _Hider, block: Block)
         raw = bytes(block.data[one.offset : one.offset + one.length])
         rejects.append(rejected(raw, one.line, one.offset, one.column, one.reason, one.detail, hider.lines))
     reader.give_back(block)
-    return _Piece(hider.masker.batch(parsed.batch), block.offset, parsed.lines, rejects, parsed.extra)
+    return _Piece(hider.masker.batch(parsed.batch), parsed, block.offset, rejects)
 
 
 def _spread(contract: Contract) -> frozenset[str]:

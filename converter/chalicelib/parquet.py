@@ -100,7 +100,7 @@ class PartWriter:
         if self._pending_rows:
             self._end_slice()
         self._end_group()
-        self._wait()
+        self.flush()
         if self.parts == 0:
             self._begin_part()
         self._end_part()
@@ -121,11 +121,12 @@ class PartWriter:
 
     def _end_group(self) -> None:
         if self._group:
-            self._wait()
+            self.flush()
             self._encoding = self._encoder.submit(self._encode, pa.Table.from_batches(self._group, schema=self._schema))
             self._group, self._group_fill, self._group_text = [], 0, 0
 
-    def _wait(self) -> None:
+    def flush(self) -> None:
+        """Wait until every full row group is encoded."""
         if self._encoding is not None:
             self._encoding.result()
             self._encoding = None

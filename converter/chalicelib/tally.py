@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lake.cdc import BUILT_AT, FENCE, FENCE_KIND, OPERATION
 from lake.control import Fence
+
+from .parse import ParsedBlock
 
 NAMED_UNKNOWN_COLUMNS = 200
 """So many unknown columns are named on the control record, an item of at most 400 KB; the rest is one sum."""
 
 OTHERS = "(others)"
 
-ROWS_AT_ONCE = 65_536
-"""Rows that wait until they are counted together: Arrow's functions cost as much a call as a thousand rows."""
-
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_COUNTED = [OPERATION, BUILT_AT, FENCE_KIND]
 
 
 class Tally:
@@ -37,8 +33,6 @@ class Tally:
         self.fences: list[Fence] = []
         self._earliest: int | None = None
         self._latest: int | None = None
-        self._waiting: list[pa.RecordBatch] = []
-        self._waiting_rows = 0
 
     @property
     def read(self) -> int:
@@ -55,46 +49,26 @@ class Tally:
         """The latest ``cdc_built_at`` of a row that is no fence."""
         return _moment(self._latest)
 
-    def rows(self, batch: pa.RecordBatch) -> None:
-        """Take accepted rows. They are counted by ``end``, or before that once there are many."""
-        self.written += batch.num_rows
-        self._waiting.append(batch.select(_COUNTED))
-        self._waiting_rows += batch.num_rows
-        if self._waiting_rows >= ROWS_AT_ONCE:
-            self.end()
+    def take(self, block: ParsedBlock) -> None:
+        """Count a block's rows and rejects."""
+        self.written += block.batch.num_rows
+        self.operations.update(block.operations)
+        if block.operations.get(FENCE):
+            self._take_fences(block.batch)
+        if block.built_at is not None:
+            earliest, latest = block.built_at
+            self._earliest = earliest if self._earliest is None else min(self._earliest, earliest)
+            self._latest = latest if self._latest is None else max(self._latest, latest)
+        self.rejected += len(block.rejects)
+        self.reasons.update((reject.reason, reject.column) for reject in block.rejects)
+        self.unknown_columns.update(block.extra)
 
-    def end(self) -> None:
-        """Count the rows that wait."""
-        if self._waiting_rows == 0:
-            return
-        rows = pa.Table.from_batches(self._waiting)
-        self._waiting, self._waiting_rows = [], 0
-        operations = rows.column(OPERATION)
-        counts = {entry["values"]: entry["counts"] for entry in pc.value_counts(operations).to_pylist()}
-        self.operations.update({name: count for name, count in counts.items() if name is not None})
-        if counts.get(FENCE):
-            is_fence = pc.fill_null(pc.equal(operations, FENCE), False)
-            self._take_fences(rows.filter(is_fence))
-            rows = rows.filter(pc.invert(is_fence))
-        times = pc.min_max(rows.column(BUILT_AT).cast(pa.int64()))
-        low, high = times["min"].as_py(), times["max"].as_py()
-        if low is not None:
-            self._earliest = low if self._earliest is None else min(self._earliest, low)
-            self._latest = high if self._latest is None else max(self._latest, high)
-
-    def _take_fences(self, rows: pa.Table) -> None:
-        moments = rows.column(BUILT_AT).cast(pa.int64()).to_pylist()
-        for micros, kind in zip(moments, rows.column(FENCE_KIND).to_pylist(), strict=True):
+    def _take_fences(self, rows: pa.RecordBatch) -> None:
+        values = (rows.column(OPERATION), rows.column(BUILT_AT).view(pa.int64()), rows.column(FENCE_KIND))
+        for operation, micros, kind in zip(*(column.to_pylist() for column in values), strict=True):
             moment = _moment(micros)
-            if moment is not None:
+            if operation == FENCE and moment is not None:
                 self.fences.append(Fence(moment, kind or "create-table"))
-
-    def rejects(self, reasons: Iterable[tuple[str, str]], extra: Mapping[str, int]) -> None:
-        """Count rejected records by reason and column, and values of unknown columns by name."""
-        for reason in reasons:
-            self.reasons[reason] += 1
-            self.rejected += 1
-        self.unknown_columns.update(extra)
 
     def commonest_unknown_columns(self) -> dict[str, int]:
         """The values of unknown columns by name, the commonest 200; those of all other names under ``(others)``."""

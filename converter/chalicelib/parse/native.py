@@ -28,13 +28,15 @@ class KernelParser:
 
     def parse(self, block: Any) -> ParsedBlock:
         """Parse a block of whole records, the last of which may lack its line feed; a read-only one is not copied."""
-        rows, rows_read, lines, rejects, extra = self._parser.parse(block)
+        rows, rows_read, lines, rejects, extra, operations, built_at = self._parser.parse(block)
         return ParsedBlock(
             batch=pa.record_batch(rows),
             rows_read=rows_read,
             lines=lines,
             rejects=[self._reject(*found) for found in rejects],
             extra=extra,
+            operations=operations,
+            built_at=built_at,
         )
 
     def _reject(self, record: int, line: int, offset: int, length: int, column: str, reason: str) -> Reject:

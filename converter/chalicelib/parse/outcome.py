@@ -63,7 +63,9 @@ class ParsedBlock:
     """The outcome of one block: ``rows_read == batch.num_rows + len(rejects)``, always.
 
     ``lines`` is the number of lines in the block, blank ones included: the next block begins that many lines later.
-    ``extra`` counts, by name, the values of accepted rows that the contract does not know.
+    ``extra`` counts, by name, the values of accepted rows that the contract does not know. ``operations`` counts the rows
+    by operation; ``built_at`` is the earliest and the latest ``cdc_built_at`` of rows that are no fences, in microseconds
+    since 1970, or None.
     """
 
     batch: pa.RecordBatch
@@ -71,3 +73,5 @@ class ParsedBlock:
     lines: int
     rejects: list[Reject]
     extra: Mapping[str, int] = field(default_factory=dict)
+    operations: Mapping[str, int] = field(default_factory=dict)
+    built_at: tuple[int, int] | None = None

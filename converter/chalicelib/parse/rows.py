@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from lake.cdc import DELETE, FENCE, LOAD, OPERATION, UNCHANGED, UPDATE
+from lake.cdc import BUILT_AT, DELETE, FENCE, LOAD, OPERATION, UNCHANGED, UPDATE
 
 from .arrow_columns import Places
 from .outcome import ParsedBlock, Problem, Reason, Reject
@@ -76,7 +77,15 @@ class RowCollector:
         rejected = np.array([reject.offset for reject in self._rejects], dtype=np.int64)
         numbers = np.searchsorted(np.sort(offsets), rejected) + np.arange(len(rejected))
         rejects = [reject._replace(record=int(number)) for reject, number in zip(self._rejects, numbers, strict=True)]
-        return ParsedBlock(batch, len(offsets) + len(rejects), lines, rejects, dict(self._extra))
+        operations = batch.column(OPERATION)
+        counts = {str(entry["values"]): entry["counts"] for entry in operations.value_counts().to_pylist()}
+        return ParsedBlock(batch, len(offsets) + len(rejects), lines, rejects, dict(self._extra), counts, _built_at(batch))
+
+
+def _built_at(batch: pa.RecordBatch) -> tuple[int, int] | None:
+    is_fence = pc.equal(batch.column(OPERATION), FENCE)
+    times = pc.min_max(batch.column(BUILT_AT).view(pa.int64()).filter(pc.invert(is_fence))).as_py()
+    return None if times["min"] is None else (times["min"], times["max"])
 
 
 def blank_row(schema: RowSchema, default_operation: bool = False) -> list[Any]:

@@ -142,7 +142,7 @@ impl CsvParser {
             if let Values::Text(texts) = &mut column.values {
                 texts.push(b"load");
             }
-            rows.operation = Some(Operation::Write);
+            rows.operation = Some(Operation::Load);
             rows.mark(self.schema.operation, false);
         }
         Ok(at)

@@ -21,8 +21,16 @@ use crate::schema::{Evolution, Field, Kind, Schema};
 type FieldTuple = (String, String, bool, bool, bool, u8, u8);
 /// Record, line, offset, length, column, reason.
 type RejectTuple = (u32, u32, usize, usize, String, &'static str);
-/// Batch, records read, lines, rejects, values of unknown columns.
-type Outcome = (Batch, usize, usize, Vec<RejectTuple>, HashMap<String, u64>);
+/// Batch, records read, lines, rejects, values of unknown columns, rows by operation, earliest and latest time of building.
+type Outcome = (
+    Batch,
+    usize,
+    usize,
+    Vec<RejectTuple>,
+    HashMap<String, u64>,
+    HashMap<&'static str, u64>,
+    Option<(i64, i64)>,
+);
 
 /// Bytes beyond which the offsets of a string column could overflow.
 const MAX_BLOCK: usize = 1 << 30;
@@ -86,6 +94,8 @@ fn run(py: Python<'_>, block: &Bound<'_, PyAny>, parse: impl Fn(&[u8]) -> Result
         parsed.lines,
         rejects.collect(),
         parsed.extra.into_iter().collect(),
+        parsed.operations.into_iter().collect(),
+        parsed.built_at,
     ))
 }
 

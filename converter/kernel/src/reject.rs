@@ -105,4 +105,8 @@ pub struct Parsed {
     pub rejects: Vec<Reject>,
     /// How many accepted rows carried a value for each column that the contract does not know.
     pub extra: Vec<(String, u64)>,
+    /// How many rows each operation has.
+    pub operations: Vec<(&'static str, u64)>,
+    /// The earliest and the latest `cdc_built_at` of rows that are no fences, in microseconds.
+    pub built_at: Option<(i64, i64)>,
 }

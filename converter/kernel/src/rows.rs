@@ -12,18 +12,23 @@ use crate::schema::{Evolution, Kind, Schema};
 /// What a record does to its row; which values it must carry follows from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    Write,
+    Load,
+    Insert,
     Update,
     Delete,
     Fence,
 }
+
+/// The operations' words, in the order of the variants.
+const WORDS: [&str; 5] = ["load", "insert", "update", "delete", "fence"];
 
 impl Operation {
     /// The operation of a raw line's word.
     #[inline]
     pub fn parse(word: &[u8]) -> Option<Operation> {
         match word {
-            b"load" | b"insert" => Some(Operation::Write),
+            b"load" => Some(Operation::Load),
+            b"insert" => Some(Operation::Insert),
             b"update" => Some(Operation::Update),
             b"delete" => Some(Operation::Delete),
             b"fence" => Some(Operation::Fence),
@@ -60,6 +65,8 @@ pub struct Rows<'s> {
     unknown: Unknown,
     records: u32,
     rejects: Vec<Reject>,
+    operations: [u64; WORDS.len()],
+    built_at: Option<(i64, i64)>,
 }
 
 impl<'s> Rows<'s> {
@@ -79,6 +86,8 @@ impl<'s> Rows<'s> {
             unknown: Unknown::default(),
             records: 0,
             rejects: Vec::new(),
+            operations: [0; WORDS.len()],
+            built_at: None,
         }
     }
 
@@ -155,11 +164,11 @@ impl<'s> Rows<'s> {
                 }
             }
         }
-        let required = match self.operation {
-            None => return Err(Fail::field(Reason::Operation, schema.operation)),
-            Some(Operation::Fence) => &[][..],
-            Some(Operation::Delete) => &schema.keys,
-            Some(Operation::Write | Operation::Update) => &schema.required,
+        let operation = self.operation.ok_or_else(|| Fail::field(Reason::Operation, schema.operation))?;
+        let required = match operation {
+            Operation::Fence => &[][..],
+            Operation::Delete => &schema.keys,
+            Operation::Load | Operation::Insert | Operation::Update => &schema.required,
         };
         for &field in required {
             if self.stamps[field] & 1 == 0 && !self.is_unchanged(field) {
@@ -176,9 +185,25 @@ impl<'s> Rows<'s> {
         for &place in &self.unknown.of_row {
             self.unknown.counts[place] += 1;
         }
+        self.operations[operation as usize] += 1;
+        if operation != Operation::Fence
+            && let Some(built_at) = self.built_at_of_row()
+        {
+            let (earliest, latest) = self.built_at.unwrap_or((built_at, built_at));
+            self.built_at = Some((earliest.min(built_at), latest.max(built_at)));
+        }
         self.count += 1;
         self.records += 1;
         Ok(())
+    }
+
+    #[inline]
+    fn built_at_of_row(&self) -> Option<i64> {
+        let place = self.schema.built_at.filter(|&place| self.stamps[place] == self.stamp | 1)?;
+        match &self.columns[place].values {
+            Values::Timestamp(values) => values.last().copied(),
+            _ => None,
+        }
     }
 
     fn is_unchanged(&self, field: usize) -> bool {
@@ -230,6 +255,8 @@ impl<'s> Rows<'s> {
             extra: counted
                 .map(|(name, count)| (String::from_utf8_lossy(&name).into_owned(), count))
                 .collect(),
+            operations: WORDS.into_iter().zip(self.operations).filter(|(_, count)| *count > 0).collect(),
+            built_at: self.built_at,
         })
     }
 }

@@ -145,6 +145,8 @@ pub struct Schema {
     pub keys: Vec<usize>,
     pub operation: usize,
     pub unchanged: usize,
+    /// The field `cdc_built_at`, where it is a timestamp.
+    pub built_at: Option<usize>,
     pub arrow: SchemaRef,
 }
 
@@ -172,6 +174,9 @@ impl Schema {
             keys: places(|field| field.key),
             operation: place(Kind::Operation)?,
             unchanged: place(Kind::Names)?,
+            built_at: fields
+                .iter()
+                .position(|field| field.name == "cdc_built_at" && field.kind == Kind::Timestamp),
             arrow: Arc::new(ArrowSchema::new(arrow)),
             evolution,
             fields,
