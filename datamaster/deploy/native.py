@@ -1,0 +1,84 @@
+"""Whether native libraries will run where a function runs: its processor, its C library, and nothing else to find there.
+
+ELF by pyelftools; https://refspecs.linuxfoundation.org/LSB_5.0.0/LSB-Core-generic/LSB-Core-generic/symversion.html for the versions.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from elftools.elf.elffile import ELFFile
+
+from lake.errors import TerminalError
+
+MACHINE = "EM_X86_64"
+GLIBC = (2, 34)
+"""The C library of Amazon Linux 2023, on which Lambda runs Python 3.12: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html."""
+SYSTEM = frozenset(
+    {
+        *("libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1"),
+        *("libgcc_s.so.1", "libstdc++.so.6", "ld-linux-x86-64.so.2"),
+    }
+)
+"""What the runtime itself holds."""
+_MAGIC = b"\x7fELF"
+
+
+class ForeignLibrary(TerminalError):
+    """A native library would not load where the function runs."""
+
+
+def natives(folder: Path) -> Iterator[Path]:
+    """The native libraries under a folder."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            with path.open("rb") as file:
+                if file.read(len(_MAGIC)) == _MAGIC:
+                    yield path
+
+
+def check(libraries: Iterable[Path]) -> None:
+    """Raise ``ForeignLibrary`` for one of another processor, a newer C library, or with a need that neither they nor the system meet."""
+    paths = list(libraries)
+    there = SYSTEM | {path.name for path in paths}
+    for path in paths:
+        with path.open("rb") as file:
+            elf = ELFFile(file)
+            if elf["e_machine"] != MACHINE:
+                raise ForeignLibrary(f"{path.name} is for {elf['e_machine']}; the functions run on {MACHINE}")
+            missing = set(_needed(elf)) - there
+            newest = max(_glibc(elf), default=(0, 0))
+        if missing:
+            raise ForeignLibrary(f"{path.name} needs {', '.join(sorted(missing))}, which neither the layer nor the runtime holds")
+        if newest > GLIBC:
+            raise ForeignLibrary(f"{path.name} needs glibc {_dotted(newest)}; the runtime has {_dotted(GLIBC)}")
+
+
+def strip(libraries: Iterable[Path]) -> None:
+    """Remove the symbols that only a debugger reads, where the machine has the command for it (binutils)."""
+    command = shutil.which("strip")
+    paths = [str(path) for path in libraries]
+    if command and paths:
+        subprocess.run([command, "--strip-unneeded", *paths], check=True, capture_output=True)
+
+
+def _needed(elf: Any) -> Iterator[str]:
+    section = elf.get_section_by_name(".dynamic")
+    for tag in section.iter_tags("DT_NEEDED") if section is not None else ():
+        yield tag.needed
+
+
+def _glibc(elf: Any) -> Iterator[tuple[int, ...]]:
+    section = elf.get_section_by_name(".gnu.version_r")
+    for _, versions in section.iter_versions() if section is not None else ():
+        for version in versions:
+            if version.name.startswith("GLIBC_2"):
+                yield tuple(int(number) for number in version.name.removeprefix("GLIBC_").split("."))
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
