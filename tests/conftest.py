@@ -36,7 +36,7 @@ def _take_app_modules() -> dict[str, ModuleType]:
 
 
 @contextmanager
-def _on_path(app: str) -> Iterator[None]:
+def on_path(app: str) -> Iterator[None]:
     """Put one app's folder on the path: every app calls its modules ``app`` and ``chalicelib``."""
     before = _take_app_modules()
     folders = [str(ROOT / app), str(ROOT / app / "vendor")]
@@ -62,7 +62,7 @@ def chalice_app() -> Iterator[Callable[..., ModuleType]]:
 
         def load(app: str, module: str = "app") -> ModuleType:
             if app not in entered:
-                stack.enter_context(_on_path(app))
+                stack.enter_context(on_path(app))
                 entered.append(app)
             return importlib.import_module(module)
 

@@ -56,6 +56,11 @@ class Template:
             if entry.get("Type") == kind and ("Condition" not in entry or self._condition(entry["Condition"]))
         }
 
+    def properties(self, logical: str) -> dict[str, Any]:
+        """The properties of one resource, resolved."""
+        found: dict[str, Any] = self._resolved(dict(self.document["Resources"][logical].get("Properties", {})))
+        return found
+
     def policies_of(self, principal: str) -> list[dict[str, Any]]:
         """Every policy document that the template gives to a role or user: its own, and those of policies attached to it."""
         properties = self._resolved(dict(self.document["Resources"][principal]["Properties"]))

@@ -1,0 +1,60 @@
+"""``dm size``: how far the road carries on AWS, and what a month of it costs."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from datamaster.sizing.pages import cost_document, cost_page, scale_document, scale_page
+from datamaster.sizing.road import Road
+from datamaster.sizing.scale import LOADS, Load
+from lake.errors import TerminalError
+
+app = typer.Typer(no_args_is_help=True, help="Quotas and prices of AWS, against the numbers in the templates. Calls nothing.")
+ENVIRONMENTS = ("dev", "staging", "prod")
+
+Environment = Annotated[str, typer.Option("--env", help="Whose settings: dev, staging or prod.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+class UnknownEnvironment(TerminalError):
+    """No environment on AWS has that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f'unknown environment "{name}"; one of {", ".join(ENVIRONMENTS)}')
+
+
+class InvalidRate(TerminalError):
+    """A rate of changes that is none."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__(f"--changes {rate:g}: changes a second, more than 0, expected")
+
+
+@app.command()
+def scale(
+    env: Environment = "prod",
+    changes: Annotated[float | None, typer.Option(help="Changes a second; five loads where none is given.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Which service binds first at a rate of changes, and what to raise."""
+    if changes is not None and changes <= 0:
+        raise InvalidRate(changes)
+    loads = LOADS if changes is None else (Load(f"{changes:g}/s", changes),)
+    road = _road(env)
+    typer.echo(json.dumps(scale_document(road, loads), indent=2) if as_json else scale_page(road, loads))
+
+
+@app.command()
+def cost(env: Environment = "prod", as_json: AsJson = False) -> None:
+    """A month of 1 GB, 100 GB and 5 TB of changes, by service, beside other ways."""
+    road = _road(env)
+    typer.echo(json.dumps(cost_document(road), indent=2) if as_json else cost_page(road))
+
+
+def _road(environment: str) -> Road:
+    if environment not in ENVIRONMENTS:
+        raise UnknownEnvironment(environment)
+    return Road.of(environment)

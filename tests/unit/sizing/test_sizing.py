@@ -1,0 +1,160 @@
+"""Scale and cost are what the templates, the figures and the formulas say, worked out by hand here."""
+
+import random
+from dataclasses import replace
+
+import pytest
+import yaml
+
+from datamaster.cli import WRONG_INPUT, run
+from datamaster.project import PROJECT
+from datamaster.sizing.cost import SIZES, alternatives, month, total
+from datamaster.sizing.figures import MEASURED, TABLE, UNVERIFIED, Figure, figures
+from datamaster.sizing.pages import cost_page, scale_page
+from datamaster.sizing.road import Road
+from datamaster.sizing.scale import Files, Load, binding, walk
+from tests.benchmarks.test_transform_records import review
+
+PROD = Road.of("prod")
+
+
+def step(load, service, road=PROD):
+    return next(found for found in walk(load, road) if found.service == service)
+
+
+def cost(size, service, road=PROD):
+    return next(found for found in month(SIZES[size], road) if found.service == service)
+
+
+@pytest.mark.parametrize(("page", "text"), [("scale.md", scale_page(PROD)), ("cost.md", cost_page(PROD))])
+def test_the_pages_show_what_the_command_prints(page, text):
+    assert text in (PROJECT / "docs" / page).read_text(), f"docs/{page} shows other numbers; put those of dm size there"
+
+
+def test_a_hundred_thousand_changes_a_second_make_67_megabytes_and_half_a_file():
+    load = Load("", 100_000)
+    assert step(load, "Kinesis, a grown stream").demand == pytest.approx(100_000 * 670 / 1e6)
+    # a table: 25,000 changes/s of 670 bytes = 16.75 MB/s, cut at 128 MB
+    assert Files.of(load, PROD, MEASURED).a_second == pytest.approx(4 * 16.75 / 128)
+    assert step(load, "DMS, sending").share == pytest.approx(12.5)
+    assert binding(walk(load, PROD)).service == "DMS, sending"
+
+
+def test_a_quiet_table_makes_a_file_a_buffer_interval_and_no_more_files_than_changes():
+    assert Files.of(Load("", 10), PROD, MEASURED).a_second == pytest.approx(4 / 60)
+    assert Files.of(Load("", 0.004), PROD, MEASURED).a_second == pytest.approx(0.004)
+
+
+def test_files_over_the_limit_of_lines_go_to_the_container():
+    # 100,000 lines in 60 s of one of four tables
+    border = 100_000 / 60 * 4
+    assert Files.of(Load("", border * 0.99), PROD, MEASURED).by_lambda
+    assert not Files.of(Load("", border * 1.01), PROD, MEASURED).by_lambda
+
+
+def test_a_gigabyte_a_day_is_17_changes_a_second():
+    assert Load.of_bytes("", 1_000_000_000).changes == pytest.approx(1e9 / 86_400 / 670)
+
+
+def test_a_changed_setting_changes_the_walk():
+    load = Load("", 100_000)
+    assert step(load, "transform_records, at once").demand == pytest.approx(5)
+    assert step(load, "transform_records, at once", replace(PROD, transform_at_once=4)).share == pytest.approx(1.25)
+
+
+def test_prod_reads_its_settings_from_the_templates():
+    router = yaml.safe_load((PROJECT / "environments" / "prod.yaml").read_text())
+    assert (PROD.buffer_seconds, PROD.buffer_megabytes, PROD.transform_megabytes) == (60, 128, 1)
+    assert PROD.silver_seconds == 900
+    assert PROD.batch_files == 500
+    assert PROD.database_capacity == router["database_minimum_capacity"]
+    assert Road.of("dev").endpoints == 0
+
+
+def test_firehose_counts_a_small_change_as_five_kilobytes():
+    changes = 5_000e9 / 670
+    objects = 4 / 60 * 730 * 3600
+    by_hand = changes * 5120 / 1e9 * 0.029 + 5_000 * 0.02 + objects * 0.000005
+    assert cost("5 TB", "Firehose").dollars == pytest.approx(by_hand)
+
+
+def test_step_functions_and_lambda_by_hand():
+    files = 4 / 60 * 730 * 3600
+    assert cost("1 GB", "Step Functions").dollars == pytest.approx(files * 5 * 0.000025)
+    seconds = 1e9 / 670 / 600_000 + files * 1.5
+    assert cost("1 GB", "Lambda, conversion").dollars == pytest.approx(files * 2e-7 + seconds * 3538 / 1024 * 0.00001667)
+
+
+def test_the_source_costs_the_same_whatever_comes():
+    assert cost("1 GB", "Aurora").dollars == cost("5 TB", "Aurora").dollars == pytest.approx(2 * 730 * 0.12 + 20 * 0.1)
+    assert cost("1 GB", "Network").dollars == pytest.approx(PROD.endpoints * 2 * 730 * 0.01)
+    assert cost("1 GB", "Network", Road.of("dev")).dollars == pytest.approx(730 * 0.045)
+
+
+def test_another_way_is_the_road_with_services_exchanged():
+    ways = alternatives(SIZES["100 GB"], PROD)
+    ours, glue = ways["this road"], ways["Glue ETL instead of EMR Serverless"]
+    without = total(entry for entry in ours if entry.service != "EMR Serverless")
+    # 2,920 runs: a minute of two DPU each, and the rows' core seconds on four cores a DPU
+    runs = 730 * 3600 / 900
+    work = 100e9 / 670 / 100_000 + runs * (100_000_000 / 36 * 2) / 170_000
+    assert total(glue) == pytest.approx(without + (runs * 60 * 2 + work / 4) / 3600 * 0.44)
+
+
+def test_a_figure_without_page_or_date_is_unverified():
+    assert Figure("x", 1, "GB").stated == UNVERIFIED
+    assert Figure("x", 1, "GB", source="https://docs.aws.amazon.com/").stated == UNVERIFIED
+    assert not all(price.stated == UNVERIFIED for price in figures("prices").values())
+    assert not cost("1 GB", "Kinesis").verified
+    assert cost("1 GB", "Step Functions").verified
+
+
+def test_every_price_and_quota_is_used():
+    used = {
+        name
+        for size in SIZES
+        for road in (PROD, Road.of("dev"))
+        for way in alternatives(SIZES[size], road).values()
+        for c in way
+        for name in c.prices
+    }
+    used |= {name for entry in month(400_000e9, PROD) for name in entry.prices}
+    assert used == set(figures("prices"))
+    source = (PROJECT / "datamaster" / "sizing" / "scale.py").read_text()
+    assert [name for name in figures("quotas") if f'"{name}"' not in source] == []
+
+
+def test_a_change_on_the_stream_is_as_long_as_the_figures_say():
+    source = random.Random(1)
+    lengths = [len(review(number + 1_000_000, source)) for number in range(1_000)]
+    assert sum(lengths) / len(lengths) == pytest.approx(MEASURED.message_bytes, rel=0.02)
+    assert set(yaml.safe_load(TABLE.read_text())) == {"quotas", "prices", "measured"}
+
+
+def test_the_index_count_is_the_control_tables():
+    from datamaster.governance.rendering import Template
+
+    [table] = Template(PROJECT / "templates" / "control.yaml").of_type("AWS::DynamoDB::Table").values()
+    assert len(table["GlobalSecondaryIndexes"]) == MEASURED.indexes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["size", "cost", "--env", "test"], 'unknown environment "test"; one of dev, staging, prod'),
+        (["size", "scale", "--changes", "0"], "--changes 0: changes a second, more than 0, expected"),
+    ],
+)
+def test_a_wrong_option_is_told_with_what_is_valid(arguments, message, capsys):
+    assert run(arguments) == WRONG_INPUT
+    assert message in capsys.readouterr().err
+
+
+def test_the_command_prints_data_too(capsys):
+    import json
+
+    assert not run(["size", "scale", "--changes", "5000", "--json"])
+    [load] = json.loads(capsys.readouterr().out)["loads"]
+    assert (load["changes_a_second"], load["binds_first"]) == (5000, "DMS, sending")
+    assert not run(["size", "cost", "--json"])
+    assert json.loads(capsys.readouterr().out)["months"].keys() == SIZES.keys()
