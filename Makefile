@@ -76,6 +76,7 @@ check-console: setup ## Every page of the console in a browser (needs Chromium: 
 	@DM_REQUIRE=1 .venv/bin/python -m pytest -q tests/unit/console tests/browser
 
 check-governance: setup ## Try every square of the access matrix, measure detection, search everything for planted values; print all of it
+	@.venv/bin/python -m datamaster.governance
 	@.venv/bin/python -m pytest -q tests/unit/governance tests/unit/pii $(GOVERNANCE)
 
 SPARK_JARS := org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.9.2 org.apache.iceberg:iceberg-aws-bundle:1.9.2 \

@@ -99,8 +99,11 @@ def test_calls_are_let_through_or_refused_as_the_matrix_says(results, capsys):
     assert wrong == {}
 
 
-def test_sixty_refusals_have_a_twin_that_is_let_through(results, capsys):
-    """A refusal counts where the same action is let through: for the role elsewhere, or there for another role."""
+def test_most_refusals_have_a_twin_that_is_let_through(results, capsys):
+    """A refusal counts where the same action is let through: for the role elsewhere, or there for another role.
+
+    Sixty would do to believe it; these numbers are those of docs/governance.md.
+    """
     classes = {}
     for (role, cell), result in results.items():
         classes.setdefault((role, cell.kind, cell.action, cell.layer), set()).add(result)
@@ -113,7 +116,9 @@ def test_sixty_refusals_have_a_twin_that_is_let_through(results, capsys):
     }
     with capsys.disabled():
         print(f"\n{len(results)} squares tried, {len(refused)} refusals by (role, action, layer), {len(twins)} with a twin let through")
-    assert len(twins) >= 60
+    assert len(results) > 2_300
+    assert len(refused) > 1_400
+    assert len(twins) > 900
 
 
 def test_what_the_emulator_does_not_serve_is_named(results):

@@ -8,8 +8,12 @@ from typing import Any
 import pytest
 from cfn_tools import load_yaml
 
+from datamaster.dashboards.objectives import objectives
+
 TEMPLATE = Path(__file__).resolve().parents[3] / "templates" / "storage.yaml"
 CLEAR_DAYS = 30
+LIFECYCLE_DAYS = 2
+"""S3 runs the rules once a day: https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-expire-general-considerations.html"""
 
 
 @pytest.fixture(scope="module")
@@ -33,3 +37,13 @@ def test_settled_raw_objects_may_not_outlive_the_others(template: dict[str, Any]
     parameters = template["Parameters"]
 
     assert parameters["SettledRawDays"]["Default"] <= parameters["SettledRawDays"]["MaxValue"] <= parameters["UnsettledRawDays"]["MaxValue"]
+
+
+def test_an_unsettled_raw_object_is_told_after_the_settled_are_gone_and_long_before_it_is(template: dict[str, Any]) -> None:
+    sweep = load_yaml((TEMPLATE.parent / "functions-ingest-router.merge.yaml").read_text())["Parameters"]
+    told_after = sweep["UnsettledSeconds"]["Default"]
+    [objective] = [known for known in objectives() if known.name == "unsettled-objects"]
+
+    days = {name: template["Parameters"][name]["Default"] for name in ("SettledRawDays", "UnsettledRawDays")}
+    assert days["SettledRawDays"] + LIFECYCLE_DAYS < told_after / 86_400 < days["UnsettledRawDays"] / 2
+    assert {objective.threshold[environment] for environment in ("dev", "staging", "prod")} == {told_after}

@@ -1,5 +1,10 @@
 """The access matrix: what it says, and how it refuses what makes no sense."""
 
+import re
+import runpy
+import subprocess
+import sys
+
 import pytest
 import yaml
 
@@ -87,6 +92,24 @@ def test_hidden_and_personal_columns_are_columns_of_their_tables():
 def test_an_unknown_name_is_told_with_the_known_ones(changed, change, message):
     with pytest.raises(InvalidMatrix, match=message):
         changed(change)
+
+
+def test_the_command_prints_the_matrix():
+    done = subprocess.run([sys.executable, "-m", "datamaster.governance"], cwd=PROJECT, capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines() == matrix_lines(load_matrix())
+
+
+def test_the_command_tells_what_is_wrong_in_one_line(changed, monkeypatch, capsys):
+    wrong = lambda: changed(lambda document: document["cells"][0].update(role="intern"))  # noqa: E731
+    monkeypatch.setattr("datamaster.governance.access.load_matrix", wrong)
+
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("datamaster.governance", run_name="__main__")
+
+    told = capsys.readouterr()
+    assert (ended.value.code, told.out) == (2, "")
+    assert re.fullmatch(r'access.yaml: cells of intern on silver.profile: unknown role "intern"; one of analyst, api, .*\n', told.err)
 
 
 def test_a_role_that_reads_objects_cannot_be_limited_by_a_filter(changed):
