@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 from typer.rich_utils import rich_format_error
 
-from datamaster.cli import contract, dashboards, data, files, lake, local, size
+from datamaster.cli import contract, dashboards, data, files, lake, local, size, table
 from datamaster.cli.output import fail
 from lake.errors import LakeError, TransientError
 
@@ -32,6 +32,7 @@ for register in (local.register, data.register, lake.register):
     register(app)
 app.add_typer(contract.app, name="contract")
 app.add_typer(files.app, name="files")
+app.add_typer(table.app, name="table")
 app.add_typer(dashboards.app, name="dashboards")
 app.add_typer(size.app, name="size")
 app.command()(dashboards.console)

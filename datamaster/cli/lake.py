@@ -68,13 +68,13 @@ def run(
     return 1 if result.failed else 0
 
 
-MAINTAINED = ("table", "files before", "after", "MB stored before", "after ", "snapshots expired", "objects removed")
+MAINTAINED = ("table", "files before", "after", "kB stored before", "after ", "snapshots expired", "objects removed")
 
 
 def maintained_row(done: Mapping[str, Any]) -> tuple[str | int, ...]:
     """What maintenance did to one table, in the order of ``MAINTAINED``."""
     before, after = done["before"], done["after"]
-    stored = (f"{size['stored_bytes'] / 1e6:,.1f}" for size in (before, after))
+    stored = (f"{size['stored_bytes'] / 1000:,.1f}" for size in (before, after))
     return (done["table"], before["files"], after["files"], *stored, done["snapshots_expired"], done["objects_removed"])
 
 

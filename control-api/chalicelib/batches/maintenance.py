@@ -49,17 +49,17 @@ class Maintenance:
     def plan(self, tables: Iterable[str] | None = None, keep_days: float = KEEP_DAYS) -> Plan:
         """One batch for each table that was ever built and that nobody works on.
 
-        Snapshots of the last ``keep_days`` days stay readable. Raises ``InvalidRequest``.
+        Snapshots of the last ``keep_days`` days stay readable; a table that there is not is skipped. Raises ``InvalidRequest``.
         """
         if not isinstance(keep_days, int | float) or keep_days < 0:
             raise InvalidRequest(f"keep_days is {keep_days!r}; a number of days, 0 or more")
         known = {target.split("/", 1)[1]: target for target in self._targets()}
         wanted = list(tables or known)
-        for table in wanted:
-            if table not in known:
-                raise InvalidRequest(f'no table "{table}"; known: {", ".join(known)}')
         plan = Plan()
         for table in wanted:
+            if table not in known:
+                plan.skip(table, f"no such table; known: {', '.join(known)}")
+                continue
             try:
                 batch = self._open(known[table], timedelta(days=keep_days))
             except BatchHeld as error:

@@ -46,7 +46,7 @@ class Engine:
             config["temp_directory"] = str(spill)
         self.database = duckdb.connect(config=config)
         for name in EXTENSIONS:
-            self.database.execute(f"LOAD '{_extension(name)}'")
+            self.database.execute(f"LOAD '{extension(name)}'")
         self.database.execute(_secret(access))
         self.database.create_function("java_double", java_double, ["DOUBLE"], "VARCHAR")
         self.database.create_function("java_float", java_float, ["FLOAT"], "VARCHAR")
@@ -65,7 +65,8 @@ class Engine:
             return session.execute(f"SELECT {expression}").fetchall()[0][0]
 
 
-def _extension(name: str) -> Path:
+def extension(name: str) -> Path:
+    """Where the wheel of a DuckDB extension has put it. Raises ``MissingExtension``."""
     spec = find_spec(f"duckdb_extension_{name}")
     if spec is None or spec.origin is None:
         raise MissingExtension(

@@ -207,8 +207,7 @@ def test_a_table_is_free_again_when_its_maintenance_has_died(lake: Lake, ending:
 
 
 def test_what_cannot_be_maintained_is_refused_by_name(lake: Lake) -> None:
-    with pytest.raises(Exception, match='no table "ale"; known: beer, brewery'):
-        maintenance(lake).plan(["ale"])
+    assert maintenance(lake).plan(["ale"]).skipped[0]["reason"].startswith("no such table; known: beer, brewery, profile, review")
     with pytest.raises(Exception, match="keep_days is -1; a number of days, 0 or more"):
         maintenance(lake).plan(["beer"], -1)
     assert maintenance(lake).plan(["beer"]).skipped == [{"table": "beer", "reason": "was never built"}]

@@ -1,0 +1,40 @@
+"""dm table show tells what the table's metadata says: partitions, files, sizes, snapshots."""
+
+from __future__ import annotations
+
+import pytest
+from domain import Lake, insert, update
+
+from datamaster import lake_tables
+
+pytestmark = pytest.mark.integration
+MARCH, APRIL = 1583020800, 1585699200
+
+
+def test_a_table_is_described_by_partition_and_snapshot(lake: Lake) -> None:
+    lake.arrives(*(insert("review", 10 + n, review_id=n, review_time=MARCH if n < 3 else APRIL) for n in range(4)))
+    lake.merge("review")
+    lake.arrives(update("review", 20, review_id=1, review_time=MARCH, review_overall=1.0))
+    lake.merge("review")
+
+    table = lake_tables.describe("review")
+
+    assert [(line.partition, line.rows, line.files) for line in table.partitions] == [
+        ("review_year=2020/review_month=3", 3, 1),
+        ("review_year=2020/review_month=4", 1, 1),
+    ]
+    newest, first = table.snapshots
+    assert (first.rows_added, newest.rows_added - newest.rows_removed) == (4, 0)
+    assert table.totals["rows"] == 4
+    assert table.totals["bytes"] > 0
+    assert table.totals["last_changed_at"] == newest.committed_at >= first.committed_at
+    assert table.partitions[0].last_changed_at == newest.committed_at
+    assert "dm_silver.review" in lake_tables.names()
+
+
+def test_a_table_that_there_is_not_is_refused_with_those_that_there_are(lake: Lake) -> None:
+    lake.arrives(insert("beer", 10, beer_id=1))
+    lake.merge("beer")
+
+    with pytest.raises(lake_tables.UnknownTable, match=r'no table "ale" in the lake; known: dm_silver\.beer'):
+        lake_tables.describe("ale")
