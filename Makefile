@@ -102,6 +102,10 @@ bench-converter: setup ## Compare the converter with DuckDB, Polars and chDB (up
 bench-latency: setup ## How long a change takes from commit to bronze and to silver, by stage (about 6 minutes)
 	@.venv/bin/python benchmarks/latency/bench.py $(BENCH)
 
+.PHONY: bench-lake
+bench-lake: setup ## What merges, gold and maintenance cost on tables of up to 20 million rows (about 30 minutes; goes on where it stopped)
+	@.venv/bin/python benchmarks/lake/bench.py $(BENCH)
+
 lock: ## Resolve pyproject.toml into requirements.lock
 	@.venv/bin/pip-compile --quiet --strip-extras --no-annotate --no-header --no-emit-index-url --no-emit-find-links --extra dev --output-file requirements.lock pyproject.toml
 

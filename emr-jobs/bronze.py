@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
 
+import gathering
 import pyarrow as pa
 import pyarrow.parquet as pq
 from catalog import s3_properties
@@ -21,6 +22,8 @@ from lake.errors import TerminalError
 from lake.manifests import BatchFile, FailedFile
 
 READERS = 16
+WINDOW = 64
+"""Files whose content is held at once where small ones are gathered."""
 WIDENINGS = {("int32", "int64"), ("float", "double")}
 ARROW_TYPES = {
     "int": pa.int32(),
@@ -52,6 +55,14 @@ class Part:
     uri: str
     schema: pa.Schema
     rows: int
+    content: pa.Table | None = None
+    """What a small part holds, where small parts are gathered."""
+
+    @property
+    def schema_text(self) -> str:
+        """What parts that are read together have in common."""
+        text: str = self.schema.to_string(show_field_metadata=False, show_schema_metadata=False)
+        return text
 
 
 @dataclass(frozen=True)
@@ -64,25 +75,39 @@ class Bronze:
     failed: tuple[FailedFile, ...]
 
 
-def read(spark: SparkSession, contract: Contract, files: Iterable[BatchFile], every_page: bool = False) -> Bronze:
+def read(spark: SparkSession, contract: Contract, files: Sequence[BatchFile], folder: str, every_page: bool = False) -> Bronze:
     """Read a batch. A file of which any part cannot be read is left out whole and named with the reason.
 
     Footers tell what is missing, truncated or of another schema. ``every_page`` reads the data too, which costs as much
-    as the merge: it is for finding the damaged file after the engine has failed on the batch.
+    as the merge: it is for finding the damaged file after the engine has failed on the batch. Many small files are
+    gathered under ``folder``, the batch's own (``s3://``), where they stay until ``gathering.forget``.
     """
     filesystem = _filesystem()
+    gathers = sum(len(file.bronze_keys) for file in files) >= gathering.FROM_FILES
+    gathered = gathering.Gathering(filesystem, folder)
+    failed: list[FailedFile] = []
+    readable: list[BatchFile] = []
+    by_schema: dict[str, list[str]] = defaultdict(list)
+    schemas: dict[str, pa.Schema] = {}
+    rows = 0
     with ThreadPoolExecutor(READERS) as pool:
-        opened = list(pool.map(lambda file: (file, _open(filesystem, contract, file, every_page)), files))
-    failed = tuple(answer for _, answer in opened if isinstance(answer, FailedFile))
-    readable = [(file, answer) for file, answer in opened if not isinstance(answer, FailedFile)]
-    by_schema: dict[str, list[Part]] = defaultdict(list)
-    for _, parts in readable:
-        for part in parts:
-            by_schema[part.schema.to_string(show_field_metadata=False, show_schema_metadata=False)].append(part)
-    frames = [_frame(spark, contract, group) for group in by_schema.values()]
+        for first in range(0, len(files), WINDOW):
+            window = files[first : first + WINDOW]
+            for file, answer in zip(window, pool.map(lambda f: _open(filesystem, contract, f, every_page, gathers), window), strict=True):
+                if isinstance(answer, FailedFile):
+                    failed.append(answer)
+                    continue
+                readable.append(file)
+                for part in answer:
+                    rows += part.rows
+                    schemas.setdefault(part.schema_text, part.schema)
+                    uri = part.uri if part.content is None else gathered.add(part.schema_text, part.content)
+                    by_schema[part.schema_text] += [uri] if uri else []
+    for schema, uri in gathered.finish():
+        by_schema[schema].append(uri)
+    frames = [_frame(spark, contract, schemas[schema], uris) for schema, uris in by_schema.items()]
     frame = reduce(DataFrame.unionByName, frames) if frames else _empty(spark, contract)
-    rows = sum(part.rows for _, parts in readable for part in parts)
-    return Bronze(frame, rows, tuple(file for file, _ in readable), failed)
+    return Bronze(frame, rows, tuple(readable), tuple(failed))
 
 
 def _filesystem() -> S3FileSystem:
@@ -90,12 +115,15 @@ def _filesystem() -> S3FileSystem:
     return S3FileSystem(endpoint_override=properties["s3.endpoint"], region=properties["s3.region"])
 
 
-def _open(filesystem: FileSystem, contract: Contract, file: BatchFile, every_page: bool) -> list[Part] | FailedFile:
-    """The file's parts, or why it cannot be read. Raises ``OSError`` where the store does not hand a part out: the job is run again."""
+def _open(filesystem: FileSystem, contract: Contract, file: BatchFile, every_page: bool, gathers: bool = False) -> list[Part] | FailedFile:
+    """The file's parts, small ones with their content where ``gathers``, or why it cannot be read.
+
+    Raises ``OSError`` where the store does not hand a part out: the job is run again.
+    """
     parts = []
     for uri in file.bronze_keys:
         try:
-            part = _footer(filesystem, uri, every_page)
+            part = _part(filesystem, uri, every_page, gathers)
             _check(contract, part.schema)
         except FileNotFoundError:
             return FailedFile(file.file_id, f"{uri} does not exist")
@@ -106,29 +134,32 @@ def _open(filesystem: FileSystem, contract: Contract, file: BatchFile, every_pag
     return parts
 
 
-def _footer(filesystem: FileSystem, uri: str, every_page: bool) -> Part:
+def _part(filesystem: FileSystem, uri: str, every_page: bool, gathers: bool) -> Part:
     path = uri.removeprefix("s3://")
     try:
         with filesystem.open_input_file(path) as stored:
-            return _parsed(uri, stored, every_page)
+            if not (gathers and stored.size() <= gathering.SMALL_BYTES):
+                return _parsed(uri, stored, every_page)
+            body = stored.read_buffer()
     except FileNotFoundError:
         raise
     except OSError:
         # Arrow tells damaged pages and a broken connection by the same error: with all bytes at hand only damage is left
         with filesystem.open_input_file(path) as stored:
             body = stored.read_buffer()
-        try:
-            return _parsed(uri, pa.BufferReader(body), every_page)
-        except OSError as error:
-            raise Unreadable(str(error)) from error
+    try:
+        return _parsed(uri, pa.BufferReader(body), every_page, gathers and body.size <= gathering.SMALL_BYTES)
+    except OSError as error:
+        raise Unreadable(str(error)) from error
 
 
-def _parsed(uri: str, stored: pa.NativeFile, every_page: bool) -> Part:
+def _parsed(uri: str, stored: pa.NativeFile, every_page: bool, with_content: bool = False) -> Part:
     with pq.ParquetFile(stored) as parquet:
-        if every_page:
+        content = parquet.read() if with_content else None
+        if every_page and content is None:
             for _ in parquet.iter_batches():
                 pass
-        return Part(uri, parquet.schema_arrow, parquet.metadata.num_rows)
+        return Part(uri, parquet.schema_arrow, parquet.metadata.num_rows, content)
 
 
 def _check(contract: Contract, schema: pa.Schema) -> None:
@@ -163,8 +194,8 @@ def _stored_name(column: Column, names: set[str]) -> str | None:
     return column.renamed_from if column.renamed_from in names else None
 
 
-def _frame(spark: SparkSession, contract: Contract, parts: list[Part]) -> DataFrame:
-    names = set(parts[0].schema.names)
+def _frame(spark: SparkSession, contract: Contract, schema: pa.Schema, uris: Sequence[str]) -> DataFrame:
+    names = set(schema.names)
     selected = []
     for column in contract.columns:
         stored = _stored_name(column, names)
@@ -173,7 +204,7 @@ def _frame(spark: SparkSession, contract: Contract, parts: list[Part]) -> DataFr
     selected += [cdc.OPERATION, cdc.POSITION, cdc.BUILT_AT]
     for name, engine_type in OPTIONAL_TYPES.items():
         selected.append(name if name in names else f"cast(null as {engine_type}) as {name}")
-    return spark.read.parquet(*(part.uri for part in parts)).selectExpr(*selected)
+    return spark.read.parquet(*uris).selectExpr(*selected)
 
 
 def _empty(spark: SparkSession, contract: Contract) -> DataFrame:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import bronze
 import changes
 import flat
+import gathering
 import merge
 import months
 import quality
@@ -58,14 +59,16 @@ def run(spark: SparkSession, uri: str) -> SilverOutcome:
     manifest = SilverManifest.of(read_document(uri))
     contract = ContractStore(manifest.contracts_uri).at(manifest.contract_version).table(manifest.table)
     ensure_silver(contract, split_uri(uri)[0])
-    batch = Batch(spark, uri, manifest, contract)
+    batch, folder = Batch(spark, uri, manifest, contract), uri.rsplit("/", 1)[0]
     try:
-        outcome = batch.merge(bronze.read(spark, contract, manifest.files))
+        outcome = batch.merge(bronze.read(spark, contract, manifest.files, folder))
     except PySparkException:
-        readable = bronze.read(spark, contract, manifest.files, every_page=True)
+        readable = bronze.read(spark, contract, manifest.files, folder, every_page=True)
         if not readable.failed:
             raise
         outcome = batch.merge(readable)
+    finally:
+        gathering.forget(folder)
     write_document(sibling(uri, OUTCOME), outcome.document())
     return outcome
 

@@ -193,6 +193,27 @@ def test_a_crash_between_review_flat_and_gold_loses_no_month(lake: Lake, monkeyp
     assert lake.batches.pending("gold/top_drinkers") == {}
 
 
+def test_many_small_files_are_read_once_and_leave_nothing_behind(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    import gathering
+
+    written: list[str] = []
+    write = gathering.Gathering._write
+    monkeypatch.setattr(gathering.Gathering, "_write", lambda self, schema: written.append(write(self, schema)) or written[-1])
+    monkeypatch.setattr(gathering, "FROM_FILES", 3)
+    monkeypatch.setattr(gathering, "GATHERED_BYTES", 300)
+    files = [lake.arrives(insert("beer", 10 + number, beer_id=number)) for number in range(4)]
+    missing = lake.arrives_as("beer", None)
+
+    lake.merge("beer")
+
+    assert len(written) > 1
+    assert [number for number, _ in names(lake)] == [0, 1, 2, 3]
+    assert {lake.status(file) for file in files} == {"silver"}
+    assert lake.status(missing) == "failed"
+    bucket, _, key = written[0].removeprefix("s3://").partition("/")
+    assert boto3.client("s3").list_objects_v2(Bucket=bucket, Prefix=key.rsplit("/", 1)[0])["KeyCount"] == 0
+
+
 class TestBadFiles:
     def merge_with(self, lake: Lake, identity: str) -> str:
         """Merge beside a good file; returns the reason that the bad one failed with."""

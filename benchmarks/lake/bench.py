@@ -1,0 +1,89 @@
+"""What it costs to keep the lake equal to its source: ``make bench-lake``.
+
+Tables are written straight as Iceberg, changes as bronze Parquet; then the jobs run as on the platform, on Sail and the
+emulator's S3. Cases that build/bench/lake.json holds are skipped: an interrupted run goes on; ``--again`` starts anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "build" / "bench" / "lake.json"
+sys.path.insert(0, str(ROOT / "emr-jobs"))
+
+
+def main() -> None:
+    """Run what is missing and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--again", action="store_true", help="forget earlier results")
+    parser.add_argument("--only", help="cases whose name begins with this", default="")
+    parser.add_argument("--repeats", type=int, default=3, help="runs of which the median is taken")
+    options = parser.parse_args()
+    found: dict[str, Any] = {} if options.again or not RESULTS.exists() else json.loads(RESULTS.read_text())
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    versions = ", ".join(f"{name} {version(name)}" for name in ("pysail", "pyiceberg", "pyarrow", "duckdb"))
+    print(f"{machine}, {versions}; load {os.getloadavg()[0]:.1f}", flush=True)
+    missing = [name for name in NAMES if name not in found and name.startswith(options.only)]
+    if missing:
+        _measure(missing, options.repeats, found)
+    report(found)
+
+
+NAMES = ("merge-36", "small-files", "large-batch", "merge-36-large", "merge-720", "gold-720")
+
+
+def _measure(missing: list[str], repeats: int, found: dict[str, Any]) -> None:
+    from datamaster.local.emulator import start_emulator
+    from datamaster.local.spark import job_environment, start_spark
+
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        with start_emulator(home / "emulator") as emulator, start_spark(emulator.environment, home / "sail.log") as spark:
+            os.environ.update(job_environment(emulator.environment, spark.remote))
+            from cases import Bench
+
+            bench = Bench.start(repeats)
+            for name in missing:
+                print(f"\n{name}", flush=True)
+                found[name] = getattr(bench, name.replace("-", "_"))() | {"load": round(os.getloadavg()[0], 1)}
+                RESULTS.parent.mkdir(parents=True, exist_ok=True)
+                RESULTS.write_text(json.dumps(found, indent=1))
+            bench.stop()
+
+
+def report(found: dict[str, Any]) -> None:
+    """Every case's figures, and the ratios that goals are set for."""
+    for name in NAMES:
+        if name in found:
+            print(f"\n{name}")
+            for what, value in found[name].items():
+                print(f"  {what:28} {value}")
+    if {"merge-36", "merge-720"} <= set(found):
+        own = {name: found[name]["seconds"] - found[name]["prepass"] for name in ("merge-36", "merge-720")}
+        print(f"\n720 months against 36, without the pre-pass: {own['merge-720'] / own['merge-36']:.2f} × (goal 1.5)")
+        print(f"pre-pass at 20M rows: {found['merge-720']['prepass']:.2f} s (goal 1.5)")
+    if "small-files" in found:
+        print(f"500 small files against 5 large: {found['small-files']['ratio']:.2f} × (goal 2)")
+    if "large-batch" in found:
+        print(f"1M changes into 5M rows against DuckDB: {found['large-batch']['ratio']:.2f} × (goal 3)")
+    if "gold-720" in found:
+        print(f"refresh of 2 of 720 months against a full rebuild: {found['gold-720']['ratio']:.3f} × (goal 0.1)")
+
+
+def median(values: list[float]) -> float:
+    """The median, to milliseconds."""
+    return round(statistics.median(values), 3)
+
+
+if __name__ == "__main__":
+    main()

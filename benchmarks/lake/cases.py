@@ -1,0 +1,196 @@
+"""The cases: each returns its figures in seconds, bytes and rows."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import duckdb
+import numpy as np
+import pyarrow as pa
+import review_flat
+import silver_to_gold
+from catalog import GOLD, SILVER, catalog
+from gold import gold_tables
+from inventory import live_files
+from lake_tables import REVIEW, drop, make_dimensions, make_reviews, months_of, review_columns, write_changes
+from measured import Setting, Timed, derive, merge
+
+from datamaster.local.athena.engine import extension
+from lake.contract_store import publish
+from lake.contracts import ContractSet
+from lake.manifests import month_text
+
+CONTRACTS = Path(__file__).resolve().parents[2] / "contracts"
+BUCKETS = ("bench-lake", "bench-artifacts")
+ROWS_A_MONTH = 28_000
+
+
+@dataclass
+class Bench:
+    """A lake to measure on, and the table that it holds now."""
+
+    setting: Setting
+    contracts: ContractSet
+    repeats: int
+    holds: tuple[int, int] = (0, 0)
+    random: Any = field(default_factory=lambda: np.random.default_rng(7))
+    next_id: int = 100_000_000
+
+    @classmethod
+    def start(cls, repeats: int) -> Bench:
+        """An empty lake."""
+        from pyspark.sql import SparkSession
+
+        for bucket in BUCKETS:
+            boto3.client("s3").create_bucket(Bucket=bucket)
+        uri = f"s3://{BUCKETS[1]}/contracts/"
+        contract_version = publish(CONTRACTS, uri)
+        setting = Setting(SparkSession.builder.getOrCreate(), BUCKETS[0], uri, contract_version)
+        return cls(setting, ContractSet.from_directory(CONTRACTS), repeats)
+
+    def stop(self) -> None:
+        """End the session."""
+        self.setting.spark.stop()
+
+    def merge_36(self) -> dict[str, Any]:
+        """10,000 changes in 2 of 36 months of 28,000 rows."""
+        return self._few_changes(36, ROWS_A_MONTH)
+
+    def merge_720(self) -> dict[str, Any]:
+        """10,000 changes in 2 of 720 months of 28,000 rows."""
+        return self._few_changes(720, ROWS_A_MONTH)
+
+    def merge_36_large(self) -> dict[str, Any]:
+        """10,000 changes in 2 of 36 months of 550,000 rows."""
+        return self._few_changes(36, 550_000)
+
+    def small_files(self) -> dict[str, Any]:
+        """500,000 changes in 500 files of 1,000 rows, and in 5 of 100,000."""
+        self._reviews(36, ROWS_A_MONTH)
+        runs: dict[int, list[Timed]] = {5: [], 500: []}
+        for turn in range(self.repeats):
+            for files, timed in runs.items():
+                columns = self._new_rows(500_000, months_of(36)[-2:])
+                timed.append(merge(self.setting, "review", write_changes(self.setting.bucket, f"many-{turn}-{files}", columns, files)))
+                print(f"  {files} files: {timed[-1].seconds:.2f} s {timed[-1].parts}", flush=True)
+                self.holds = (0, 0)
+                self._reviews(36, ROWS_A_MONTH)
+        few, many = (statistics.median(run.seconds for run in runs[files]) for files in (5, 500))
+        return {"few_seconds": few, "many_seconds": many, "ratio": many / few}
+
+    def large_batch(self) -> dict[str, Any]:
+        """1,000,000 changes all over 5,000,000 rows, and the same by DuckDB: joined, the same months written to Parquet."""
+        rows = 5_000_000 // 36
+        ours, theirs = [], []
+        for turn in range(self.repeats):
+            self.holds = (0, 0)
+            self._reviews(36, rows)
+            columns = self._updates(1_000_000, months_of(36))
+            uris = write_changes(self.setting.bucket, f"large-{turn}", columns, 10)
+            files = [file.uri for file in live_files(catalog().load_table(REVIEW))]
+            theirs.append(_by_duckdb(files, uris, self.setting.bucket, turn))
+            timed = merge(self.setting, "review", uris)
+            ours.append(timed)
+            print(f"  DuckDB {theirs[-1]:.2f} s, Sail {timed.seconds:.2f} s {timed.parts}", flush=True)
+        seconds, other = statistics.median(run.seconds for run in ours), statistics.median(theirs)
+        merged = statistics.median(run.merge for run in ours)
+        return {"seconds": seconds, "merge": merged, "duckdb_seconds": other, "ratio": merged / other, "whole_job_ratio": seconds / other}
+
+    def gold_720(self) -> dict[str, Any]:
+        """review_flat and gold: whole, after 10,000 changes in 2 of 720 months, and after one brewery was renamed."""
+        self._reviews(720, ROWS_A_MONTH)
+        make_dimensions(dict(self.contracts.tables), self.setting.bucket)
+        whole = self._derive({}, whole=True)
+        touched = {month_text(*month): "bench" for month in (months_of(720)[100], months_of(720)[400])}
+        few = [self._derive(touched, whole=False) for _ in range(self.repeats)]
+        every = {month_text(*month): "bench" for month in months_of(720)}
+        renamed = self._derive(every, whole=False)
+        refresh = {name: statistics.median(run[name] for run in few) for name in whole}
+        return {
+            "whole": whole,
+            "refresh": refresh,
+            "rename_of_a_brewery": renamed,
+            "ratio": sum(refresh.values()) / sum(whole.values()),
+        }
+
+    def _derive(self, months: dict[str, str], *, whole: bool) -> dict[str, float]:
+        found = {"review_flat": round(derive(self.setting, review_flat, "review_flat", months, whole), 3)}
+        for name in gold_tables():
+            found[name] = round(derive(self.setting, silver_to_gold, name, months, whole), 3)
+        print(f"  {len(months) or 'all'} months: {found}", flush=True)
+        return found
+
+    def _few_changes(self, months: int, rows: int) -> dict[str, Any]:
+        self._reviews(months, rows)
+        runs = []
+        for turn in range(self.repeats + 1):
+            chosen = [months_of(months)[months // 3 + turn], months_of(months)[months // 2 + turn]]
+            updates, inserts = self._updates(5_000, chosen), self._new_rows(5_000, chosen)
+            columns = {name: pa.concat_arrays([updates[name], inserts[name]]) for name in updates}
+            timed = merge(self.setting, "review", write_changes(self.setting.bucket, f"few-{months}-{rows}-{turn}", columns))
+            print(f"  {timed.seconds:.2f} s, pre-pass {timed.prepass:.2f} s, {timed.parts}", flush=True)
+            runs.append(timed)
+        runs = runs[1:]  # the first run pays for what is made once a session
+        middle = sorted(runs, key=lambda run: run.seconds - run.prepass)[len(runs) // 2]
+        return asdict(middle) | {"rows": months * rows}
+
+    def _reviews(self, months: int, rows: int) -> None:
+        """Make the table that a case needs, where it is not there already."""
+        if self.holds == (months, rows):
+            return
+        begin = time.perf_counter()
+        drop(REVIEW, *((SILVER, name) for name in ("review_flat", "brewery", "beer", "profile")), *((GOLD, name) for name in gold_tables()))
+        make_reviews(self.contracts.table("review"), self.setting.bucket, months, rows)
+        self.holds = (months, rows)
+        print(f"  {months * rows:,} reviews made in {time.perf_counter() - begin:.0f} s", flush=True)
+
+    def _updates(self, count: int, months: list[tuple[int, int]]) -> dict[str, pa.Array]:
+        """New images of rows that lie in these months, and stay there."""
+        each = -(-count // len(months))
+        parts = []
+        for year, month in months:
+            scan = catalog().load_table(REVIEW).scan(f"review_year = {year} and review_month = {month}", selected_fields=("review_id",))
+            ids = self.random.choice(scan.to_arrow()["review_id"].to_numpy(), each, replace=False)
+            parts.append(review_columns(ids, (year, month), self.random))
+        return {name: pa.concat_arrays([part[name] for part in parts]).slice(0, count) for name in parts[0]}
+
+    def _new_rows(self, count: int, months: list[tuple[int, int]]) -> dict[str, pa.Array]:
+        each = -(-count // len(months))
+        parts = []
+        for month in months:
+            parts.append(review_columns(np.arange(self.next_id, self.next_id + each), month, self.random))
+            self.next_id += each
+        return {name: pa.concat_arrays([part[name] for part in parts]).slice(0, count) for name in parts[0]}
+
+
+def _by_duckdb(files: list[str], changes: list[str], bucket: str, turn: int) -> float:
+    """DuckDB on the same S3: the table's files joined with the changes, every month written anew."""
+    s3 = boto3.client("s3")
+    credentials = boto3.Session().get_credentials()
+    endpoint = s3.meta.endpoint_url.removeprefix("http://")
+    connection = duckdb.connect(config={"allow_unsigned_extensions": "true"})
+    connection.execute(f"LOAD '{extension('httpfs')}'")
+    connection.execute(
+        f"CREATE SECRET (TYPE s3, KEY_ID '{credentials.access_key}', SECRET '{credentials.secret_key}', ENDPOINT '{endpoint}', "
+        "URL_STYLE 'path', USE_SSL false, REGION 'us-east-1')"
+    )
+    names = connection.execute(f"DESCRIBE SELECT * FROM read_parquet({files[:1]})").fetchnumpy()["column_name"]
+    carried = connection.execute(f"DESCRIBE SELECT * FROM read_parquet({changes[:1]})").fetchnumpy()["column_name"]
+    values = ", ".join(
+        f"CASE WHEN c.review_id IS NULL THEN t.{name} ELSE c.{name} END AS {name}" if name in carried else f"t.{name}" for name in names
+    )
+    begin = time.perf_counter()
+    old, new = f"read_parquet({files}, hive_partitioning = false)", f"read_parquet({changes})"
+    connection.execute(
+        f"COPY (SELECT {values} FROM {old} t FULL JOIN {new} c USING (review_id)) TO 's3://{bucket}/duckdb/{turn}' "
+        "(FORMAT parquet, COMPRESSION zstd, PARTITION_BY (review_year, review_month), WRITE_PARTITION_COLUMNS true)"
+    )
+    seconds = time.perf_counter() - begin
+    connection.close()
+    boto3.resource("s3").Bucket(bucket).objects.filter(Prefix=f"duckdb/{turn}/").delete()
+    return seconds

@@ -1,0 +1,57 @@
+"""Gathering small bronze files into few large ones, for the length of one run.
+
+An engine asks S3 several times for each file in each of the run's scans. Where a batch holds many small files the driver
+reads each once, as it has to open it anyway, and writes their rows together beside the batch's manifest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from inventory import remove_objects, stored_objects
+from pyarrow.fs import FileSystem
+
+SMALL_BYTES = 1024 * 1024
+FROM_FILES = 16
+"""So many small files are worth another writing."""
+GATHERED_BYTES = 64 * 1024 * 1024
+"""What the driver holds of one schema, uncompressed, before it writes."""
+FOLDER = "gathered"
+
+
+class Gathering:
+    """Small parts of one batch; ``root`` is the ``s3://`` URI of the batch's folder."""
+
+    def __init__(self, filesystem: FileSystem, root: str) -> None:
+        self._filesystem = filesystem
+        self._root = f"{root}/{FOLDER}"
+        self._held: dict[str, list[pa.Table]] = {}
+        self._count = 0
+
+    def add(self, schema: str, rows: pa.Table) -> str | None:
+        """Keep the rows of a part; returns the URI of an object where enough were held to write one."""
+        held = self._held.setdefault(schema, [])
+        held.append(rows)
+        return self._write(schema) if sum(table.nbytes for table in held) >= GATHERED_BYTES else None
+
+    def finish(self) -> Iterator[tuple[str, str]]:
+        """Write what is still held: schema and URI of each object."""
+        for schema in [schema for schema, held in self._held.items() if held]:
+            yield schema, self._write(schema)
+
+    def _write(self, schema: str) -> str:
+        held = self._held.pop(schema)
+        first = held[0].schema.remove_metadata()
+        rows = pa.concat_tables([table.cast(first) for table in held])
+        uri = f"{self._root}/part-{self._count:05d}.parquet"
+        self._count += 1
+        with self._filesystem.open_output_stream(uri.removeprefix("s3://")) as sink:
+            pq.write_table(rows, sink, compression="zstd")
+        return uri
+
+
+def forget(root: str) -> None:
+    """Remove what a run of the batch has gathered."""
+    remove_objects(entry.uri for entry in stored_objects(f"{root}/{FOLDER}"))
