@@ -136,19 +136,23 @@ def _open(filesystem: FileSystem, contract: Contract, file: BatchFile, every_pag
 
 def _part(filesystem: FileSystem, uri: str, every_page: bool, gathers: bool) -> Part:
     path = uri.removeprefix("s3://")
+    if gathers and (body := gathering.small_object(uri)) is not None:
+        return _whole(uri, body, every_page, with_content=True)
     try:
         with filesystem.open_input_file(path) as stored:
-            if not (gathers and stored.size() <= gathering.SMALL_BYTES):
-                return _parsed(uri, stored, every_page)
-            body = stored.read_buffer()
+            return _parsed(uri, stored, every_page)
     except FileNotFoundError:
         raise
     except OSError:
         # Arrow tells damaged pages and a broken connection by the same error: with all bytes at hand only damage is left
         with filesystem.open_input_file(path) as stored:
             body = stored.read_buffer()
+        return _whole(uri, body, every_page)
+
+
+def _whole(uri: str, body: pa.Buffer | bytes, every_page: bool, with_content: bool = False) -> Part:
     try:
-        return _parsed(uri, pa.BufferReader(body), every_page, gathers and body.size <= gathering.SMALL_BYTES)
+        return _parsed(uri, pa.BufferReader(body), every_page, with_content)
     except OSError as error:
         raise Unreadable(str(error)) from error
 

@@ -7,11 +7,17 @@ reads each once, as it has to open it anyway, and writes their rows together bes
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
+from typing import Any
 
+import boto3
 import pyarrow as pa
 import pyarrow.parquet as pq
-from inventory import remove_objects, stored_objects
+from botocore.config import Config
+from inventory import READERS, remove_objects, stored_objects
 from pyarrow.fs import FileSystem
+
+from lake.keys import split_uri
 
 SMALL_BYTES = 1024 * 1024
 FROM_FILES = 16
@@ -50,6 +56,23 @@ class Gathering:
         with self._filesystem.open_output_stream(uri.removeprefix("s3://")) as sink:
             pq.write_table(rows, sink, compression="zstd")
         return uri
+
+
+def small_object(uri: str) -> bytes | None:
+    """The bytes of a small object by one request, None where it is larger. Raises ``FileNotFoundError``."""
+    bucket, key = split_uri(uri)
+    s3 = _s3()
+    try:
+        answer = s3.get_object(Bucket=bucket, Key=key)
+    except s3.exceptions.NoSuchKey:
+        raise FileNotFoundError(uri) from None
+    with answer["Body"] as body:
+        return body.read() if answer["ContentLength"] <= SMALL_BYTES else None
+
+
+@cache
+def _s3() -> Any:
+    return boto3.client("s3", config=Config(max_pool_connections=READERS))
 
 
 def forget(root: str) -> None:
