@@ -22,7 +22,7 @@ from datamaster.local.metrics.embedded import Datum, metrics_of
 from datamaster.local.metrics.logs import FileLogs, FunctionLogs
 from datamaster.local.replicator.progress import caught_up, current_lsn
 
-LOOK_SECONDS = 3.0
+LOOK_SECONDS = 10.0
 REPORT_SECONDS = 30.0
 DATA_OF_A_REQUEST = 500
 REPORT_EVENT = {"version": "0", "id": "report", "detail-type": "Scheduled Event", "source": "aws.events", "account": "", "region": ""}
