@@ -1,8 +1,8 @@
 """CSV records through pyarrow.csv, as far as its reading is provably the exact parser's.
 
 pyarrow.csv trims white space around numbers, reads hexadecimal integers, words for infinity and bytes that are no UTF-8. So
-a block without quotes reaches it whole only where no such thing can stand in it; otherwise a pattern of the whole line
-finds the records that it reads right.
+a block without quotes reaches it whole, and what it gives is taken where all white space and every x arrived in texts;
+otherwise a pattern of the whole line finds the records that it reads right.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import pyarrow.csv
 
 from lake.cdc import OPERATION
 
-from .arrow_columns import ColumnCheck, Mask, Places, hide_marked, joined, matching_lines, pattern, read_as
+from .arrow_columns import ColumnCheck, Mask, Places, hide_marked, joined, matching_lines, pattern, read_as, text_bytes
 from .schema import Field, RowSchema
 
-_MARKS = (b"\0", b'"', b" ", b"\t", b"x", b"X")
-"""What makes a line doubtful for pyarrow.csv's own reading of numbers and fields."""
+_MARKS = (b" ", b"\t", b"x", b"X")
+"""What makes a line doubtful for pyarrow.csv's own reading of numbers, where it does not stand in a text."""
 _TEXT = r'(?:[^",\r\n\x00]*|"(?:[^"\r\n\x00]|"")*")'
 _FLOAT = r"(?:-?[0-9]{1,30}(?:\.[0-9]{1,30})?(?:[eE][+-]?[0-9]{1,2})?)?"
 _CELLS = {
@@ -52,9 +52,12 @@ class ArrowRecords:
             return None, nothing
         chosen: Mask = ends > starts
         table = None
-        if not any(mark in data for mark in _MARKS) and not _has_lone_return(data, ends):
+        if b'"' not in data and b"\0" not in data and not _has_lone_return(data, ends):
             hide_marked(data, starts, chosen)
-            table = self._table(joined(data, starts, chosen), int(chosen.sum()))
+            lines = joined(data, starts, chosen)
+            table = self._table(lines, int(chosen.sum()))
+            if table is not None and not _only_texts_hold_marks(lines, table):
+                table = None
         if table is None:
             chosen = ends > starts
             hide_marked(data, starts, chosen)
@@ -87,6 +90,16 @@ class ArrowRecords:
         except (ValueError, pa.ArrowException):
             return None
         return table if table.num_rows == count else None
+
+
+def _only_texts_hold_marks(lines: bytes, table: pa.Table) -> bool:
+    """Whether every mark of the lines arrived in a text, so that none was left out of a number or read as part of one."""
+    texts = [text_bytes(chunk) for column in table.columns if pa.types.is_string(column.type) for chunk in column.chunks]
+    return all(_count(lines, mark) == sum(_count(text, mark) for text in texts) for mark in _MARKS if mark in lines)
+
+
+def _count(data: bytes, mark: bytes) -> int:
+    return int(np.count_nonzero(np.frombuffer(data, np.uint8) == ord(mark)))
 
 
 def _has_lone_return(data: bytes, ends: Places) -> bool:
