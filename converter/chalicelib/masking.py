@@ -46,13 +46,16 @@ class Masker:
 
     def batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The batch with its hidden columns masked and unknown columns hashed."""
+        extra = batch.column(EXTRA)
+        has_extras = extra.null_count < len(extra)
+        if not self._masks and not has_extras:
+            return batch
         columns = list(batch.columns)
         for name, kind in self._masks.items():
             place = batch.schema.get_field_index(name)
             columns[place] = self._column(name, kind, columns[place])
-        place = batch.schema.get_field_index(EXTRA)
-        if columns[place].null_count < len(columns[place]):
-            columns[place] = self._extras(columns[place])
+        if has_extras:
+            columns[batch.schema.get_field_index(EXTRA)] = self._extras(extra)
         return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
 
     def row(self, values: Mapping[str, object], known: frozenset[str]) -> dict[str, object]:
