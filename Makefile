@@ -11,19 +11,21 @@ help: ## What there is to make
 
 setup: .venv/.ready ## Build .venv: everything the laptop's lakehouse needs
 
-.venv/.ready: requirements.lock pyproject.toml $(wildcard converter/kernel/Cargo.* converter/kernel/src/*.rs)
+.venv/.ready: requirements.lock pyproject.toml tools/install.py $(wildcard converter/kernel/Cargo.* converter/kernel/src/*.rs)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Data Master needs Python 3.11 or newer; this is %d.%d. Name another with PYTHON=…" % sys.version_info[:2])'
-	@[ -x .venv/bin/python ] || { echo "Creating .venv"; $(PYTHON) -m venv .venv; }
-	@echo "Installing the locked packages (about a minute and a half the first time)"
-	@.venv/bin/python -m pip install --quiet --requirement requirements.lock
-	@.venv/bin/python -m pip install --quiet --no-deps --editable .
-	@$(MAKE) --no-print-directory kernel
+	@echo "Creating .venv and installing the locked packages (about a minute the first time)"
+	@$(PYTHON) tools/install.py .venv "$$(grep '^maturin==' requirements.lock)"
+	@$(MAKE) --no-print-directory --jobs 2 packages kernel
 	@touch $@
+
+.PHONY: packages
+packages:
+	@$(PYTHON) tools/install.py .venv --no-deps --requirement requirements.lock --editable .
 
 .PHONY: kernel
 kernel: ## Build the parse kernel where Rust is installed (optional: without it the converter parses in Python)
 	@if cargo --version >/dev/null 2>&1; then \
-	  echo "Building the parse kernel (about a minute the first time)"; \
+	  echo "Building the parse kernel beside it (about a minute the first time)"; \
 	  .venv/bin/maturin develop --quiet --release --manifest-path converter/kernel/Cargo.toml >build-kernel.log 2>&1 \
 	    && rm -f build-kernel.log || { echo "The parse kernel did not build; the converter parses in Python. Reason:"; tail -n 5 build-kernel.log; }; \
 	else echo "No Rust here: the converter parses in Python (slower, same results)"; fi
@@ -35,13 +37,10 @@ demo: setup ## Take rows from a real PostgreSQL to gold answers, and prove them 
 GOVERNANCE := tests/integration/governance tests/integration/pii tests/e2e/test_canary.py
 OWN_TARGET := --ignore tests/integration/jobs/test_conformance.py --ignore tests/integration/dashboards --ignore tests/browser \
   $(addprefix --ignore ,$(GOVERNANCE))
-# the engine's client keeps its session in the process, so the jobs' tests have one of their own
-JOBS := tests/integration/jobs
 
 test: setup ## Lint, types and every test but those that have a target of their own
 	@$(MAKE) --no-print-directory lint
-	@.venv/bin/python -m pytest -q --numprocesses 2 --dist loadfile -m "not slow" $(OWN_TARGET) --ignore $(JOBS) $(TESTS)
-	@[ -n "$(TESTS)" ] || .venv/bin/python -m pytest -q -m "not slow" $(OWN_TARGET) $(JOBS)
+	@.venv/bin/python -m pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not slow" $(OWN_TARGET) $(TESTS)
 
 property: setup ## The long random test: damaged files through both parsers
 	@.venv/bin/python -m pytest -q -m slow tests/unit tests/integration
@@ -53,17 +52,16 @@ lint: setup ## ruff and mypy
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/ruff format --quiet --check .
 	@.venv/bin/mypy --no-error-summary
-	@for app in ingest-router converter control-api; do \
-	  (cd $$app && MYPYPATH=..:../emr-jobs ../.venv/bin/mypy --no-error-summary --config-file ../pyproject.toml $$(ls app.py container.py 2>/dev/null) chalicelib) || exit 1; done
-	@cd emr-jobs && MYPYPATH=.:.. ../.venv/bin/mypy --no-error-summary --config-file ../pyproject.toml *.py gold
+	@for root in ingest-router converter control-api emr-jobs; do \
+	  (cd $$root && MYPYPATH=.:..:../emr-jobs ../.venv/bin/mypy --no-error-summary --config-file ../pyproject.toml --cache-dir ../.mypy_cache \
+	    $$(ls *.py) $$(ls -d chalicelib gold 2>/dev/null)) || exit 1; done
 
 format: setup ## Write what ruff would
 	@.venv/bin/ruff check --quiet --fix . ; .venv/bin/ruff format --quiet .
 
 .venv-lint/.ready: requirements-lint.lock
-	@[ -x .venv-lint/bin/python ] || $(PYTHON) -m venv .venv-lint
-	@echo "Installing cfn-lint and checkov (about two minutes the first time)"
-	@.venv-lint/bin/python -m pip install --quiet --requirement requirements-lint.lock
+	@echo "Installing cfn-lint and checkov (about half a minute the first time)"
+	@$(PYTHON) tools/install.py .venv-lint --requirement requirements-lint.lock
 	@touch $@
 
 check-aws: setup .venv-lint/.ready ## Hold every CloudFormation template to cfn-lint and checkov
@@ -83,8 +81,7 @@ SPARK_JARS := org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.9.2 org.apache
   org.apache.hadoop:hadoop-aws:3.3.4 com.amazonaws:aws-java-sdk-bundle:1.12.262
 
 conformance: setup ## The jobs on Apache Spark 3.5 with Iceberg: the same rows as on Sail (needs Java 17 and Maven; 600 MB the first time)
-	@[ -x .venv-spark/bin/python ] || $(PYTHON) -m venv .venv-spark
-	@.venv-spark/bin/python -m pip install --quiet --requirement emr-jobs/requirements.txt
+	@$(PYTHON) tools/install.py .venv-spark --requirement emr-jobs/requirements.txt
 	@mkdir -p build/jars; for artifact in $(SPARK_JARS); do \
 	  mvn --quiet --batch-mode dependency:copy -Dartifact=$$artifact -DoutputDirectory=$(CURDIR)/build/jars || exit 1; done
 	@DM_CONFORMANCE_PYTHON=$(CURDIR)/.venv-spark/bin/python DM_CONFORMANCE_JARS=$$(ls $(CURDIR)/build/jars/*.jar | paste -sd,) \
@@ -92,10 +89,8 @@ conformance: setup ## The jobs on Apache Spark 3.5 with Iceberg: the same rows a
 
 .PHONY: bench-converter
 bench-converter: setup ## Compare the converter with DuckDB, Polars and chDB (up to 40 minutes; goes on where it stopped)
-	@[ -x .venv-bench/bin/python ] || $(PYTHON) -m venv .venv-bench
-	@.venv-bench/bin/python -m pip install --quiet --requirement benchmarks/converter/requirements.txt
-	@[ -x .venv-image/bin/python ] || $(PYTHON) -m venv .venv-image
-	@.venv-image/bin/python -m pip install --quiet --requirement converter/requirements-image.txt
+	@$(PYTHON) tools/install.py .venv-bench --requirement benchmarks/converter/requirements.txt
+	@$(PYTHON) tools/install.py .venv-image --requirement converter/requirements-image.txt
 	@.venv/bin/python benchmarks/converter/bench.py $(BENCH)
 
 .PHONY: bench-latency

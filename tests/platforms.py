@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,19 +12,18 @@ from datamaster.cli.session import connect
 from datamaster.local import platform
 from datamaster.local.state import State
 from datamaster.source.generate import load_generated
+from tests.conftest import environment_restored
 
 
 @contextmanager
 def running_platform(home: Path, **options: Any) -> Iterator[State]:
     """``platform.up`` and its end; in between this process's AWS, API and work group are that platform's."""
-    before = dict(os.environ)
-    try:
-        platform.up(home, **options)
-        yield connect(home)
-    finally:
-        platform.down(home)
-        os.environ.clear()
-        os.environ.update(before)
+    with environment_restored():
+        try:
+            platform.up(home, **options)
+            yield connect(home)
+        finally:
+            platform.down(home)
 
 
 @contextmanager

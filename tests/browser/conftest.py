@@ -12,6 +12,7 @@ import pytest
 
 from datamaster.console import command
 from datamaster.local.process import free_port, spawn, stop
+from tests.conftest import require
 from tests.platforms import filled_platform
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -28,11 +29,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def chromium():
     """Headless Chromium; README.md says how to install it."""
-    import os
-
-    if not CHROMIUM.exists():
-        reason = "/usr/bin/chromium is missing: apt-get install chromium"
-        pytest.fail(reason) if os.environ.get("DM_REQUIRE") else pytest.skip(reason)
+    require(CHROMIUM.exists(), f"{CHROMIUM} (apt-get install chromium)")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

@@ -6,69 +6,24 @@ import csv
 import io
 import json
 import os
-import pwd
 import signal
-import socket
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import psycopg2
 import pytest
+from newcomer import Newcomer
 
 from datamaster import road
 from datamaster.cli.session import connect
 from datamaster.local import postgres, state
 
-DM = str(Path(sys.executable).with_name("dm"))
-TAKEN_PORTS = (4566, 5432, 8000)
 REVIEWS = 12_000
 
 Wait = Callable[..., Any]
-
-
-class Newcomer:
-    """Someone in an empty directory, with nothing in the environment but a home and a path."""
-
-    def __init__(self, folder: Path, user: int | None = None) -> None:
-        self.folder = folder
-        self.home = folder / ".dm"
-        (folder / "user").mkdir(parents=True)
-        self.environment = {"HOME": str(folder / "user"), "PATH": os.environ["PATH"]}
-        self.identity: dict[str, Any] = {} if user is None else {"user": user, "group": user, "extra_groups": []}
-        if user is not None:
-            for path in (folder, folder / "user"):
-                os.chown(path, user, user)
-
-    def types(self, *words: str, seconds: float = 240) -> subprocess.CompletedProcess[str]:
-        settings = {"cwd": self.folder, "env": self.environment, "timeout": seconds} | self.identity
-        return subprocess.run([DM, *words], capture_output=True, text=True, **settings)
-
-    def begins(self, *words: str) -> subprocess.Popen[bytes]:
-        with (self.folder / "screen.txt").open("wb") as screen:
-            return subprocess.Popen([DM, *words], cwd=self.folder, env=self.environment, stdout=screen, stderr=screen)
-
-    def succeeds(self, *words: str) -> str:
-        ran = self.types(*words)
-        assert ran.returncode == 0, f"dm {' '.join(words)}: exit code {ran.returncode}\n{ran.stdout}\n{ran.stderr}"
-        return ran.stdout
-
-
-@pytest.fixture(scope="module")
-def taken_ports() -> Iterator[None]:
-    """Somebody listens on the ports that such services like to have."""
-    with ExitStack() as stack:
-        for port in TAKEN_PORTS:
-            listener = stack.enter_context(socket.socket())
-            with suppress(OSError):  # taken by somebody else is as good
-                listener.bind(("127.0.0.1", port))
-                listener.listen()
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -211,26 +166,6 @@ def test_ctrl_c_leaves_no_process_behind(tmp_path: Path, wait_until: Wait, words
     finally:
         process.kill()
         newcomer.types("down")
-
-
-def test_an_ordinary_user_starts_and_stops_a_platform() -> None:
-    """Every other test of this file is run by whoever runs the tests; where that is root, this one is not."""
-    if os.geteuid() != 0:
-        pytest.skip("the other tests were run by an ordinary user")
-    with tempfile.TemporaryDirectory(prefix="dm-ordinary-") as folder:
-        newcomer = Newcomer(Path(folder), pwd.getpwnam("nobody").pw_uid)
-        try:
-            helped = newcomer.types("--help")
-        except PermissionError:
-            pytest.skip("this Python lies where only root can reach it")
-        assert helped.returncode == 0
-        try:
-            newcomer.succeeds("up")
-            assert (newcomer.home / "state.json").stat().st_uid != 0
-            assert json.loads(newcomer.succeeds("status", "--json"))["healthy"] is True
-        finally:
-            newcomer.succeeds("down")
-        assert state.owner_of(newcomer.home) is None
 
 
 def execute(dsn: str, *statements: str) -> None:

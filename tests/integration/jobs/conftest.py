@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,38 +19,54 @@ from datamaster.local.emulator import start_emulator
 from datamaster.local.spark import job_environment, start_spark
 from lake.contract_store import publish
 from lake.contracts import ContractSet
+from tests.conftest import environment_restored
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(Path(__file__).parent))
 from domain import Lake  # noqa: E402 - found beside this file
 
 
-@pytest.fixture(scope="package")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The emulator with the stacks of data and control, and Sail on it. Names of buckets and table."""
-    home = tmp_path_factory.mktemp("jobs")
-    with (
-        start_emulator(home / "emulator") as emulator,
-        start_spark(emulator.environment, home / "sail.log") as spark,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        for name, value in job_environment(emulator.environment, spark.remote).items():
-            patch.setenv(name, value)
-        patch.syspath_prepend(str(ROOT / "emr-jobs"))
-        outputs = launch(load_environment("local"), ["catalog", "control"])
-        from catalog import catalog
+@dataclass(frozen=True)
+class Engine:
+    """Running processes: ``environment`` leads a job's driver to them, ``names`` are those of table, buckets and contracts."""
 
-        catalog.cache_clear()
-        yield {
+    environment: dict[str, str]
+    names: dict[str, str]
+
+
+@pytest.fixture(scope="session")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """The emulator with the stacks of data and control, and Sail on it; no test file's environment is touched."""
+    home = tmp_path_factory.mktemp("jobs")
+    with start_emulator(home / "emulator") as emulator, start_spark(emulator.environment, home / "sail.log") as spark:
+        environment = job_environment(emulator.environment, spark.remote)
+        with environment_restored():
+            os.environ.update(environment)
+            outputs = launch(load_environment("local"), ["catalog", "control"])
+        names = {
             "table": outputs["control"]["TableName"],
             "stage": outputs["storage"]["StageBucket"],
             "lake": outputs["storage"]["LakeBucket"],
             "contracts": f"s3://{outputs['storage']['ArtifactsBucket']}/contracts/",
         }
+        yield Engine(environment, names)
 
 
-@pytest.fixture(scope="package")
-def spark(engine: dict[str, str]) -> Any:
+@pytest.fixture(scope="module")
+def engine(services: Engine) -> Iterator[dict[str, str]]:
+    """What a job finds in its environment and on its path, for the length of one file. Names of buckets and table."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT / "emr-jobs"))
+        os.environ.update(services.environment)
+        from catalog import catalog
+
+        catalog.cache_clear()
+        yield services.names
+
+
+@pytest.fixture(scope="module")
+def spark(engine: dict[str, str]) -> Iterator[Any]:
+    """A session for one file: Sail forgets a session that nobody used for a while, as other files' tests may take."""
     from pyspark.sql import SparkSession
 
     session = SparkSession.builder.getOrCreate()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from datamaster.local import platform, state
 from datamaster.local.memory import memory_of
 from datamaster.local.state import PlatformNotRunning, PlatformRunning, State
 from lake.control import ControlTable
+from tests.platforms import running_platform
 
 pytestmark = pytest.mark.integration
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -33,25 +33,10 @@ def seed(dsn: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[State]:
+def running(tmp_path_factory: pytest.TempPathFactory, taken_ports: None) -> Iterator[State]:
     """A platform, started while the ports that its services have by default are taken."""
-    home = tmp_path_factory.mktemp("home")
-    taken = []
-    for port in (4566, 5432, 8000):
-        holder = socket.socket()
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            holder.bind(("127.0.0.1", port))
-            holder.listen()
-        except OSError:
-            pass  # somebody else has it: as good
-        taken.append(holder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")  # put back at the end, whatever up sets
-        yield platform.up(home, seed=seed)
-        platform.down(home)
-    for holder in taken:
-        holder.close()
+    with running_platform(tmp_path_factory.mktemp("home"), seed=seed) as running:
+        yield running
 
 
 def family(pid: int) -> set[int]:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from lake.contracts import Contract, parse_contract
+from tests.conftest import require_kernel
 
 COLUMNS = (
     ("id", "bigint", True),
@@ -58,7 +59,7 @@ def line(without: str = "", raw: str = "", **values: Any) -> bytes:
 def engine(request: pytest.FixtureRequest) -> str:
     """Each engine in turn; the kernel where it was built."""
     if request.param == "kernel":
-        pytest.importorskip("dm_kernel", reason="the kernel is built by: maturin develop --release -m converter/kernel/Cargo.toml")
+        require_kernel()
     return str(request.param)
 
 

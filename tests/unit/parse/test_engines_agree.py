@@ -11,7 +11,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-pytest.importorskip("dm_kernel", reason="the kernel is built by: maturin develop --release -m converter/kernel/Cargo.toml")
+from tests.conftest import require_kernel
+
+require_kernel()
 
 NAMES = ["id", "small", "whole", "ratio", "score", "price", "flag", "name", "code", "born", "seen", "blob", "wild", "must"]
 CHANGE = ["operation", "cdc_position", "cdc_built_at", "cdc_committed_at", "cdc_transaction_id", "cdc_unchanged", "cdc_fence"]

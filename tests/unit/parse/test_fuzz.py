@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("dm_kernel", reason="the kernel is built by: maturin develop --release -m converter/kernel/Cargo.toml")
+from tests.conftest import require_kernel
+
+require_kernel()
 
 BUDGET_SECONDS = 30
 LINES = [

@@ -10,7 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-kernel = pytest.importorskip("dm_kernel", reason="the kernel is built by: maturin develop --release -m converter/kernel/Cargo.toml")
+from tests.conftest import require_kernel
+
+require_kernel()
+import dm_kernel as kernel  # noqa: E402 - only where it was built
 
 
 @settings(deadline=None)
