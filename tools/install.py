@@ -28,8 +28,10 @@ FLAGS = {  # pip's settings and what says the same to uv, once for each word of 
 }
 SEVERAL = ("extra-index-url", "find-links", "trusted-host")
 SWITCHES = ("no-index",)
-OF_NO_EFFECT = ("disable-pip-version-check", "default-timeout", "timeout", "retries", "cache-dir", "no-cache-dir", "progress-bar")
-OF_NO_EFFECT += ("quiet", "verbose", "no-color", "no-input", "root-user-action", "no-warn-script-location", "log")
+OF_NO_EFFECT = {  # on what is installed
+    *("disable-pip-version-check", "default-timeout", "timeout", "retries", "cache-dir", "no-cache-dir", "progress-bar", "quiet"),
+    *("verbose", "no-color", "no-input", "root-user-action", "no-warn-script-location", "log"),
+}
 
 
 class InstallFailed(Exception):

@@ -8,6 +8,7 @@ from pathlib import Path
 import boto3
 import pytest
 
+from datamaster.cli.session import connect
 from datamaster.deploy.stacks import outputs
 from datamaster.query import Athena
 from tests.platforms import filled_platform
@@ -21,6 +22,12 @@ def lake(tmp_path_factory):
     """A running platform whose gold tables hold every month of 4,000 reviews."""
     with filled_platform(tmp_path_factory.mktemp("home"), REVIEWS) as running:
         yield running
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _connected(lake):
+    """This process's AWS is the platform's again in every file, whichever test of the one before asked for it first."""
+    connect(lake.home)
 
 
 @pytest.fixture(scope="session")
