@@ -91,8 +91,11 @@ class Lake:
     def put(self, key: str, body: bytes) -> None:
         self.s3.put_object(Bucket=self.running.stage_bucket, Key=key, Body=body)
 
-    def settle(self) -> None:
+    def convert(self) -> None:
         road.convert_all(self.running, lambda _text: None)
+
+    def settle(self) -> None:
+        self.convert()
         result = pipelines.run(self.running, "silver", lambda _text: None)
         assert not result.failed, result.failed
 
@@ -202,7 +205,7 @@ def test_a_repaired_file_is_a_new_version_and_passes_while_the_old_one_stays_fai
     assert lake.breweries("brewery_id = 900010") == 1
     again = lake.dm("files", "retry", old.file_id)
     assert again.returncode == 0, again.stderr
-    lake.settle()
+    lake.convert()
     old = lake.control.get(old.file_id)
     assert (old.status, old.attempt_count, old.error_type) == (FAILED, 2, "CorruptGzip")
 
@@ -225,7 +228,7 @@ def test_a_file_of_no_contract_passes_once_its_contract_is_there(lake: Lake, tmp
     publish(contracts, lake.running.contracts_uri)
     time.sleep(POINTER_TTL_SECONDS + 1)  # a warm function looks the version up again after that
     assert lake.dm("files", "retry", lake.file("cellar.csv.gz").file_id).returncode == 0
-    road.convert_all(lake.running, lambda _text: None)
+    lake.convert()
     assert lake.file("cellar.csv.gz").status == BRONZE
     lake.settle()
     assert Athena(lake.running.work_group, database="dm_silver").run("SELECT cellar_id, cellar_name FROM cellar").rows == (("1", "Deep"),)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shlex
@@ -75,6 +76,24 @@ def test_an_own_database_is_taken_in_three_commands(home: Path, own_database: st
     answers = [run(line.replace(OWN, shlex.quote(own_database)), home) for line in lines]
 
     assert re.search(r"\b3\b", answers[-1])
+
+
+def test_no_other_section_has_commands_to_run() -> None:
+    run_by_the_tests_above = len(commands("Two commands")) + len(commands("Your own database"))
+
+    assert run_by_the_tests_above == sum(len(commands(title)) for title in re.findall(r"^## (.+)$", README, re.MULTILINE))
+
+
+@pytest.mark.parametrize("command", sorted(set(re.findall(r"`((?:\.venv/bin/dm|dm|make) [^`]+)`", README))))
+def test_a_command_named_in_the_text_is_there(command: str) -> None:
+    program, *words = command.split()
+    if program == "make":
+        subprocess.run(["make", "--dry-run", *words], cwd=ROOT, check=True, capture_output=True)
+        return
+    names = list(itertools.takewhile(lambda word: re.fullmatch(r"[a-z]+", word), words))
+    told = run(shlex.join([".venv/bin/dm", *names, "--help"]), ROOT / "nowhere")
+    assert " ".join(names) in told
+    assert all(word in told for word in words if word.startswith("--"))
 
 
 def test_every_documented_page_is_there() -> None:
