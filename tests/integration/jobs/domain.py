@@ -40,6 +40,21 @@ REQUIRED = {
 }
 
 
+def contract_head(table: str) -> str:
+    """A contract of a table of the schema app, as far as its key column; a test adds columns and rules."""
+    return f"""
+apiVersion: v3.0.2
+kind: DataContract
+id: {table}
+version: 1.0.0
+schema:
+  - name: {table}
+    physicalName: app.{table}
+    properties:
+      - {{name: {table}_id, physicalType: bigint, primaryKey: true, required: true}}
+"""
+
+
 @dataclass(frozen=True)
 class Change:
     """One line of a bronze file. ``built`` is in minutes after midnight, by DMS's clock."""

@@ -12,29 +12,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from domain import Change, Lake, delete, insert, rekey, update
+from domain import Change, Lake, contract_head, delete, insert, rekey, update
 
 pytestmark = pytest.mark.integration
 SCENARIOS = int(os.environ.get("DM_SCENARIOS", "300"))
 SEED = int(os.environ.get("DM_SEED", "1"))
 KEYS, STEPS, ROUNDS = 4, 12, 4
 
-NOTE = """
-apiVersion: v3.0.2
-kind: DataContract
-id: note
-version: 1.0.0
-schema:
-  - name: note
-    physicalName: app.note
-    properties:
-      - {name: note_id, physicalType: bigint, primaryKey: true, required: true}
+NOTE = (
+    contract_head("note")
+    + """\
       - {name: title, physicalType: varchar(50), classification: public}
       - {name: body, physicalType: text, classification: public}
       - {name: written, physicalType: bigint}
     customProperties:
       - {property: partition, value: {column: written, unit: epoch_seconds, year: note_year, month: note_month}}
 """
+)
 Delivery = tuple[Change, ...]
 
 

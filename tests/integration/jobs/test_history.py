@@ -8,25 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from domain import MIDNIGHT, Change, Lake, delete, insert, load, place, update
+from domain import MIDNIGHT, Change, Lake, contract_head, delete, insert, load, place, update
 
 pytestmark = pytest.mark.integration
 
-ITEM = """
-apiVersion: v3.0.2
-kind: DataContract
-id: item
-version: 1.0.0
-schema:
-  - name: item
-    physicalName: app.item
-    properties:
-      - {name: item_id, physicalType: bigint, primaryKey: true, required: true}
+ITEM = (
+    contract_head("item")
+    + """\
       - {name: label, physicalType: varchar(20), classification: public, quality: [{metric: nullValues, severity: quarantine}]}
       - {name: body, physicalType: text, classification: public}
     customProperties:
       - {property: history, value: true}
 """
+)
 
 
 @pytest.fixture

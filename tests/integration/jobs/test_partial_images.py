@@ -9,24 +9,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from domain import Lake, delete, insert, rekey, update
+from domain import Lake, contract_head, delete, insert, rekey, update
 
 pytestmark = pytest.mark.integration
 
-NOTE = """
-apiVersion: v3.0.2
-kind: DataContract
-id: note
-version: 1.0.0
-schema:
-  - name: note
-    physicalName: app.note
-    properties:
-      - {name: note_id, physicalType: bigint, primaryKey: true, required: true}
+NOTE = (
+    contract_head("note")
+    + """\
       - {name: title, physicalType: varchar(50), classification: public}
       - {name: body, physicalType: text, classification: public}
       - {name: extra, physicalType: jsonb, classification: public}
 """
+)
 LEFT_OUT = ("body",)
 
 

@@ -8,23 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from domain import Lake, insert
+from domain import Lake, contract_head, insert
 
 pytestmark = pytest.mark.integration
 
-RULES = """
-apiVersion: v3.0.2
-kind: DataContract
-id: item
-version: 1.0.0
-schema:
-  - name: item
-    physicalName: app.item
-    properties:
-      - {name: item_id, physicalType: bigint, primaryKey: true, required: true}
+RULES = (
+    contract_head("item")
+    + """\
       - {name: code, physicalType: varchar(20), classification: public, quality: [RULE_CODE]}
       - {name: amount, physicalType: bigint, quality: [RULE_AMOUNT]}
 """
+)
 NEVER = "{metric: range, mustBeBetween: [0, 1000000], severity: warn}"
 
 

@@ -8,24 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from domain import Change, Lake, insert
+from domain import Change, Lake, contract_head, insert
 
 from lake.contract_store import publish
 from lake.contracts import ContractSet
 
 pytestmark = pytest.mark.integration
 
-HEAD = """
-apiVersion: v3.0.2
-kind: DataContract
-id: item
-version: 1.0.0
-schema:
-  - name: item
-    physicalName: app.item
-    properties:
-      - {name: item_id, physicalType: bigint, primaryKey: true, required: true}
-"""
+HEAD = contract_head("item")
 LABEL = "      - {name: label, physicalType: varchar(20), classification: public}\n"
 AMOUNT = "      - {name: amount, physicalType: integer}\n"
 
