@@ -36,7 +36,8 @@ class View:
 
 @dataclass(frozen=True)
 class GlueTable:
-    """One table of the catalog. ``metadata_location`` is set for Iceberg, ``view`` for views, else both are None."""
+    """One table of the catalog. ``metadata_location`` is set for Iceberg, ``view`` for views, else both are None; ``projected``
+    tells that its partitions are counted up, not registered."""
 
     name: TableName
     columns: tuple[GlueColumn, ...]
@@ -45,6 +46,7 @@ class GlueTable:
     input_format: str
     metadata_location: str | None
     view: View | None
+    projected: bool = False
 
 
 class Catalog:
@@ -104,6 +106,7 @@ def _table(entry: dict[str, Any]) -> GlueTable:
         input_format=storage.get("InputFormat") or "",
         metadata_location=parameters.get("metadata_location") if iceberg else None,
         view=_view(view[1], entry["DatabaseName"]) if view else None,
+        projected=parameters.get("projection.enabled", "").lower() == "true",
     )
 
 

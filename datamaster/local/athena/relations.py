@@ -123,7 +123,8 @@ class Planner:
                 "only Iceberg and Parquet tables are read",
             )
         columns = table.columns + table.partition_keys
-        locations = list(self.catalog.partition_locations(table.name)) if table.partition_keys else [table.location]
+        registered = table.partition_keys and not table.projected
+        locations = list(self.catalog.partition_locations(table.name)) if registered else [table.location]
         files = [f"{location.rstrip('/')}/**/*.parquet" for location in locations]
         casts = ", ".join(f"CAST({_quoted(column.name)} AS {_engine_type(column.type)}) AS {_quoted(column.name)}" for column in columns)
         if not files:

@@ -48,7 +48,8 @@ def glue_catalog(emulator):
 
 @pytest.fixture(scope="module")
 def lake(emulator, glue_catalog):
-    """dm_silver.scores (Iceberg, two snapshots), dm_bronze.events (Parquet by day), dm_silver.liked (a view)."""
+    """dm_silver.scores (Iceberg, two snapshots), dm_bronze.events (Parquet by day), dm_bronze.arrivals (the same, its days
+    projected), dm_silver.liked (a view)."""
     s3 = boto3.client("s3")
     for bucket in ("dm-lake", "dm-results"):
         s3.create_bucket(Bucket=bucket)
@@ -71,6 +72,9 @@ def _hive_table():
     }
     keys = [{"Name": "ingest_date", "Type": "date"}]
     glue.create_table(DatabaseName="dm_bronze", TableInput={"Name": "events", "StorageDescriptor": storage, "PartitionKeys": keys})
+    projected = {"projection.enabled": "true", "projection.ingest_date.type": "date", "projection.ingest_date.range": "2024-01-01,NOW"}
+    arrivals = {"Name": "arrivals", "StorageDescriptor": storage, "PartitionKeys": keys, "Parameters": projected}
+    glue.create_table(DatabaseName="dm_bronze", TableInput=arrivals)
     for day, registered in (("2024-01-01", True), ("2024-01-02", False)):
         sink = pa.BufferOutputStream()
         pa.parquet.write_table(pa.table({"id": [1], "price": pa.array([Decimal("1.10")], pa.decimal128(10, 2))}), sink)

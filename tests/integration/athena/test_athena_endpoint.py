@@ -96,6 +96,11 @@ def test_a_parameter_that_is_no_literal_is_refused(reason):
     assert "no literal" in reason("SELECT ?", ExecutionParameters=["(SELECT max(id) FROM scores)"])
 
 
+def test_a_table_with_projected_days_has_the_rows_of_every_day(rows):
+    assert rows("SELECT count(*) FROM dm_bronze.arrivals")[1:] == [("2",)]
+    assert rows("SELECT id FROM dm_bronze.arrivals WHERE ingest_date = DATE '2024-01-02'")[1:] == [("1",)]
+
+
 def test_a_hive_table_has_the_rows_of_its_registered_partitions(rows):
     assert rows("SELECT * FROM dm_bronze.events") == [("id", "price", "ingest_date"), ("1", "1.10", "2024-01-01")]
 

@@ -1,0 +1,89 @@
+"""Templates that no laptop deploys: what they call exists, and what they name is there."""
+
+import json
+
+import pytest
+import sqlglot
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
+from botocore.validate import ParamValidator
+from sqlglot import exp
+
+from datamaster.governance.rendering import Template
+from datamaster.project import PROJECT
+
+REPLICATION = "arn:aws:dms:us-east-1:000000000000:replication-config:ONE"
+CLUSTER = "arn:aws:rds:us-east-1:000000000000:cluster:dm-source-dev"
+HOURS = Template(
+    PROJECT / "templates" / "working-hours.yaml", {"Environment": "dev", "ReplicationConfigArn": REPLICATION, "ClusterArn": CLUSTER}
+)
+SCHEDULES = HOURS.of_type("AWS::Scheduler::Schedule")
+SERVICES = {"databasemigration": "dms", "rds": "rds"}
+
+
+def operation(schedule):
+    """The SDK's service and operation that a schedule calls: https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-targets-universal.html"""
+    _, service, action = schedule["Target"]["Arn"].rsplit(":", 2)
+    model = ServiceModel(Loader().load_service_model(SERVICES[service], "service-2"))
+    return SERVICES[service], next(name for name in model.operation_names if name.lower() == action.lower()), model
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_schedule_calls_an_operation_with_the_parameters_it_takes(name):
+    _, called, model = operation(SCHEDULES[name])
+    given = json.loads(SCHEDULES[name]["Target"]["Input"])
+    # The scheduler writes an acronym's first letter only in capitals: DbClusterIdentifier for DBClusterIdentifier.
+    members = {member.lower(): member for member in model.operation_model(called).input_shape.members}
+    named = {members[key.lower()]: value for key, value in given.items()}
+    report = ParamValidator().validate(named, model.operation_model(called).input_shape)
+    assert not report.has_errors(), report.generate_report()
+
+
+def test_the_schedules_role_may_call_just_that():
+    [policy] = HOURS.policies_of("Role")
+    allowed = {action for statement in policy["Statement"] for action in statement["Action"]}
+    assert allowed == {f"{service}:{called}" for service, called, _ in map(operation, SCHEDULES.values())}
+    assert {statement["Resource"] for statement in policy["Statement"]} == {REPLICATION, CLUSTER}
+
+
+def test_the_schedules_work_on_the_cluster_that_the_database_makes():
+    [cluster] = Template(PROJECT / "templates" / "database.yaml", {"Environment": "dev"}).of_type("AWS::RDS::DBCluster").values()
+    stopped = json.loads(SCHEDULES["StopCluster"]["Target"]["Input"])["DbClusterIdentifier"]
+    assert stopped == cluster["DBClusterIdentifier"]
+
+
+def test_the_replication_pauses_before_its_source_and_resumes_after_it():
+    def minute(name):
+        minutes, hours = HOURS.parameters[name].removeprefix("cron(").split()[:2]
+        return int(hours) * 60 + int(minutes)
+
+    assert minute("Starts") < minute("Resumes") < minute("Pauses") < minute("Stops")
+
+
+def test_the_rotated_secret_holds_host_and_port_and_is_the_replications():
+    database = Template(PROJECT / "templates" / "database.yaml", {"Environment": "dev"})
+    [attached] = database.of_type("AWS::SecretsManager::SecretTargetAttachment").values()
+    assert attached["TargetType"] == "AWS::RDS::DBCluster"
+    outputs = database.document["Outputs"]["ReplicationUserArn"]["Value"]
+    assert outputs == {"Ref": "ReplicationUser"}
+    config = (PROJECT / "config" / "database-rotation.yaml").read_text()
+    assert "ReplicationUserArn: !stack_output database.yaml::ReplicationUserArn" in config
+
+
+def test_the_firewall_stands_before_the_stage_that_chalice_deploys():
+    [stage] = json.loads((PROJECT / "control-api" / ".chalice" / "config.json").read_text())["stages"].values()
+    firewall = Template(PROJECT / "templates" / "api-firewall.yaml", {"ApiId": "id"})
+    [link] = firewall.of_type("AWS::WAFv2::WebACLAssociation").values()
+    assert link["ResourceArn"] == f"arn:aws:apigateway:us-east-1::/restapis/id/stages/{stage['api_gateway_stage']}"
+
+
+NAMED = Template(PROJECT / "templates" / "named-queries.yaml", {"AnalystsWorkGroup": "analysts"}).of_type("AWS::Athena::NamedQuery")
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_named_query_reads_columns_that_its_gold_table_has(name):
+    tree = sqlglot.parse_one(NAMED[name]["QueryString"], read="athena")
+    [table] = tree.find_all(exp.Table)
+    made = sqlglot.parse_one((PROJECT / "emr-jobs" / "gold" / f"{table.name}.sql").read_text(), read="spark")
+    own = {alias.alias for alias in tree.find_all(exp.Alias)}
+    assert {column.name for column in tree.find_all(exp.Column)} - own <= set(made.named_selects)

@@ -1,0 +1,52 @@
+"""The tables over bronze are those of the contracts, and describe the files that the converter writes."""
+
+import pyarrow as pa
+import pytest
+import yaml
+
+from datamaster.bronze_tables import TEMPLATE, bronze_table, template
+from datamaster.project import PROJECT
+from lake.contracts import ContractSet
+from lake.keys import bronze_part
+
+CONTRACTS = ContractSet.from_directory(PROJECT / "contracts").tables
+HIVE = {
+    pa.int32(): "int",
+    pa.int64(): "bigint",
+    pa.float32(): "float",
+    pa.float64(): "double",
+    pa.bool_(): "boolean",
+    pa.string(): "string",
+    pa.date32(): "date",
+    pa.timestamp("us", "UTC"): "timestamp",
+    pa.binary(): "binary",
+    pa.list_(pa.string()): "array<string>",
+}
+
+
+def test_the_template_is_what_the_contracts_make():
+    assert TEMPLATE.read_text() == template(CONTRACTS.values()), "run python -m datamaster.bronze_tables"
+
+
+@pytest.mark.parametrize("table", CONTRACTS)
+def test_a_table_has_the_columns_of_the_files(table, chalice_app):
+    written = chalice_app("converter", "chalicelib.parse.schema").RowSchema.of(CONTRACTS[table]).arrow_schema
+    described = bronze_table(CONTRACTS[table])["Properties"]["TableInput"]["StorageDescriptor"]["Columns"]
+
+    assert [(column["Name"], column["Type"]) for column in described] == [(field.name, HIVE[field.type]) for field in written]
+
+
+@pytest.mark.parametrize("table", CONTRACTS)
+def test_a_projected_day_is_the_folder_that_the_converter_writes_to(table):
+    parameters = bronze_table(CONTRACTS[table])["Properties"]["TableInput"]["Parameters"]
+    place = parameters["storage.location.template"]["Fn::Sub"].replace("${LakeBucket}", "lake").replace("${!ingest_date}", "2026-01-31")
+
+    assert f"s3://lake/{bronze_part(table, '2026-01-31', 'f' * 32, 0)}".startswith(place)
+    assert parameters["projection.ingest_date.format"] == "yyyy-MM-dd"
+
+
+def test_a_new_contract_changes_the_template_by_its_table_alone():
+    before = yaml.safe_load(template(list(CONTRACTS.values())[:-1]))["Resources"]
+    after = yaml.safe_load(template(CONTRACTS.values()))["Resources"]
+    assert len(after) == len(before) + 1
+    assert {name: after[name] for name in before} == before
