@@ -93,7 +93,7 @@ class Transformation:
 
     def _add(self, record: KinesisFirehoseRecord, batch: Batch, room: int) -> int:
         """Answer one record; returns the bytes that are left of the answer."""
-        raw = record.data_as_bytes
+        raw = binascii.a2b_base64(record.data)
         counts = batch.counts
         try:
             routed = self._router.route(raw)

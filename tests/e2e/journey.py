@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
@@ -131,12 +131,19 @@ class Journey:
                 self.kills["lambda"] = Kill(pid, *progress)
                 self.killed_lambda = held.file_id
 
+    def jobs_taken(self) -> Iterator[dict[str, Any]]:
+        """What the worker has noted of each job that runs."""
+        for note in (self.home / "work" / "jobs-taken").iterdir():
+            with suppress(OSError, ValueError):  # it has ended, or its note is being written
+                told = json.loads(note.read_text())
+                if "pid" in told:
+                    yield told
+
     def kill_silver_job(self) -> None:
         """Wait until the job of review has said which months it touches and is about to merge."""
         touched = set(self.keys_of(self.running.lake_bucket, "batches/review/", "/touched.json"))
         self.wait(lambda: set(self.keys_of(self.running.lake_bucket, "batches/review/", "/touched.json")) - touched, "touched months")
-        notes = [json.loads(note.read_text()) for note in (self.home / "work" / "jobs-taken").iterdir()]
-        [pid] = [note["pid"] for note in notes if Path(note["log"]).name.startswith("review-")]
+        [pid] = [note["pid"] for note in self.jobs_taken() if Path(note["log"]).name.startswith("review-")]
         statuses = Counter(record.status for record in self.control.files())
         self.kill("silver job", pid, statuses[SILVER], statuses.total())
 
