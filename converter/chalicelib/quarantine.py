@@ -61,12 +61,15 @@ class LineMasker:
         self._hides = hides
         self._known = known
         self._header = header
+        self._hides_nothing = not hides and header is not None and known.issuperset(header)
 
     def show(self, raw: bytes) -> str | None:
         """The line as it may be stored, or None."""
+        if self._hides_nothing:
+            return _shown(raw)
         values = self._values(raw)
         if not self._hides and (values is None or values.keys() <= self._known):
-            return raw.decode("utf-8", "backslashreplace")[:LINE_CHARACTERS]
+            return _shown(raw)
         if values is None:
             return None
         try:
@@ -89,6 +92,10 @@ class LineMasker:
         if len(rows) != 1 or len(rows[0]) != len(self._header):
             return None
         return dict(zip(self._header, rows[0], strict=True))
+
+
+def _shown(raw: bytes) -> str:
+    return raw.decode("utf-8", "backslashreplace")[:LINE_CHARACTERS]
 
 
 def rejected(raw: bytes, line: int, offset: int, column: str, reason: str, detail: str, shown: LineMasker) -> RejectedLine:
