@@ -87,8 +87,12 @@ class ColumnCheck:
         if default_operation:
             arrays[self._schema.index[OPERATION]] = pa.repeat(pa.scalar(LOAD), rows)
         certain = np.ones(rows, dtype=np.bool_)
-        for field, text_pattern, array in zip(fields, self._patterns, arrays, strict=True):
-            _certain_values(field, text_pattern, array, certain)
+        for place, (field, text_pattern) in enumerate(zip(fields, self._patterns, strict=True)):
+            shaped = _shaped(field, arrays[place])
+            if shaped is not None:
+                arrays[place] = shaped
+            else:
+                _certain_values(field, text_pattern, arrays[place], certain)
         self._certain_rows(arrays, certain)
         if not certain.all():
             arrays = [array.filter(pa.array(certain)) for array in arrays]
@@ -117,8 +121,7 @@ def _certain_values(field: Field, text_pattern: str | None, array: pa.Array, cer
     if field.kind == "operation":
         certain &= _mask(pc.is_in(array, pa.array(OPERATIONS)))
     elif text_pattern is not None:
-        if not _has_shape(field, array):
-            certain &= _mask(pc.fill_null(_matches(text_pattern, array), True))
+        certain &= _mask(pc.fill_null(_matches(text_pattern, array), True))
     elif field.kind in _BOUNDS:
         low, high = _BOUNDS[field.kind]
         fits = pc.and_(pc.greater_equal(array, low), pc.less_equal(array, high))
@@ -147,24 +150,21 @@ def _matches(text_pattern: str, array: pa.Array) -> pa.Array:
     return found if texts is array else found.take(encoded.indices)
 
 
-def _has_shape(field: Field, array: pa.Array) -> bool:
-    """Whether every text has the one shape that writers give its type; much cheaper than a pattern."""
+def _shaped(field: Field, array: pa.Array) -> pa.Array | None:
+    """The texts as the field's type, where every one has the one shape that writers give it; much cheaper than a pattern."""
     shape = _SHAPES.get(field.kind)
-    if shape is None or array.null_count:
-        return False
+    if shape is None or array.null_count or not pa.types.is_string(array.type):
+        return None
     offsets = np.frombuffer(array.buffers()[1], np.int32, len(array) + 1, array.offset * 4)
     if not (np.diff(offsets) == len(shape)).all():
-        return False
+        return None
     classes = np.frombuffer(text_bytes(array).translate(_CLASSES), np.uint8)
     if not (classes.reshape(-1, len(shape)) & shape).all():
-        return False
-    if field.kind not in ("date", "timestamp"):
-        return True
+        return None
     try:
-        array.cast(field.arrow_type)
+        return array.cast(field.arrow_type) if field.kind in ("date", "timestamp") else array
     except pa.ArrowInvalid:
-        return False  # no day of the calendar, or no time of the day
-    return True
+        return None  # no day of the calendar, or no time of the day
 
 
 def _finish(field: Field, array: pa.Array) -> pa.Array:

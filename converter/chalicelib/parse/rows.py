@@ -74,12 +74,17 @@ class RowCollector:
         if self._batch is not None:
             offsets = np.concatenate((self._batch_offsets, offsets))
             batch = pa.concat_batches([self._batch, batch]).take(pa.array(np.argsort(offsets))) if self._rows else self._batch
-        rejected = np.array([reject.offset for reject in self._rejects], dtype=np.int64)
-        numbers = np.searchsorted(np.sort(offsets), rejected) + np.arange(len(rejected))
-        rejects = [reject._replace(record=int(number)) for reject, number in zip(self._rejects, numbers, strict=True)]
+        rejects = _numbered(self._rejects, offsets) if self._rejects else []
         operations = batch.column(OPERATION)
         counts = {str(entry["values"]): entry["counts"] for entry in operations.value_counts().to_pylist()}
         return ParsedBlock(batch, len(offsets) + len(rejects), lines, rejects, dict(self._extra), counts, _built_at(batch))
+
+
+def _numbered(rejects: list[Reject], offsets: Places) -> list[Reject]:
+    """The rejects with their records' numbers, by the places of the rows around them."""
+    places = np.array([reject.offset for reject in rejects], dtype=np.int64)
+    numbers = np.searchsorted(np.sort(offsets), places) + np.arange(len(places))
+    return [reject._replace(record=int(number)) for reject, number in zip(rejects, numbers, strict=True)]
 
 
 def _built_at(batch: pa.RecordBatch) -> tuple[int, int] | None:
