@@ -1,0 +1,39 @@
+"""Without a NAT gateway a function reaches a service by its door alone: each that the code calls has one."""
+
+import re
+
+from datamaster.governance.rendering import Template
+from datamaster.project import PROJECT
+
+DOORS = {"stepfunctions": "states", "kinesis": "kinesis-streams"}
+NEEDED_BY_AWS = {"kms", "sts", "logs", "monitoring", "ecr.api", "ecr.dkr", "athena", "glue"}
+"""What encryption, roles, logs, metrics, images, queries and tables go through without a client of the code's own."""
+NETWORK = Template(PROJECT / "templates" / "network.yaml", {"InterfaceEndpoints": "true"})
+
+
+def doors():
+    endpoints = NETWORK.of_type("AWS::EC2::VPCEndpoint").values()
+    return {body["ServiceName"].removeprefix("com.amazonaws.us-east-1."): body for body in endpoints}
+
+
+def test_every_service_that_the_code_calls_has_a_door():
+    called = set()
+    for folder in ("ingest-router", "converter", "control-api", "lake", "emr-jobs"):
+        for path in (PROJECT / folder).rglob("*.py"):
+            called |= set(re.findall(r'boto3\.(?:client|resource)\("([a-z0-9-]+)"\)', path.read_text()))
+    assert called >= {"s3", "dynamodb", "dms", "comprehend", "secretsmanager", "stepfunctions", "kinesis"}
+    assert set(doors()) == {DOORS.get(service, service) for service in called} | NEEDED_BY_AWS
+
+
+def test_the_doors_of_s3_and_dynamodb_are_free_and_the_others_open_to_workers_only():
+    assert {name for name, body in doors().items() if body["VpcEndpointType"] == "Gateway"} == {"s3", "dynamodb"}
+    groups = NETWORK.of_type("AWS::EC2::SecurityGroup")
+    for name in ("Doors", "Database"):
+        [rule] = groups[name]["SecurityGroupIngress"]
+        assert rule["SourceSecurityGroupId"] == "<Workers>"
+
+
+def test_without_doors_that_are_paid_for_a_nat_takes_their_place():
+    without = Template(PROJECT / "templates" / "network.yaml", {"InterfaceEndpoints": "false"})
+    assert {body["VpcEndpointType"] for body in without.of_type("AWS::EC2::VPCEndpoint").values()} == {"Gateway"}
+    assert Template(PROJECT / "templates" / "network-nat.yaml", {"Nat": "true"}).of_type("AWS::EC2::NatGateway")
