@@ -106,7 +106,7 @@ impl CsvParser {
 
     /// Append the cells of the record that begins at `at` to the columns; the place after its line break.
     #[inline]
-    fn read(&self, data: &[u8], mut at: usize, rows: &mut Rows<'_>, clock: &mut Clock, scratch: &mut Vec<u8>) -> Result<usize, Fail> {
+    fn read(&self, data: &[u8], mut at: usize, rows: &mut Rows<'_>, clock: &mut Clock, scratch: &mut Vec<u8>) -> Result<usize, Box<Fail>> {
         let last = self.targets.len() - 1;
         for (number, target) in self.targets.iter().enumerate() {
             if let Target::Field(place) = target
@@ -149,7 +149,7 @@ impl CsvParser {
     }
 
     #[inline]
-    fn known(&self, cell: &Cell<'_>, place: usize, rows: &mut Rows<'_>, clock: &mut Clock) -> Result<(), Fail> {
+    fn known(&self, cell: &Cell<'_>, place: usize, rows: &mut Rows<'_>, clock: &mut Clock) -> Result<(), Box<Fail>> {
         let (column, row) = (&mut rows.columns[place], rows.count);
         let field = &self.schema.fields[place];
         match cell.text {

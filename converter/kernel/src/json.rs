@@ -54,7 +54,7 @@ impl JsonParser {
 
 /// A problem of the whole line's syntax goes before one of its values.
 #[cold]
-fn judge(record: &[u8], fail: Fail) -> Fail {
+fn judge(record: &[u8], fail: Box<Fail>) -> Box<Fail> {
     if fail.reason == Reason::NotJson || !syntax::is_json(record) {
         Fail::record(Reason::NotJson)
     } else {
@@ -91,7 +91,7 @@ impl<'s> LineReader<'s> {
 
     /// Append the members of one line to the columns.
     #[inline]
-    fn read(&mut self, line: &[u8], rows: &mut Rows<'_>) -> Result<(), Fail> {
+    fn read(&mut self, line: &[u8], rows: &mut Rows<'_>) -> Result<(), Box<Fail>> {
         let not_json = || Fail::record(Reason::NotJson);
         let mut at = after_space(line, 0);
         if line.get(at) != Some(&b'{') {
@@ -127,7 +127,7 @@ impl<'s> LineReader<'s> {
 
     /// Read the value of a field, behind the colon; the place after it.
     #[inline]
-    fn known(&mut self, line: &[u8], at: usize, place: usize, rows: &mut Rows<'_>) -> Result<usize, Fail> {
+    fn known(&mut self, line: &[u8], at: usize, place: usize, rows: &mut Rows<'_>) -> Result<usize, Box<Fail>> {
         let at = after_space(line, at);
         let (column, row) = (&mut rows.columns[place], rows.count);
         if line.get(at) == Some(&b'n') {
@@ -146,7 +146,7 @@ impl<'s> LineReader<'s> {
 
     /// Read a member whose name is not the expected one; the place after its value.
     #[inline(never)]
-    fn member(&mut self, line: &[u8], at: usize, slot: &mut usize, rows: &mut Rows<'_>) -> Result<usize, Fail> {
+    fn member(&mut self, line: &[u8], at: usize, slot: &mut usize, rows: &mut Rows<'_>) -> Result<usize, Box<Fail>> {
         let not_json = || Fail::record(Reason::NotJson);
         if line.get(at) != Some(&b'"') {
             return Err(not_json());

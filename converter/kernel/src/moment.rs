@@ -32,7 +32,7 @@ impl Clock {
     }
 
     /// A date and a time with an optional fraction and zone, as microseconds. `spaced` allows a space for the T.
-    #[inline]
+    #[inline(always)]
     pub fn timestamp(&mut self, text: &[u8], spaced: bool) -> Result<i64, Reason> {
         match text.first_chunk::<16>() {
             Some(head) if *head == self.text && (spaced || head[10] == b'T') => in_minute(self.minute, &text[16..]),
@@ -65,7 +65,7 @@ fn timestamp(text: &[u8], spaced: bool) -> Result<(i64, i64), Reason> {
     Ok((minute, instant(minute, rest)?))
 }
 
-#[inline]
+#[inline(always)]
 fn in_minute(minute: i64, text: &[u8]) -> Result<i64, Reason> {
     instant(minute, second_parts(text)?)
 }
@@ -78,7 +78,7 @@ struct Rest {
 }
 
 /// `:SS` with an optional fraction and zone.
-#[inline]
+#[inline(always)]
 fn second_parts(text: &[u8]) -> Result<Rest, Reason> {
     if text.first() != Some(&b':') {
         return Err(Reason::Type);

@@ -166,7 +166,7 @@ fn no_digits(word: u64) -> u64 {
 }
 
 /// The value of eight digits, the first in the lowest byte; https://lemire.me/blog/2022/01/21/swar-explained-parsing-eight-digits/.
-#[inline]
+#[inline(always)]
 fn eight_digits(word: u64) -> u64 {
     let pairs = (word.wrapping_mul(2_561) >> 8) & 0x00ff_00ff_00ff_00ff;
     let fours = (pairs.wrapping_mul(6_553_601) >> 16) & 0x0000_ffff_0000_ffff;
@@ -174,14 +174,14 @@ fn eight_digits(word: u64) -> u64 {
 }
 
 /// The value of a word's first `count` digits, at most eight.
-#[inline]
+#[inline(always)]
 fn few_digits(word: u64, count: usize) -> u64 {
     // what stands above the digits is shifted out, in two steps as none may be of 64 bits; zeros come in and lead the number
     let half = 32 - 4 * count;
     eight_digits(word << half << half)
 }
 
-#[inline]
+#[inline(always)]
 fn eight_bytes(bytes: &[u8], at: usize) -> Option<u64> {
     let chunk: &[u8; 8] = bytes.get(at..)?.first_chunk()?;
     Some(u64::from_le_bytes(*chunk) ^ ZEROS)
@@ -190,7 +190,7 @@ fn eight_bytes(bytes: &[u8], at: usize) -> Option<u64> {
 /// An integer of few digits at the beginning of `bytes`, without leading zeros, and its length.
 ///
 /// None for any other, and for one so near to the end of `bytes` that eight cannot be read at once.
-#[inline]
+#[inline(always)]
 pub fn short_int(bytes: &[u8]) -> Option<(i64, usize)> {
     let negative = bytes.first() == Some(&b'-');
     let start = usize::from(negative);
@@ -214,7 +214,7 @@ pub fn short_int(bytes: &[u8]) -> Option<(i64, usize)> {
 ///
 /// None for any other, and for one so near to the end of `bytes` that eight cannot be read at once. Where the point stands
 /// decides no branch: scores have one or not as chance will have it.
-#[inline]
+#[inline(always)]
 pub fn short_float(bytes: &[u8]) -> Option<(f64, usize)> {
     const POINT: u64 = (b'.' ^ b'0') as u64;
     let word = eight_bytes(bytes, 0)?;
@@ -236,7 +236,7 @@ pub fn short_float(bytes: &[u8]) -> Option<(f64, usize)> {
 }
 
 /// The integer at the beginning of `bytes`, by JSON's grammar, and its length; `type` where it is no integer token.
-#[inline]
+#[inline(always)]
 pub fn json_int(bytes: &[u8], kind: Kind) -> Result<(i64, usize), Reason> {
     match short_int(bytes) {
         Some((value, length)) if !matches!(bytes[length], b'.' | b'e' | b'E') => {

@@ -52,7 +52,7 @@ pub enum Place {
     Name(Box<str>),
 }
 
-/// The problem that ends a record.
+/// The problem that ends a record; boxed, so that results fit in registers where there is none.
 #[derive(Debug)]
 pub struct Fail {
     pub reason: Reason,
@@ -61,28 +61,31 @@ pub struct Fail {
 
 impl Fail {
     /// A problem of the record as a whole.
-    pub fn record(reason: Reason) -> Self {
-        Fail {
+    #[cold]
+    pub fn record(reason: Reason) -> Box<Self> {
+        Box::new(Fail {
             reason,
             place: Place::Record,
-        }
+        })
     }
 
     /// A problem of one field's value.
-    pub fn field(reason: Reason, field: usize) -> Self {
-        Fail {
+    #[cold]
+    pub fn field(reason: Reason, field: usize) -> Box<Self> {
+        Box::new(Fail {
             reason,
             place: Place::Field(field),
-        }
+        })
     }
 
     /// A problem of a column that the contract does not know.
-    pub fn name(reason: Reason, name: &[u8]) -> Self {
+    #[cold]
+    pub fn name(reason: Reason, name: &[u8]) -> Box<Self> {
         let name: String = String::from_utf8_lossy(name).chars().take(NAME_LIMIT).collect();
-        Fail {
+        Box::new(Fail {
             reason,
             place: Place::Name(name.into()),
-        }
+        })
     }
 }
 

@@ -115,7 +115,7 @@ impl<'s> Rows<'s> {
     }
 
     /// Note a column that the contract does not know; the text to append its `"name":value` to, where it is kept.
-    pub fn unknown(&mut self, name: &[u8]) -> Result<Option<&mut Vec<u8>>, Fail> {
+    pub fn unknown(&mut self, name: &[u8]) -> Result<Option<&mut Vec<u8>>, Box<Fail>> {
         let unknown = &mut self.unknown;
         let place = match unknown.index.get(name) {
             Some(&place) => place,
@@ -154,7 +154,7 @@ impl<'s> Rows<'s> {
 
     /// End the record as a row: missing fields become null, and what its operation requires must be there.
     #[inline]
-    pub fn accept(&mut self) -> Result<(), Fail> {
+    pub fn accept(&mut self) -> Result<(), Box<Fail>> {
         let schema = self.schema;
         if self.set < schema.fields.len() {
             for field in 0..schema.fields.len() {
@@ -213,7 +213,7 @@ impl<'s> Rows<'s> {
 
     /// End the record as none: its values are taken back.
     #[cold]
-    pub fn reject(&mut self, fail: Fail, line: usize, offset: usize, length: usize) {
+    pub fn reject(&mut self, fail: Box<Fail>, line: usize, offset: usize, length: usize) {
         for column in &mut self.columns {
             column.truncate(self.count);
         }
