@@ -59,12 +59,16 @@ lint: setup ## ruff and mypy
 format: setup ## Write what ruff would
 	@.venv/bin/ruff check --quiet --fix . ; .venv/bin/ruff format --quiet .
 
+ASL_VALIDATOR := asl-validator@4.0.0
+
 .venv-lint/.ready: requirements-lint.lock
-	@echo "Installing cfn-lint and checkov (about half a minute the first time)"
+	@echo "Installing cfn-lint, checkov, hadolint and asl-validator (about a minute the first time)"
 	@$(PYTHON) tools/install.py .venv-lint --requirement requirements-lint.lock
+	@npm --version >/dev/null 2>&1 || { echo "make check-aws needs Node 18 or newer with npm: asl-validator checks the state machines"; exit 1; }
+	@npm install --silent --no-audit --no-fund --no-package-lock --global --prefix $(CURDIR)/.venv-lint $(ASL_VALIDATOR)
 	@touch $@
 
-check-aws: setup .venv-lint/.ready ## Hold every CloudFormation template to cfn-lint and checkov
+check-aws: setup .venv-lint/.ready ## Hold templates, state machines, image and workflows to their linters (needs Node; Go for actionlint)
 	@.venv/bin/python -m datamaster.deploy.check
 
 check-dashboards: setup ## Run every panel's query and every alarm's condition on a local platform

@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 from typer.rich_utils import rich_format_error
 
-from datamaster.cli import contract, dashboards, data, files, lake, local, size, table
+from datamaster.cli import contract, dashboards, data, deploy, files, lake, local, size, table
 from datamaster.cli.output import fail
 from lake.errors import LakeError, TransientError
 
@@ -28,7 +28,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 the answer is no, 2 wrong usage or input, 3 out of reach, 130 interrupted.",
 )
 
-for register in (local.register, data.register, lake.register):
+for register in (local.register, data.register, lake.register, deploy.register):
     register(app)
 app.add_typer(contract.app, name="contract")
 app.add_typer(files.app, name="files")

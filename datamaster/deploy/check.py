@@ -1,4 +1,7 @@
-"""Holds the templates, rendered with the packaged functions, to cfn-lint and checkov: ``python -m datamaster.deploy.check``.
+"""Holds what is deployed to its linters: ``python -m datamaster.deploy.check``.
+
+Templates, rendered with the packaged functions: cfn-lint, checkov, and the rules of ``datamaster.deploy.guard``. State machines:
+asl-validator. The container's Dockerfile: hadolint. GitHub's workflows: actionlint, where Go is there to build it.
 
 Exit code 0 where nothing is found but what templates/linter-exceptions.yml names, and every exception is still needed.
 """
@@ -6,29 +9,32 @@ Exit code 0 where nothing is found but what templates/linter-exceptions.yml name
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import orjson
 import yaml
 
+from datamaster.deploy import guard
+from datamaster.deploy.artifacts import STATE_MACHINES
+from datamaster.deploy.lint import Finding
 from datamaster.deploy.package import APPS, package_apps
+from datamaster.deploy.templates import read_template
 from datamaster.project import PROJECT
 
 EXCEPTIONS = PROJECT / "templates" / "linter-exceptions.yml"
 LINTERS = PROJECT / ".venv-lint" / "bin"
 BUILD = PROJECT / "build" / "check"
-
-
-@dataclass(frozen=True, order=True)
-class Finding:
-    """One check that one resource fails."""
-
-    check: str
-    resource: str
-    where: str = ""
+DOCKERFILE = PROJECT / "converter" / "Dockerfile"
+WORKFLOWS = PROJECT / ".github" / "workflows"
+ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
+TEMPLATE_LIMIT_BYTES = 51_200
+"""The longest template that a call may carry: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html"""
 
 
 def render(build: Path) -> list[Path]:
@@ -45,7 +51,7 @@ def render(build: Path) -> list[Path]:
     return sorted(folder.iterdir())
 
 
-def cfn_lint(templates: list[Path]) -> list[Finding]:
+def cfn_lint(templates: Sequence[Path]) -> list[Finding]:
     """Findings of cfn-lint, warnings and informational ones included."""
     command = [str(LINTERS / "cfn-lint"), "--format", "json", "--include-checks", "W", "--regions", "us-east-1", "--template"]
     answer = subprocess.run([*command, *map(str, templates)], capture_output=True, text=True)
@@ -62,6 +68,47 @@ def checkov(folder: Path) -> tuple[int, list[Finding]]:
     return report["summary"]["passed"], failed
 
 
+def too_long(templates: Sequence[Path]) -> list[Finding]:
+    """Templates that no call to CloudFormation could carry."""
+    sizes = {path.name: path.stat().st_size for path in templates}
+    long = {name: size for name, size in sizes.items() if size > TEMPLATE_LIMIT_BYTES}
+    return [Finding("TEMPLATE_SIZE", f"{size:,} of {TEMPLATE_LIMIT_BYTES:,} bytes", name) for name, size in long.items()]
+
+
+def asl_validator(build: Path) -> list[Finding]:
+    """State machines that do not hold to the Amazon States Language."""
+    folder = build / "statemachines"
+    folder.mkdir(parents=True)
+    found = []
+    for path in sorted(STATE_MACHINES.glob("*.asl.yaml")):
+        definition = folder / path.name.replace(".yaml", ".json")
+        definition.write_bytes(orjson.dumps(yaml.safe_load(path.read_text())))
+        found += lines(path.name, "asl-validator", [str(LINTERS / "asl-validator"), "--json-path", str(definition)])
+    return found
+
+
+def hadolint() -> list[Finding]:
+    """Findings of hadolint, informational ones included."""
+    return lines(DOCKERFILE.name, "hadolint", [str(LINTERS / "hadolint"), "--no-color", str(DOCKERFILE)])
+
+
+def actionlint() -> list[Finding] | None:
+    """Findings of actionlint; nothing where Go is not there to build it. Where DM_REQUIRE demands everything, that is a finding."""
+    if shutil.which("go") is None:
+        return [Finding("actionlint", "needs Go, and DM_REQUIRE demands it")] if os.environ.get("DM_REQUIRE") else None
+    command = ["go", "run", ACTIONLINT, "-no-color", "-oneline", "-shellcheck=", *map(str, sorted(WORKFLOWS.glob("*.yml")))]
+    return lines(WORKFLOWS.name, "actionlint", command)
+
+
+def lines(where: str, check: str, command: Sequence[str]) -> list[Finding]:
+    """A finding for each line that a failed linter writes."""
+    answer = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT)
+    if answer.returncode == 0:
+        return []
+    told = (answer.stdout + answer.stderr).strip() or f"ended with code {answer.returncode}"
+    return [Finding(check, line.strip(), where) for line in told.splitlines() if line.strip()]
+
+
 def excepted() -> dict[tuple[str, str], str]:
     """The findings that stand, with their reasons."""
     return {(entry["check"], entry["resource"]): entry["reason"] for entry in yaml.safe_load(EXCEPTIONS.read_text())}
@@ -70,19 +117,24 @@ def excepted() -> dict[tuple[str, str], str]:
 def main() -> int:
     """Render, lint, and tell."""
     templates = render(BUILD)
-    lint = cfn_lint(templates)
-    passed, failed = checkov(BUILD / "templates")
+    with ThreadPoolExecutor(2) as pool:
+        linted, scanned = pool.submit(cfn_lint, templates), pool.submit(checkov, BUILD / "templates")
+        guarded = guard.all_findings((path.name, read_template(path.read_text())) for path in templates)
+        machines, image, workflows = asl_validator(BUILD), hadolint(), actionlint()
+        strict = linted.result() + too_long(templates) + machines + image + (workflows or [])
+        passed, failed = scanned.result()
     known = excepted()
-    new = [finding for finding in failed if (finding.check, finding.resource) not in known]
-    unneeded = known.keys() - {(finding.check, finding.resource) for finding in failed}
-    for finding in sorted(lint + new):
+    new = [finding for finding in failed + guarded if (finding.check, finding.resource) not in known]
+    unneeded = known.keys() - {(finding.check, finding.resource) for finding in failed + guarded}
+    for finding in sorted(strict + new):
         print(f"{finding.where}: {finding.check} {finding.resource}")
     for check, resource in sorted(unneeded):
         print(f"{EXCEPTIONS.name}: {check} {resource} is not found any more; remove it")
-    print(
-        f"{len(templates)} templates · cfn-lint: {len(lint)} findings · checkov: {passed} passed, {len(new)} failed, {len(known)} excepted"
-    )
-    return 1 if lint or new or unneeded else 0
+    judged = f"cfn-lint, {len(guard.RULES)} guard rules, asl-validator, hadolint"
+    judged += ", actionlint" if workflows is not None else " (actionlint not run: it needs Go)"
+    rest = f"checkov: {passed} passed · {len(new)} failed, {len(known)} excepted"
+    print(f"{len(templates)} templates · {judged}: {len(strict)} findings · {rest}")
+    return 1 if strict or new or unneeded else 0
 
 
 if __name__ == "__main__":

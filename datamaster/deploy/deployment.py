@@ -1,30 +1,37 @@
-"""Brings an environment's stacks to what the templates say, or shows what that would take."""
+"""Brings an environment's stacks to what the templates say."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from datamaster.deploy.artifacts import Artifacts, collect, upload
+from datamaster.deploy.changes import UNWATCHED, Watch, launch
 from datamaster.deploy.environments import Environment, load_environment
 from datamaster.deploy.layers import LAYERS, build_layer
 from datamaster.deploy.package import package_apps
+from datamaster.deploy.preview import require_parameters
 from datamaster.deploy.spark_submit import RELEASE_LABEL, submit_parameters
-from datamaster.deploy.stacks import Outputs, launch, launch_order
+from datamaster.deploy.stacks import Outputs, launch_order
 from datamaster.project import PROJECT
 
 BUILD = PROJECT / "build"
 CONTRACTS = PROJECT / "contracts"
 SPARK_ENVIRONMENT = "emr-environment/environment.tar.gz"
 BEFORE_ARTIFACTS = ("catalog", "control", "streaming")
+# Whose configuration names an object of the artifacts bucket; a test holds this to the files under config/.
+READ_ARTIFACTS = frozenset({"control-api", "converter", "ingest-router", "ingestion", "layers", "processing", "processing-emr"})
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """What is deployed: the outputs of each stack by its short name, and the version of the contracts in force."""
+    """What is deployed: the outputs of each stack by its short name, and the version of the contracts in force.
+
+    The version is empty where only stacks were deployed that read no contracts.
+    """
 
     environment: str
     outputs: Outputs
@@ -37,24 +44,31 @@ def deploy(
     contracts: Path = CONTRACTS,
     build: Path = BUILD,
     variables: Mapping[str, Any] | None = None,
-    progress: Callable[[str], None] = lambda _message: None,
+    stacks: Collection[str] = (),
+    watch: Watch = UNWATCHED,
 ) -> Deployment:
     """Package the apps, launch the stacks that hold data, upload what the others read, and launch those.
 
-    ``contracts`` is the folder that is published, ``variables`` replace values of environments/<name>.yaml. AWS is found by
-    this process's environment. Raises ``UnknownEnvironment``, ``PackagingFailed``, ``InvalidContract``, ``StackFailed``.
+    ``contracts`` is the folder that is published, ``variables`` replace values of environments/<name>.yaml, ``stacks`` are those
+    that are launched with what they need, all of them where none is named. AWS is found by this process's environment.
+
+    Raises ``UnknownEnvironment``, ``EnvironmentIncomplete``, ``UnknownStack``, ``MissingParameter``, ``PackagingFailed``,
+    ``InvalidContract``, ``StackStuck``, ``StackFailed``, ``Declined``.
     """
     environment = load_environment(name).with_variables(variables or {})
+    wanted = {stack for level in launch_order(environment, stacks) for stack in level}
+    require_parameters(environment, wanted)
+    if not wanted & READ_ARTIFACTS:
+        return Deployment(environment.name, launch(environment, stacks, watch=watch), "")
     with ThreadPoolExecutor(1) as pool:
         packaging = pool.submit(artifacts_of, environment, build)
-        progress("stacks that hold data")
-        outputs = launch(environment, BEFORE_ARTIFACTS)
+        outputs = launch(environment, [stack for stack in BEFORE_ARTIFACTS if stack in wanted] or ["storage"], watch=watch)
         artifacts = packaging.result()
-    progress("functions, jobs and contracts")
+    watch.progress("functions, jobs and contracts")
     storage = outputs["storage"]
     version = upload(artifacts, storage["ArtifactsBucket"], contracts)
-    progress("stacks that do the work")
-    outputs |= launch(environment.with_variables(artifacts.variables | spark_variables(artifacts, storage)))
+    environment = environment.with_variables(artifacts.variables | spark_variables(artifacts, storage))
+    outputs |= launch(environment, stacks, done=outputs, watch=watch)
     return Deployment(environment.name, outputs, version)
 
 

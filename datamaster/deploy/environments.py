@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from datamaster.project import PROJECT
 from lake.errors import TerminalError
 
 ENVIRONMENTS = PROJECT / "environments"
+CONFIG = PROJECT / "config"
 
 
 class UnknownEnvironment(TerminalError):
@@ -19,6 +20,18 @@ class UnknownEnvironment(TerminalError):
 
     def __init__(self, name: str, known: list[str]) -> None:
         super().__init__(f'environment "{name}" has no file under environments/; known: {", ".join(known)}')
+
+
+class EnvironmentIncomplete(TerminalError):
+    """An environment's file lacks a value that a stack's configuration refers to."""
+
+    def __init__(self, name: str, missing: Iterable[str]) -> None:
+        wanted = list(missing)
+        readers = [
+            f"config/{path.name}" for path in sorted(CONFIG.glob("*.yaml")) if any(f"var.{value}" in path.read_text() for value in wanted)
+        ]
+        read_by = ", ".join(readers) or "every stack"
+        super().__init__(f"environments/{name}.yaml lacks {', '.join(wanted)}, read by {read_by}; the other environments show a value")
 
 
 @dataclass(frozen=True)
@@ -35,9 +48,12 @@ class Environment:
 
 
 def load_environment(name: str) -> Environment:
-    """Read environments/<name>.yaml. Raises ``UnknownEnvironment``."""
+    """Read environments/<name>.yaml. Raises ``UnknownEnvironment`` and ``EnvironmentIncomplete``."""
     path = ENVIRONMENTS / f"{name}.yaml"
     if not path.is_file():
         raise UnknownEnvironment(name, sorted(known.stem for known in ENVIRONMENTS.glob("*.yaml")))
-    variables = yaml.safe_load(path.read_text())
+    variables = yaml.safe_load(path.read_text()) or {}
+    missing = [key for key in ("environment", "region", "laptop", "poll_seconds") if key not in variables]
+    if missing:
+        raise EnvironmentIncomplete(name, missing)
     return Environment(variables["environment"], variables["region"], variables)

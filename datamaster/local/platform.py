@@ -18,7 +18,7 @@ from typing import IO, Any
 
 import boto3
 
-from datamaster.deploy import Deployment, deploy
+from datamaster.deploy import Deployment, Watch, deploy
 from datamaster.deploy.deployment import CONTRACTS
 from datamaster.deploy.environments import load_environment
 from datamaster.local import postgres, services, state
@@ -210,7 +210,7 @@ def _build(
         states = boto3.client("stepfunctions")
         for arn in _activities(variables):
             states.create_activity(name=arn.rsplit(":", 1)[-1])
-        deployment = deploy("local", contracts=contracts, build=build, variables=variables, progress=progress)
+        deployment = deploy("local", contracts=contracts, build=build, variables=variables, watch=Watch(progress=progress))
         bound_functions(build)
         _result(seeding, progress)
         return deployment

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from datamaster.deploy.changes import launch
 from datamaster.deploy.environments import load_environment
-from datamaster.deploy.stacks import Outputs, launch
+from datamaster.deploy.stacks import Outputs
 from datamaster.local.emulator import Emulator, start_emulator
 
 

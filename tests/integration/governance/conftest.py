@@ -12,8 +12,8 @@ import pytest
 from botocore.exceptions import ClientError
 from pyiceberg.catalog.glue import GlueCatalog
 
+from datamaster.deploy.changes import launch
 from datamaster.deploy.environments import load_environment
-from datamaster.deploy.stacks import launch
 from datamaster.governance.access import load_matrix
 from datamaster.governance.rendering import Template
 from datamaster.local.athena.__main__ import server

@@ -13,8 +13,8 @@ from typing import Any
 import boto3
 import pytest
 
+from datamaster.deploy.changes import launch
 from datamaster.deploy.environments import load_environment
-from datamaster.deploy.stacks import launch
 from datamaster.local.emulator import start_emulator
 from datamaster.local.spark import job_environment, start_spark
 from lake.contract_store import publish

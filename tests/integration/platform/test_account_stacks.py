@@ -5,9 +5,9 @@ from pathlib import Path
 import boto3
 import pytest
 
+from datamaster.deploy.changes import delete, launch
 from datamaster.deploy.environments import load_environment
 from datamaster.deploy.package import write_zip
-from datamaster.deploy.stacks import delete, launch
 
 pytestmark = pytest.mark.integration
 

@@ -5,8 +5,9 @@ import json
 import boto3
 import pytest
 
+from datamaster.deploy.changes import delete, launch
 from datamaster.deploy.environments import load_environment
-from datamaster.deploy.stacks import delete, launch, launch_order
+from datamaster.deploy.stacks import launch_order
 
 pytestmark = pytest.mark.integration
 

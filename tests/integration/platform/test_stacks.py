@@ -2,43 +2,36 @@
 
 from __future__ import annotations
 
+import io
+import shutil
+import zipfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import boto3
 import orjson
 import pytest
-import yaml
 from ministack.services.cloudformation import provisioners
 
-from datamaster.deploy import deploy
-from datamaster.deploy.deployment import CONTRACTS, Deployment, plan
+from datamaster.deploy import Watch, deploy
+from datamaster.deploy.changes import StackChanges, launch
+from datamaster.deploy.deployment import CONTRACTS, Deployment, artifacts_of, plan, spark_variables
 from datamaster.deploy.environments import load_environment
-from datamaster.deploy.stacks import StackFailed, delete, launch
+from datamaster.deploy.package import digest, write_zip
+from datamaster.deploy.removal import delete_data, destroy, left_behind, removal
+from datamaster.deploy.stacks import StackFailed, deployed
+from datamaster.deploy.templates import read_template
 from datamaster.project import PROJECT
 
 pytestmark = pytest.mark.integration
 ACTIVITIES = ("dm-run-task-local", "dm-start-job-run-local")
 
+LIMIT = {"convert_lambda_limit": 5}
+
 # The laptop has no use for these, but the emulator knows their types (test_account_stacks.py deploys them).
 ACCOUNT_ONLY = ("network", "database", "layers")
 # The emulator has the type but pushes inside PutRecords and neither buffers nor compresses: a worker reads its properties instead.
 WORKER_INSTEAD = {"AWS::KinesisFirehose::DeliveryStream"}
-
-
-class _Loader(yaml.SafeLoader):
-    """Reads CloudFormation's short forms as plain values."""
-
-
-def _short_form(loader: yaml.SafeLoader, _suffix: str, node: yaml.Node) -> Any:
-    if isinstance(node, yaml.ScalarNode):
-        return loader.construct_scalar(node)
-    if isinstance(node, yaml.SequenceNode):
-        return loader.construct_sequence(node, deep=True)
-    return loader.construct_mapping(node, deep=True)  # type: ignore[arg-type]
-
-
-_Loader.add_multi_constructor("!", _short_form)
 
 
 @pytest.fixture(scope="module")
@@ -102,12 +95,66 @@ def test_a_new_table_is_published_without_touching_a_stack(deployment: Deploymen
 
 
 def test_a_changed_variable_updates_its_stack_in_place_and_no_other(deployment: Deployment, tmp_path: Path):
-    deploy("local", build=tmp_path, variables={"convert_lambda_limit": 5})
+    deploy("local", build=tmp_path, variables=LIMIT)
 
     function = boto3.client("lambda").get_function_configuration(FunctionName="dm-ingest-router-local-register_files")
     assert function["Environment"]["Variables"]["CONVERT_LAMBDA_LIMIT"] == "5"
     updated = {name for name, status in statuses().items() if status == "UPDATE_COMPLETE"}
     assert updated == {"dm-local-ingest-router"}
+
+
+class Recorder:
+    """Agrees to every change and remembers it: the types of the resources by stack."""
+
+    def __init__(self) -> None:
+        self.proposed: dict[str, set[str]] = {}
+
+    def __call__(self, proposed: Sequence[StackChanges]) -> bool:
+        self.proposed |= {changes.name: {change.kind for change in changes.changes} for changes in proposed}
+        return True
+
+
+def test_a_changed_schema_proposes_no_change_to_any_stack(deployment: Deployment, tmp_path: Path):
+    contracts, recorder = tmp_path / "contracts", Recorder()
+    shutil.copytree(CONTRACTS, contracts)
+    beer = (contracts / "beer.yaml").read_text()
+    column = "    - name: beer_colour\n      logicalType: string\n      physicalType: varchar\n      classification: public\n"
+    (contracts / "beer.yaml").write_text(beer.replace("    - name: beer_style\n", column + "    - name: beer_style\n", 1))
+
+    changed = deploy("local", contracts=contracts, build=tmp_path / "build", variables=LIMIT, watch=Watch(recorder))
+
+    assert changed.contracts_version != deployment.contracts_version
+    assert recorder.proposed == {}
+
+
+def test_a_changed_function_proposes_a_change_to_its_own_stack_alone(deployment: Deployment, tmp_path: Path):
+    environment, recorder = load_environment("local").with_variables(LIMIT), Recorder()
+    artifacts = artifacts_of(environment, tmp_path)
+    before = artifacts.variables["functions"]["converter"]["key"]
+    code = tmp_path / "converter.zip"
+    with zipfile.ZipFile(io.BytesIO(artifacts.objects[before])) as source:
+        files = {name: source.read(name) for name in source.namelist()}
+    write_zip(code, files | {"app.py": files["app.py"] + b"# another line\n"})
+    key = f"functions/converter/{digest(code.read_bytes())}.zip"
+    bucket = deployment.outputs["storage"]
+    boto3.client("s3").upload_file(str(code), bucket["ArtifactsBucket"], key)
+    functions = artifacts.variables["functions"] | {"converter": artifacts.variables["functions"]["converter"] | {"key": key}}
+
+    changed = artifacts.variables | spark_variables(artifacts, bucket) | {"functions": functions}
+    launch(environment.with_variables(changed), watch=Watch(recorder))
+
+    assert recorder.proposed == {"converter": {"AWS::Lambda::Function"}}
+
+
+def test_every_stack_is_updated_in_place(deployment: Deployment, tmp_path: Path):
+    recorder = Recorder()
+
+    again = deploy("local", build=tmp_path, variables={"owner": "someone-else"}, watch=Watch(recorder))
+
+    everything = {name for level in plan("local") for name in level}
+    assert {name for name, status in statuses().items() if status != "UPDATE_COMPLETE"} == set()
+    assert recorder.proposed.keys() == everything
+    assert again.outputs == deployment.outputs
 
 
 def test_a_stack_that_cannot_be_made_is_named_with_cloudformations_reason(emulator: object):
@@ -117,10 +164,43 @@ def test_a_stack_that_cannot_be_made_is_named_with_cloudformations_reason(emulat
         launch(taken, ["streaming"])
 
 
-def test_deleting_everything_leaves_no_stack(deployment: Deployment):
-    delete(load_environment("local"))
+def test_removing_everything_leaves_nothing_behind(deployment: Deployment):
+    local = load_environment("local")
 
-    assert {status for name, status in statuses().items() if name.startswith("dm-local-")} <= {"DELETE_COMPLETE"}
+    destroy(local, removal(local, delete_data=True))
+    removed = delete_data(local)
+
+    assert {kept.kind for kept in removed} == {"AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::S3::Bucket", "AWS::SecretsManager::Secret"}
+    assert deployed(local) == {}
+    assert left_behind(local) == []
+    assert still_there() == {}
+
+
+def still_there() -> dict[str, list[object]]:
+    """What every service that the stacks use still knows of, keys that wait for their deletion apart."""
+    kms = boto3.client("kms")
+    keys = [kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"] for key in kms.list_keys()["Keys"]]
+    found: dict[str, list[object]] = {
+        "keys": [key["KeyId"] for key in keys if key["KeyState"] != "PendingDeletion"],
+        "buckets": boto3.client("s3").list_buckets()["Buckets"],
+        "tables": boto3.client("dynamodb").list_tables()["TableNames"],
+        "streams": boto3.client("kinesis").list_streams()["StreamNames"],
+        "queues": boto3.client("sqs").list_queues().get("QueueUrls", []),
+        "functions": boto3.client("lambda").list_functions()["Functions"],
+        "mappings": boto3.client("lambda").list_event_source_mappings()["EventSourceMappings"],
+        "machines": boto3.client("stepfunctions").list_state_machines()["stateMachines"],
+        "schedules": boto3.client("scheduler").list_schedules()["Schedules"],
+        "rules": boto3.client("events").list_rules()["Rules"],
+        "databases": boto3.client("glue").get_databases()["DatabaseList"],
+        "apis": boto3.client("apigateway").get_rest_apis()["items"],
+        "secrets": boto3.client("secretsmanager").list_secrets()["SecretList"],
+        "roles": [role for role in boto3.client("iam").list_roles()["Roles"] if role["RoleName"].startswith("dm-")],
+        "users": boto3.client("iam").list_users()["Users"],
+        "alarms": boto3.client("cloudwatch").describe_alarms()["MetricAlarms"],
+        "repositories": boto3.client("ecr").describe_repositories()["repositories"],
+        "work groups": [g["Name"] for g in boto3.client("athena").list_work_groups()["WorkGroups"] if g["Name"].startswith("dm")],
+    }
+    return {name: things for name, things in found.items() if things}
 
 
 def test_what_is_never_deployed_holds_a_type_that_the_emulator_lacks():
@@ -130,6 +210,6 @@ def test_what_is_never_deployed_holds_a_type_that_the_emulator_lacks():
 
     assert len(templates - deployed) > 3
     for name in sorted(templates - deployed):
-        template = yaml.load((PROJECT / "templates" / f"{name}.yaml").read_text(), Loader=_Loader)
+        template = read_template((PROJECT / "templates" / f"{name}.yaml").read_text())
         types = {resource["Type"] for resource in template["Resources"].values()}
         assert types - known.keys() or types & WORKER_INSTEAD, f"{name}: the emulator knows all of {sorted(types)}"

@@ -11,7 +11,7 @@ from datamaster.cli import INTERRUPTED, NO, UNREACHABLE, WRONG_INPUT, app, run
 
 PLATFORM = ["demo", "up", "down", "status", "doctor"]
 ROWS = ["seed", "churn", "export", "reload", "run", "query", "verify", "convert"]
-COMMANDS = [*PLATFORM, *ROWS, "contract", "files"]
+COMMANDS = [*PLATFORM, *ROWS, "deploy", "destroy", "contract", "files"]
 
 
 def test_help_lists_every_command_with_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:

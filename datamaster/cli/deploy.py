@@ -1,0 +1,241 @@
+"""``dm deploy`` and ``dm destroy``: an AWS account to the running lakehouse, and back."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+import yaml
+from rich.markup import escape
+
+from datamaster.cli.output import err, fail, out, print_json, print_table
+from datamaster.project import PROJECT
+
+if TYPE_CHECKING:
+    from datamaster.deploy.changes import StackChanges
+    from datamaster.deploy.environments import Environment
+
+Env = Annotated[str, typer.Option("--env", help="The environment: a file under environments/.")]
+Stacks = Annotated[list[str] | None, typer.Option("--stack", help="Only this stack and what it needs; repeat for more.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; for scripts.")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="Replace a value of the environment's file, as name=value; repeat for more.")]
+MARKS = {"Add": "+", "Modify": "~", "Remove": "-", "Import": "<"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to ``dm``."""
+    app.command()(deploy)
+    app.command()(destroy)
+
+
+def deploy(
+    env: Env,
+    stack: Stacks = None,
+    set_: Set = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show order, parameters and resources; call nothing on AWS.")] = False,
+    drift: Annotated[bool, typer.Option("--drift", help="Show what was changed by hand; change nothing.")] = False,
+    yes: Yes = False,
+    json: Annotated[bool, typer.Option("--json", help="JSON for scripts.")] = False,
+    contracts: Annotated[Path, typer.Option("--contracts", help="Folder of the contracts.", file_okay=False)] = PROJECT / "contracts",
+) -> int:
+    """Bring an AWS account to what the templates say. Changes are shown and asked for; what did not change is not touched.
+
+    Exits 1 where a stack failed, a change was not agreed to, or something drifted; 3 where AWS cannot be reached.
+    """
+    environment = _environment(env, set_ or [])
+    if dry_run:
+        return _show_plan(environment, stack or [], json)
+    from datamaster.deploy import account
+    from datamaster.deploy.changes import Declined, StackStuck, Watch
+    from datamaster.deploy.deployment import deploy as bring
+    from datamaster.deploy.stacks import StackFailed
+
+    who = account.connect(environment)
+    if drift:
+        return _show_drift(environment, stack or [], json)
+    err.print(f"Account {who.number}, {environment.region}, as {escape(who.identity)}")
+    with _watch() as watch:
+        try:
+            asking = _Asking(yes, watch.pause)
+            seen = Watch(asking, watch.progress, watch.finished)
+            deployment = bring(env, contracts=contracts, variables=environment.variables, stacks=stack or [], watch=seen)
+        except (StackFailed, StackStuck, Declined) as error:
+            fail(str(error))
+            return 1
+    if json:
+        print_json({"environment": env, "contracts": deployment.contracts_version, "stacks": watch.outcomes, "outputs": deployment.outputs})
+    else:
+        unchanged = sum(outcome == "unchanged" for outcome in watch.outcomes.values())
+        out.print(f"{len(watch.outcomes) - unchanged} stacks changed, {unchanged} unchanged.")
+    return 0
+
+
+def destroy(
+    env: Env,
+    stack: Annotated[list[str] | None, typer.Option("--stack", help="Only this stack and what needs it; repeat for more.")] = None,
+    set_: Set = None,
+    delete_data: Annotated[bool, typer.Option("--delete-data", help="Also delete buckets with every version, tables, keys.")] = False,
+    yes: Yes = False,
+) -> int:
+    """Delete an environment's stacks. Those that hold data stay, with all that lies in them, unless --delete-data is given.
+
+    Exits 1 where a stack could not be deleted or nobody agreed; 3 where AWS cannot be reached.
+    """
+    from datamaster.deploy import account
+    from datamaster.deploy import removal as removing
+    from datamaster.deploy.changes import Watch
+    from datamaster.deploy.stacks import StackFailed
+
+    environment = _environment(env, set_ or [])
+    who = account.connect(environment)
+    what = removing.removal(environment, stack or [], delete_data=delete_data)
+    left = removing.left_behind(environment) if delete_data and not stack else []
+    if not what.going and not left:
+        out.print(f"Nothing to delete: {', '.join(what.staying) or 'no stack'} of {env} {'stay' if what.staying else 'is there'}.")
+        return 0
+    print_table(("stack", "what becomes of it"), [(n, "deleted") for n in what.going] + [(n, "stays: data") for n in what.staying])
+    if not yes and typer.prompt(f'This deletes from account {who.number}. Type "{env}" to go on', err=True, default="") != env:
+        fail("not agreed: nothing was deleted")
+        return 1
+    with _watch() as watch:
+        try:
+            seen = Watch(progress=watch.progress, finished=watch.finished)
+            removing.destroy(environment, what, seen)
+            removed = removing.delete_data(environment, seen) if delete_data and not stack else []
+        except (StackFailed, removing.NotRemoved) as error:
+            fail(str(error))
+            return 1
+    for kept in removed:
+        fate = f"scheduled for deletion in {removing.KEY_WAITING_DAYS} days" if kept.kind == "AWS::KMS::Key" else "deleted with all it held"
+        out.print(f"{kept.kind} {kept.name}: {fate}")
+    if not delete_data:
+        remaining = removing.left_behind(environment)
+        rows = [(kept.kind, kept.name) for kept in remaining]
+        if rows:
+            print_table(("kept", "name"), rows)
+    out.print(
+        f"{len(what.going)} stacks deleted"
+        + (f", {len(what.staying)} stay with the data: {', '.join(what.staying)}." if what.staying else ".")
+    )
+    return 0
+
+
+def _environment(name: str, replaced: Sequence[str]) -> Environment:
+    from datamaster.deploy.environments import load_environment
+
+    environment = load_environment(name)
+    if environment.variables["laptop"]:
+        raise typer.BadParameter(f'"{name}" is this machine: dm up deploys to it, dm down takes it away', param_hint="--env")
+    values = dict(_value(text, environment) for text in replaced)
+    return environment.with_variables(values)
+
+
+def _value(text: str, environment: Environment) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    file = f"environments/{environment.name}.yaml"
+    if not equals or name not in environment.variables:
+        known = ", ".join(sorted(environment.variables.keys() - {"environment", "laptop", "region"}))
+        raise typer.BadParameter(f'"{text}" is not name=value of a name in {file}: {known}', param_hint="--set")
+    return name, yaml.safe_load(value)
+
+
+def _show_plan(environment: Environment, stacks: Sequence[str], json: bool) -> int:
+    from datamaster.deploy.deployment import BUILD
+    from datamaster.deploy.preview import preview
+
+    found = preview(environment, BUILD, stacks)
+    if json:
+        print_json([vars(stack) for stack in found])
+        return 0
+    for stack in found:
+        count = sum(stack.resources.values())
+        out.print(f"\n[bold]{stack.level}. dm-{environment.name}-{stack.stack}[/bold]: {count} resources")
+        out.print("   " + escape(", ".join(f"{number} {kind}" for kind, number in stack.resources.items())))
+        for name, value in stack.parameters.items():
+            out.print(f"   [dim]{escape(name)}[/dim] = {escape(value)}")
+    total = sum(sum(stack.resources.values()) for stack in found)
+    out.print(f"\n{len(found)} stacks in {found[-1].level} levels, {total} resources. Nothing was called on AWS.")
+    return 0
+
+
+def _show_drift(environment: Environment, stacks: Sequence[str], json: bool) -> int:
+    from datamaster.deploy.changes import Watch
+    from datamaster.deploy.drift import drift
+
+    with _watch() as watch:
+        found = drift(environment, stacks, Watch(progress=watch.progress))
+    if json:
+        print_json([vars(line) for line in found])
+    elif found:
+        print_table(
+            ("stack", "resource", "property", "template", "account"),
+            [(d.stack, d.resource, d.property, d.expected, d.actual) for d in found],
+        )
+        out.print("dm deploy does not undo this while the templates stay as they are: set it back by hand, or write it into the template.")
+    else:
+        out.print("Nothing was changed by hand, as far as CloudFormation can tell.")
+    return 1 if found else 0
+
+
+class _Asking:
+    """Shows the changes of a level and asks whether to make them; ``a`` agrees to all that follow."""
+
+    def __init__(self, yes: bool, pause: Callable[[], None]) -> None:
+        self._agreed, self._pause = yes, pause
+
+    def __call__(self, proposed: Sequence[StackChanges]) -> bool:
+        self._pause()
+        for changes in proposed:
+            err.print(f"[bold]{changes.stack}[/bold] {'(new)' if changes.new else ''}")
+            for change in changes.changes:
+                replaced = " [red]replaced[/red]" if change.replaced else ""
+                err.print(f"  {MARKS.get(change.action, '?')} {change.resource} [dim]{change.kind}[/dim]{replaced}")
+        if self._agreed:
+            return True
+        answer = typer.prompt("Make these changes? y(es), a(ll that follow too), n(o)", err=True, default="n").strip().lower()
+        self._agreed = answer in ("a", "all")
+        return self._agreed or answer in ("y", "yes")
+
+
+class _Watch:
+    """What a deployment tells while it runs: one line a stack that ended, and on a terminal what is waited for."""
+
+    def __init__(self) -> None:
+        self.outcomes: dict[str, str] = {}
+        self._status = err.status("") if err.is_terminal else None
+
+    def progress(self, message: str) -> None:
+        """Tell what is waited for."""
+        if self._status:
+            self._status.update(escape(message))
+            self._status.start()
+
+    def finished(self, stack: str, outcome: str, seconds: float) -> None:
+        """Tell that a stack is done with."""
+        self.outcomes[stack] = outcome
+        if outcome != "unchanged":
+            mark = "[red]✗[/red]" if outcome == "failed" else "[green]✓[/green]"
+            err.print(f"{mark} {stack}: {outcome} [dim]({seconds:.1f} s)[/dim]")
+
+    def pause(self) -> None:
+        """Take the status line away while something is asked."""
+        if self._status:
+            self._status.stop()
+
+
+@contextmanager
+def _watch() -> Iterator[_Watch]:
+    watch = _Watch()
+    try:
+        yield watch
+    except KeyboardInterrupt:
+        watch.pause()
+        err.print("CloudFormation goes on with what it has begun. The same command again picks up from there.")
+        raise
+    finally:
+        watch.pause()
+        sys.stderr.flush()
