@@ -118,8 +118,8 @@ def test_a_changed_schema_proposes_no_change_to_any_stack(deployment: Deployment
     contracts, recorder = tmp_path / "contracts", Recorder()
     shutil.copytree(CONTRACTS, contracts)
     beer = (contracts / "beer.yaml").read_text()
-    column = "    - name: beer_colour\n      logicalType: string\n      physicalType: varchar\n      classification: public\n"
-    (contracts / "beer.yaml").write_text(beer.replace("    - name: beer_style\n", column + "    - name: beer_style\n", 1))
+    style = "      - name: beer_style\n        logicalType: string\n        physicalType: varchar(100)\n        classification: public\n"
+    (contracts / "beer.yaml").write_text(beer.replace(style, style + style.replace("beer_style", "beer_colour")))
 
     changed = deploy("local", contracts=contracts, build=tmp_path / "build", variables=LIMIT, watch=Watch(recorder))
 
