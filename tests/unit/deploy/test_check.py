@@ -1,0 +1,41 @@
+"""What ``make check-aws`` makes of its linters' answers."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from datamaster.deploy import check
+from datamaster.deploy.lint import Finding
+
+
+def test_a_linter_that_fails_gives_a_finding_for_each_line_that_it_writes() -> None:
+    command = [sys.executable, "-c", "print('DL3007 latest'); raise SystemExit('DL3042 cache')"]
+
+    assert check.lines("Dockerfile", "hadolint", command) == [
+        Finding("hadolint", "DL3007 latest", "Dockerfile"),
+        Finding("hadolint", "DL3042 cache", "Dockerfile"),
+    ]
+
+
+def test_a_linter_that_fails_without_a_word_is_a_finding_too() -> None:
+    assert check.lines("x", "y", [sys.executable, "-c", "raise SystemExit(3)"]) == [Finding("y", "ended with code 3", "x")]
+
+
+def test_a_linter_that_passes_gives_none_whatever_it_writes() -> None:
+    assert check.lines("x", "y", [sys.executable, "-c", "print('all is well')"]) == []
+
+
+def test_a_template_that_no_call_could_carry_is_found(tmp_path: Path) -> None:
+    small, large = tmp_path / "small.yaml", tmp_path / "large.yaml"
+    small.write_text("x" * check.TEMPLATE_LIMIT_BYTES)
+    large.write_text("x" * (check.TEMPLATE_LIMIT_BYTES + 1))
+
+    assert check.too_long([small, large]) == [Finding("TEMPLATE_SIZE", "51,201 of 51,200 bytes", "large.yaml")]
+
+
+def test_there_are_at_most_fifteen_exceptions_and_each_has_its_reason() -> None:
+    reasons = check.excepted()
+
+    assert len(reasons) <= 15
+    assert all(len(reason.split()) > 5 for reason in reasons.values())
