@@ -22,6 +22,7 @@ from datamaster.deploy.removal import delete_data, destroy, left_behind, removal
 from datamaster.deploy.stacks import StackFailed, deployed
 from datamaster.deploy.templates import read_template
 from datamaster.project import PROJECT
+from lake.contracts import ContractSet
 
 pytestmark = pytest.mark.integration
 ACTIVITIES = ("dm-run-task-local", "dm-start-job-run-local")
@@ -80,29 +81,6 @@ def test_a_second_deployment_changes_nothing(deployment: Deployment, tmp_path: P
     assert set(statuses().values()) == {"CREATE_COMPLETE"}
 
 
-def test_a_new_table_is_published_without_touching_a_stack(deployment: Deployment, tmp_path: Path):
-    contracts = tmp_path / "contracts"
-    contracts.mkdir()
-    for path in CONTRACTS.glob("*.yaml"):
-        (contracts / path.name).write_text(path.read_text())
-    text = (CONTRACTS / "brewery.yaml").read_text().replace("dm_core.brewery", "dm_core.pub").replace("name: brewery\n", "name: pub\n")
-    (contracts / "pub.yaml").write_text(text)
-
-    changed = deploy("local", contracts=contracts, build=tmp_path / "build")
-
-    assert changed.contracts_version != deployment.contracts_version
-    assert set(statuses().values()) == {"CREATE_COMPLETE"}
-
-
-def test_a_changed_variable_updates_its_stack_in_place_and_no_other(deployment: Deployment, tmp_path: Path):
-    deploy("local", build=tmp_path, variables=LIMIT)
-
-    function = boto3.client("lambda").get_function_configuration(FunctionName="dm-ingest-router-local-register_files")
-    assert function["Environment"]["Variables"]["CONVERT_LAMBDA_LIMIT"] == "5"
-    updated = {name for name, status in statuses().items() if status == "UPDATE_COMPLETE"}
-    assert updated == {"dm-local-ingest-router"}
-
-
 class Recorder:
     """Agrees to every change and remembers it: the types of the resources by stack."""
 
@@ -114,17 +92,29 @@ class Recorder:
         return True
 
 
-def test_a_changed_schema_proposes_no_change_to_any_stack(deployment: Deployment, tmp_path: Path):
+def test_a_new_table_and_a_changed_schema_propose_no_change_to_any_stack(deployment: Deployment, tmp_path: Path):
     contracts, recorder = tmp_path / "contracts", Recorder()
     shutil.copytree(CONTRACTS, contracts)
-    beer = (contracts / "beer.yaml").read_text()
+    pub = (CONTRACTS / "brewery.yaml").read_text().replace("dm_core.brewery", "dm_core.pub").replace("name: brewery\n", "name: pub\n")
+    (contracts / "pub.yaml").write_text(pub)
+    beer = (CONTRACTS / "beer.yaml").read_text()
     style = "      - name: beer_style\n        logicalType: string\n        physicalType: varchar(100)\n        classification: public\n"
     (contracts / "beer.yaml").write_text(beer.replace(style, style + style.replace("beer_style", "beer_colour")))
 
-    changed = deploy("local", contracts=contracts, build=tmp_path / "build", variables=LIMIT, watch=Watch(recorder))
+    changed = deploy("local", contracts=contracts, build=tmp_path / "build", watch=Watch(recorder))
 
-    assert changed.contracts_version != deployment.contracts_version
+    assert "beer_colour" in [column.name for column in ContractSet.from_directory(contracts).tables["beer"].columns]
+    assert changed.contracts_version not in ("", deployment.contracts_version)
     assert recorder.proposed == {}
+
+
+def test_a_changed_variable_updates_its_stack_in_place_and_no_other(deployment: Deployment, tmp_path: Path):
+    deploy("local", build=tmp_path, variables=LIMIT)
+
+    function = boto3.client("lambda").get_function_configuration(FunctionName="dm-ingest-router-local-register_files")
+    assert function["Environment"]["Variables"]["CONVERT_LAMBDA_LIMIT"] == "5"
+    updated = {name for name, status in statuses().items() if status == "UPDATE_COMPLETE"}
+    assert updated == {"dm-local-ingest-router"}
 
 
 def test_a_changed_function_proposes_a_change_to_its_own_stack_alone(deployment: Deployment, tmp_path: Path):
@@ -155,13 +145,6 @@ def test_every_stack_is_updated_in_place(deployment: Deployment, tmp_path: Path)
     assert {name for name, status in statuses().items() if status != "UPDATE_COMPLETE"} == set()
     assert recorder.proposed.keys() == everything
     assert again.outputs == deployment.outputs
-
-
-def test_a_stack_that_cannot_be_made_is_named_with_cloudformations_reason(emulator: object):
-    taken = load_environment("local").with_variables({"environment": "dev", "region": "us-east-1", "shards": "many"})
-
-    with pytest.raises(StackFailed, match="dm-dev-streaming"):
-        launch(taken, ["streaming"])
 
 
 def test_removing_everything_leaves_nothing_behind(deployment: Deployment):
@@ -201,6 +184,13 @@ def still_there() -> dict[str, list[object]]:
         "work groups": [g["Name"] for g in boto3.client("athena").list_work_groups()["WorkGroups"] if g["Name"].startswith("dm")],
     }
     return {name: things for name, things in found.items() if things}
+
+
+def test_a_stack_that_cannot_be_made_is_named_with_cloudformations_reason(emulator: object):
+    taken = load_environment("local").with_variables({"environment": "dev", "region": "us-east-1", "shards": "many"})
+
+    with pytest.raises(StackFailed, match="dm-dev-streaming"):
+        launch(taken, ["streaming"])
 
 
 def test_what_is_never_deployed_holds_a_type_that_the_emulator_lacks():
