@@ -24,7 +24,8 @@ them. A value is a constant of the environment's file (`dev` is shown), or the o
 def page() -> str:
     """The page's text."""
     parts = [HEAD]
-    for number, level in enumerate(levels(load_environment("dev")), 1):
+    every = load_environment("dev").with_variables({"working_hours": True, "api_firewall": True})  # what an environment may do without
+    for number, level in enumerate(levels(every), 1):
         for stack in level:
             name = f"functions-{stack.name}.merge.yaml" if stack.name in APPS else f"{stack.name}.yaml"
             template = read_template((PROJECT / "templates" / name).read_text())
