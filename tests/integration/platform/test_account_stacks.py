@@ -8,6 +8,7 @@ import pytest
 from datamaster.deploy.changes import delete, launch
 from datamaster.deploy.environments import load_environment
 from datamaster.deploy.package import write_zip
+from datamaster.project import PROJECT
 
 pytestmark = pytest.mark.integration
 
@@ -30,3 +31,22 @@ def test_the_stacks_that_only_an_account_needs_are_deployed_changed_and_deleted(
     assert status("dm-local-database") == "UPDATE_COMPLETE"
     assert status("dm-local-network") == "CREATE_COMPLETE"
     assert set(delete(account, ["network"])) >= {"network", "database"}
+
+
+def test_a_stack_whose_neighbours_the_emulator_lacks_is_deployed_changed_and_deleted_by_itself(emulator: object):
+    """Its replication is of a type that the emulator does not know, so its parameters are given here."""
+    client = boto3.client("cloudformation")
+    body = (PROJECT / "templates" / "working-hours.yaml").read_text()
+    cluster = "arn:aws:rds:us-east-1:000000000000:cluster:dm-source-dev"
+    given = {"Environment": "dev", "ClusterArn": cluster, "ReplicationConfigArn": "arn:aws:dms:us-east-1:000000000000:replication-config:X"}
+    call = {"StackName": "dm-dev-working-hours", "TemplateBody": body, "Capabilities": ["CAPABILITY_NAMED_IAM"]}
+
+    client.create_stack(**call, Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in given.items()])
+    client.get_waiter("stack_create_complete").wait(StackName="dm-dev-working-hours", WaiterConfig={"Delay": 1})
+    given["ClusterArn"] += "-other"
+    client.update_stack(**call, Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in given.items()])
+    client.get_waiter("stack_update_complete").wait(StackName="dm-dev-working-hours", WaiterConfig={"Delay": 1})
+    client.delete_stack(StackName="dm-dev-working-hours")
+    client.get_waiter("stack_delete_complete").wait(StackName="dm-dev-working-hours", WaiterConfig={"Delay": 1})
+
+    assert boto3.client("scheduler").list_schedules()["Schedules"] == []
