@@ -94,7 +94,7 @@ impl CsvParser {
                     if let Err(fail) = outcome {
                         line += memchr::memchr_iter(b'\n', &data[counted..start]).count();
                         counted = start;
-                        rows.reject(fail, line, start, record.len());
+                        rows.reject(*fail, line, start, record.len());
                     }
                     span.after
                 }

@@ -42,7 +42,7 @@ impl JsonParser {
                     Err(Fail::record(Reason::Utf8))
                 };
                 if let Err(fail) = outcome {
-                    rows.reject(fail, line, start, record.len());
+                    rows.reject(*fail, line, start, record.len());
                 }
             }
             line += 1;

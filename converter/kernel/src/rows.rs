@@ -213,7 +213,7 @@ impl<'s> Rows<'s> {
 
     /// End the record as none: its values are taken back.
     #[cold]
-    pub fn reject(&mut self, fail: Box<Fail>, line: usize, offset: usize, length: usize) {
+    pub fn reject(&mut self, fail: Fail, line: usize, offset: usize, length: usize) {
         for column in &mut self.columns {
             column.truncate(self.count);
         }
