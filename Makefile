@@ -42,7 +42,7 @@ test: setup ## Lint, types and every test but those that have a target of their 
 	@$(MAKE) --no-print-directory lint
 	@.venv/bin/python -m pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not slow" $(OWN_TARGET) $(TESTS)
 
-property: setup ## The long random test: damaged files through both parsers
+property: setup ## The long tests: damaged files through both parsers, a conversion in the layers that AWS gets
 	@.venv/bin/python -m pytest -q -m slow tests/unit tests/integration
 
 test-unit: setup ## The tests that need no platform
