@@ -41,7 +41,7 @@ def measure(contract_path: str, source: str, file_format: str) -> dict[str, floa
         clock = time.process_time()
         reader = parse.BlockReader(parse.GzipStream(file), file_format)
         parser = parse.parser(schema, file_format, reader.header)
-        writer = parquet.PartWriter(schema.arrow_schema, {}, engine._spread(contract), lambda _: _Nowhere())
+        writer = parquet.PartWriter(schema.arrow_schema, {}, engine._spread(contract, file_format), lambda _: _Nowhere())
         for block in reader:
             seconds["read"] += time.process_time() - clock
             clock = time.process_time()

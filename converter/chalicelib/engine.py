@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from lake.cdc import POSITION
 from lake.contracts import Contract
 from lake.control import Outcome
 from lake.control_records import CSV
@@ -92,7 +93,7 @@ def convert(plan: Plan, source: Any, sink: Sink, workers: int, checkpoint: Calla
         names.append(plan.part_name(number))
         return sink.open(names[-1])
 
-    parts = PartWriter(schema.arrow_schema, plan.metadata, _spread(plan.contract), open_part)
+    parts = PartWriter(schema.arrow_schema, plan.metadata, _spread(plan.contract, plan.file_format), open_part)
     quarantine: QuarantineWriter | None = None
     line = reader.first_line + 1
     try:
@@ -143,10 +144,13 @@ def _piece(reader: BlockReader, parse: BlockParser, hider: _Hider, block: Block)
     return _Piece(hider.masker.batch(parsed.batch), parsed, block.offset, rejects)
 
 
-def _spread(contract: Contract) -> frozenset[str]:
-    """The columns whose integers are many: keys, references, and the time that the table lies by."""
+def _spread(contract: Contract, file_format: str) -> frozenset[str]:
+    """The columns whose values are many: keys, references, the time that the table lies by, and positions.
+
+    An export has one position for all its rows."""
     ids = {column.name for column in contract.columns if column.key is not None or column.reference is not None}
-    return frozenset(ids | ({contract.partition.column} if contract.partition else set()))
+    positions = set() if file_format == CSV else {POSITION}
+    return frozenset(ids | positions | ({contract.partition.column} if contract.partition else set()))
 
 
 def _judge(tally: Tally, plan: Plan) -> None:

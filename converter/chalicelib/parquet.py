@@ -38,10 +38,11 @@ def _width(kind: pa.DataType) -> int:
 def writer_options(schema: pa.Schema, spread: frozenset[str]) -> dict[str, object]:
     """How each column is encoded: deltas where integers are many, shared prefixes for positions, a dictionary for all else.
 
-    ``spread`` names the columns whose values repeat too little for a dictionary: ids and times. Statistics are on for all.
+    ``spread`` names the columns whose values repeat too little for a dictionary: ids, times, positions of changes.
+    Statistics are on for all.
     Encodings: https://parquet.apache.org/docs/file-format/data-pages/encodings/
     """
-    encodings = {POSITION: "DELTA_BYTE_ARRAY"}
+    encodings = {POSITION: "DELTA_BYTE_ARRAY"} if POSITION in spread else {}
     for field in schema:
         is_spread = pa.types.is_integer(field.type) and (field.name in spread or field.name == TRANSACTION_ID)
         if is_spread or pa.types.is_timestamp(field.type):

@@ -112,6 +112,15 @@ def test_ids_and_times_are_deltas_and_repeated_values_a_dictionary(parquet: Any)
     assert "RLE_DICTIONARY" in encodings["score"]
 
 
+def test_positions_share_prefixes_in_a_file_of_changes_and_are_a_dictionary_in_an_export(parquet: Any) -> None:
+    of_changes = parquet.writer_options(SCHEMA, frozenset({"cdc_position"}))
+    of_exports = parquet.writer_options(SCHEMA, frozenset())
+
+    assert of_changes["column_encoding"]["cdc_position"] == "DELTA_BYTE_ARRAY"
+    assert "cdc_position" not in of_exports["column_encoding"]
+    assert "cdc_position" in of_exports["use_dictionary"]
+
+
 def test_a_source_without_rows_gives_one_part_without_rows(parquet: Any) -> None:
     (part,) = written(parquet, [])
 
