@@ -112,7 +112,12 @@ def read(spark: SparkSession, contract: Contract, files: Sequence[BatchFile], fo
 
 def _filesystem() -> S3FileSystem:
     properties = s3_properties()
-    return S3FileSystem(endpoint_override=properties["s3.endpoint"], region=properties["s3.region"])
+    return S3FileSystem(
+        endpoint_override=properties["s3.endpoint"],
+        region=properties["s3.region"],
+        connect_timeout=float(properties["s3.connect-timeout"]),
+        request_timeout=float(properties["s3.request-timeout"]),
+    )
 
 
 def _open(filesystem: FileSystem, contract: Contract, file: BatchFile, every_page: bool, gathers: bool = False) -> list[Part] | FailedFile:

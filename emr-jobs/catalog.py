@@ -10,6 +10,7 @@ from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.exceptions import NoSuchTableError
 
 NAME = "lake"
+TIMEOUT_SECONDS = "60"
 SILVER, GOLD = "dm_silver", "dm_gold"
 
 
@@ -24,9 +25,13 @@ def catalog() -> Catalog:
 
 
 def s3_properties() -> dict[str, str]:
-    """PyIceberg's S3 properties: endpoint and region of boto3's default session."""
+    """PyIceberg's S3 properties: endpoint and region of boto3's default session, and boto3's patience.
+
+    Arrow's own, one second to connect and three without a byte, ends a job where the store is merely busy.
+    """
     s3 = boto3.client("s3")
-    return {"s3.endpoint": s3.meta.endpoint_url, "s3.region": s3.meta.region_name}
+    timeouts = {"s3.connect-timeout": TIMEOUT_SECONDS, "s3.request-timeout": TIMEOUT_SECONDS}
+    return {"s3.endpoint": s3.meta.endpoint_url, "s3.region": s3.meta.region_name} | timeouts
 
 
 def engine_name(database: str, table: str) -> str:

@@ -40,8 +40,9 @@ class MissingFiles(TerminalError):
 
 @dataclass(frozen=True)
 class Size:
-    """How large a table is: files and bytes of its snapshot, its snapshots, and all that is stored for it."""
+    """How large a table is: partitions, files and bytes of its snapshot, its snapshots, and all that is stored for it."""
 
+    partitions: int
     files: int
     delete_files: int
     bytes: int
@@ -96,6 +97,7 @@ def size(table: Table, root: str) -> Size:
     """The table's size now; ``root`` is where everything that belongs to it lies."""
     files, stored = live_files(table), stored_objects(root)
     return Size(
+        partitions=len({file.partition for file in files}),
         files=sum(not file.deletes for file in files),
         delete_files=sum(file.deletes for file in files),
         bytes=sum(file.bytes for file in files),

@@ -20,26 +20,24 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "build" / "bench" / "lake.json"
 sys.path.insert(0, str(ROOT / "emr-jobs"))
+NAMES = ("merge-36", "small-files", "large-batch", "merge-36-large", "merge-720", "gold-720")
 
 
 def main() -> None:
     """Run what is missing and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--again", action="store_true", help="forget earlier results")
-    parser.add_argument("--only", help="cases whose name begins with this", default="")
+    parser.add_argument("--only", help="these cases", nargs="+", choices=NAMES, default=NAMES)
     parser.add_argument("--repeats", type=int, default=3, help="runs of which the median is taken")
     options = parser.parse_args()
     found: dict[str, Any] = {} if options.again or not RESULTS.exists() else json.loads(RESULTS.read_text())
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     versions = ", ".join(f"{name} {version(name)}" for name in ("pysail", "pyiceberg", "pyarrow", "duckdb"))
     print(f"{machine}, {versions}; load {os.getloadavg()[0]:.1f}", flush=True)
-    missing = [name for name in NAMES if name not in found and name.startswith(options.only)]
+    missing = [name for name in NAMES if name not in found and name in options.only]
     if missing:
         _measure(missing, options.repeats, found)
     report(found)
-
-
-NAMES = ("merge-36", "small-files", "large-batch", "merge-36-large", "merge-720", "gold-720")
 
 
 def _measure(missing: list[str], repeats: int, found: dict[str, Any]) -> None:
@@ -53,12 +51,14 @@ def _measure(missing: list[str], repeats: int, found: dict[str, Any]) -> None:
             from cases import Bench
 
             bench = Bench.start(repeats)
-            for name in missing:
-                print(f"\n{name}", flush=True)
-                found[name] = getattr(bench, name.replace("-", "_"))() | {"load": round(os.getloadavg()[0], 1)}
-                RESULTS.parent.mkdir(parents=True, exist_ok=True)
-                RESULTS.write_text(json.dumps(found, indent=1))
-            bench.stop()
+            try:
+                for name in missing:
+                    print(f"\n{name}", flush=True)
+                    found[name] = getattr(bench, name.replace("-", "_"))() | {"load": round(os.getloadavg()[0], 1)}
+                    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+                    RESULTS.write_text(json.dumps(found, indent=1))
+            finally:
+                bench.stop()  # a client whose server is gone would keep the process waiting
 
 
 def report(found: dict[str, Any]) -> None:

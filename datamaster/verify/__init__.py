@@ -1,4 +1,5 @@
-"""Is the lake equal to its source? Silver row by row and column by column, review_flat and gold by statements of their own.
+"""Is the lake equal to its source? Silver row by row and column by column, with its history and the quality rules' results;
+review_flat and gold by statements of their own.
 
 The source is read in one snapshot by COPY, the lake through Athena's API; both meet in a DuckDB file of its own, so memory
 stays bounded whatever the size of a table.
@@ -17,7 +18,9 @@ import boto3
 
 from datamaster.query import Athena
 from datamaster.verify.derived import GOLD, compare_flat, compare_gold, has_reviews
+from datamaster.verify.history import compare_history
 from datamaster.verify.masks import masked_columns
+from datamaster.verify.quality import RESULTS, compare_quality, has_rules
 from datamaster.verify.report import Difference, Report, TableReport
 from datamaster.verify.silver import compare_silver
 from datamaster.verify.source import SourceSnapshot
@@ -55,6 +58,12 @@ def compare_lake(dsn: str, athena: Athena, contracts: ContractSet, control: Cont
         for name, contract in sorted(contracts.tables.items()):
             progress(f"dm_silver.{name}")
             reports.append(compare_silver(bench, source, athena, contract, masks[name], mask_key))
+            if contract.history:
+                progress(f"dm_silver.{name}_history")
+                reports.append(compare_history(bench, athena, contract, masks[name]))
+        if has_rules(contracts):
+            progress(RESULTS)
+            reports.append(compare_quality(bench, athena, contracts, masks))
         if has_reviews(contracts):
             progress("dm_silver.review_flat")
             reports.append(compare_flat(bench, athena, contracts))

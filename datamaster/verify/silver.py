@@ -46,7 +46,7 @@ def compare_silver(
         except QueryFailed as error:
             return TableReport.unread(f"dm_silver.{table}", str(error))
     try:
-        values = {column.name: _lake_value(column, column.name in masks) for column in contract.columns}
+        values = {column.name: lake_value(column, column.name in masks) for column in contract.columns}
         values |= {name: f"CAST({quoted(name)} AS BIGINT)" for name in months} | {"deleted_at": quoted("deleted_at")}
         bench.load("lake", of_lake, wanted, values)
     except duckdb.ConversionException as error:
@@ -80,7 +80,8 @@ def _months(partition: MonthPartition, contract: Contract) -> dict[str, str]:
     return {partition.year_field: f"year({moment})", partition.month_field: f"month({moment})"}
 
 
-def _lake_value(column: Column, is_masked: bool) -> str:
+def lake_value(column: Column, is_masked: bool) -> str:
+    """The SQL of a column's value over Athena's text."""
     return quoted(column.name) if is_masked else typed(column)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import duckdb
 
@@ -59,6 +60,10 @@ class Workbench:
     def run(self, statement: str) -> None:
         """Run a statement."""
         self.database.execute(statement)
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """A statement's rows."""
+        return self.database.execute(statement).fetchall()
 
     def compare(
         self, name: str, expected: str, got: str, keys: Sequence[str], columns: Sequence[str], soft_deletes: bool = False

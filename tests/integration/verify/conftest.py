@@ -36,10 +36,11 @@ version: 1.0.0
 schema:
   - name: measure
     physicalName: dm_core.measure
+    customProperties: [{property: history, value: true}]
     properties:
       - {name: sensor, physicalType: uuid, primaryKey: true, primaryKeyPosition: 1, required: true}
       - {name: day, physicalType: date, primaryKey: true, primaryKeyPosition: 2, required: true}
-      - {name: price, physicalType: "numeric(12,2)"}
+      - {name: price, physicalType: "numeric(12,2)", quality: [{metric: range, mustBeBetween: [0, 10], severity: warn}]}
       - {name: taken_at, physicalType: timestamptz}
       - {name: fine, physicalType: boolean}
       - {name: ratio, physicalType: real, customProperties: [{property: allowNaN, value: true}]}
@@ -78,6 +79,9 @@ SCHEMAS = {
 }  # fmt: skip
 FLAT = SCHEMAS["review"] | {"brewery_name": pa.string(), "beer_name": pa.string(), "beer_style": pa.string(), "beer_abv": pa.float64()}
 FLAT |= {"profile_name": pa.string(), "state": pa.string()}
+HISTORY = SCHEMAS["measure"] | {"valid_from": STAMP, "valid_to": STAMP, "is_current": pa.bool_()}
+HISTORY |= {"cdc_generation": pa.int64(), "cdc_position": pa.string()}
+RESULTS = {"table_name": pa.string(), "rule": pa.string(), "rows_failed": pa.int64()}
 SOFT = {"created_at": STAMP, "updated_at": STAMP, "deleted_at": STAMP}
 MONTH = {"review_year": pa.int32(), "review_month": pa.int32(), "rank": pa.int64()}
 SHOWN = {"review_count": pa.int64(), "avg_overall": pa.float64()}
@@ -133,7 +137,8 @@ class Lake:
     def write(self, table, rows):
         """Replace a table's rows."""
         database = "dm_gold" if table in GOLD else "dm_silver"
-        schema = pa.schema(list((GOLD.get(table) or (FLAT if table == "review_flat" else SCHEMAS[table] | SOFT)).items()))
+        own = GOLD | {"review_flat": FLAT, "measure_history": HISTORY, "quality_results": RESULTS}
+        schema = pa.schema(list((own.get(table) or SCHEMAS[table] | SOFT).items()))
         name = f"{database}.{table}"
         if not self.catalog.table_exists(name):
             self.catalog.create_table(name, schema, location=f"s3://{self.bucket}/{database}/{table}")
@@ -196,7 +201,17 @@ def lake_rows(dsn):
     gold = {table: gold_rows(flat, table) for table in GOLD}
     tombstone = dict(rows["brewery"][0], brewery_id=10**9, deleted_at=datetime.datetime(2024, 1, 1, tzinfo=UTC))
     rows["brewery"].append(tombstone)
+    rows["measure_history"] = [version for measure in rows["measure"] for version in versions_of(measure)]
+    rows["quality_results"] = [{"table_name": "measure", "rule": "price_range_1", "rows_failed": failed} for failed in (1, 0)]
     return rows | {"review_flat": flat} | gold
+
+
+def versions_of(measure):
+    """The row as it was for a day, with another price, and as it is."""
+    first, changed = (datetime.datetime(2024, 1, day, tzinfo=UTC) for day in (1, 2))
+    place = {"cdc_generation": 0, "cdc_position": ""}
+    past = measure | place | {"price": Decimal("1.00"), "valid_from": first, "valid_to": changed, "is_current": False}
+    return [past, measure | place | {"valid_from": changed, "valid_to": None, "is_current": True}]
 
 
 def lookup_tables(rows):

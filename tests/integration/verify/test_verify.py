@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import io
 import json
+from decimal import Decimal
 
 import psycopg2
 import pytest
@@ -56,7 +57,8 @@ def test_an_equal_lake_has_no_difference(compared):
     assert named(report) == {}
     assert (report.equal, report.exit_code) == (True, 0)
     assert [table.table for table in report.tables] == [
-        *(f"dm_silver.{name}" for name in sorted(SCHEMAS)),
+        *(f"dm_silver.{name}" for name in ("beer", "brewery", "measure", "measure_history", "profile", "review")),
+        "dm_silver.quality_results",
         "dm_silver.review_flat",
         "dm_gold.top_beers_by_rating",
         "dm_gold.top_breweries_by_rating",
@@ -199,3 +201,47 @@ class TestReport:
         document = json.loads(json.dumps(compared().as_dict()))
         assert (document["equal"], document["differences"]) == (False, 1)
         assert document["tables"][0]["counts"] == {ROW: 1}
+
+
+def test_a_current_version_that_is_not_the_sources_row_is_named(lake, compared):
+    def older(rows):
+        rows[1]["price"] = Decimal("7.00")
+
+    lake.plant("measure_history", older)
+
+    assert named(compared()) == {("dm_silver.measure_history", "price"): 1}
+
+
+def test_a_row_without_a_current_version_is_named(lake, compared):
+    lake.plant("measure_history", lambda rows: rows.pop(1))
+
+    assert named(compared()) == {("dm_silver.measure_history", ROW): 1}
+
+
+@pytest.mark.parametrize("days", [1, -3], ids=["ends after the next begins", "ends before it begins"])
+def test_versions_that_do_not_follow_one_another_are_named(lake, compared, days):
+    def moved(rows):
+        rows[0]["valid_to"] += datetime.timedelta(days=days)
+
+    lake.plant("measure_history", moved)
+
+    assert named(compared()) == {("dm_silver.measure_history", "valid_to"): 1}
+
+
+def test_a_version_that_ended_and_is_current_is_named(lake, compared):
+    def ended(rows):
+        rows[1]["valid_to"] = NOW + datetime.timedelta(days=9)
+
+    lake.plant("measure_history", ended)
+
+    assert named(compared()) == {("dm_silver.measure_history", "valid_to"): 1}
+
+
+def test_a_broken_rule_that_the_lake_did_not_count_is_named(lake, compared):
+    lake.plant("quality_results", lambda rows: rows.pop(0))
+
+    report = compared()
+
+    assert named(report) == {("dm_silver.quality_results", "rows_failed"): 1}
+    [difference] = next(table for table in report.tables if table.counts).first
+    assert (difference.key, difference.expected, difference.got) == ("measure, price_range_1", "1 or more", "0")
