@@ -20,7 +20,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "build" / "bench" / "lake.json"
 sys.path.insert(0, str(ROOT / "emr-jobs"))
-NAMES = ("merge-36", "small-files", "large-batch", "merge-36-large", "merge-720", "gold-720")
+NAMES = ("merge-36", "merge-36-on-read", "small-files", "large-batch", "merge-36-large", "merge-720", "gold-720")
 
 
 def main() -> None:
