@@ -107,10 +107,14 @@ def source(tmp_path_factory):
     postgres.forget_data(data)
 
 
-@pytest.fixture(scope="module")
-def contracts():
+def known_contracts():
     texts = {path.name: path.read_text() for path in (ROOT / "contracts").glob("*.yaml")}
     return ContractSet.of(texts | {"measure.yaml": MEASURE})
+
+
+@pytest.fixture(scope="module")
+def contracts():
+    return known_contracts()
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +206,11 @@ def lake_rows(dsn):
     tombstone = dict(rows["brewery"][0], brewery_id=10**9, deleted_at=datetime.datetime(2024, 1, 1, tzinfo=UTC))
     rows["brewery"].append(tombstone)
     rows["measure_history"] = [version for measure in rows["measure"] for version in versions_of(measure)]
-    rows["quality_results"] = [{"table_name": "measure", "rule": "price_range_1", "rows_failed": failed} for failed in (1, 0)]
+    rows["quality_results"] = [
+        {"table_name": contract.table, "rule": rule.name, "rows_failed": int(contract.table == "measure")}
+        for contract in known_contracts().tables.values()
+        for rule in contract.quality_rules
+    ]
     return rows | {"review_flat": flat} | gold
 
 
