@@ -57,8 +57,10 @@ class Planner:
         """Resolve every table. Raises ``StatementFailed`` where one is unknown or cannot be read."""
         plan = Plan(statement.tree.copy(), set(), {})
         self._resolve(plan, plan.tree, database, depth=0)
+        databases = {name.database for name in plan.tables}
         for column in plan.tree.find_all(exp.Column):
-            if column.args.get("db"):
+            # A path into nested fields looks alike: only what begins with a database names a table.
+            if column.args.get("db") and column.text("db").lower() in databases:
                 column.set("db", None)
                 column.set("catalog", None)
         return plan

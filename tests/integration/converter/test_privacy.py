@@ -43,6 +43,21 @@ def test_e_mail_addresses_are_found_and_hashed_before_bronze(undecided: Road) ->
     assert rows[7]["profile_name"] == "drinker 7"
 
 
+def test_the_container_masks_to_the_same_bytes_as_the_function(undecided: Road) -> None:
+    file_id = undecided.arrives("profile", "masked-twice.gz", gz_lines(*profiles(300)))
+    undecided.convert(file_id)
+    (key,) = undecided.record(file_id).bronze_keys
+    by_function = undecided.s3.get_object(Bucket=undecided.lake, Key=key)["Body"].read()
+    undecided.control.retry(file_id, force=True)
+
+    process = undecided.container(file_id)
+    _, errors = process.communicate(timeout=60)
+
+    assert process.returncode == 0, errors.decode()
+    assert b"example.com" not in by_function
+    assert undecided.s3.get_object(Bucket=undecided.lake, Key=key)["Body"].read() == by_function
+
+
 def test_the_decision_keeps_counts_and_scores_and_no_value(undecided: Road) -> None:
     undecided.convert(undecided.arrives("profile", "evidence.gz", gz_lines(*profiles(300))))
 

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from datamaster.cli import run
 from datamaster.dashboards.check import check
 from datamaster.dashboards.files import stored
 from datamaster.dashboards.queries import panels
@@ -50,15 +51,19 @@ def test_costs_add_up_to_the_report(checked, athena, report):
     assert float(total) == pytest.approx(report, abs=0.01)
 
 
-def test_a_broken_query_is_named_with_athenas_reason(athena, cloudwatch):
+def test_a_broken_query_is_named_with_athenas_reason_and_where_to_correct_it(lake, monkeypatch, capsys):
     broken = stored()["analytics"]
     [panel] = [panel for panel in panels(broken) if panel["title"] == "Top drinkers"]
     panel["targets"][0]["rawSQL"] = "SELECT profile_nmae FROM dm_gold.top_drinkers"
+    monkeypatch.setattr("datamaster.dashboards.files.stored", lambda: {"analytics": broken})
 
-    [bad] = [one for one in check({"analytics": broken}, athena, cloudwatch) if not one.good]
+    assert run(["dashboards", "check", "--home", str(lake.home)]) == 1
 
-    assert (bad.dashboard, bad.panel) == ("analytics", "Top drinkers")
-    assert "profile_nmae" in bad.problem
+    told = capsys.readouterr()
+    [line] = [line for line in told.out.splitlines() if "Top drinkers" in line]
+    assert "query A: " in line
+    assert "profile_nmae" in told.out
+    assert "show nothing; correct their query in datamaster/dashboards/analytics.py" in " ".join(told.err.split())
 
 
 def test_a_panel_without_rows_is_told(athena, cloudwatch):
