@@ -12,7 +12,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 
-import boto3
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,7 +54,6 @@ def environment_restored() -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
-        boto3.DEFAULT_SESSION = None  # the next client reads what the environment says by then
 
 
 @pytest.fixture(scope="module", autouse=True)
