@@ -10,8 +10,8 @@ from lake.errors import TerminalError
 
 CHUNK_BYTES = 256 << 10
 """Compressed bytes handed over at once; larger chunks fall out of the processor's cache."""
-INFLATED_BYTES = 64 << 10
-"""Bytes inflated at once: small enough for memory that the allocator hands out again, without new pages each time."""
+INFLATED_BYTES = 256 << 10
+"""Bytes inflated at once: few enough for memory that the allocator hands out again, and so many that Python's lock is rarely asked for."""
 _MAGIC = b"\x1f\x8b"
 
 
