@@ -10,6 +10,7 @@ from chalicelib.batches.maintenance import KEEP_DAYS, Maintenance
 from chalicelib.batches.plan import Planner
 from chalicelib.batches.settings import batch_settings
 from chalicelib.batches.settle import Settler
+from lake.telemetry import metrics
 
 batch_functions = Blueprint(__name__)
 
@@ -60,6 +61,7 @@ def plan_maintenance(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 
 @batch_functions.lambda_function(name="settle_maintenance")
+@metrics.log_metrics  # Lambda enters by this module: app.py, whose middleware sends them elsewhere, is not imported
 def settle_maintenance(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """``{"execution"}`` with a batch of plan_maintenance, with ``error`` where its job failed → what was done to its tables."""
     return Maintenance.of(batch_settings(), event["execution"]).settle(event)
