@@ -36,6 +36,7 @@ Resources:
       KeyPolicy:
         Version: "2012-10-17"
         Statement:
+          # In a key's own policy "*" is that key: https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-overview.html
           - Sid: Account
             Effect: Allow
             Principal: {AWS: !Sub "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}
