@@ -26,9 +26,8 @@ from lineage import Lineage, merged
 from merge import Month
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
-from tables import ensure_silver
+from tables import LOADED_BY, ensure_silver
 
-from lake import cdc
 from lake.contract_store import ContractStore
 from lake.contracts import Contract
 from lake.keys import quarantine_uri, split_uri
@@ -105,11 +104,22 @@ class Batch:
             rows_merged=keys.count(),
             failed_files=files.failed,
             quarantined=checked.quarantined_rows,
-            loads=_loads(ordered),
+            loads=self._loads(ordered),
             quality=checked.summary(),
             months=tuple(sorted({*touched, *month_texts(self._flat_months(own, keys))})),
             swept=self.manifest.sweep,
         )
+
+    def _loads(self, ordered: DataFrame) -> dict[str, int]:
+        """How many keys the loads that this batch has rows of have brought so far, by generation.
+
+        plan holds them against what the source says was loaded. Keys and not rows: a row may be delivered twice, a file merged again.
+        """
+        generations = sorted(str(row[0]) for row in ordered.where(changes.LOADED).select(changes.GENERATION).distinct().collect())
+        if not generations:
+            return {}
+        brought = self.spark.table(self.target).where(f"{LOADED_BY} in ({', '.join(generations)})")
+        return {str(generation): int(keys) for generation, keys in brought.groupBy(LOADED_BY).count().collect()}
 
     def _touched_before(self) -> tuple[str, ...]:
         """The months that an earlier run of this batch has named: after its MERGE, those that rows have left are found no more."""
@@ -177,16 +187,6 @@ class Batch:
             )
             keys = keys.union(swept.select(*keys.columns)).distinct()
         return months.of_reviews(self.spark, self.contract.table, keys)
-
-
-def _loads(ordered: DataFrame) -> dict[str, int]:
-    """Load rows by generation: plan holds them against what the source says was loaded.
-
-    Rows of an export carry positions of their own and are none of the load's.
-    """
-    loaded = f"{cdc.OPERATION} = '{cdc.LOAD}' and {cdc.POSITION} = '{cdc.ZERO_POSITION}' and {changes.GENERATION} >= 0"
-    counts = ordered.where(loaded).groupBy(changes.GENERATION).count().collect()
-    return {str(generation): int(rows) for generation, rows in counts}
 
 
 if __name__ == "__main__":

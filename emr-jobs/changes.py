@@ -27,6 +27,9 @@ FOREIGN_GENERATION = -1
 IS_DELETE = "is_delete"
 VALID_AT = "valid_at"
 AT, IMAGE_RANK = "at", "image_rank"
+LOADED_GENERATION = "loaded_generation"
+LOADED = f"{cdc.OPERATION} = '{cdc.LOAD}' and {cdc.POSITION} = '{cdc.ZERO_POSITION}' and {GENERATION} >= 0"
+"""Whether a row is a load's. Rows of an export carry positions of their own and are none of the load's."""
 GENERATION_WIDTH, POSITION_WIDTH = 17, len(cdc.ZERO_POSITION)
 AT_WIDTH = GENERATION_WIDTH + 1 + POSITION_WIDTH
 _FOREIGN = "-" + str(-FOREIGN_GENERATION).zfill(GENERATION_WIDTH - 1)
@@ -57,7 +60,8 @@ def fold(spark: SparkSession, changes: DataFrame, contract: Contract) -> DataFra
     """One row a key.
 
     Columns: the key, the image's columns, each partial column with the place of the change that carried it
-    (``cdc_at_<column>``), generation and position of the newest change and of the image, and whether the newest is a delete.
+    (``cdc_at_<column>``), generation and position of the newest change and of the image, whether the newest is a delete, and the
+    newest generation whose load brought the key.
     """
     key = [f"`{c.name}`" for c in contract.key]
     whole = [f"`{c.name}`" for c in contract.columns if c.key is None and not c.may_be_unchanged]
@@ -65,7 +69,8 @@ def fold(spark: SparkSession, changes: DataFrame, contract: Contract) -> DataFra
     keys = ", ".join(key)
     aggregates = [f"max(concat({AT}, case when {IS_DELETE} then '1' else '0' end)) as last", f"max({IMAGE_RANK}) as {IMAGE_RANK}"]
     aggregates += [f"max({carried(c)}) as `{c.name}`" for c in contract.partial_columns]
-    kept = ["last", IMAGE_RANK, *(f"`{c.name}`" for c in contract.partial_columns)]
+    aggregates.append(f"max(case when {LOADED} then {GENERATION} end) as {LOADED_GENERATION}")
+    kept = ["last", IMAGE_RANK, LOADED_GENERATION, *(f"`{c.name}`" for c in contract.partial_columns)]
     spark.sql(f"select {keys}, {', '.join(aggregates)} from changes group by {keys}").createOrReplaceTempView("newest")
     on = " and ".join(f"n.{name} = c.{name}" for name in key)
     # the same change may be there many times, each time with the same values
@@ -80,7 +85,7 @@ def fold(spark: SparkSession, changes: DataFrame, contract: Contract) -> DataFra
     if partial:
         partial.append(f"cast(null as string) as {ORIGIN}")
     is_delete = f"substring(last, {AT_WIDTH + 1}, 1) = '1' as {IS_DELETE}"
-    return folded.selectExpr(*key, *whole, *partial, *_places("last", "last"), *_places(IMAGE_RANK, "image"), is_delete)
+    return folded.selectExpr(*key, *whole, *partial, *_places("last", "last"), *_places(IMAGE_RANK, "image"), is_delete, LOADED_GENERATION)
 
 
 def with_month(folded: DataFrame, partition: MonthPartition | None) -> DataFrame:

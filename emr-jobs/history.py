@@ -2,7 +2,9 @@
 
 All delivered changes are kept in ``<table>_changes``, those too that a quality rule holds back from silver. The
 versions of the keys that a batch touches are derived from it anew, so that a change that arrives late takes its place among
-them. A transaction leaves one version, equal consecutive images are one version, and a load is valid from its snapshot.
+them. A column that a key change left out has the old key's value. A transaction leaves one version, equal consecutive
+images are one version, and a load is valid from its snapshot, for which its fence's time stands. A loaded row that changes
+committed before that time follow is no version of its own: it would end before it began.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from dataclasses import dataclass
 import staging
 from catalog import SILVER, engine_name
 from changes import AT, GENERATION, GENERATION_WIDTH, PLACE, VALID_AT, carried, value_of
+from inheritance import Inheritance, carried_or_inherited
 from pyspark.sql import DataFrame, SparkSession
 from tables import Field, ensure
 
@@ -84,8 +87,11 @@ class History:
         ).collect()
 
     def _derive(self, keys: DataFrame) -> None:
-        log = self.spark.table(engine_name(SILVER, self.log)).join(keys, self._keys(), "left_semi")
-        self._versions(log).createOrReplaceTempView("versions")
+        everything = self.spark.table(engine_name(SILVER, self.log))
+        inheritance = Inheritance(self.spark, self.contract, everything, keys)
+        keys = inheritance.keys()
+        log = everything.join(keys, self._keys(), "left_semi")
+        self._versions(log, inheritance.values()).createOrReplaceTempView("versions")
         identity = [*self._keys(), GENERATION, cdc.POSITION, "valid_from"]
         names = [f.name for f in self._fields()]
         target = engine_name(SILVER, self.table)
@@ -101,21 +107,27 @@ class History:
             f"WHEN NOT MATCHED THEN INSERT ({_quoted(names)}) VALUES ({_quoted(names, 's.')})"
         ).collect()
 
-    def _versions(self, log: DataFrame) -> DataFrame:
+    def _versions(self, log: DataFrame, inherited: DataFrame | None) -> DataFrame:
         """Every version of the keys in ``log``."""
         keys = _quoted(self._keys())
         window = f"over (partition by {keys} order by {AT}, {VALID_AT})"
-        self._placed(log).createOrReplaceTempView("placed")
+        self._placed(log, inherited).createOrReplaceTempView("placed")
         filled = ", ".join(
             f"max(`{c.name}`) {window} as `{c.name}`" if c.may_be_unchanged else f"`{c.name}`" for c in self.contract.columns
         )
+        first_change = (
+            f"min(case when {cdc.POSITION} <> '{cdc.ZERO_POSITION}' then {VALID_AT} end) over (partition by {keys}, {GENERATION})"
+        )
         self.spark.sql(
-            f"select {filled}, is_gone, {GENERATION}, {cdc.POSITION}, {AT}, {VALID_AT}, {_TRANSACTION} as txn, "
-            f"lead({_TRANSACTION}) {window} as next_txn from placed"
+            f"select {filled}, is_gone, {GENERATION}, {cdc.POSITION}, {AT}, {VALID_AT}, {first_change} as first_change from placed"
         ).createOrReplaceTempView("filled")
+        overtaken = f"{cdc.POSITION} = '{cdc.ZERO_POSITION}' and first_change is not null and first_change <= {VALID_AT}"
+        self.spark.sql(
+            f"select *, {_TRANSACTION} as txn, lead({_TRANSACTION}) {window} as next_txn from filled where not ({overtaken})"
+        ).createOrReplaceTempView("stepped")
         columns = ", ".join(value_of(c) if c.may_be_unchanged else f"`{c.name}`" for c in self.contract.columns)
         own = f"is_gone, {GENERATION}, {cdc.POSITION}, {AT}, {VALID_AT}"
-        self.spark.sql(f"select {columns}, {own} from filled where next_txn is null or next_txn <> txn").createOrReplaceTempView(
+        self.spark.sql(f"select {columns}, {own} from stepped where next_txn is null or next_txn <> txn").createOrReplaceTempView(
             "by_transaction"
         )
         names = _quoted([c.name for c in self.contract.columns])
@@ -133,9 +145,9 @@ class History:
             f"from distinct_images where not is_gone"
         )
 
-    def _placed(self, log: DataFrame) -> DataFrame:
+    def _placed(self, log: DataFrame, inherited: DataFrame | None) -> DataFrame:
         """Changes with their place as sortable text, the time from which they hold, and partial columns behind their place."""
-        snapshot = f"{cdc.OPERATION} = '{cdc.LOAD}' and {GENERATION} > 0"
+        snapshot = f"{cdc.OPERATION} = '{cdc.LOAD}' and {cdc.POSITION} = '{cdc.ZERO_POSITION}' and {GENERATION} > 0"
         placed = log.selectExpr(
             *(f"`{c.name}`" for c in self.contract.columns),
             GENERATION,
@@ -145,7 +157,10 @@ class History:
             f"{PLACE} as {AT}",
             f"{cdc.OPERATION} = '{cdc.DELETE}' as is_delete",
         )
-        columns = (f"{carried(c)} as `{c.name}`" if c.may_be_unchanged else f"`{c.name}`" for c in self.contract.columns)
+        written = carried
+        if inherited is not None:
+            placed, written = placed.join(inherited, [*self._keys(), AT], "left"), carried_or_inherited
+        columns = (f"{written(c)} as `{c.name}`" if c.may_be_unchanged else f"`{c.name}`" for c in self.contract.columns)
         return placed.selectExpr(*columns, GENERATION, cdc.POSITION, VALID_AT, AT, "is_delete as is_gone")
 
 

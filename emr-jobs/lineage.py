@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from catalog import SILVER, engine_name
 from changes import AT, GENERATION, IS_DELETE
@@ -31,6 +31,37 @@ from lake.contracts import Column, Contract
 
 Key = tuple[Any, ...]
 STEP, DOUBT = "<", ">"
+
+
+class KeyChange(NamedTuple):
+    """A key change that left columns out: the new key, the old one (None where its delete is not known), the place, the columns."""
+
+    key: Key
+    origin: Key | None
+    at: str
+    columns: list[str]
+
+
+def key_changes(changes: DataFrame, contract: Contract) -> list[KeyChange]:
+    """The key changes among ``changes`` (key, generation, position, place, unchanged columns, is_delete) that leave partial columns out."""
+    keys, columns = [c.name for c in contract.key], [c.name for c in contract.partial_columns]
+    named = ", ".join(f"'{name}'" for name in columns)
+    new = changes.where(f"not {IS_DELETE} and {cdc.POSITION} like '%-1' and size(array_intersect({cdc.UNCHANGED}, array({named}))) > 0")
+    old = changes.where(f"{IS_DELETE} and {cdc.POSITION} like '%-0'")
+    record = f"concat({GENERATION}, substring({cdc.POSITION}, 1, length({cdc.POSITION}) - 1))"
+    left = new.selectExpr(*(f"`{name}`" for name in keys), AT, cdc.UNCHANGED, f"{record} as record")
+    right = old.selectExpr(*(f"`{name}` as `old_{name}`" for name in keys), f"{record} as old_record", "true as paired")
+    joined = left.join(right, left.record == right.old_record, "left")
+    found = joined.select(*keys, *(f"old_{name}" for name in keys), AT, cdc.UNCHANGED, "paired").distinct().collect()
+    return [
+        KeyChange(
+            tuple(row[name] for name in keys),
+            tuple(row[f"old_{name}"] for name in keys) if row["paired"] else None,
+            row[AT],
+            [name for name in row[cdc.UNCHANGED] if name in columns],
+        )
+        for row in found
+    ]
 
 
 @dataclass
@@ -106,26 +137,8 @@ class Lineage:
         rows = [row for key in sorted({new for new, _, _, _ in arrived} | set(followers), key=repr) if (row := self._row(key, events))]
         return self.spark.createDataFrame(rows, self._schema()) if rows else None
 
-    def _arrived(self) -> list[tuple[Key, Key | None, str, list[str]]]:
-        """The batch's key changes that leave columns out: new key, old key, place, columns."""
-        columns = ", ".join(f"'{name}'" for name in self.columns)
-        left_out = f"size(array_intersect({cdc.UNCHANGED}, array({columns}))) > 0"
-        new = self.changes.where(f"not {IS_DELETE} and {cdc.POSITION} like '%-1' and {left_out}")
-        old = self.changes.where(f"{IS_DELETE} and {cdc.POSITION} like '%-0'")
-        record = f"concat({GENERATION}, substring({cdc.POSITION}, 1, length({cdc.POSITION}) - 1))"
-        left = new.selectExpr(*self.keys, "at", cdc.UNCHANGED, f"{record} as record")
-        right = old.selectExpr(*(f"`{name}` as `old_{name}`" for name in self.keys), f"{record} as old_record", "true as paired")
-        joined = left.join(right, left.record == right.old_record, "left")
-        found = joined.select(*self.keys, *(f"old_{name}" for name in self.keys), "at", cdc.UNCHANGED, "paired").distinct().collect()
-        return [
-            (
-                self._key(row),
-                tuple(row[f"old_{name}"] for name in self.keys) if row["paired"] else None,
-                row["at"],
-                [name for name in row[cdc.UNCHANGED] if name in self.columns],
-            )
-            for row in found
-        ]
+    def _arrived(self) -> list[KeyChange]:
+        return key_changes(self.changes, self.contract)
 
     def _followers(self) -> dict[Key, list[Key]]:
         """Silver rows whose values came from keys that the batch writes to."""
@@ -138,7 +151,7 @@ class Lineage:
         written = {self._key(row) for row in self._only(self.changes, origins).select(*self.keys).distinct().collect()}
         return {key: chain for key, chain in moved.items() if written.intersection(chain)}
 
-    def _events(self, arrived: list[tuple[Key, Key | None, str, list[str]]], linked: set[Key]) -> dict[str, Events]:
+    def _events(self, arrived: list[KeyChange], linked: set[Key]) -> dict[str, Events]:
         events = {name: Events() for name in self.columns}
         for row in self._only(self.silver, linked).select(*self.keys, *self.columns, *map(applied_at, self.columns), ORIGIN).collect():
             for name in self.columns:

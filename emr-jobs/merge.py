@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from tables import MISSING, ORIGIN, applied_at
+from tables import LOADED_BY, MISSING, ORIGIN, applied_at
 
 from lake.contracts import Contract, MonthPartition
 
@@ -27,8 +27,8 @@ def statement(target: str, source: str, contract: Contract, months: Collection[M
 def sweep_statement(target: str, now: datetime, swept_generation: int) -> str:
     """Soft-deletes the rows that a completed load did not bring again."""
     return (
-        f"UPDATE {target} SET deleted_at = {timestamp_literal(now)}, updated_at = {timestamp_literal(now)} "
-        f"WHERE {swept_condition(swept_generation)}"
+        f"UPDATE {target} SET deleted_at = {timestamp_literal(now)}, updated_at = {timestamp_literal(now)}, "
+        f"{MISSING} = cast(null as string) WHERE {swept_condition(swept_generation)}"
     )
 
 
@@ -68,6 +68,8 @@ class _Merge:
         self.dead = f"(s.is_delete OR {old})" if swept_generation else "s.is_delete"
         self.applied = newer("s.last_generation", "s.last_position")
         self.imaged = newer("s.image_generation", "s.image_position")
+        self.changed = " OR ".join([self.applied, *(self.carried(c.name) for c in contract.partial_columns)])
+        self.loaded = f"coalesce(s.loaded_generation > coalesce(t.{LOADED_BY}, -1), false)"
 
     def text(self, target: str, source: str, months: Collection[Month] | None) -> str:
         on = " AND ".join(f"t.`{c.name}` = s.`{c.name}`" for c in self.contract.key)
@@ -76,11 +78,10 @@ class _Merge:
             on += f" AND ({months_predicate(partition, {*months, TOMBSTONES})})"
         updates = ", ".join(f"`{name}` = {value}" for name, value in self.updates().items())
         inserts = self.inserts()
-        changed = " OR ".join([self.applied, *(self.carried(c.name) for c in self.contract.partial_columns)])
         columns, values = ", ".join(f"`{name}`" for name in inserts), ", ".join(inserts.values())
         return (
             f"MERGE INTO {target} t USING {source} s ON {on} "
-            f"WHEN MATCHED AND ({changed}) THEN UPDATE SET {updates} "
+            f"WHEN MATCHED AND ({self.changed} OR {self.loaded}) THEN UPDATE SET {updates} "
             f"WHEN NOT MATCHED AND s.last_generation IS NOT NULL THEN INSERT ({columns}) VALUES ({values})"
         )
 
@@ -92,8 +93,9 @@ class _Merge:
         values = {name: f"CASE WHEN {self.imaged} THEN s.`{name}` ELSE t.`{name}` END" for name in self.imaged_columns()}
         deleted = f"CASE WHEN {self.applied} THEN CASE WHEN {self.dead} THEN {self.now} END ELSE t.deleted_at END"
         values |= {
-            "updated_at": self.now,
+            "updated_at": f"CASE WHEN {self.changed} THEN {self.now} ELSE t.updated_at END",
             "deleted_at": deleted,
+            LOADED_BY: f"CASE WHEN {self.loaded} THEN s.loaded_generation ELSE t.{LOADED_BY} END",
             "cdc_generation": f"CASE WHEN {self.applied} THEN s.last_generation ELSE t.cdc_generation END",
             "cdc_position": f"CASE WHEN {self.applied} THEN s.last_position ELSE t.cdc_position END",
         }
@@ -117,6 +119,7 @@ class _Merge:
             "deleted_at": deleted,
             "cdc_generation": "s.last_generation",
             "cdc_position": "s.last_position",
+            LOADED_BY: "s.loaded_generation",
         }
         paths = {c.name: f"s.{applied_at(c.name)}" for c in self.contract.partial_columns}
         values |= {applied_at(name): path for name, path in paths.items()}

@@ -59,7 +59,7 @@ TYPES: Mapping[str, IcebergType] = {
 }
 ENGINE_TYPES = {"long": "bigint", "timestamptz": "timestamp"}
 PROMOTIONS = {("int", "long"), ("float", "double")}
-MISSING, ORIGIN = "cdc_missing", "cdc_origin"
+MISSING, ORIGIN, LOADED_BY = "cdc_missing", "cdc_origin", "cdc_loaded"
 
 
 class UnsafeEvolution(TerminalError):
@@ -98,7 +98,7 @@ def silver_fields(contract: Contract) -> list[Field]:
     if contract.partition:
         fields += [Field(contract.partition.year_field, "int"), Field(contract.partition.month_field, "int")]
     fields += [Field(name, "timestamptz") for name in ("created_at", "updated_at", "deleted_at")]
-    fields += [Field("cdc_generation", "long"), Field("cdc_position", "string"), Field(MISSING, "string")]
+    fields += [Field("cdc_generation", "long"), Field("cdc_position", "string"), Field(MISSING, "string"), Field(LOADED_BY, "long")]
     if contract.partial_columns:
         fields.append(Field(ORIGIN, "string"))
     return fields + [Field(applied_at(c.name), "string") for c in contract.partial_columns]

@@ -23,7 +23,7 @@ METRICS = {
     "reference": "reference",
 }
 RESERVED = frozenset(
-    {*CDC_FIELDS, "_extra", "created_at", "updated_at", "deleted_at", "cdc_generation", "cdc_missing", "cdc_origin"}
+    {*CDC_FIELDS, "_extra", "created_at", "updated_at", "deleted_at", "cdc_generation", "cdc_missing", "cdc_origin", "cdc_loaded"}
     | {"valid_from", "valid_to", "is_current"}
 )
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -46,8 +46,8 @@ class OpenBatch:
 class TargetState:
     """What is known of a target beyond its open batch.
 
-    ``swept_generation`` is the newest generation whose predecessors were swept, ``loads`` counts settled load rows by
-    generation, ``definition`` is that of the last whole or partial build (derived tables).
+    ``swept_generation`` is the newest generation whose predecessors were swept, ``loads`` counts the keys that
+    each load has brought, by generation, ``definition`` is that of the last whole or partial build (derived tables).
     """
 
     swept_generation: int = 0

@@ -98,8 +98,8 @@ class SilverManifest:
 
 @dataclass(frozen=True)
 class SilverOutcome:
-    """What a silver run did. ``loads`` counts load rows by generation; ``months`` is the final superset of touched
-    months, ``quality`` lists the rules that were broken."""
+    """What a silver run did. ``loads`` counts the keys that each load has brought so far, by generation; ``months`` is the final
+    superset of touched months, ``quality`` lists the rules that were broken."""
 
     snapshot_id: str | None
     rows_read: int

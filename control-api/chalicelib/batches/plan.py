@@ -209,7 +209,9 @@ class Planner:
             return 0
         loads: Mapping[str, int] = self.batches.state(f"silver/{contract.table}").loads or {}
         missing = load.rows - loads.get(str(newest.generation), 0)
-        return newest.generation if missing <= 0 or missing <= self._rejected_loads(contract.table, newest) else 0
+        if missing < 0:  # the source tells of a later load, whose fence has not arrived
+            return 0
+        return newest.generation if missing == 0 or missing <= self._rejected_loads(contract.table, newest) else 0
 
     def _load_waits(self, table: str, fence: Fence) -> bool:
         """Whether a file that is not merged yet may hold rows of the load behind the fence. What is not converted may hold anything."""

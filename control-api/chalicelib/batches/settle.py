@@ -131,9 +131,7 @@ class Settler:
 
     def _after(self, target: str, manifest: SilverManifest, outcome: SilverOutcome) -> TargetState:
         state = self.batches.state(target)
-        loads = dict(state.loads or {})
-        for generation, rows in outcome.loads.items():
-            loads[generation] = loads.get(generation, 0) + rows
+        loads = {**(state.loads or {}), **outcome.loads}
         swept = manifest.swept_generation if outcome.swept else state.swept_generation
         return replace(state, loads=loads, swept_generation=max(swept, state.swept_generation), settled_batch=manifest.batch_id)
 

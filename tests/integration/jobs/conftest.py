@@ -5,51 +5,25 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import boto3
 import pytest
 
-from datamaster.deploy.changes import launch
-from datamaster.deploy.environments import load_environment
-from datamaster.local.emulator import start_emulator
-from datamaster.local.spark import job_environment, start_spark
 from lake.contract_store import publish
 from lake.contracts import ContractSet
-from tests.conftest import environment_restored
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(Path(__file__).parent))
-from domain import Lake  # noqa: E402 - found beside this file
-
-
-@dataclass(frozen=True)
-class Engine:
-    """Running processes: ``environment`` leads a job's driver to them, ``names`` are those of table, buckets and contracts."""
-
-    environment: dict[str, str]
-    names: dict[str, str]
+from domain import Engine, Lake, empty, running_engine  # noqa: E402 - found beside this file
 
 
 @pytest.fixture(scope="session")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """The emulator with the stacks of data and control, and Sail on it; no test file's environment is touched."""
-    home = tmp_path_factory.mktemp("jobs")
-    with start_emulator(home / "emulator") as emulator, start_spark(emulator.environment, home / "sail.log") as spark:
-        environment = job_environment(emulator.environment, spark.remote)
-        with environment_restored():
-            os.environ.update(environment)
-            outputs = launch(load_environment("local"), ["catalog", "control"])
-        names = {
-            "table": outputs["control"]["TableName"],
-            "stage": outputs["storage"]["StageBucket"],
-            "lake": outputs["storage"]["LakeBucket"],
-            "contracts": f"s3://{outputs['storage']['ArtifactsBucket']}/contracts/",
-        }
-        yield Engine(environment, names)
+    with running_engine(tmp_path_factory.mktemp("jobs")) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -79,15 +53,7 @@ def make_lake(engine: dict[str, str], spark: Any, chalice_app: Callable[..., Mod
     """``make_lake(folder)``: an empty lake under the contracts of a folder."""
 
     def make(folder: Path) -> Lake:
-        from catalog import catalog
-
-        for database in ("dm_silver", "dm_gold"):
-            for name in catalog().list_tables(database):
-                catalog().drop_table(name)
-        control = boto3.resource("dynamodb").Table(engine["table"])
-        with control.batch_writer() as writer:
-            for item in control.scan()["Items"]:
-                writer.delete_item(Key={"pk": item["pk"], "sk": item["sk"]})
+        empty(engine)
         publish(folder, engine["contracts"])
         return Lake(spark, engine, ContractSet.from_directory(folder), chalice_app)
 

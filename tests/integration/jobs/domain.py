@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import os
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -14,12 +17,18 @@ import boto3
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from datamaster.deploy.changes import launch
+from datamaster.deploy.environments import load_environment
+from datamaster.local.emulator import start_emulator
+from datamaster.local.spark import job_environment, start_spark
 from lake import cdc
 from lake.contracts import Contract, ContractSet
 from lake.control import ControlTable, Fence, NewFile, Outcome
 from lake.control_batches import ControlBatches
 from lake.keys import bronze_part, file_id
+from tests.conftest import environment_restored
 
+ROOT = Path(__file__).resolve().parents[3]
 MIDNIGHT = datetime(2026, 1, 1, tzinfo=UTC)
 ARROW = {
     "int": pa.int32(),
@@ -57,7 +66,7 @@ schema:
 
 @dataclass(frozen=True)
 class Change:
-    """One line of a bronze file. ``built`` is in minutes after midnight, by DMS's clock."""
+    """One line of a bronze file. ``built`` is in minutes after midnight, by DMS's clock; ``committed`` too, where it differs."""
 
     table: str
     operation: str
@@ -65,6 +74,7 @@ class Change:
     built: float
     columns: Mapping[str, Any]
     unchanged: tuple[str, ...] = ()
+    committed: float | None = None
 
 
 def place(position: float) -> str:
@@ -120,6 +130,44 @@ def bronze_schema(contract: Contract) -> pa.Schema:
             ("_extra", pa.string()),
         ]
     )
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Running processes: ``environment`` leads a job's driver to them, ``names`` are those of table, buckets and contracts."""
+
+    environment: dict[str, str]
+    names: dict[str, str]
+
+
+@contextmanager
+def running_engine(home: Path) -> Iterator[Engine]:
+    """The emulator with the stacks of data and control, and Sail on it; this process's environment is as before."""
+    with start_emulator(home / "emulator") as emulator, start_spark(emulator.environment, home / "sail.log") as spark:
+        environment = job_environment(emulator.environment, spark.remote)
+        with environment_restored():
+            os.environ.update(environment)
+            outputs = launch(load_environment("local"), ["catalog", "control"])
+        names = {
+            "table": outputs["control"]["TableName"],
+            "stage": outputs["storage"]["StageBucket"],
+            "lake": outputs["storage"]["LakeBucket"],
+            "contracts": f"s3://{outputs['storage']['ArtifactsBucket']}/contracts/",
+        }
+        yield Engine(environment, names)
+
+
+def empty(names: Mapping[str, str]) -> None:
+    """Drop every table of silver and gold and forget every file."""
+    from catalog import catalog
+
+    for database in ("dm_silver", "dm_gold"):
+        for name in catalog().list_tables(database):
+            catalog().drop_table(name)
+    control = boto3.resource("dynamodb").Table(names["table"])
+    with control.batch_writer() as writer:
+        for item in control.scan()["Items"]:
+            writer.delete_item(Key={"pk": item["pk"], "sk": item["sk"]})
 
 
 class Lake:
@@ -183,7 +231,7 @@ class Lake:
             cdc.OPERATION: change.operation,
             cdc.POSITION: change.position,
             cdc.BUILT_AT: built,
-            cdc.COMMITTED_AT: None if change.operation == cdc.LOAD else built,
+            cdc.COMMITTED_AT: None if change.operation == cdc.LOAD else minute(change.committed or change.built),
             cdc.UNCHANGED: list(change.unchanged) or None,
         }
 

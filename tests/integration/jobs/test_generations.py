@@ -58,6 +58,37 @@ def test_nothing_is_deleted_while_the_reload_is_incomplete(lake: Lake) -> None:
     assert [n for n, _ in names(lake)] == [1, 2]
 
 
+def test_a_row_of_the_load_that_is_delivered_twice_counts_once(lake: Lake) -> None:
+    lake.arrives(brewery(1), brewery(2))
+    lake.merge("brewery")
+    lake.fence("brewery", 10)
+    lake.arrives(brewery(1, built=11))
+    lake.arrives(brewery(1, built=11))
+    lake.source_says_loaded("brewery", 2)
+
+    lake.merge("brewery")
+    lake.merge("brewery")
+
+    assert [n for n, _ in names(lake)] == [1, 2]
+
+
+def test_a_row_of_the_load_counts_where_a_later_change_came_before_it(lake: Lake) -> None:
+    lake.arrives(brewery(1), brewery(2))
+    lake.merge("brewery")
+    lake.fence("brewery", 10)
+    lake.arrives(update("brewery", 90, 12, brewery_id=1, brewery_name="changed"))
+    lake.merge("brewery")
+    changed = lake.row("brewery", brewery_id=1).updated_at
+    lake.arrives(brewery(1, built=11))
+    lake.source_says_loaded("brewery", 1)
+
+    lake.merge("brewery")
+    lake.merge("brewery")
+
+    assert names(lake) == [(1, "changed")]
+    assert lake.row("brewery", brewery_id=1).updated_at == changed
+
+
 def test_rows_of_an_export_do_not_stand_for_load_rows(lake: Lake) -> None:
     lake.arrives(brewery(1), brewery(2))
     lake.merge("brewery")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 import pytest
-from domain import MIDNIGHT, Change, Lake, contract_head, delete, insert, load, place, update
+from domain import MIDNIGHT, Change, Lake, contract_head, delete, insert, load, place, rekey, update
 
 pytestmark = pytest.mark.integration
 
@@ -122,6 +123,17 @@ def test_a_load_is_valid_from_its_snapshot(lake: Lake) -> None:
     assert versions(lake) == [("a", 5, None, True)]
 
 
+def test_changes_that_a_reload_overtook_keep_their_times(lake: Lake) -> None:
+    lake.arrives(insert("item", 10, 1, item_id=1, label="a"))
+    lake.fence("item", 5)
+    overtaken = [replace(update("item", 20 + n, 8, item_id=1, label=label), committed=3 + n) for n, label in enumerate("bc")]
+    lake.arrives(load("item", 7, item_id=1, label="c"), *overtaken)
+
+    lake.merge()
+
+    assert versions(lake) == [("a", 1, 3, False), ("b", 3, 4, False), ("c", 4, None, True)]
+
+
 def test_a_row_that_a_reload_does_not_bring_ends_with_it(lake: Lake) -> None:
     lake.arrives(insert("item", 10, 1, item_id=1, label="a"))
     lake.merge()
@@ -151,3 +163,20 @@ def test_a_column_that_an_update_left_out_is_filled(lake: Lake) -> None:
     lake.merge()
 
     assert sorted((row["label"], row["body"]) for row in lake.rows("item_history")) == [("a", "text"), ("b", "text")]
+
+
+def test_a_column_that_key_changes_left_out_is_the_old_keys_in_any_order_of_arrival(lake: Lake) -> None:
+    orders = list(permutations(range(3)))
+    for turn in range(3):
+        for case, order in enumerate(orders):
+            key, at = case * 10 + 1, case * 100
+            steps = [
+                insert("item", at + 10, 1, item_id=key, label="a", body="text"),
+                rekey("item", at + 20, {"item_id": key}, {"item_id": key + 1}, label="b", body=None, unchanged=("body",), built=2),
+                rekey("item", at + 30, {"item_id": key + 1}, {"item_id": key + 2}, label="c", body=None, unchanged=("body",), built=3),
+            ]
+            lake.arrives(steps[order[turn]])
+        lake.merge()
+
+    found = sorted((row["item_id"], row["label"], row["body"]) for row in lake.rows("item_history"))
+    assert found == [(case * 10 + 1 + step, "abc"[step], "text") for case in range(len(orders)) for step in range(3)]

@@ -105,6 +105,11 @@ class TestSweep:
     def test_a_load_whose_rows_are_all_settled_is_swept(self, make_planner: Callable[..., Any], brewery: Contract) -> None:
         assert self.generation(make_planner, brewery, 2) == self.fence.generation
 
+    def test_more_rows_than_the_source_counts_are_those_of_an_earlier_load(
+        self, make_planner: Callable[..., Any], brewery: Contract
+    ) -> None:
+        assert self.generation(make_planner, brewery, 3) == 0
+
     @pytest.mark.parametrize("status", ["pending", "running", "bronze"])
     def test_a_file_that_may_hold_load_rows_is_waited_for(self, make_planner: Callable[..., Any], brewery: Contract, status: str) -> None:
         assert self.generation(make_planner, brewery, 2, **{status: [self.file(load=1)]}) == 0
