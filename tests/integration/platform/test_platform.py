@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import boto3
@@ -126,8 +128,20 @@ def test_a_home_without_a_platform_says_how_to_start_one(tmp_path: Path):
 
 
 @LINUX
-def test_after_down_no_process_of_it_is_left(running: State):
+def test_after_down_amid_changes_and_a_merge_no_process_of_it_is_left(running: State):
+    boto3.client("stepfunctions").start_execution(stateMachineArn=running.state_machines["bronze-to-silver"])
+    drivers: set[int] = set()
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not drivers and time.monotonic() < deadline:
+        for note in (running.home / "work" / "jobs-taken").iterdir():
+            with suppress(OSError, ValueError):  # it is being written
+                drivers |= {pid for name, pid in json.loads(note.read_text()).items() if name == "pid"}
+    with psycopg2.connect(running.dsn) as connection, connection.cursor() as cursor:
+        cursor.execute("INSERT INTO dm_core.brewery SELECT n, 'Brewery ' || n FROM generate_series(1000, 30000) AS n")
+    connection.close()
     everyone = family(running.pids["supervisor"])
+    assert drivers
+    assert drivers <= everyone
 
     platform.down(running.home)
 
