@@ -74,8 +74,8 @@ check-aws: setup .venv-lint/.ready ## Hold templates, state machines, image and 
 check-dashboards: setup ## Run every panel's query and every alarm's condition on a local platform
 	@.venv/bin/python -m pytest -q -s tests/unit/dashboards tests/integration/dashboards
 
-check-console: setup ## Every page of the console in a browser (needs Chromium: apt-get install chromium)
-	@DM_REQUIRE=1 .venv/bin/python -m pytest -q tests/unit/console tests/browser
+check-console: setup ## Every page of the console in a browser, and how long each takes (needs Chromium: apt-get install chromium)
+	@DM_REQUIRE=1 .venv/bin/python -m pytest -q -rP tests/unit/console tests/browser
 
 check-governance: setup ## Try every square of the access matrix, measure detection, search everything for planted values; print all of it
 	@.venv/bin/python -m datamaster.governance

@@ -1,7 +1,5 @@
 """What the local Comprehend finds: only Comprehend's own types, by character, and nothing in names of beers."""
 
-import time
-
 import boto3
 import pytest
 
@@ -59,9 +57,11 @@ def test_where_finds_overlap_one_stays():
     assert [entity.type for entity in detect("ana@example.com")] == ["EMAIL"]
 
 
-def test_two_hundred_mail_addresses_take_well_under_a_second():
-    detect("warm@example.com")
-    started = time.perf_counter()
+def test_mail_addresses_are_found_without_asking_the_network(monkeypatch):
+    asked = []
+    monkeypatch.setattr("socket.getaddrinfo", lambda *address, **_options: asked.append(address) or [])
+
     found = detect("\n".join(f"person.{n}@example.com" for n in range(200)))
+
     assert len(found) == 200
-    assert time.perf_counter() - started < 1
+    assert asked == []
