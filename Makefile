@@ -34,9 +34,10 @@ demo: setup ## Take rows from a real PostgreSQL to gold answers, and prove them 
 	@.venv/bin/dm demo $(DEMO)
 
 # what make conformance and the make check-… below run
+ROLES := tests/integration/roles
 GOVERNANCE := tests/integration/governance tests/integration/pii tests/e2e/test_canary.py
 OWN_TARGET := --ignore tests/integration/jobs/test_conformance.py --ignore tests/integration/dashboards --ignore tests/browser \
-  $(addprefix --ignore ,$(GOVERNANCE))
+  $(addprefix --ignore ,$(ROLES) $(GOVERNANCE))
 
 test: setup ## Lint, types and every test but those that have a target of their own
 	@$(MAKE) --no-print-directory lint
@@ -68,8 +69,9 @@ ASL_VALIDATOR := asl-validator@4.0.0
 	@npm install --silent --no-audit --no-fund --no-package-lock --global --prefix $(CURDIR)/.venv-lint $(ASL_VALIDATOR)
 	@touch $@
 
-check-aws: setup .venv-lint/.ready ## Hold templates, state machines, image and workflows to their linters (needs Node; Go for actionlint)
+check-aws: setup .venv-lint/.ready ## Hold templates, image and workflows to their linters, each role to its function's calls (needs Node; Go for actionlint)
 	@.venv/bin/python -m datamaster.deploy.check
+	@.venv/bin/python -m pytest -q $(ROLES)
 
 check-dashboards: setup ## Run every panel's query and every alarm's condition on a local platform
 	@.venv/bin/python -m pytest -q -s tests/unit/dashboards tests/integration/dashboards

@@ -127,7 +127,7 @@ def test_changes_and_an_export_reach_silver_and_verify_finds_no_difference(newco
     newcomer.succeeds("run", "gold")
     verified = json.loads(newcomer.succeeds("verify", "--json"))
     assert verified["differences"] == 0
-    assert len(verified["tables"]) == 10
+    assert len(verified["tables"]) == 11
 
 
 def test_down_leaves_no_process_and_commands_then_say_how_to_start(newcomer: Newcomer) -> None:
