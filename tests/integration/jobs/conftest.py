@@ -31,7 +31,7 @@ def engine(services: Engine) -> Iterator[dict[str, str]]:
     """What a job finds in its environment and on its path, for the length of one file. Names of buckets and table."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(ROOT / "emr-jobs"))
-        if not hasattr(main := sys.modules["__main__"], "__file__"):  # a worker of xdist; pyspark would take it for a run of its own doctests
+        if not hasattr(main := sys.modules["__main__"], "__file__"):  # a worker of xdist; pyspark would take it for a doctest run
             patch.setattr(main, "__file__", __file__, raising=False)
         os.environ.update(services.environment)
         from catalog import catalog
