@@ -4,7 +4,7 @@ PYTHON ?= python3
 export PYTHONDONTWRITEBYTECODE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test test-unit lint format lock conformance property check-aws check-console check-dashboards check-governance clean
+.PHONY: help setup demo test test-unit lint format lock conformance property check-aws check-newcomer check-console check-dashboards check-governance clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -35,9 +35,10 @@ demo: setup ## Take rows from a real PostgreSQL to gold answers, and prove them 
 
 # what make conformance and the make check-… below run
 ROLES := tests/integration/roles
+NEWCOMER := tests/e2e/test_newcomer.py tests/e2e/test_ordinary_user.py tests/e2e/test_readme.py
 GOVERNANCE := tests/integration/governance tests/integration/pii tests/e2e/test_canary.py
 OWN_TARGET := --ignore tests/integration/jobs/test_conformance.py --ignore tests/integration/dashboards --ignore tests/browser \
-  $(addprefix --ignore ,$(ROLES) $(GOVERNANCE))
+  $(addprefix --ignore ,$(ROLES) $(NEWCOMER) $(GOVERNANCE))
 
 test: setup ## Lint, types and every test but those that have a target of their own
 	@$(MAKE) --no-print-directory lint
@@ -75,6 +76,9 @@ check-aws: setup .venv-lint/.ready ## Hold templates, image and workflows to the
 
 check-dashboards: setup ## Run every panel's query and every alarm's condition on a local platform
 	@.venv/bin/python -m pytest -q -s tests/unit/dashboards tests/integration/dashboards
+
+check-newcomer: setup ## What a newcomer does: the README's commands, a platform of an ordinary user, ports taken, Ctrl-C
+	@.venv/bin/python -m pytest -q --numprocesses 2 --dist loadfile $(NEWCOMER)
 
 check-console: setup ## Every page of the console in a browser, and how long each takes (needs Chromium: apt-get install chromium)
 	@DM_REQUIRE=1 .venv/bin/python -m pytest -q -rP tests/unit/console tests/browser
