@@ -133,12 +133,14 @@ class History:
         names = _quoted([c.name for c in self.contract.columns])
         image = f"case when is_gone then 'gone' else hex(xxhash64({names})) end"
         self.spark.sql(
-            f"select {names}, {own}, {image} as image, lag({image}) {window} as image_before from by_transaction"
+            f"select {names}, {own}, {image} as image, lag({image}) {window} as image_before, "
+            f"max({GENERATION}) over (partition by {keys}) as newest from by_transaction"
         ).createOrReplaceTempView("compared")
         self.spark.sql(
-            f"select {names}, {own}, lead({VALID_AT}) {window} as until from compared where image_before is null or image_before <> image"
+            f"select {names}, {own}, newest, lead({VALID_AT}) {window} as until from compared "
+            "where image_before is null or image_before <> image"
         ).createOrReplaceTempView("distinct_images")
-        swept = f"{GENERATION} >= 0 and {GENERATION} < {self.swept_generation}"
+        swept = f"newest >= 0 and newest < {self.swept_generation}"
         end = f"coalesce(until, case when {swept} then timestamp_micros({self.swept_generation}) end)"
         return self.spark.sql(
             f"select {names}, {VALID_AT} as valid_from, {end} as valid_to, {end} is null as is_current, {GENERATION}, {cdc.POSITION} "

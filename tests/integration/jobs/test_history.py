@@ -134,6 +134,20 @@ def test_changes_that_a_reload_overtook_keep_their_times(lake: Lake) -> None:
     assert versions(lake) == [("a", 1, 3, False), ("b", 3, 4, False), ("c", 4, None, True)]
 
 
+def test_a_version_that_a_reload_brings_again_goes_on_whenever_it_is_derived(lake: Lake) -> None:
+    lake.arrives(insert("item", 10, 1, item_id=1, label="a"))
+    lake.fence("item", 5)
+    lake.arrives(load("item", 7, item_id=1, label="a"))
+    lake.source_says_loaded("item", 1)
+    lake.merge()
+    lake.merge()
+    lake.arrives(load("item", 7, item_id=1, label="a"))
+
+    lake.merge()
+
+    assert versions(lake) == [("a", 1, None, True)]
+
+
 def test_a_row_that_a_reload_does_not_bring_ends_with_it(lake: Lake) -> None:
     lake.arrives(insert("item", 10, 1, item_id=1, label="a"))
     lake.merge()
