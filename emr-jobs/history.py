@@ -90,7 +90,7 @@ class History:
         everything = self.spark.table(engine_name(SILVER, self.log))
         inheritance = Inheritance(self.spark, self.contract, everything, keys)
         keys = inheritance.keys()
-        log = everything.join(keys, self._keys(), "left_semi")
+        log = self._last_loads(everything.join(keys, self._keys(), "left_semi"))
         self._versions(log, inheritance.values()).createOrReplaceTempView("versions")
         identity = [*self._keys(), GENERATION, cdc.POSITION, "valid_from"]
         names = [f.name for f in self._fields()]
@@ -106,6 +106,11 @@ class History:
             f"WHEN MATCHED AND s.gone THEN DELETE WHEN MATCHED THEN UPDATE SET {changed} "
             f"WHEN NOT MATCHED THEN INSERT ({_quoted(names)}) VALUES ({_quoted(names, 's.')})"
         ).collect()
+
+    def _last_loads(self, log: DataFrame) -> DataFrame:
+        """The changes without rows that a later load brought again, where the fence between the two loads has not arrived."""
+        newest = f"max({VALID_AT}) over (partition by {_quoted(self._keys())}, {GENERATION}, {cdc.POSITION})"
+        return log.selectExpr("*", f"{newest} as newest").where(f"not ({_SNAPSHOT}) or {VALID_AT} = newest").drop("newest")
 
     def _versions(self, log: DataFrame, inherited: DataFrame | None) -> DataFrame:
         """Every version of the keys in ``log``."""
@@ -149,13 +154,12 @@ class History:
 
     def _placed(self, log: DataFrame, inherited: DataFrame | None) -> DataFrame:
         """Changes with their place as sortable text, the time from which they hold, and partial columns behind their place."""
-        snapshot = f"{cdc.OPERATION} = '{cdc.LOAD}' and {cdc.POSITION} = '{cdc.ZERO_POSITION}' and {GENERATION} > 0"
         placed = log.selectExpr(
             *(f"`{c.name}`" for c in self.contract.columns),
             GENERATION,
             cdc.POSITION,
             f"split({cdc.UNCHANGED}, ',') as {cdc.UNCHANGED}",
-            f"case when {snapshot} then timestamp_micros({GENERATION}) else {VALID_AT} end as {VALID_AT}",
+            f"case when {_SNAPSHOT} then timestamp_micros({GENERATION}) else {VALID_AT} end as {VALID_AT}",
             f"{PLACE} as {AT}",
             f"{cdc.OPERATION} = '{cdc.DELETE}' as is_delete",
         )
@@ -166,6 +170,7 @@ class History:
         return placed.selectExpr(*columns, GENERATION, cdc.POSITION, VALID_AT, AT, "is_delete as is_gone")
 
 
+_SNAPSHOT = f"{cdc.OPERATION} = '{cdc.LOAD}' and {cdc.POSITION} = '{cdc.ZERO_POSITION}' and {GENERATION} > 0"
 _LOADED = f"concat({AT}, cast({VALID_AT} as string))"
 _TRANSACTION = f"case when {cdc.POSITION} = '{cdc.ZERO_POSITION}' then {_LOADED} else substring({AT}, 1, {_LSN_WIDTH}) end"
 

@@ -148,6 +148,19 @@ def test_a_version_that_a_reload_brings_again_goes_on_whenever_it_is_derived(lak
     assert versions(lake) == [("a", 1, None, True)]
 
 
+def test_of_two_loads_whose_second_fence_is_late_the_later_one_is_the_version(lake: Lake) -> None:
+    lake.fence("item", 5)
+    lake.arrives(load("item", 7, item_id=1, label="b", body="z"), load("item", 9, item_id=1, label="a", body="y"))
+    lake.merge()
+    between = [(*version, row["body"]) for version, row in zip(versions(lake), lake.rows("item_history"), strict=True)]
+    lake.fence("item", 8)
+
+    lake.merge()
+
+    assert between == [("a", 5, None, True, "y")]
+    assert versions(lake) == [("b", 5, 8, False), ("a", 8, None, True)]
+
+
 def test_a_row_that_a_reload_does_not_bring_ends_with_it(lake: Lake) -> None:
     lake.arrives(insert("item", 10, 1, item_id=1, label="a"))
     lake.merge()
