@@ -47,6 +47,15 @@ test: setup ## Lint, types and every test but those that have a target of their 
 property: setup ## The long tests: damaged files through both parsers, a conversion in the layers that AWS gets
 	@.venv/bin/python -m pytest -q -m slow tests/unit tests/integration
 
+.PHONY: property-silver
+property-silver: setup ## Random lives of rows from the source to silver (one group: SEED=7, one scenario: SEED=7/3)
+	@DM_SEED=$(SEED) .venv/bin/python -m pytest -q -m slow tests/property$(if $(SEED),/test_property.py)
+
+.PHONY: property-long
+property-long: setup ## 3,000 random lives, within an hour; goes on where it stopped (build/property.json)
+	@DM_SCENARIOS=3000 DM_PROPERTY_MINUTES=57 DM_PROPERTY_STATE=build/property.json \
+	  .venv/bin/python -m pytest -q -x -m slow tests/property/test_property.py
+
 test-unit: setup ## The tests that need no platform
 	@.venv/bin/python -m pytest -q tests/unit
 

@@ -113,3 +113,18 @@ def chalice_app() -> Iterator[Callable[..., ModuleType]]:
             return importlib.import_module(module)
 
         yield load
+
+
+@pytest.fixture(scope="session")
+def app_modules() -> Callable[..., ModuleType]:
+    """As ``chalice_app``, for a test that more than one app takes part in: each keeps its own modules, none is left to be imported."""
+    loaded: dict[str, dict[str, ModuleType]] = {}
+
+    def load(app: str, module: str = "app") -> ModuleType:
+        with on_path(app):
+            sys.modules.update(loaded.get(app, {}))
+            found = importlib.import_module(module)
+            loaded[app] = _take_app_modules()
+        return found
+
+    return load

@@ -1,0 +1,67 @@
+"""A process that dies between two steps: the next call of one function raises ``Killed``, before or after it did its work."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from lake.control import ControlTable
+from lake.control_batches import ControlBatches
+
+
+class Killed(BaseException):
+    """The process is gone: nothing after this runs, no handler of failures either."""
+
+
+@contextmanager
+def armed(name: str, settle: Any) -> Iterator[list[str]]:
+    """Kill once at the point called ``name`` (none for an empty one); the list holds it once that has happened.
+
+    ``settle`` is the module of the control API that settles.
+    """
+    job, merge, history = (importlib.import_module(module) for module in ("bronze_to_silver", "merge", "history"))
+    points: dict[str, tuple[Any, str, int, bool]] = {
+        "plan before it opens a batch": (ControlBatches, "open", 1, False),
+        "plan before it assigns a file": (ControlTable, "assign", 1, False),
+        "job before touched.json": (job, "write_document", 1, False),
+        "job before MERGE": (merge, "statement", 1, False),
+        "job after MERGE": (job.Batch, "_keep_history", 1, False),
+        "job between the history's changes and versions": (history.History, "_derive", 1, False),
+        "job before outcome.json": (job, "write_document", 2, False),
+        "settle before the months": (ControlBatches, "add_pending", 1, False),
+        "settle before a file": (ControlTable, "settle", 1, False),
+        "settle after a file": (ControlTable, "settle", 1, True),
+        "settle before it looks for fences": (settle.Settler, "_requeue_behind_new_fences", 1, False),
+        "settle before the tags": (settle.Tags, "settle", 1, False),
+        "settle before the state": (ControlBatches, "keep_state", 1, False),
+        "settle before it closes the batch": (ControlBatches, "close", 1, False),
+        "settle after it closed the batch": (ControlBatches, "close", 1, True),
+        "converter before it publishes": (ControlTable, "complete", 1, False),
+    }
+    happened: list[str] = []
+    if not name:
+        yield happened
+        return
+    owner, function, number, after = points[name]
+    original = getattr(owner, function)
+    calls = 0
+
+    def dies(*arguments: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == number and not after:
+            happened.append(name)
+            raise Killed(name)
+        answer = original(*arguments, **named)
+        if calls == number:
+            happened.append(name)
+            raise Killed(name)
+        return answer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(owner, function, dies)
+        yield happened

@@ -1,0 +1,215 @@
+"""What silver has to hold: plain Python over raw lines, written from docs/semantics.md and apart from the job.
+
+An event is a line in the generation that it was merged in. Events of a scenario are replayed in the order of (generation,
+position); a change of the key hands the columns that it leaves out from the old key to the new.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+KEY, WHOLE, PARTIAL = "note_id", ("title", "written"), ("body", "extra")
+ZERO = "0000000000000000-0000000000-0"
+Line = dict[str, Any]
+Place = tuple[int, str]
+Image = tuple[Any, ...]
+WIDTH = 100
+
+
+def parsed(data: bytes) -> list[Line]:
+    """The lines of one record."""
+    return [json.loads(line) for line in data.splitlines()]
+
+
+def micros(text: str) -> int:
+    """A time of a raw line in microseconds since 1970."""
+    moment = datetime.fromisoformat(text)
+    return int(moment.timestamp()) * 1_000_000 + moment.microsecond
+
+
+def generation(line: Line, fences: Iterable[int]) -> int:
+    """The newest fence that is not younger than the line."""
+    return max((fence for fence in fences if fence <= micros(line["cdc_built_at"])), default=0)
+
+
+@dataclass
+class Row:
+    """What is known of a key. ``partial`` has the columns whose value is known; ``moved`` whether a key change plays a part."""
+
+    key: int
+    place: Place = (-1, "")
+    is_deleted: bool = True
+    whole: dict[str, Any] = field(default_factory=lambda: dict.fromkeys(WHOLE))
+    partial: dict[str, Any] = field(default_factory=dict)
+    moved: bool = False
+
+    @property
+    def month(self) -> tuple[int, int]:
+        """Where the row lies."""
+        if self.whole["written"] is None:
+            return 0, 0
+        moment = datetime.fromtimestamp(self.whole["written"], UTC)
+        return moment.year, moment.month
+
+    def is_live(self, swept: int) -> bool:
+        """Whether readers see it, once generations below ``swept`` are swept."""
+        return not self.is_deleted and self.place[0] >= swept
+
+    @property
+    def image(self) -> Image | None:
+        """The row's values, nothing for a deleted one and null for what is not known."""
+        return None if self.is_deleted else (*self.whole.values(), *(self.partial.get(name) for name in PARTIAL))
+
+
+@dataclass(frozen=True)
+class Version:
+    """An image with the time from which it holds and, where another follows, that until which; microseconds since 1970."""
+
+    image: Image
+    valid_from: int
+    valid_to: int | None
+
+
+class Fold:
+    """The events that were merged so far: of silver, which knows a line in each generation it was merged in, and of history,
+    which moves it to the last one."""
+
+    def __init__(self) -> None:
+        self.events: dict[tuple[Place, int], Line] = {}
+        self._past: dict[tuple[int, str, str], tuple[int, Line]] = {}
+
+    def merge(self, lines: Iterable[Line], fences: Iterable[int]) -> None:
+        """Take the lines of a batch that was opened when these fences were known."""
+        known = sorted(fences)
+        for line in lines:
+            if line["operation"] == "fence":
+                continue
+            own = generation(line, known)
+            self.events[(own, line["cdc_position"]), line[KEY]] = line
+            identity = line[KEY], line["cdc_position"], line["cdc_built_at"] if line["cdc_position"] == ZERO else ""
+            self._past[identity] = max((own, line), self._past.get(identity, (-1, line)), key=lambda event: event[0])
+
+    def rows(self) -> dict[int, Row]:
+        """Every key that an event names, after all of them."""
+        rows: dict[int, Row] = {}
+        for row in replayed((place, line) for (place, _), line in self.events.items()):
+            rows[row.key] = row
+        return rows
+
+    def undecided(self) -> set[int]:
+        """Keys, and those that their values may have gone to, that two loads brought, of which the later one's fence is not here yet:
+        nothing orders two loads of one generation."""
+        times: dict[tuple[int, int], set[str]] = {}
+        for own, line in self._past.values():
+            if line["cdc_position"] == ZERO:
+                times.setdefault((line[KEY], own), set()).add(line["cdc_built_at"])
+        scenarios = {key // WIDTH for (key, _), seen in times.items() if len(seen) > 1}
+        return {key for scenario in scenarios for key in range(scenario * WIDTH, (scenario + 1) * WIDTH)}
+
+    def versions(self, swept: int) -> dict[int, list[Version]]:
+        """Every key's versions: one a transaction, equal neighbours as one, each until the next or the end of its generation."""
+        steps: dict[int, list[tuple[Row, Line]]] = {}
+        past = [((own, line["cdc_position"]), line) for own, line in self._past.values()]
+        lines = [line for _, line in in_order(past)]
+        for row, line in zip(replayed(past), lines, strict=True):
+            steps.setdefault(row.key, []).append((row, line))
+        return {key: list(_versions(taken, swept)) for key, taken in steps.items()}
+
+
+def in_order(events: Iterable[tuple[Place, Line]]) -> list[tuple[Place, Line]]:
+    """Events by place; loads of one generation by their time."""
+    return sorted(events, key=lambda event: (event[0], event[1]["cdc_built_at"]))
+
+
+def replayed(events: Iterable[tuple[Place, Line]]) -> Iterator[Row]:
+    """The row of each event's key after the event, in order."""
+    rows: dict[int, Row] = {}
+    given_up: dict[str, Row] = {}
+    moved: set[int] = set()
+    for place, line in in_order(events):
+        before = rows.get(line[KEY], Row(line[KEY]))
+        record, sub = place[1][:-2], place[1][-1]
+        if sub == "1":
+            moved.add(line[KEY] // WIDTH)
+        row = replace(before, place=place, is_deleted=line["operation"] == "delete", moved=line[KEY] // WIDTH in moved)
+        if row.is_deleted:
+            given_up[record] = row
+        else:
+            origin = given_up.get(record) if sub == "1" else before
+            left_out = line["cdc_unchanged"] or ()
+            kept = {name: value for name, value in origin.partial.items() if name in left_out} if origin else {}
+            row.whole = {name: line[name] for name in WHOLE}
+            row.partial = kept | {name: line[name] for name in PARTIAL if name not in left_out}
+        rows[row.key] = row
+        yield row
+
+
+def _versions(every: Sequence[tuple[Row, Line]], swept: int) -> Iterator[Version]:
+    steps = [step for step in every if not overtaken(step, every)]
+    last_of_transaction = [
+        step for step, after in itertools.zip_longest(steps, steps[1:]) if after is None or transaction(step) != transaction(after)
+    ]
+    distinct = [
+        step
+        for before, step in zip([None, *last_of_transaction], last_of_transaction, strict=False)
+        if before is None or before[0].image != step[0].image
+    ]
+    for step, after in itertools.zip_longest(distinct, distinct[1:]):
+        if step[0].image is not None:
+            newest = every[-1][0].place[0]
+            end = valid_from(after) if after is not None else swept if newest < swept else None
+            yield Version(step[0].image, valid_from(step), end)
+
+
+def overtaken(step: tuple[Row, Line], steps: Sequence[tuple[Row, Line]]) -> bool:
+    """Whether a loaded row would end before it began: a change that follows it was committed before its fence."""
+    row, _ = step
+    changes = [valid_from(other) for other in steps if other[0].place[0] == row.place[0] and other[0].place[1] != ZERO]
+    return row.place[1] == ZERO and bool(changes) and min(changes) <= valid_from(step)
+
+
+def transaction(step: tuple[Row, Line]) -> tuple[int, str]:
+    """What commits at once: a transaction's changes in one generation, and each loaded row by itself."""
+    row, line = step
+    return row.place[0], line["cdc_built_at"] if row.place[1] == ZERO else row.place[1][:16]
+
+
+def valid_from(step: tuple[Row, Line]) -> int:
+    """A load holds from its fence on, a change from its commit."""
+    row, line = step
+    if line["operation"] == "load" and row.place[0] > 0:
+        return row.place[0]
+    return micros(line["cdc_committed_at"] or line["cdc_built_at"])
+
+
+def differences(expected: Row | None, found: Line | None, swept: int) -> list[str]:
+    """How a silver row differs from what is expected of it."""
+    if expected is None or found is None:
+        return [f"row in silver: {found is not None}, events of the key: {expected is not None}"]
+    answers = {
+        "live": (found["deleted_at"] is None, expected.is_live(swept)),
+        "cdc_generation": (found["cdc_generation"], expected.place[0]),
+        "cdc_position": (found["cdc_position"], expected.place[1]),
+    }
+    if expected.is_live(swept):  # a tombstone that came before its image has no values
+        answers["note_year, note_month"] = (found["note_year"], found["note_month"]), expected.month
+        answers |= {name: (found[name], expected.whole[name]) for name in WHOLE}
+        missing = set(found["cdc_missing"].split(",")) if found["cdc_missing"] else set()
+        unknown = {name for name in PARTIAL if name not in expected.partial}
+        answers["columns never seen"] = (sorted(missing & unknown), sorted(unknown))
+        if not expected.moved:
+            answers["cdc_missing"] = (missing, unknown)
+        answers |= {name: (found[name], expected.partial[name]) for name in PARTIAL if name not in missing | unknown}
+    else:
+        answers["cdc_missing"] = (found["cdc_missing"], None)
+    return [f"{name}: {shown(got)}, expected {shown(wanted)}" for name, (got, wanted) in answers.items() if got != wanted]
+
+
+def shown(value: Any) -> str:
+    """A value, the filling of long texts left out."""
+    return repr(value).replace("x" * 2_100, "…")

@@ -1,0 +1,58 @@
+"""The property test sees: with a rule taken out of the job on purpose, it fails within fifty scenarios."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import pytest
+from group import Broken
+from scenarios import courses, drawn, scenarios
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+GROUPS, IN_A_GROUP = (1, 2), 25
+
+
+def without_the_position_condition(patch: pytest.MonkeyPatch) -> None:
+    merge = importlib.import_module("merge")
+    patch.setattr(merge, "newer", lambda generation, position: f"({generation} is not null)")
+
+
+def without_the_fence(patch: pytest.MonkeyPatch) -> None:
+    changes = importlib.import_module("changes")
+    ordered = changes.ordered
+    patch.setattr(changes, "ordered", lambda frame, fences: ordered(frame, ()))
+
+
+def without_the_fold_per_column(patch: pytest.MonkeyPatch) -> None:
+    """A column that a change leaves out is taken from the change as if it were null."""
+    changes = importlib.import_module("changes")
+    place = f"concat({changes.AT}, coalesce(concat('1', %s), '0'))"
+    patch.setattr(
+        changes,
+        "carried",
+        lambda column: f"case when not {changes.IS_DELETE} then {place % f'`{column.name}`'} end",
+    )
+
+
+def without_the_tombstones_partition(patch: pytest.MonkeyPatch) -> None:
+    merge = importlib.import_module("merge")
+    named = merge.months_predicate
+    patch.setattr(
+        merge, "months_predicate", lambda partition, months, row="t.": named(partition, {*months} - {merge.TOMBSTONES}, row) or "false"
+    )
+
+
+MUTATIONS = (without_the_position_condition, without_the_fence, without_the_fold_per_column, without_the_tombstones_partition)
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS)
+def test_a_rule_that_is_taken_away_is_missed_within_fifty_scenarios(platform: Any, mutation: Any) -> None:
+    def run_all() -> None:
+        for number in GROUPS:
+            platform.run(number, dict(enumerate(drawn(scenarios, number, IN_A_GROUP))), drawn(courses(), number, 10)[-1])
+
+    with pytest.MonkeyPatch.context() as patch:
+        mutation(patch)
+        with pytest.raises(Broken):
+            run_all()

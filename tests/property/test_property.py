@@ -1,0 +1,80 @@
+"""Whatever a source does and however its records arrive, silver is the fold of what was settled, and the source in the end.
+
+``make property-silver`` runs it, ``make property-silver SEED=7`` group 7 again, ``SEED=7/3`` scenario 3 of group 7 alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from pprint import pformat
+from typing import Any
+
+import pytest
+from group import Broken
+from scenarios import Course, Scenario, courses, drawn, scenarios
+from shrinking import shrunk
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(1_800)]
+IN_A_GROUP = 64
+SCENARIOS = int(os.environ.get("DM_SCENARIOS", "320"))
+SEED, _, ALONE = os.environ.get("DM_SEED", "").partition("/")
+GROUPS = [int(SEED)] if SEED else range(1, 1 + -(-SCENARIOS // IN_A_GROUP))
+DONE = Path(os.environ["DM_PROPERTY_STATE"]) if "DM_PROPERTY_STATE" in os.environ else None
+UNTIL = time.monotonic() + float(os.environ.get("DM_PROPERTY_MINUTES", "inf")) * 60
+
+
+def group_of(number: int) -> tuple[dict[int, Scenario], Course]:
+    """The scenarios of a group, by number, and their course: the same for the same number."""
+    return dict(enumerate(drawn(scenarios, number, IN_A_GROUP))), drawn(courses(), number, 10)[-1]
+
+
+def done() -> dict[str, Any]:
+    """The groups that a long run has behind it."""
+    return json.loads(DONE.read_text()) if DONE is not None and DONE.exists() else {}
+
+
+@pytest.mark.parametrize("number", GROUPS)
+def test_silver_is_the_fold_and_then_the_source(platform: Any, number: int, capsys: pytest.CaptureFixture[str]) -> None:
+    if str(number) in done():
+        return
+    if time.monotonic() > UNTIL:
+        pytest.fail(f"the time is over; {len(done())} groups are done, the same command goes on")
+    some, course = group_of(number)
+    if ALONE:
+        some = {int(ALONE): some[int(ALONE)]}
+    began = time.monotonic()
+    try:
+        group = platform.run(number, some, course)
+    except Broken as broken:
+        with capsys.disabled():
+            print(f" group {number} failed; looking for the smallest scenario that does. {broken}", flush=True)
+        pytest.fail(explained(platform, number, some, course, broken), pytrace=False)
+    line = {"scenarios": len(some), "records": len(group.records), "merges": group.merges, "seconds": round(time.monotonic() - began, 1)}
+    with capsys.disabled():
+        print(f" group {number}: " + ", ".join(f"{value:,} {name}" for name, value in line.items()), flush=True)
+    if DONE is not None:
+        DONE.parent.mkdir(exist_ok=True)
+        DONE.write_text(json.dumps(done() | {str(number): line}, indent=1))
+
+
+def explained(platform: Any, number: int, some: dict[int, Scenario], course: Course, broken: Broken) -> str:
+    """What failed, how to run it again, and the smallest scenario that fails."""
+    parts = [str(broken), f"course: {pformat(course, width=140)}"]
+    failed = min(broken.found, key=lambda n: (n < 0, some[n].size if n in some else 0))
+    if failed not in some:
+        return "\n".join([*parts, f"again: make property-silver SEED={number}"])
+    smallest = shrunk(lambda others, same: platform.run(number, others, same), failed, some[failed], course)
+    if smallest is None:
+        return "\n".join(
+            [
+                *parts,
+                f"scenario {failed}: {pformat(some[failed], width=140)}",
+                f"again (it fails in company only): make property-silver SEED={number}",
+            ]
+        )
+    scenario, lines = smallest
+    again = f"again: make property-silver SEED={number}/{failed}"
+    return "\n".join([*parts, again, f"scenario {failed}, shrunk: {pformat(scenario, width=140)}", *lines])
