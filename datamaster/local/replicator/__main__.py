@@ -11,9 +11,12 @@ from collections.abc import Sequence
 
 from datamaster.local.kinesis import KinesisRecords
 from datamaster.local.replicator.state import TableStatistics, ask_reload
-from datamaster.local.replicator.statistics import serve
+from datamaster.local.replicator.statistics import NotConnected, serve
 from datamaster.local.replicator.task import PUBLICATION, SLOT, TASK, ReplicationTask, TaskSettings
 from lake.errors import LakeError
+
+CONNECT_SECONDS = 5
+"""How long a question for the statistics waits for a task that has just started."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,7 +58,9 @@ def _run(words: list[str]) -> int:
     task = ReplicationTask(settings, KinesisRecords(), stop)
 
     def tables() -> list[TableStatistics]:
-        return list(task.state.tables.values()) if task.state else []
+        if not task.connected.wait(CONNECT_SECONDS) or task.state is None:
+            raise NotConnected
+        return list(task.state.tables.values())
 
     endpoint = serve(chosen.statistics_port, tables, lambda names: ask_reload(settings.dsn, settings.slot, names))
     print(f"table statistics: http://127.0.0.1:{endpoint.server_address[1]}", flush=True)

@@ -27,6 +27,10 @@ class InvalidRequest(Exception):
         self.kind = kind
 
 
+class NotConnected(Exception):
+    """The task has not read its state from the source yet; what it would answer now is not known."""
+
+
 def answer(
     operation: str, request: dict[str, Any], tables: Iterable[TableStatistics], reload: Callable[[list[str]], None]
 ) -> dict[str, Any]:
@@ -97,6 +101,8 @@ def serve(port: int, tables: Callable[[], list[TableStatistics]], reload: Callab
                 self._reply(200, answer(operation, json.loads(body or b"{}"), tables(), reload))
             except InvalidRequest as error:
                 self._reply(400, {"__type": error.kind, "message": str(error)})
+            except NotConnected:
+                self._reply(503, {"__type": "ServiceUnavailable", "message": "the task is not connected to its source yet"})
 
         def _reply(self, status: int, content: dict[str, Any]) -> None:
             text = json.dumps(content).encode()

@@ -58,12 +58,13 @@ class TaskSettings:
 class ReplicationTask:
     """Runs until told to stop, and connects again where the database went away.
 
-    ``state`` is that of the current connection, for whoever answers for the statistics.
+    ``state`` is that of the current connection, for whoever answers for the statistics; ``connected`` is set once there is one.
     """
 
     def __init__(self, settings: TaskSettings, client: PutRecords, stop: threading.Event) -> None:
         self.settings = settings
         self.state: TaskState | None = None
+        self.connected = threading.Event()
         self._client = client
         self._stop = stop
 
@@ -84,6 +85,7 @@ class ReplicationTask:
         settings = self.settings
         with contextlib.ExitStack() as stack:
             state = self.state = stack.enter_context(contextlib.closing(TaskState(settings.dsn, settings.slot, settings.publication)))
+            self.connected.set()
             outbox = stack.enter_context(contextlib.closing(Outbox(self._client, settings.stream, self._stop)))
             replication = stack.enter_context(contextlib.closing(_replication_connection(settings.dsn))).cursor()
             emitter = Emitter(settings.task, outbox, state)
