@@ -47,7 +47,7 @@ class Plan:
 class Planner:
     """Replaces the tables of a statement by scans.
 
-    ``file_io`` are PyIceberg's properties to reach S3; ``constant`` evaluates the moment of FOR TIMESTAMP AS OF.
+    ``file_io`` are PyIceberg's properties to reach S3; ``constant`` evaluates the moment of FOR TIMESTAMP AS OF, and what lies at a place.
     """
 
     def __init__(self, catalog: Catalog, file_io: Mapping[str, str], constant: Constant) -> None:
@@ -127,7 +127,7 @@ class Planner:
         columns = table.columns + table.partition_keys
         registered = table.partition_keys and not table.projected
         locations = list(self.catalog.partition_locations(table.name)) if registered else [table.location]
-        files = [f"{location.rstrip('/')}/**/*.parquet" for location in locations]
+        files = [pattern for location in locations if self._holds_files(pattern := f"{location.rstrip('/')}/**/*.parquet")]
         casts = ", ".join(f"CAST({_quoted(column.name)} AS {_engine_type(column.type)}) AS {_quoted(column.name)}" for column in columns)
         if not files:
             nulls = ", ".join(f"CAST(NULL AS {_engine_type(column.type)}) AS {_quoted(column.name)}" for column in columns)
@@ -137,6 +137,10 @@ class Planner:
         return _subquery(
             f"SELECT {casts} FROM read_parquet([{listed}], union_by_name = TRUE, hive_partitioning = {hive}, hive_types_autocast = FALSE)"
         )
+
+    def _holds_files(self, pattern: str) -> bool:
+        """Whether anything lies there: to Athena an empty place has no rows, to the engine it is an error."""
+        return bool(self.constant(f"(SELECT count(*) FROM glob({_text(pattern)}))"))
 
 
 def _without_empty_rows(table: pyarrow.Table) -> pyarrow.Table:

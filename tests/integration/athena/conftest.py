@@ -75,6 +75,8 @@ def _hive_table():
     projected = {"projection.enabled": "true", "projection.ingest_date.type": "date", "projection.ingest_date.range": "2024-01-01,NOW"}
     arrivals = {"Name": "arrivals", "StorageDescriptor": storage, "PartitionKeys": keys, "Parameters": projected}
     glue.create_table(DatabaseName="dm_bronze", TableInput=arrivals)
+    empty = {"Name": "nothing_yet", "StorageDescriptor": storage | {"Location": "s3://dm-lake/bronze/nothing"}}
+    glue.create_table(DatabaseName="dm_bronze", TableInput=empty)
     for day, registered in (("2024-01-01", True), ("2024-01-02", False)):
         sink = pa.BufferOutputStream()
         pa.parquet.write_table(pa.table({"id": [1], "price": pa.array([Decimal("1.10")], pa.decimal128(10, 2))}), sink)

@@ -105,6 +105,10 @@ def test_a_hive_table_has_the_rows_of_its_registered_partitions(rows):
     assert rows("SELECT * FROM dm_bronze.events") == [("id", "price", "ingest_date"), ("1", "1.10", "2024-01-01")]
 
 
+def test_a_table_whose_place_is_empty_has_no_rows(rows):
+    assert rows("SELECT id, price FROM dm_bronze.nothing_yet") == [("id", "price")]
+
+
 def test_a_view_reads_what_it_stands_for(rows):
     text = json.dumps({"originalSql": "SELECT id AS liked FROM scores WHERE score > 4", "catalog": "awsdatacatalog", "schema": "dm_silver"})
     definition = f"/* Presto View: {base64.b64encode(text.encode()).decode()} */"
