@@ -107,10 +107,14 @@ def convert(plan: Plan, source: Any, sink: Sink, workers: int, checkpoint: Calla
                 tally.take(piece.parsed)
                 line += piece.parsed.lines
         parts.close()
-    finally:
+        if quarantine is not None:
+            quarantine.close()
+    except BaseException:
+        # a Parquet writer that is dropped open writes its footer when it is collected: by then the object is gone
         parts.stop()
-    if quarantine is not None:
-        quarantine.close()
+        if quarantine is not None:
+            quarantine.stop()
+        raise
     _judge(tally, plan)
     return Outcome(
         records_read=tally.read,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -108,8 +109,10 @@ class PartWriter:
         self.stop()
 
     def stop(self) -> None:
-        """Wait until nothing is written any more. Safe after any failure, and twice."""
+        """Wait until nothing is written any more, and let go of an unfinished part. Safe after any failure, and twice."""
         self._encoder.shutdown(wait=True, cancel_futures=True)
+        with suppress(Exception):
+            self._end_part()
 
     def _end_slice(self) -> None:
         whole = pa.concat_batches(self._pending)

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -131,6 +132,11 @@ class QuarantineWriter:
         """Write what is left."""
         self._flush()
         self._writer.close()
+
+    def stop(self) -> None:
+        """Let go of the unfinished object after a failure. Safe after any, and after ``close``."""
+        with suppress(Exception):
+            self._writer.close()
 
     def _flush(self) -> None:
         if self._columns[0]:

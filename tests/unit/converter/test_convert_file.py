@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -144,8 +146,9 @@ def test_the_file_id_stands_in_the_metadata_and_changes_it(tmp_path: Path) -> No
         (b"plain text", "gzip"),
         (gzip.compress(b"{}\n" * 99)[:-9], "cut off|damaged"),
         (gzip.compress(b"{}\n") + b"tail", "follow member 1"),
+        (gzip.compress(b"{}\n" + b"x" * (33 << 20)), "the record at byte 3 is longer than 16777216 bytes"),
     ],
-    ids=["empty", "no gzip", "truncated", "trailing garbage"],
+    ids=["empty", "no gzip", "truncated", "trailing garbage", "a line without end"],
 )
 def test_a_damaged_file_is_a_clear_error_and_leaves_nothing(tmp_path: Path, body: bytes, message: str) -> None:
     path = tmp_path / "rows.gz"
@@ -154,6 +157,30 @@ def test_a_damaged_file_is_a_clear_error_and_leaves_nothing(tmp_path: Path, body
     with pytest.raises(TerminalError, match=message):
         convert(path, BREWERY, tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_failure_amid_rejects_is_one_error_and_nothing_is_said_behind_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unraised: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", unraised.append)
+    path = tmp_path / "rows.gz"
+    path.write_bytes(gzip.compress(b"no json\n" * 200_000) + b"tail")
+
+    with pytest.raises(TerminalError, match="follow member 1"):
+        convert(path, BREWERY, tmp_path / "out")
+    gc.collect()
+
+    assert unraised == []
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_a_byte_order_mark_and_either_line_ending_change_no_row(tmp_path: Path, ending: str) -> None:
+    path = csv_file(tmp_path, "\ufeff" + ending.join(["brewery_id,brewery_name", '1,"a, b"', "", "2,c"]))
+
+    summary = convert(path, BREWERY, tmp_path / "out")
+
+    assert summary["records_rejected"] == 0
+    rows = pq.read_table(summary["parts"][0]).to_pylist()
+    assert [(row["brewery_id"], row["brewery_name"]) for row in rows] == [(1, "a, b"), (2, "c")]
 
 
 def test_a_csv_with_a_wrong_header_names_what_is_missing(tmp_path: Path) -> None:

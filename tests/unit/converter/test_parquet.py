@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import io
+import sys
 from collections.abc import Callable
 from itertools import pairwise
 from types import ModuleType
@@ -141,3 +143,18 @@ def test_what_fails_while_a_group_is_encoded_is_raised_to_the_caller(parquet: An
         writer.write(ALL)
     writer.stop()
     writer.stop()
+
+
+def test_a_writer_that_was_stopped_writes_no_more(parquet: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    unraised: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", unraised.append)
+    part = io.BytesIO()
+    writer = parquet.PartWriter(SCHEMA, {}, frozenset(), lambda _: part)
+    writer.write(ALL.slice(0, 500))
+
+    writer.stop()
+    part.close()
+    del writer
+    gc.collect()
+
+    assert unraised == []
