@@ -99,12 +99,13 @@ check-governance: setup ## Try every square of the access matrix, measure detect
 SPARK_JARS := org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.9.2 org.apache.iceberg:iceberg-aws-bundle:1.9.2 \
   org.apache.hadoop:hadoop-aws:3.3.4 com.amazonaws:aws-java-sdk-bundle:1.12.262
 
+SPARK = DM_CONFORMANCE_PYTHON=$$(ls $(CURDIR)/.venv-spark/bin/python 2>/dev/null) DM_CONFORMANCE_JARS=$$(ls $(CURDIR)/build/jars/*.jar 2>/dev/null | paste -sd,)
+
 conformance: setup ## The jobs on Apache Spark 3.5 with Iceberg: the same rows as on Sail (needs Java 17 and Maven; 600 MB the first time)
 	@$(PYTHON) tools/install.py .venv-spark --requirement emr-jobs/requirements.txt
 	@mkdir -p build/jars; for artifact in $(SPARK_JARS); do \
 	  mvn --quiet --batch-mode dependency:copy -Dartifact=$$artifact -DoutputDirectory=$(CURDIR)/build/jars || exit 1; done
-	@DM_CONFORMANCE_PYTHON=$(CURDIR)/.venv-spark/bin/python DM_CONFORMANCE_JARS=$$(ls $(CURDIR)/build/jars/*.jar | paste -sd,) \
-	  .venv/bin/python -m pytest -q tests/integration/jobs/test_conformance.py
+	@$(SPARK) .venv/bin/python -m pytest -q tests/integration/jobs/test_conformance.py
 
 .PHONY: bench-converter
 bench-converter: setup ## Compare the converter with DuckDB, Polars and chDB (up to 40 minutes; goes on where it stopped)
@@ -118,7 +119,7 @@ bench-latency: setup ## How long a change takes from commit to bronze and to sil
 
 .PHONY: bench-lake
 bench-lake: setup ## What merges, gold and maintenance cost on tables of up to 20 million rows (about 30 minutes; goes on where it stopped)
-	@.venv/bin/python benchmarks/lake/bench.py $(BENCH)
+	@$(SPARK) .venv/bin/python benchmarks/lake/bench.py $(BENCH)
 
 lock: ## Resolve pyproject.toml into requirements.lock
 	@.venv/bin/pip-compile --quiet --strip-extras --no-annotate --no-header --no-emit-index-url --no-emit-find-links --extra dev --output-file requirements.lock pyproject.toml

@@ -39,20 +39,34 @@ class StoredObject:
 
 def live_files(table: Table) -> list[LiveFile]:
     """The data and delete files of the table's current snapshot."""
+    return _files(table, 0)
+
+
+def files_since(table: Table, snapshot: Snapshot) -> list[LiveFile]:
+    """Those of them that were added after ``snapshot``, an ancestor of the current one.
+
+    Told by sequence numbers, which grow with every commit (https://iceberg.apache.org/spec/#sequence-numbers), so that only
+    manifests written since then are read.
+    """
+    return _files(table, (snapshot.sequence_number or 0) + 1)
+
+
+def _files(table: Table, least_sequence: int) -> list[LiveFile]:
     snapshot = table.current_snapshot()
     if snapshot is None:
         return []
+    manifests = [manifest for manifest in snapshot.manifests(table.io) if manifest.sequence_number >= least_sequence]
     with ThreadPoolExecutor(READERS) as pool:
-        groups = pool.map(lambda manifest: manifest.fetch_manifest_entry(table.io, discard_deleted=True), snapshot.manifests(table.io))
-        files = [entry.data_file for group in groups for entry in group]
+        groups = pool.map(lambda manifest: manifest.fetch_manifest_entry(table.io, discard_deleted=True), manifests)
+        entries = [entry for group in groups for entry in group if entry.sequence_number is None or entry.sequence_number >= least_sequence]
     return [
         LiveFile(
-            file.file_path,
-            tuple(int(file.partition[n]) for n in range(len(file.partition))),
-            file.file_size_in_bytes,
-            file.content != DataFileContent.DATA,
+            entry.data_file.file_path,
+            tuple(int(entry.data_file.partition[n]) for n in range(len(entry.data_file.partition))),
+            entry.data_file.file_size_in_bytes,
+            entry.data_file.content != DataFileContent.DATA,
         )
-        for file in files
+        for entry in entries
     ]
 
 

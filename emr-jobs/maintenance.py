@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
+import key_index
 import quality
 from catalog import GOLD, catalog
 from compaction import compact
@@ -27,7 +28,7 @@ from lake.keys import gold_location, silver_location, split_uri
 from lake.manifests import OUTCOME, MaintenanceManifest, read_document, sibling, write_document
 
 COMMIT_ATTEMPTS = 8
-BESIDE = ("", "_history", "_changes", "_folded_staged", "_changes_new_staged", "_history_new_staged")
+BESIDE = ("", "_history", "_changes", "_folded_staged", "_changes_new_staged", "_history_new_staged", "_keys")
 """The tables that a silver table's job writes, by what follows the table's name."""
 
 
@@ -81,7 +82,7 @@ def run(spark: SparkSession, uri: str) -> list[Maintained]:
 
 
 def maintain(spark: SparkSession, manifest: MaintenanceManifest, name: str, bucket: str) -> Maintained:
-    """Compaction, expiry, removal, in this order."""
+    """Compaction, expiry, the index of keys, removal, in this order."""
     identifier = (manifest.database, name)
     root = (gold_location if manifest.database == GOLD else silver_location)(bucket, name)
     table = catalog().load_table(identifier)
@@ -89,6 +90,8 @@ def maintain(spark: SparkSession, manifest: MaintenanceManifest, name: str, buck
     old = named_objects(table)
     rewritten = _retried(quality.compact) if name == quality.RESULTS else compact(spark, manifest.database, table)
     expired = _retried(lambda: expire(catalog().load_table(identifier), manifest.snapshots_before))
+    if name == manifest.table and manifest.key:
+        key_index.refresh(spark, name, manifest.key, bucket)
     removed = remove_unnamed(identifier, root, old, manifest.orphans_before)
     return Maintained(name, before, size(catalog().load_table(identifier), root), rewritten, expired, removed)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import flat
+import key_index
 from catalog import SILVER, engine_name, exists
 from changes import IS_DELETE
 from merge import Month, swept_condition
@@ -14,12 +15,9 @@ from lake.contracts import Contract, MonthPartition
 def of_keys(spark: SparkSession, contract: Contract, partition: MonthPartition, keys: DataFrame) -> set[Month]:
     """Pre-pass: the months in which a partitioned table holds these keys now.
 
-    A delete does not say where its row lies, and a row whose month changed lies where its new image does not say. Only
-    key and partition columns are read.
+    A delete does not say where its row lies, and a row whose month changed lies where its new image does not say.
     """
-    rows = spark.table(engine_name(SILVER, contract.table)).select(
-        *(c.name for c in contract.key), partition.year_field, partition.month_field
-    )
+    rows = key_index.rows(spark, contract, partition)
     return _months(rows.join(keys, [c.name for c in contract.key], "left_semi"), partition)
 
 

@@ -185,7 +185,7 @@ class MaintenanceManifest:
     """The table that one run of maintenance looks after, with those that its writer keeps beside it.
 
     Snapshots older than ``snapshots_before`` are expired, objects that nothing names and that are older than
-    ``orphans_before`` are removed.
+    ``orphans_before`` are removed. ``key`` are the key columns of a contract's table; a derived table has none.
     """
 
     batch_id: str
@@ -193,6 +193,7 @@ class MaintenanceManifest:
     table: str
     snapshots_before: datetime
     orphans_before: datetime
+    key: tuple[str, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """The JSON form."""
@@ -202,6 +203,7 @@ class MaintenanceManifest:
             "table": self.table,
             "snapshots_before": timestamp(self.snapshots_before),
             "orphans_before": timestamp(self.orphans_before),
+            "key": list(self.key),
         }
 
     @classmethod
@@ -213,6 +215,7 @@ class MaintenanceManifest:
             table=document["table"],
             snapshots_before=parse_timestamp(document["snapshots_before"]),
             orphans_before=parse_timestamp(document["orphans_before"]),
+            key=tuple(document.get("key", ())),
         )
 
 

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import statistics
+import tempfile
 import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import boto3
 import duckdb
+import key_index
 import numpy as np
 import pyarrow as pa
 import review_flat
 import silver_to_gold
+from apache_spark import spark_driver
 from catalog import GOLD, SILVER, catalog
 from gold import gold_tables
 from inventory import live_files
 from lake_tables import REVIEW, drop, make_dimensions, make_reviews, months_of, review_columns, write_changes
 from measured import Setting, Timed, derive, merge
+from past import VERSIONS, make_past, write_batch
+from pyiceberg.table import Table
+from pyiceberg.transforms import BucketTransform
+from tables import ensure_silver
 
 from datamaster.local.athena.engine import extension
 from lake.contract_store import publish
@@ -26,8 +38,27 @@ from lake.contracts import ContractSet
 from lake.manifests import month_text
 
 CONTRACTS = Path(__file__).resolve().parents[2] / "contracts"
+OWN_CONTRACTS = Path(__file__).resolve().parent / "contracts"
 BUCKETS = ("bench-lake", "bench-artifacts")
 ROWS_A_MONTH = 28_000
+
+
+def _bucketed(table: Table) -> None:
+    with table.update_spec() as spec:
+        spec.add_field("review_id", BucketTransform(4))
+
+
+LAYOUTS: dict[str, Callable[[Table], object]] = {
+    "the lake's own": lambda table: None,
+    "merge-on-read": lambda table: _set(table, {f"write.{what}.mode": "merge-on-read" for what in ("merge", "update", "delete")}),
+    "not distributed": lambda table: _set(table, {"write.distribution-mode": "none"}),
+    "4 buckets a month": _bucketed,
+}
+
+
+def _set(table: Table, properties: dict[str, str]) -> None:
+    with table.transaction() as change:
+        change.set_properties(properties)
 
 
 @dataclass
@@ -49,9 +80,12 @@ class Bench:
         for bucket in BUCKETS:
             boto3.client("s3").create_bucket(Bucket=bucket)
         uri = f"s3://{BUCKETS[1]}/contracts/"
-        contract_version = publish(CONTRACTS, uri)
+        with tempfile.TemporaryDirectory() as folder:
+            for path in (*CONTRACTS.glob("*.yaml"), *OWN_CONTRACTS.glob("*.yaml")):
+                shutil.copy(path, folder)
+            contract_version, contracts = publish(Path(folder), uri), ContractSet.from_directory(Path(folder))
         setting = Setting(SparkSession.builder.getOrCreate(), BUCKETS[0], uri, contract_version)
-        return cls(setting, ContractSet.from_directory(CONTRACTS), repeats)
+        return cls(setting, contracts, repeats)
 
     def stop(self) -> None:
         """End the session."""
@@ -61,16 +95,14 @@ class Bench:
         """10,000 changes in 2 of 36 months of 28,000 rows."""
         return self._few_changes(36, ROWS_A_MONTH)
 
-    def merge_36_on_read(self) -> dict[str, Any]:
-        """The same with merge-on-read: what a merge saves, and what every reader pays after it."""
-        self.holds = (0, 0)
-        self._reviews(36, ROWS_A_MONTH)
-        with catalog().load_table(REVIEW).transaction() as change:
-            change.set_properties({f"write.{what}.mode": "merge-on-read" for what in ("merge", "update", "delete")})
-        try:
-            return self._few_changes(36, ROWS_A_MONTH)
-        finally:
-            self.holds = (0, 0)
+    def layout(self) -> dict[str, Any]:
+        """10,000 changes in 2 of 36 months under other layouts than the lake's own: what a merge costs, writes, and leaves to readers."""
+        return self._layouts(None)
+
+    def layout_spark(self) -> dict[str, Any]:
+        """The same by Apache Spark, read by Sail."""
+        with self._spark() as run:
+            return self._layouts(run)
 
     def merge_720(self) -> dict[str, Any]:
         """10,000 changes in 2 of 720 months of 28,000 rows."""
@@ -112,6 +144,63 @@ class Bench:
         merged = statistics.median(run.merge for run in ours)
         return {"seconds": seconds, "merge": merged, "duckdb_seconds": other, "ratio": merged / other, "whole_job_ratio": seconds / other}
 
+    def large_batch_spark(self) -> dict[str, Any]:
+        """The same batch by Apache Spark with Iceberg, in the environment that make conformance makes."""
+        seconds = []
+        with self._spark() as run:
+            for turn in range(self.repeats + 1):
+                self.holds = (0, 0)
+                self._reviews(36, 5_000_000 // 36)
+                uris = write_changes(self.setting.bucket, f"spark-{turn}", self._updates(1_000_000, months_of(36)), 10)
+                timed = merge(self.setting, "review", uris, run)
+                print(f"  Spark {timed.seconds:.2f} s", flush=True)
+                seconds.append(timed.seconds)
+        self.holds = (0, 0)
+        return {"seconds": statistics.median(seconds[1:]), "first_seconds": seconds[0]}
+
+    @contextmanager
+    def _spark(self) -> Iterator[Callable[[str], None]]:
+        """Runs a silver batch by its manifest on Apache Spark."""
+        with tempfile.TemporaryDirectory() as folder:
+            log = Path(folder) / "spark.log"
+            with spark_driver(os.environ, self.setting.bucket, log, {"spark.driver.memory": "4g"}) as run:
+                yield lambda uri: run("bronze_to_silver", uri)
+
+    def _layouts(self, run: Callable[[str], None] | None) -> dict[str, Any]:
+        found = {}
+        for name, change in LAYOUTS.items():
+            self.holds = (0, 0)
+            drop(REVIEW)
+            change(ensure_silver(self.contracts.table("review"), self.setting.bucket))
+            make_reviews(self.contracts.table("review"), self.setting.bucket, 36, ROWS_A_MONTH)
+            runs = []
+            try:
+                for turn in range(self.repeats + 1):
+                    runs.append(merge(self.setting, "review", self._changes(36, turn), run))
+            except Exception as refused:  # what an engine cannot do is a finding
+                found[name] = {"refused": str(refused)[:200]}
+            else:
+                middle = sorted(runs[1:], key=lambda timed: timed.seconds)[self.repeats // 2]
+                found[name] = {"seconds": round(middle.seconds, 3), "files": middle.files, "bytes": middle.bytes, "read": self._read()}
+            print(f"  {name}: {found[name]}", flush=True)
+        return found
+
+    def history(self) -> dict[str, Any]:
+        """Batches of 100 and of 10,000 changes to a table with history: 1,000,000 changes of 250,000 notes lie in its log."""
+        keys, found = 250_000, {}
+        make_past(self.contracts.table("note"), self.setting.bucket, keys)
+        for count in (100, 10_000):
+            runs = []
+            for turn in range(self.repeats + 1):
+                age = VERSIONS + len(found) * (self.repeats + 1) + turn
+                numbers = age * keys + np.sort(self.random.choice(keys, count, replace=False))
+                timed = merge(self.setting, "note", write_batch(self.setting.bucket, f"past-{count}-{turn}", numbers, keys))
+                print(f"  {count:,} changes: {timed.seconds:.2f} s {timed.parts}", flush=True)
+                runs.append(timed)
+            middle = sorted(runs[1:], key=lambda run: run.seconds)[len(runs[1:]) // 2]
+            found[f"{count}_changes"] = {"seconds": round(middle.seconds, 3), "history": middle.parts["_keep_history"]}
+        return found
+
     def gold_720(self) -> dict[str, Any]:
         """review_flat and gold: whole, after 10,000 changes in 2 of 720 months, and after one brewery was renamed."""
         self._reviews(720, ROWS_A_MONTH)
@@ -138,17 +227,26 @@ class Bench:
 
     def _few_changes(self, months: int, rows: int) -> dict[str, Any]:
         self._reviews(months, rows)
-        runs = []
+        runs, index_seconds = [], 0.0
         for turn in range(self.repeats + 1):
-            chosen = [months_of(months)[months // 3 + turn], months_of(months)[months // 2 + turn]]
-            updates, inserts = self._updates(5_000, chosen), self._new_rows(5_000, chosen)
-            columns = {name: pa.concat_arrays([updates[name], inserts[name]]) for name in updates}
-            timed = merge(self.setting, "review", write_changes(self.setting.bucket, f"few-{months}-{rows}-{turn}", columns))
+            if turn == 1:  # as each night by maintenance
+                begin = time.perf_counter()
+                key_index.refresh(self.setting.spark, "review", ("review_id",), self.setting.bucket)
+                index_seconds = time.perf_counter() - begin
+            timed = merge(self.setting, "review", self._changes(months, turn))
             print(f"  {timed.seconds:.2f} s, pre-pass {timed.prepass:.2f} s, {timed.parts}", flush=True)
             runs.append(timed)
-        runs = runs[1:]  # the first run pays for what is made once a session
+        first, *runs = runs  # the first run pays for what is made once a session
         middle = sorted(runs, key=lambda run: run.seconds - run.prepass)[len(runs) // 2]
-        return asdict(middle) | {"rows": months * rows, "read_seconds": self._read()}
+        index = {"index_seconds": round(index_seconds, 3), "prepass_without_index": round(first.prepass, 3)}
+        return asdict(middle) | index | {"rows": months * rows, "read_seconds": self._read()}
+
+    def _changes(self, months: int, turn: int) -> list[str]:
+        """A bronze file of 5,000 updates and 5,000 inserts in 2 of so many months."""
+        chosen = [months_of(months)[months // 3 + turn], months_of(months)[months // 2 + turn]]
+        updates, inserts = self._updates(5_000, chosen), self._new_rows(5_000, chosen)
+        columns = {name: pa.concat_arrays([updates[name], inserts[name]]) for name in updates}
+        return write_changes(self.setting.bucket, f"few-{uuid.uuid4().hex}", columns)
 
     def _read(self) -> float:
         """Seconds of a query that reads every row as it stands after the merges."""

@@ -87,11 +87,16 @@ def write_changes(bucket: str, name: str, columns: dict[str, pa.Array], files: i
             cdc.UNCHANGED: pa.array([None] * count, pa.list_(pa.string())),
         }
     )
-    uris, step = [], -(-count // files)
+    return write_bronze(bucket, name, changes, files)
+
+
+def write_bronze(bucket: str, name: str, changes: pa.Table, files: int = 1) -> list[str]:
+    """These rows as so many bronze files; returns their URIs."""
+    uris, step = [], -(-changes.num_rows // files)
     for number in range(files):
         sink = pa.BufferOutputStream()
         pq.write_table(changes.slice(number * step, step), sink, compression="zstd")
-        key = f"bronze/review/ingest_date=2026-01-01/{name}-{number:05d}/part-00000.parquet"
+        key = f"bronze/bench/ingest_date=2026-01-01/{name}-{number:05d}/part-00000.parquet"
         boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=sink.getvalue().to_pybytes())
         uris.append(f"s3://{bucket}/{key}")
     return uris

@@ -40,8 +40,8 @@ class Timed:
     parts: dict[str, float] = field(default_factory=dict)
 
 
-def merge(setting: Setting, table: str, uris: list[str]) -> Timed:
-    """Merge bronze files into a silver table as one batch."""
+def merge(setting: Setting, table: str, uris: list[str], run: Callable[[str], Any] | None = None) -> Timed:
+    """Merge bronze files into a silver table as one batch; ``run`` takes its manifest to another engine than the setting's."""
     batch_id = uuid.uuid4().hex
     uri = f"s3://{setting.bucket}/batches/{table}/{batch_id}/{MANIFEST}"
     files = tuple(BatchFile(f"file-{n}", setting.version, (part,)) for n, part in enumerate(uris))
@@ -58,14 +58,15 @@ def merge(setting: Setting, table: str, uris: list[str]) -> Timed:
         (bronze_to_silver.quality, "keep"),
         (bronze_to_silver, "ensure_silver"),
         (bronze_to_silver.Batch, "_merge"),
-        (bronze_to_silver, "_loads"),
+        (bronze_to_silver.Batch, "_keep_history"),
+        (bronze_to_silver.Batch, "_loads"),
     )
     originals = [(holder, name, getattr(holder, name)) for holder, name in steps]
     for holder, name, original in originals:
         setattr(holder, name, _clocked(name, original, parts))
     begin = time.perf_counter()
     try:
-        bronze_to_silver.run(setting.spark, uri)
+        run(uri) if run else bronze_to_silver.run(setting.spark, uri)
     finally:
         for holder, name, original in originals:
             setattr(holder, name, original)

@@ -53,7 +53,8 @@ class Maintenance:
         """
         if not isinstance(keep_days, int | float) or keep_days < 0:
             raise InvalidRequest(f"keep_days is {keep_days!r}; a number of days, 0 or more")
-        known = {target.split("/", 1)[1]: target for target in self._targets()}
+        contracts = ContractStore(self.settings.contracts_uri).current().tables
+        known = {target.split("/", 1)[1]: target for target in _targets(contracts)}
         wanted = list(tables or known)
         plan = Plan()
         for table in wanted:
@@ -61,7 +62,8 @@ class Maintenance:
                 plan.skip(table, f"no such table; known: {', '.join(known)}")
                 continue
             try:
-                batch = self._open(known[table], timedelta(days=keep_days))
+                key = tuple(column.name for column in contracts[table].key) if table in contracts else ()
+                batch = self._open(known[table], timedelta(days=keep_days), key)
             except BatchHeld as error:
                 plan.skip(table, str(error))
             except (LakeError, BotoCoreError, ClientError) as error:  # one table's failure is its own
@@ -86,20 +88,12 @@ class Maintenance:
                 _count(table)
         return answer | {"tables": tables}
 
-    def _targets(self) -> Iterator[str]:
-        for table in sorted(ContractStore(self.settings.contracts_uri).current().tables):
-            yield f"silver/{table}"
-        yield REVIEW_FLAT
-        yield QUALITY_RESULTS
-        for table in gold_tables():
-            yield f"gold/{table}"
-
     def _target(self, batch: Mapping[str, Any]) -> str:
         layers = {database: layer for layer, database in DATABASES.items()}
         manifest = MaintenanceManifest.of(read_document(batch["manifest"]))
         return f"{layers[manifest.database]}/{manifest.table}"
 
-    def _open(self, target: str, keep: timedelta) -> OpenBatch | str:
+    def _open(self, target: str, keep: timedelta, key: tuple[str, ...]) -> OpenBatch | str:
         layer, table = target.split("/", 1)
         held = self.batches.get_open(target)
         if held is not None and held.purpose == MAINTENANCE:
@@ -109,10 +103,19 @@ class Maintenance:
         if target != QUALITY_RESULTS and self.batches.state(target).settled_batch is None:
             return "was never built"
         batch_id = new_batch_id(now := utc_now())
-        manifest = MaintenanceManifest(batch_id, DATABASES[layer], table, now - keep, now - ORPHAN_AGE)
+        manifest = MaintenanceManifest(batch_id, DATABASES[layer], table, now - keep, now - ORPHAN_AGE, key)
         uri = f"s3://{self.settings.lake_bucket}/{batch_prefix(table, batch_id)}{MANIFEST}"
         write_document(uri, manifest.document())
         return self.batches.open(target, batch_id, uri, self.owner, self.settings.lease_seconds, MAINTENANCE)
+
+
+def _targets(contracts: Iterable[str]) -> Iterator[str]:
+    for table in sorted(contracts):
+        yield f"silver/{table}"
+    yield REVIEW_FLAT
+    yield QUALITY_RESULTS
+    for table in gold_tables():
+        yield f"gold/{table}"
 
 
 def _count(table: Mapping[str, Any]) -> None:

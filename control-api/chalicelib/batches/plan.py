@@ -89,11 +89,15 @@ class Planner:
         return cls(settings, ControlTable(settings.control_table), ControlBatches(settings.control_table), LoadStatistics(settings), owner)
 
     def silver(self, tables: Iterable[str] | None) -> Plan:
-        """One batch for each contracted table that has bronze files, or old rows to sweep."""
+        """One batch for each contracted table that has bronze files, or old rows to sweep.
+
+        The table with the most rows waiting is first: the state machine starts batches in this order, some at a time, and a
+        long one that starts last is waited for alone.
+        """
         contracts = ContractStore(self.settings.contracts_uri).current()
         plan = Plan()
-        for table in sorted(tables or contracts.tables):
-            contract = contracts.table(table)
+        for contract in self._longest_first(map(contracts.table, tables or contracts.tables)):
+            table = contract.table
             self._plan(plan, f"silver/{table}", partial(self._open_silver, contract, contracts.version))
         return plan
 
@@ -158,6 +162,12 @@ class Planner:
         batch = self._open(f"silver/{contract.table}", batch_id, manifest.document())
         self._assign(manifest.files, batch_id)
         return batch
+
+    def _longest_first(self, contracts: Iterable[Contract]) -> list[Contract]:
+        def waiting(contract: Contract) -> int:
+            return sum(record.records_written or 0 for record in self.control.files(table=contract.table, status=BRONZE))
+
+        return sorted(contracts, key=lambda contract: (-waiting(contract), contract.table))
 
     def _resume(self, batch: OpenBatch) -> None:
         """Finish an open batch with its files, under the contract in force: its rules may be what stopped it."""

@@ -49,6 +49,18 @@ def test_a_table_without_new_files_is_skipped_with_that_reason(lake: Lake) -> No
     assert lake.planner().silver(["beer"]).skipped == [{"table": "beer", "reason": "no new files"}]
 
 
+def test_the_table_with_the_most_rows_waiting_is_first(lake: Lake) -> None:
+    lake.arrives(insert("beer", 10, beer_id=7))
+    lake.arrives(*(insert("review", 20 + n, review_id=n, review_time=MARCH) for n in range(3)))
+    for n in range(2):
+        lake.arrives(insert("profile", 30 + n, profile_id=n))
+    lake.arrives(insert("brewery", 40, brewery_id=1))
+
+    assert [batch["table"] for batch in lake.plan()] == ["review", "profile", "beer", "brewery"]
+    lake.arrives(*(insert("brewery", 50 + n, brewery_id=n) for n in range(9)))
+    assert [batch["table"] for batch in lake.plan()] == ["brewery", "review", "profile", "beer"]  # open ones too
+
+
 def test_an_open_batch_is_finished_with_the_same_files_before_a_new_one(lake: Lake) -> None:
     first = lake.arrives(insert("beer", 10, beer_id=7))
     (batch,) = lake.plan("beer")

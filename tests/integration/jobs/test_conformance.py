@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from apache_spark import PYTHON, spark_driver
 from domain import Change, Lake, delete, insert, load, rekey, update
 
-from datamaster.deploy.spark_submit import catalog_settings
-
 ROOT = Path(__file__).resolve().parents[3]
-PYTHON = os.environ.get("DM_CONFORMANCE_PYTHON", "")
-JARS = os.environ.get("DM_CONFORMANCE_JARS", "")
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.skipif(not PYTHON, reason="Apache Spark is set up by make conformance"),
@@ -140,6 +134,8 @@ def play(lake: Lake) -> dict[str, list[dict[str, Any]]]:
         lake.arrives(beer(insert, 300 + number, 300 + number))
         lake.merge("beer")
     maintain(lake)
+    lake.arrives(update("review", 20, review_id=1, review_time=MARCH, beer_id=100), delete("review", 21, review_id=2))
+    lake.merge("review")  # finds both by the index of keys
     tables = [name for database in ("dm_silver", "dm_gold") for name in catalog().list_tables(database)]
     return {name[-1]: catalog().load_table(name).scan().to_arrow().to_pylist() for name in tables}
 
@@ -153,64 +149,19 @@ def comparable(rows: list[dict[str, Any]]) -> list[str]:
     return sorted(repr(sorted(row.items())) for row in plain)
 
 
-@contextmanager
-def spark_driver(environment: Mapping[str, str], names: Mapping[str, str], log: Path) -> Iterator[Callable[[str, str], None]]:
-    """Apache Spark with the submit settings of the templates, and the emulator's endpoints; runs a job by name and manifest."""
-    endpoint = environment["AWS_ENDPOINT_URL"]
-    settings = {
-        **catalog_settings(f"s3://{names['lake']}/warehouse"),
-        "spark.master": "local[2]",
-        "spark.jars": JARS,
-        "spark.ui.enabled": "false",
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.sql.shuffle.partitions": "2",
-        "spark.sql.catalog.lake.glue.endpoint": endpoint,
-        "spark.sql.catalog.lake.s3.endpoint": endpoint,
-        "spark.sql.catalog.lake.s3.path-style-access": "true",
-        "spark.sql.catalog.lake.client.region": environment["AWS_REGION"],
-        "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
-        "spark.hadoop.fs.s3a.endpoint": endpoint,
-        "spark.hadoop.fs.s3a.path.style.access": "true",
-    }
-    arguments = " ".join(f"--conf {name}={value}" for name, value in settings.items())
-    own = {k: v for k, v in environment.items() if not k.startswith("SPARK_")}
-    own |= {"PYSPARK_SUBMIT_ARGS": f"{arguments} pyspark-shell", "PYTHONPATH": f"{ROOT / 'emr-jobs'}:{ROOT}", "PYSPARK_PYTHON": PYTHON}
-    with log.open("w") as sink:
-        process = subprocess.Popen(
-            [PYTHON, str(Path(__file__).with_name("spark_driver.py"))],
-            env=own,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=sink,
-            text=True,
-        )
-        assert process.stdin is not None
-        assert process.stdout is not None
-
-        def run(job: str, manifest: str) -> None:
-            print(json.dumps({"job": job, "manifest": manifest}), file=process.stdin, flush=True)
-            answer = json.loads(process.stdout.readline() or '{"error": "Spark ended"}')
-            assert answer.get("ok"), f"{job}: {answer.get('error')}\n{log.read_text()[-4000:]}"
-
-        try:
-            hello = process.stdout.readline()
-            assert hello, log.read_text()[-4000:]
-            assert json.loads(hello)["version"].startswith("3.5.")
-            yield run
-        finally:
-            process.stdin.close()
-            process.wait(60)
-
-
 @pytest.mark.timeout(1800)
-def test_both_engines_leave_the_same_rows(make_lake: Callable[[Path], Lake], tmp_path: Path, subtests: pytest.Subtests) -> None:
+def test_both_engines_leave_the_same_rows(
+    make_lake: Callable[[Path], Lake], tmp_path: Path, subtests: pytest.Subtests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import key_index
+
+    monkeypatch.setattr(key_index, "FROM_FILES", 1)
     for path in (ROOT / "contracts").glob("*.yaml"):
         (tmp_path / path.name).write_text(path.read_text())
     (tmp_path / "wide.yaml").write_text(CONTRACTS)
     sail = play(make_lake(tmp_path))
     lake = make_lake(tmp_path)
-    with spark_driver(os.environ, lake.names, tmp_path / "spark.log") as run:
+    with spark_driver(os.environ, lake.names["lake"], tmp_path / "spark.log") as run:
         lake.run = lambda batch, job="bronze_to_silver": run(job, batch["manifest"])  # type: ignore[method-assign]
         spark = play(lake)
 
@@ -222,6 +173,7 @@ def test_both_engines_leave_the_same_rows(make_lake: Callable[[Path], Lake], tmp
             rows = [comparable([row for row in found[table] if row[key] in numbers]) for found in (sail, spark)]
             assert rows[0]
             assert rows[0] == rows[1]
+    assert sail["review_keys"]
     for table in sorted({*sail, *spark}):
         with subtests.test(table):
             assert comparable(sail[table]) == comparable(spark[table])
