@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import bronze
 import changes
@@ -26,8 +27,10 @@ from lineage import Lineage, merged
 from merge import Month
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.functions import expr
 from tables import LOADED_BY, ensure_silver
 
+from lake import cdc
 from lake.contract_store import ContractStore
 from lake.contracts import Contract
 from lake.keys import quarantine_uri, split_uri
@@ -72,6 +75,14 @@ def run(spark: SparkSession, uri: str) -> SilverOutcome:
     return outcome
 
 
+class Read(NamedTuple):
+    """What a batch has of a generation's rows that were read: until when, in microseconds since 1970, and whether by a load."""
+
+    generation: int
+    until: int
+    is_load: bool
+
+
 class Batch:
     """One run over one batch's readable files."""
 
@@ -87,7 +98,9 @@ class Batch:
         delivered = changes.ordered(files.frame, self.manifest.fences)
         checked = self._checked(delivered)
         ordered = checked.accepted
-        resolved = Lineage(self.spark, self.contract, ordered).resolved() if self.contract.partial_columns else None
+        reads = self._reads(delivered)
+        read_until = latest(self.manifest.read_until, reads)
+        resolved = Lineage(self.spark, self.contract, ordered, read_until).resolved() if self.contract.partial_columns else None
         keys = self._keys(ordered, resolved)
         own = self._own_months(ordered, keys)
         touched = {*self._touched_before(), *month_texts(self._flat_months(own, keys))}
@@ -104,22 +117,38 @@ class Batch:
             rows_merged=keys.count(),
             failed_files=files.failed,
             quarantined=checked.quarantined_rows,
-            loads=self._loads(ordered),
+            loads=self._loads(reads),
+            read_until=read_until,
             quality=checked.summary(),
             months=tuple(sorted({*touched, *month_texts(self._flat_months(own, keys))})),
             swept=self.manifest.sweep,
         )
 
-    def _loads(self, ordered: DataFrame) -> dict[str, int]:
+    def _loads(self, reads: list[Read]) -> dict[str, int]:
         """How many keys the loads that this batch has rows of have brought so far, by generation.
 
-        plan holds them against what the source says was loaded. Keys and not rows: a row may be delivered twice, a file merged again.
+        plan holds them against what the source says was loaded. Keys and not rows: a row may be delivered twice, a file merged
+        again. A key that a quality rule holds back has come too, though silver does not have it.
         """
-        generations = sorted(str(row[0]) for row in ordered.where(changes.LOADED).select(changes.GENERATION).distinct().collect())
+        generations = sorted(str(read.generation) for read in reads if read.is_load)
         if not generations:
             return {}
-        brought = self.spark.table(self.target).where(f"{LOADED_BY} in ({', '.join(generations)})")
-        return {str(generation): int(keys) for generation, keys in brought.groupBy(LOADED_BY).count().collect()}
+        key, own = [c.name for c in self.contract.key], f"({', '.join(generations)})"
+        brought = self.spark.table(self.target).where(f"{LOADED_BY} in {own}").selectExpr(*key, f"{LOADED_BY} as {changes.GENERATION}")
+        held = quality.held_loads(self.spark, self.contract, split_uri(self.uri)[0])
+        if held is not None:
+            brought = brought.unionByName(held.where(f"{changes.GENERATION} in {own}")).distinct()
+        return {str(generation): int(keys) for generation, keys in brought.groupBy(changes.GENERATION).count().collect()}
+
+    def _reads(self, delivered: DataFrame) -> list[Read]:
+        """The rows that loads and exports read, by generation.
+
+        A load's row was read before its message was built, an export's before the batch with its file was opened.
+        """
+        opened = int(self.manifest.opened_at.timestamp()) * 1_000_000 + self.manifest.opened_at.microsecond
+        until = f"max(case when {changes.LOADED} then unix_micros({changes.VALID_AT}) else {opened} end)"
+        read = delivered.where(f"{cdc.OPERATION} = '{cdc.LOAD}' and {changes.GENERATION} >= 0").groupBy(changes.GENERATION)
+        return [Read(*row) for row in read.agg(expr(until), expr(f"bool_or({changes.LOADED})")).collect()]
 
     def _touched_before(self) -> tuple[str, ...]:
         """The months that an earlier run of this batch has named: after its MERGE, those that rows have left are found no more."""
@@ -187,6 +216,12 @@ class Batch:
             )
             keys = keys.union(swept.select(*keys.columns)).distinct()
         return months.of_reviews(self.spark, self.contract.table, keys)
+
+
+def latest(known: Mapping[str, int], reads: Iterable[Read]) -> dict[str, int]:
+    """Until when the rows of each generation were read, this batch's among them."""
+    found = {str(read.generation): max(read.until, known.get(str(read.generation), 0)) for read in reads}
+    return {**known, **found}
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ All delivered changes are kept in ``<table>_changes``, those too that a quality 
 versions of the keys that a batch touches are derived from it anew, so that a change that arrives late takes its place among
 them. A column that a key change left out has the old key's value. A transaction leaves one version, equal consecutive
 images are one version, and a load is valid from its snapshot, for which its fence's time stands. A loaded row that changes
-committed before that time follow is no version of its own: it would end before it began.
+committed before that time follow is no version of its own: it would end before it began. An exported row's time lies before
+its snapshot, so it holds from right behind the change before it where that was committed later.
 """
 
 from __future__ import annotations
@@ -123,8 +124,11 @@ class History:
         first_change = (
             f"min(case when {cdc.POSITION} <> '{cdc.ZERO_POSITION}' then {VALID_AT} end) over (partition by {keys}, {GENERATION})"
         )
+        before = f"max({VALID_AT}) over (partition by {keys} order by {AT}, {VALID_AT} rows between unbounded preceding and 1 preceding)"
+        behind = f"greatest({VALID_AT}, timestamp_micros(unix_micros({before}) + 1))"
+        holds_from = f"case when {_EXPORTED} then {behind} else {VALID_AT} end as {VALID_AT}"
         self.spark.sql(
-            f"select {filled}, is_gone, {GENERATION}, {cdc.POSITION}, {AT}, {VALID_AT}, {first_change} as first_change from placed"
+            f"select {filled}, is_gone, {GENERATION}, {cdc.POSITION}, {AT}, {holds_from}, {first_change} as first_change from placed"
         ).createOrReplaceTempView("filled")
         overtaken = f"{cdc.POSITION} = '{cdc.ZERO_POSITION}' and first_change is not null and first_change <= {VALID_AT}"
         self.spark.sql(
@@ -171,6 +175,7 @@ class History:
 
 
 _SNAPSHOT = f"{cdc.OPERATION} = '{cdc.LOAD}' and {cdc.POSITION} = '{cdc.ZERO_POSITION}' and {GENERATION} > 0"
+_EXPORTED = f"{cdc.POSITION} like '%{cdc.READ}' and {cdc.POSITION} <> '{cdc.ZERO_POSITION}'"
 _LOADED = f"concat({AT}, cast({VALID_AT} as string))"
 _TRANSACTION = f"case when {cdc.POSITION} = '{cdc.ZERO_POSITION}' then {_LOADED} else substring({AT}, 1, {_LSN_WIDTH}) end"
 

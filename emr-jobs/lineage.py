@@ -3,10 +3,14 @@
 A change of a key is two lines, the old key's delete (sub-number 0) and the new key's image (1). Where the image leaves a
 column out, its value is the old key's at that place, which may itself have come from a third key. What decides is
 written beside the value in ``cdc_at_<column>`` as a path of places, newest first: ``20<10`` says that the key was taken over at
-20 and that the value had been written at 10; ``20<`` that the value is not known yet; ``20>10`` that it may not be the last
-one, because the old key was written anew before this was known. As text, paths sort by what
-decides, so a carrier that arrives late fills exactly the rows that its value went to. ``cdc_origin`` keeps the keys
-along the path.
+20 and that the value had been written at 10; ``20<`` that the value is not known yet; ``20>10`` that it may be another one.
+As text, paths sort by what decides, so a carrier that arrives late fills exactly the rows that its value went to.
+``cdc_origin`` keeps the keys along the path.
+
+There are two doubts. The old key was written anew, and merged, before the key change arrived: its value at that place is
+gone. Or the old key's row was read by a load or an export, and the key was written anew before that may have been: then
+nothing tells whether the row was read before the key change or after it. Whoever reads tells no place in the log, only
+when it was through (``read_until``).
 
 Only rows that such key changes touch pass through the driver.
 """
@@ -15,14 +19,14 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from catalog import SILVER, engine_name
-from changes import AT, GENERATION, IS_DELETE
+from changes import AT, GENERATION, GENERATION_WIDTH, IS_DELETE, VALID_AT
 from pyspark.sql import DataFrame, Row, SparkSession
 from tables import ORIGIN, Field, applied_at
 
@@ -30,7 +34,10 @@ from lake import cdc
 from lake.contracts import Column, Contract
 
 Key = tuple[Any, ...]
+COMMITTED = "committed"
 STEP, DOUBT = "<", ">"
+CLOCK_SLACK = timedelta(minutes=1)
+"""How far the source's clock, which tells when a change was committed, may be from that of whoever reads its rows."""
 
 
 class KeyChange(NamedTuple):
@@ -66,12 +73,18 @@ def key_changes(changes: DataFrame, contract: Contract) -> list[KeyChange]:
 
 @dataclass
 class Events:
-    """What is known of one column: who wrote it under which key, and which key took it over from which."""
+    """What is known of one column: who wrote it under which key, and which key took it over from which.
 
+    ``images`` has when each image of a key in the batch was committed, ``read_until`` when the last row of a generation was
+    read; microseconds since 1970.
+    """
+
+    read_until: Mapping[int, int] = field(default_factory=dict)
+    images: Mapping[Key, Mapping[str, int]] = field(default_factory=dict)
     carriers: dict[Key, dict[str, Any]] = field(default_factory=lambda: defaultdict(dict))
     arrivals: dict[Key, dict[str, Key | None]] = field(default_factory=lambda: defaultdict(dict))
     stored: dict[Key, str] = field(default_factory=dict)
-    steps: dict[tuple[Key, str], str] = field(default_factory=dict)
+    steps: dict[tuple[Key, str], tuple[str, str]] = field(default_factory=dict)
 
     def resolve(self, key: Key, below: str | None = None) -> tuple[str, Any, list[Key]] | None:
         """Path, value and keys of the newest event of a key before a place; None where nothing is known."""
@@ -83,12 +96,25 @@ class Events:
             return at, self.carriers[key][at], []
         origin = self.arrivals[key][at]
         found = self.resolve(origin, at) if origin is not None else None
-        lost = origin is not None and self.stored.get(origin, "")[: len(at)] >= at
-        step = self.steps.get((key, at)) or (DOUBT if lost else STEP)
-        if origin is None or found is None:
-            return at + step, None, [] if origin is None else [origin]
-        path, value, keys = found
-        return at + step + path, value, [origin, *keys]
+        path, value, keys = found or ("", None, [])
+        step = self._step(key, origin, at, path)
+        return at + step + path, value, [] if origin is None else [origin, *keys]
+
+    def _step(self, key: Key, origin: Key | None, at: str, path: str) -> str:
+        """Whether the origin's value, which has this path, is for certain the one that the key took over."""
+        if origin is None:
+            return STEP
+        lost = self.stored.get(origin, "")[: len(at)] >= at
+        # what was certain when the key was taken over stays so: its row has followed since
+        step, path_before = self.steps.get((key, at)) or (DOUBT if lost else STEP, path)
+        read = path.endswith(cdc.READ) and len(path) == len(at) and path[:GENERATION_WIDTH] == at[:GENERATION_WIDTH]
+        return DOUBT if read and (self._written_anew(origin, at) or (lost and path != path_before)) else step
+
+    def _written_anew(self, origin: Key, at: str) -> bool:
+        """Whether the origin has an image behind a place that whoever read the generation's rows may have read."""
+        until = self.read_until.get(int(at[:GENERATION_WIDTH]), 0)
+        images = self.images.get(origin, {}).items()
+        return any(place > at and committed <= until and not place.endswith(cdc.READ) for place, committed in images)
 
     def learn(self, key: Key, path: str, value: Any, origins: list[Key]) -> None:
         """Take apart what a silver row knows: the steps of its path, and the carrier at its end."""
@@ -98,7 +124,7 @@ class Events:
         for number, at in enumerate(places[:-1]):
             origin = origins[number] if number < len(origins) else None
             self.arrivals[key][at] = origin
-            self.steps[key, at] = steps[number]  # what was certain when the key was taken over stays so: its row has followed since
+            self.steps[key, at] = steps[number], path[sum(map(len, places[: number + 1])) + number + 1 :]
             if origin is None:
                 return
             key = origin
@@ -112,16 +138,28 @@ class Events:
 
 
 class Lineage:
-    """Resolves the key changes of one batch of a table with partial columns."""
+    """Resolves the key changes of one batch of a table with partial columns.
 
-    def __init__(self, spark: SparkSession, contract: Contract, changes: DataFrame) -> None:
+    ``read_until`` tells for each generation when the last of its rows that a load or an export read was read, in
+    microseconds since 1970.
+    """
+
+    def __init__(self, spark: SparkSession, contract: Contract, changes: DataFrame, read_until: Mapping[str, int]) -> None:
         self.spark = spark
         self.contract = contract
         self.keys = [c.name for c in contract.key]
         self.columns = [c.name for c in contract.partial_columns]
         self.changes = changes.selectExpr(
-            *(f"`{name}`" for name in (*self.keys, *self.columns)), GENERATION, cdc.POSITION, cdc.UNCHANGED, IS_DELETE, AT
+            *(f"`{name}`" for name in (*self.keys, *self.columns)),
+            GENERATION,
+            cdc.POSITION,
+            cdc.UNCHANGED,
+            IS_DELETE,
+            AT,
+            f"unix_micros({VALID_AT}) as {COMMITTED}",
         )
+        slack = CLOCK_SLACK // timedelta(microseconds=1)
+        self.read_until = {int(generation): until + slack for generation, until in read_until.items()}
         self.silver = spark.table(engine_name(SILVER, contract.table))
 
     def resolved(self) -> DataFrame | None:
@@ -152,15 +190,17 @@ class Lineage:
         return {key: chain for key, chain in moved.items() if written.intersection(chain)}
 
     def _events(self, arrived: list[KeyChange], linked: set[Key]) -> dict[str, Events]:
-        events = {name: Events() for name in self.columns}
+        images: dict[Key, dict[str, int]] = defaultdict(dict)
+        events = {name: Events(self.read_until, images) for name in self.columns}
         for row in self._only(self.silver, linked).select(*self.keys, *self.columns, *map(applied_at, self.columns), ORIGIN).collect():
             for name in self.columns:
                 if row[applied_at(name)]:
                     events[name].learn(self._key(row), row[applied_at(name)], row[name], self._origins(row))
         for row in self._only(self.changes.where(f"not {IS_DELETE}"), linked).collect():
+            images[self._key(row)][row[AT]] = row[COMMITTED]
             for name in self.columns:
                 if name not in (row[cdc.UNCHANGED] or ()):
-                    events[name].carriers[self._key(row)][row["at"]] = row[name]
+                    events[name].carriers[self._key(row)][row[AT]] = row[name]
         for new, old, at, columns in arrived:
             for name in columns:
                 events[name].arrivals[new][at] = old

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
+from changes import AT_WIDTH, GENERATION_WIDTH
 from tables import LOADED_BY, MISSING, ORIGIN, applied_at
 
 from lake.contracts import Contract, MonthPartition
@@ -139,6 +140,16 @@ def missing(paths: dict[str, str], live: str) -> str:
     if not paths:
         return "cast(null as string)"
     names = ", ".join(
-        f"CASE WHEN ({path}) IS NULL OR ({path}) LIKE '%<' OR ({path}) LIKE '%>%' THEN '{name}' END" for name, path in paths.items()
+        f"CASE WHEN ({path}) IS NULL OR ({path}) LIKE '%<' OR ({path}) LIKE '%>%' OR {_outlived(path)} THEN '{name}' END"
+        for name, path in paths.items()
     )
     return f"CASE WHEN {live} THEN nullif(concat_ws(',', {names}), '') END"
+
+
+def _outlived(path: str) -> str:
+    """Whether a value came with a key change in a load's generation, but from before that generation: its row was not loaded.
+
+    Then the load read what the key change did, and who knows what else that nothing tells of.
+    """
+    first, last = (f"substring({path}, {start}, {GENERATION_WIDTH})" for start in ("1", f"length({path}) - {AT_WIDTH - 1}"))
+    return f"({first} > greatest({last}, '{'0' * GENERATION_WIDTH}'))"

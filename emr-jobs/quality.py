@@ -13,9 +13,10 @@ from datetime import datetime
 from functools import reduce
 from typing import Any
 
+import boto3
 import pyarrow as pa
 from catalog import SILVER, catalog, engine_name, exists
-from changes import IS_DELETE
+from changes import GENERATION, IS_DELETE, LOADED
 from pyiceberg.exceptions import CommitFailedException
 from pyspark.sql import DataFrame, SparkSession
 from tables import Field, ensure
@@ -23,7 +24,7 @@ from tables import Field, ensure
 from lake import cdc
 from lake.contracts import Contract, QualityRule
 from lake.errors import TerminalError
-from lake.keys import silver_location
+from lake.keys import silver_location, silver_quarantine_prefix
 
 RESULTS = "quality_results"
 WARN, QUARANTINE, STOP = "warn", "quarantine", "stop"
@@ -129,6 +130,18 @@ def keep(contract: Contract, bucket: str, batch_id: str, checked_at: datetime, r
             time.sleep(0.2 * 2**attempt)
         else:
             return
+
+
+def held_loads(spark: SparkSession, contract: Contract, bucket: str) -> DataFrame | None:
+    """Key and generation of every load row that a rule has held back in any batch, once each; None where nothing was held back."""
+    listing = boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=silver_quarantine_prefix(contract.table))
+    objects = [item["Key"] for page in listing for item in page.get("Contents", ()) if item["Key"].endswith(".parquet")]
+    if not objects:
+        return None
+    types = {c.name: Field(c.name, c.type.iceberg).engine_type for c in contract.key}
+    schema = ", ".join([*(f"`{name}` {kind}" for name, kind in types.items()), f"{cdc.OPERATION} string", f"{cdc.POSITION} string"])
+    held = spark.read.schema(f"{schema}, {GENERATION} bigint").parquet(*(f"s3://{bucket}/{key}" for key in objects))
+    return held.where(LOADED).select(*types, GENERATION).distinct()
 
 
 def compact() -> int:

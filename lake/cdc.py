@@ -41,6 +41,9 @@ OPERATIONS = (LOAD, INSERT, UPDATE, DELETE, FENCE)
 ZERO_POSITION = f"{0:016x}-{0:010d}-0"
 """The position of loads and fences: below every change of their generation."""
 
+READ = ZERO_POSITION[16:]
+"""How the position of a row ends that a load or an export read: a transaction's records count from 1."""
+
 _STREAM_POSITION = re.compile(r"^([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})\.(\d+)\.[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}$")
 _POSITION = re.compile(r"^[0-9a-f]{16}-[0-9]{10}-[0-9]$")
 

@@ -47,7 +47,8 @@ class TargetState:
     """What is known of a target beyond its open batch.
 
     ``swept_generation`` is the newest generation whose predecessors were swept, ``loads`` counts the keys that
-    each load has brought, by generation, ``definition`` is that of the last whole or partial build (derived tables).
+    each load has brought, by generation, ``read_until`` when the last row that a load or an export has brought was read at the
+    latest (microseconds since 1970), by generation, ``definition`` is that of the last whole or partial build (derived tables).
     """
 
     swept_generation: int = 0
@@ -55,6 +56,7 @@ class TargetState:
     definition: str | None = None
     settled_batch: str | None = None
     settled_at: str | None = None
+    read_until: Mapping[str, int] | None = None
 
 
 class ControlBatches(ControlStore):
@@ -158,9 +160,14 @@ class ControlBatches(ControlStore):
     def state(self, target: str) -> TargetState:
         """What is known of the target."""
         item = self.table.get_item(Key=target_key(target, "state"), ConsistentRead=True).get("Item") or {}
-        loads = {generation: int(rows) for generation, rows in (item.get("loads") or {}).items()}
+        loads, read_until = ({key: int(value) for key, value in (item.get(name) or {}).items()} for name in ("loads", "read_until"))
         return TargetState(
-            int(item.get("swept_generation", 0)), loads, item.get("definition"), item.get("settled_batch"), item.get("settled_at")
+            int(item.get("swept_generation", 0)),
+            loads,
+            item.get("definition"),
+            item.get("settled_batch"),
+            item.get("settled_at"),
+            read_until,
         )
 
     def keep_state(self, target: str, state: TargetState) -> None:
@@ -169,6 +176,7 @@ class ControlBatches(ControlStore):
             **target_key(target, "state"),
             "swept_generation": state.swept_generation,
             "loads": dict(state.loads or {}),
+            "read_until": dict(state.read_until or {}),
             "definition": state.definition,
             "settled_batch": state.settled_batch,
             "settled_at": now(),

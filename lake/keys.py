@@ -49,9 +49,14 @@ def quarantine_key(table: str, ingest_date: str, file_id: str) -> str:
     return f"quarantine/{table}/ingest_date={ingest_date}/{file_id}.parquet"
 
 
+def silver_quarantine_prefix(table: str) -> str:
+    """Where a table's silver batches put the changes that a quality rule holds back, each in a folder of its own."""
+    return f"quarantine/{table}/silver/"
+
+
 def quarantine_uri(bucket: str, table: str, batch_id: str) -> str:
     """Where a silver batch puts the changes that a quality rule holds back."""
-    return f"s3://{bucket}/quarantine/{table}/silver/{batch_id}"
+    return f"s3://{bucket}/{silver_quarantine_prefix(table)}{batch_id}"
 
 
 def silver_location(bucket: str, table: str) -> str:

@@ -63,6 +63,7 @@ class SilverManifest:
     swept_generation: int
     sweep: bool
     opened_at: datetime
+    read_until: Mapping[str, int] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
         """The JSON form."""
@@ -78,6 +79,7 @@ class SilverManifest:
             "swept_generation": self.swept_generation,
             "sweep": self.sweep,
             "opened_at": timestamp(self.opened_at),
+            "read_until": dict(self.read_until),
         }
 
     @classmethod
@@ -93,13 +95,14 @@ class SilverManifest:
             swept_generation=int(document["swept_generation"]),
             sweep=bool(document.get("sweep", False)),
             opened_at=parse_timestamp(document["opened_at"]),
+            read_until={generation: int(until) for generation, until in document.get("read_until", {}).items()},
         )
 
 
 @dataclass(frozen=True)
 class SilverOutcome:
     """What a silver run did. ``loads`` counts the keys that each load has brought so far, by generation; ``months`` is the final
-    superset of touched months, ``quality`` lists the rules that were broken."""
+    superset of touched months, ``quality`` lists the rules that were broken. ``read_until`` as in ``TargetState``."""
 
     snapshot_id: str | None
     rows_read: int
@@ -107,6 +110,7 @@ class SilverOutcome:
     failed_files: tuple[FailedFile, ...] = ()
     quarantined: int = 0
     loads: Mapping[str, int] = field(default_factory=dict)
+    read_until: Mapping[str, int] = field(default_factory=dict)
     months: tuple[str, ...] = ()
     swept: bool = False
     quality: tuple[Mapping[str, Any], ...] = ()
@@ -120,6 +124,7 @@ class SilverOutcome:
             "failed_files": [{"file_id": f.file_id, "reason": f.reason} for f in self.failed_files],
             "quarantined": self.quarantined,
             "loads": dict(self.loads),
+            "read_until": dict(self.read_until),
             "months": list(self.months),
             "swept": self.swept,
             "quality": [dict(result) for result in self.quality],
@@ -135,6 +140,7 @@ class SilverOutcome:
             failed_files=tuple(FailedFile(f["file_id"], f["reason"]) for f in document["failed_files"]),
             quarantined=int(document["quarantined"]),
             loads={generation: int(rows) for generation, rows in document.get("loads", {}).items()},
+            read_until={generation: int(until) for generation, until in document.get("read_until", {}).items()},
             months=tuple(document.get("months", ())),
             swept=bool(document.get("swept", False)),
             quality=tuple(document.get("quality", ())),

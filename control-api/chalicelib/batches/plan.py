@@ -143,7 +143,8 @@ class Planner:
             return f"dropped at its source on {newest.at.isoformat()}; it stays as it was until it is loaded again"
         self._requeue_behind_fresh_fences(contract.table)
         files = self._bronze_files(contract.table)
-        swept = self.batches.state(f"silver/{contract.table}").swept_generation
+        state = self.batches.state(f"silver/{contract.table}")
+        swept = state.swept_generation
         complete = self._complete_generation(contract, newest, swept)
         if not files and complete <= swept:
             return "no new files"
@@ -158,6 +159,7 @@ class Planner:
             swept_generation=max(complete, swept),
             sweep=complete > swept,
             opened_at=now,
+            read_until=state.read_until or {},
         )
         batch = self._open(f"silver/{contract.table}", batch_id, manifest.document())
         self._assign(manifest.files, batch_id)

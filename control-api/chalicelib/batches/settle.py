@@ -132,8 +132,10 @@ class Settler:
     def _after(self, target: str, manifest: SilverManifest, outcome: SilverOutcome) -> TargetState:
         state = self.batches.state(target)
         loads = {**(state.loads or {}), **outcome.loads}
+        read_until = {**(state.read_until or {}), **outcome.read_until}
         swept = manifest.swept_generation if outcome.swept else state.swept_generation
-        return replace(state, loads=loads, swept_generation=max(swept, state.swept_generation), settled_batch=manifest.batch_id)
+        swept = max(swept, state.swept_generation)
+        return replace(state, loads=loads, read_until=read_until, swept_generation=swept, settled_batch=manifest.batch_id)
 
 
 class Tags:

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from domain import MIDNIGHT, Change, Lake, contract_head, delete, insert, load, place, rekey, update
 
+from lake import cdc
+
 pytestmark = pytest.mark.integration
 
 ITEM = (
@@ -207,3 +209,15 @@ def test_a_column_that_key_changes_left_out_is_the_old_keys_in_any_order_of_arri
 
     found = sorted((row["item_id"], row["label"], row["body"]) for row in lake.rows("item_history"))
     assert found == [(case * 10 + 1 + step, "abc"[step], "text") for case in range(len(orders)) for step in range(3)]
+
+
+def test_an_exported_row_holds_from_right_behind_the_change_before_it_where_that_is_later_than_its_time(lake: Lake) -> None:
+    exported = replace(load("item", 4, item_id=1, label="b"), position=str(cdc.Position(12, 0)))
+    lake.arrives(insert("item", 10, 5, item_id=1, label="a"), exported, update("item", 13, 6, item_id=1, label="b"))
+
+    lake.merge()
+
+    (first, *held, _), (second, _, until, is_current) = versions(lake)
+    assert (first, held) == ("a", [5, pytest.approx(5, abs=1e-6)])
+    assert held[0] < held[1]
+    assert (second, until, is_current) == ("b", None, True)

@@ -9,7 +9,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from domain import Lake, contract_head, delete, insert, rekey, update
+from domain import Lake, contract_head, delete, insert, load, rekey, update
+
+from lake import cdc
 
 pytestmark = pytest.mark.integration
 
@@ -182,3 +184,96 @@ def test_a_deleted_row_misses_nothing(notes: Lake) -> None:
     notes.merge()
 
     assert note(notes).cdc_missing is None
+
+
+READ, DURING, AFTER = 12, 11, 60
+"""When the rows of a load were read, in minutes; a change committed while it ran, and one after it."""
+
+
+def reloaded(lake: Lake, *bodies: str) -> Any:
+    lake.fence("note", 10)
+    return tuple(load("note", READ, note_id=number, title="a", body=body, extra="{}") for number, body in enumerate(bodies, 1))
+
+
+def move_at(position: float, old: int, new: int, built: float) -> Any:
+    return rekey("note", position, {"note_id": old}, {"note_id": new}, unchanged=LEFT_OUT, built=built, title="moved", extra="{}")
+
+
+def swap(built: float) -> list[Any]:
+    return [move_at(20, 1, 9, built), move_at(21, 2, 1, built), move_at(22, 9, 2, built)]
+
+
+def values(lake: Lake) -> list[tuple[int, str | None, str | None]]:
+    return [(r["note_id"], r["body"], r["cdc_missing"]) for r in lake.live_rows("note", "note_id", "body", "cdc_missing")]
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_what_a_key_change_hands_on_that_a_load_may_have_read_is_named(notes: Lake, order: tuple[int, ...]) -> None:
+    away, back, again = swap(DURING)
+    batches = [reloaded(notes, "one", "two"), (away,), (back, again)]
+    for number in order:
+        notes.arrives(*batches[number])
+        notes.merge()
+
+    assert [(number, missing) for number, _, missing in values(notes)] == [(1, "body"), (2, "body")]
+
+
+def test_a_key_change_after_the_load_hands_its_values_on_for_certain(notes: Lake) -> None:
+    notes.arrives(*reloaded(notes, "one", "two"))
+    notes.merge()
+    notes.arrives(*swap(AFTER))
+
+    notes.merge()
+
+    assert values(notes) == [(1, "two", None), (2, "one", None)]
+
+
+def test_a_key_that_nobody_has_written_anew_was_read_before_it_changed(notes: Lake) -> None:
+    notes.arrives(*reloaded(notes, "one"), move_at(20, 1, 2, DURING))
+    notes.merge()
+    assert values(notes) == [(2, "one", None)]
+    notes.arrives(insert("note", 30, AFTER, note_id=1, title="a", body="new", extra="{}"))
+
+    notes.merge()
+
+    assert values(notes) == [(1, "new", None), (2, "one", None)]
+
+
+def test_a_key_written_anew_while_the_load_ran_makes_the_moved_value_doubtful_when_that_is_known(notes: Lake) -> None:
+    notes.arrives(*reloaded(notes, "second life"), move_at(20, 1, 2, DURING))
+    notes.merge()
+    notes.arrives(insert("note", 21, DURING, note_id=1, title="a", body="second life", extra="{}"))
+
+    notes.merge()
+
+    assert values(notes) == [(1, "second life", None), (2, "second life", "body")]
+
+
+def test_a_doubtful_value_is_certain_once_it_is_written(notes: Lake) -> None:
+    notes.arrives(*reloaded(notes, "one", "two"), *swap(DURING))
+    notes.merge()
+    notes.arrives(update("note", 30, AFTER, note_id=2, title="c", body="own", extra="{}"))
+
+    notes.merge()
+
+    assert values(notes)[1] == (2, "own", None)
+
+
+def test_a_value_from_before_the_load_that_did_not_bring_its_row_is_named(notes: Lake) -> None:
+    notes.arrives(write(10, body="from before"))
+    notes.merge()
+    notes.arrives(*reloaded(notes), move_at(20, 1, 2, DURING))
+
+    notes.merge()
+
+    assert values(notes) == [(2, "from before", "body")]
+
+
+def test_a_key_change_that_an_export_may_have_read_is_named_too(notes: Lake) -> None:
+    exported = str(cdc.Position(15, 0))
+    rows = [load("note", READ, exported, note_id=n, title="a", body=body, extra="{}") for n, body in ((1, "one"), (2, "two"))]
+    notes.arrives(*rows, *swap(DURING))
+
+    notes.merge()
+
+    assert [(number, missing) for number, _, missing in values(notes)] == [(1, "body"), (2, "body")]

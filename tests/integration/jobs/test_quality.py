@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from domain import Lake, contract_head, insert
+from domain import Lake, contract_head, insert, load
 
 pytestmark = pytest.mark.integration
 
@@ -127,3 +127,27 @@ def test_a_batch_that_runs_twice_is_judged_once(lake_with: Callable[..., Lake]) 
 
     assert failed(lake) == {"amount range": 1}
     assert len(lake.rows("quality_results")) == 2  # one a rule
+
+
+def loaded(number: int, amount: int) -> Any:
+    return load("item", 11, item_id=number, amount=amount, code="a")
+
+
+def test_a_loaded_row_that_is_held_back_has_come_all_the_same_so_that_its_load_is_complete(lake_with: Callable[..., Lake]) -> None:
+    lake = lake_with("{metric: range, mustBeBetween: [0, 5], severity: quarantine}")
+    lake.arrives(item(1, 1), item(2, 2), item(3, 3))
+    lake.merge()
+    lake.fence("item", 10)
+    lake.arrives(loaded(1, 1))
+    lake.arrives(loaded(2, 9))
+    lake.arrives(loaded(2, 9))
+    lake.source_says_loaded("item", 3)
+    lake.merge()
+    lake.merge()
+    assert ids(lake) == [1, 2, 3]  # two keys of three: the load is not here yet
+    lake.arrives(loaded(4, 1), loaded(2, 9))
+    lake.merge()
+
+    lake.merge()
+
+    assert ids(lake) == [1, 4]
