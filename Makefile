@@ -44,11 +44,11 @@ test: setup ## Lint, types and every test but those that have a target of their 
 	@$(MAKE) --no-print-directory lint
 	@.venv/bin/python -m pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not slow" $(OWN_TARGET) $(TESTS)
 
-property: setup ## The long tests: damaged files through both parsers, a conversion in the layers that AWS gets
-	@.venv/bin/python -m pytest -q -m slow tests/unit tests/integration
+property: setup ## The long tests: random lives of rows, damaged files through both parsers, a conversion in AWS's layers
+	@.venv/bin/python -m pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder -m slow tests/property tests/unit tests/integration
 
 .PHONY: property-silver
-property-silver: setup ## Random lives of rows from the source to silver (one group: SEED=7, one scenario: SEED=7/3)
+property-silver: setup ## Of these only the lives of rows, from the source to silver (one group: SEED=7, one scenario: SEED=7/3)
 	@DM_SEED=$(SEED) .venv/bin/python -m pytest -q -m slow tests/property$(if $(SEED),/test_property.py)
 
 .PHONY: property-long

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -75,6 +76,9 @@ def platform(tmp_path_factory: pytest.TempPathFactory, app_modules: Callable[...
         from catalog import catalog
 
         catalog.cache_clear()
+        import lineage
+
+        patch.setattr(lineage, "CLOCK_SLACK", timedelta(0))  # source and replicator have one clock here
         spark = SparkSession.builder.getOrCreate()
         running = Platform(engine.names, spark, server, app_modules)
         statistics = serve(0, lambda: running.source.statistics() if running.source else [], lambda _: None)

@@ -11,6 +11,7 @@ from types import ModuleType, SimpleNamespace
 import boto3
 
 from lake.control import ControlTable
+from lake.keys import raw_prefix
 
 LEASE_SECONDS = 60
 LAMBDA_LIMIT = 100_000
@@ -22,6 +23,7 @@ class Road:
 
     def __init__(self, names: dict[str, str], secret: str, app: Callable[..., ModuleType]) -> None:
         self.control = ControlTable(names["table"])
+        self.names = names
         self._stage = names["stage"]
         self._s3 = boto3.client("s3")
         self._router = app("ingest-router")
@@ -63,6 +65,17 @@ class Road:
         raw = self._raw_object(self._stage, key, put.get("VersionId", ""), put["ETag"].strip('"'), len(body))
         assert [self._registration.register(raw) for _ in range(2)] == ["registered", "known"]
         return str(raw.file_id)
+
+    def export_objects(self, table: str) -> set[str]:
+        """The keys of every object that an export of a table ever wrote."""
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._stage, Prefix=f"{raw_prefix(table)}export/")
+        return {item["Key"] for page in pages for item in page.get("Contents", ()) if item["Key"].endswith(".csv.gz")}
+
+    def announce(self, key: str) -> None:
+        """Register an object of an export, as S3's event leads to."""
+        head = self._s3.head_object(Bucket=self._stage, Key=key)
+        raw = self._raw_object(self._stage, key, head.get("VersionId", ""), head["ETag"].strip('"'), head["ContentLength"])
+        self._registration.register(raw)
 
     def convert(self, file_id: str) -> None:
         """One attempt at a pending file."""

@@ -1,7 +1,8 @@
 """What hypothesis draws: the lives of a few rows, how their records are delivered, and the course that a group of lives shares.
 
 A source runs in turns. A turn is an event of the whole table (changes flow, a load, a lost slot, …) and has four moments at
-which transactions commit: before the event, before its fence, behind its fence and while rows are read. After each turn comes
+which transactions commit: before the event, before its fence, behind its fence and while rows are read (of an export: before
+it, before its slot is made, while it is made and behind it). After each turn comes
 a round of delivery and of merging; a round more, and the rest at the end, bring what was held back.
 
 Every change means something whatever the table holds, so a scenario stays one when any part of it is left out: that is
@@ -25,7 +26,7 @@ KEYS = 4
 MONTHS = (1_583_020_800, 1_585_699_200, 1_606_780_800, None)
 CHANGES = ("write", "write", "short", "retitle", "body", "extra", "nobody", "shift", "move", "move", "bring", "swap", "drop", "renew")
 LOADS = ("load", "aborted load")
-EVENTS = ("follow", "follow", "restart", "reload", "aborted reload", "lost slot", "truncate")
+EVENTS = ("follow", "follow", "restart", "reload", "aborted reload", "lost slot", "truncate", "export", "delta export")
 CRASHES = (
     "plan before it opens a batch",
     "plan before it assigns a file",
@@ -111,6 +112,11 @@ class Turn:
     def loads(self) -> bool:
         """Whether the table is loaded in this turn."""
         return "load" in self.event or self.event in ("lost slot", "truncate")
+
+    @property
+    def exports(self) -> bool:
+        """Whether the table is exported in this turn."""
+        return "export" in self.event
 
 
 @dataclass(frozen=True)

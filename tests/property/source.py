@@ -150,6 +150,30 @@ class Source:
         self._wait(lambda: not self.run("SELECT 1 FROM pg_replication_slots WHERE slot_name = %s AND active", self.slot), "slot free")
         self.run("SELECT pg_drop_replication_slot(%s)", self.slot)
 
+    @contextmanager
+    def a_slot_that_waits(self, meanwhile: Callable[[], None]) -> Iterator[None]:
+        """Let ``meanwhile`` run while the next temporary slot waits for a transaction that was open when it began."""
+        open_before = psycopg2.connect(self.dsn)
+        open_before.cursor().execute("SELECT pg_current_xact_id()")
+        failures: list[BaseException] = []
+        begun = "SELECT 1 FROM pg_replication_slots WHERE temporary AND database = %s AND restart_lsn IS NOT NULL"
+
+        def run() -> None:
+            try:
+                self._wait(lambda: self.run(begun, self.name), "slot begun")
+                meanwhile()
+            except BaseException as failure:  # raised again below
+                failures.append(failure)
+            finally:
+                open_before.close()
+
+        thread = threading.Thread(target=run, name="meanwhile")
+        thread.start()
+        yield
+        thread.join()
+        for failure in failures:
+            raise failure
+
     def statistics(self) -> list[TableStatistics]:
         """What the replicator counts."""
         return list(self._task.state.tables.values()) if self._task and self._task.state else []

@@ -43,7 +43,18 @@ def without_the_tombstones_partition(patch: pytest.MonkeyPatch) -> None:
     )
 
 
-MUTATIONS = (without_the_position_condition, without_the_fence, without_the_fold_per_column, without_the_tombstones_partition)
+def without_the_doubt_about_what_a_load_has_read(patch: pytest.MonkeyPatch) -> None:
+    lineage = importlib.import_module("lineage")
+    patch.setattr(lineage.Events, "_written_anew", lambda events, origin, at: False)
+
+
+MUTATIONS = (
+    without_the_position_condition,
+    without_the_fence,
+    without_the_fold_per_column,
+    without_the_tombstones_partition,
+    without_the_doubt_about_what_a_load_has_read,
+)
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS)

@@ -1,0 +1,97 @@
+"""A batch export in the middle of a source's life: the real exporter, with changes that commit while it takes its snapshot."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import pytest
+from oracle import KEY, PARTIAL, WHOLE, Line
+from road import Road
+from source import Source
+
+from datamaster import export
+from lake.contracts import Contract
+from lake.control import ControlTable, UnknownFile
+from lake.control_records import timestamp
+
+WHOLE_EXPORT, DELTA = "export", "delta export"
+EXPORTS = (WHOLE_EXPORT, DELTA)
+
+
+@dataclass
+class Exported:
+    """An object of an export: its file id, its rows as raw lines, and the rounds in which it is converted."""
+
+    file_id: str
+    lines: list[Line]
+    rounds: tuple[int, ...]
+
+
+class _Events(ControlTable):
+    """Stands for S3's events: an object is registered when the exporter first looks for its record."""
+
+    def __init__(self, name: str, announce: Callable[[], None]) -> None:
+        super().__init__(name)
+        self._announce = announce
+
+    def get(self, file_id: str) -> Any:
+        try:
+            return super().get(file_id)
+        except UnknownFile:
+            self._announce()
+            return super().get(file_id)
+
+
+def exported(
+    event: str, source: Source, road: Road, contract: Contract, before: Callable[[], None], meanwhile: Callable[[], None]
+) -> list[Exported]:
+    """Export the table, whole or from its watermark.
+
+    ``before`` is called between the time that the rows carry and the slot, ``meanwhile`` while the slot is made: what
+    commits there is in the snapshot, and behind the rows' position.
+    """
+    take = export._import_snapshot
+
+    def taken(reader: Any, replication: Any) -> str:
+        before()
+        with source.a_slot_that_waits(meanwhile):
+            return take(reader, replication)
+
+    of_others = road.export_objects(contract.table)
+
+    def announce() -> None:
+        for key in road.export_objects(contract.table) - of_others:
+            road.announce(key)
+
+    control = _Events(road.names["table"], announce)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export, "_import_snapshot", taken)
+        done = export.export_table(source.dsn, road.names["stage"], contract, control, whole=event == WHOLE_EXPORT)
+    until = timestamp(datetime.now(UTC))
+    return [Exported(written.file_id, _lines(road.names["stage"], written.key, until), ()) for written in done.objects]
+
+
+def _lines(bucket: str, key: str, until: str) -> list[Line]:
+    body = gzip.decompress(boto3.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()).decode()
+    rows = csv.DictReader(io.StringIO(body))
+    own = {"cdc_unchanged": None, "cdc_committed_at": None, "read_until": until}
+    numbers = (KEY, "written")
+    return [{name: _value(row[name], name in numbers) for name in (KEY, *WHOLE, *PARTIAL)} | _change(row) | own for row in rows]
+
+
+def _change(row: dict[str, str]) -> Line:
+    return {name: row[name] for name in ("operation", "cdc_position", "cdc_built_at")}
+
+
+def _value(text: str, is_number: bool) -> Any:
+    """Nothing in the table is an empty text."""
+    if not text:
+        return None
+    return int(text) if is_number else text
