@@ -44,7 +44,9 @@ def main() -> None:
     parser.add_argument("--only", help="these cases", nargs="+", choices=NAMES, default=NAMES)
     parser.add_argument("--repeats", type=int, default=3, help="runs of which the median is taken")
     options = parser.parse_args()
-    found: dict[str, Any] = {} if options.again or not RESULTS.exists() else json.loads(RESULTS.read_text())
+    if options.again:
+        RESULTS.unlink(missing_ok=True)
+    found: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     versions = ", ".join(f"{name} {version(name)}" for name in ("pysail", "pyiceberg", "pyarrow", "duckdb"))
     print(f"{machine}, {versions}; load {os.getloadavg()[0]:.1f}", flush=True)
@@ -73,7 +75,8 @@ def _measure(missing: list[str], repeats: int, found: dict[str, Any]) -> None:
                     print(f"\n{name}", flush=True)
                     found[name] = getattr(bench, name.replace("-", "_"))() | {"load": round(os.getloadavg()[0], 1)}
                     RESULTS.parent.mkdir(parents=True, exist_ok=True)
-                    RESULTS.write_text(json.dumps(found, indent=1))
+                    others = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+                    RESULTS.write_text(json.dumps(others | {name: found[name]}, indent=1))
             finally:
                 bench.stop()  # a client whose server is gone would keep the process waiting
 

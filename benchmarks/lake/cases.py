@@ -29,7 +29,6 @@ from lake_tables import REVIEW, drop, make_dimensions, make_reviews, months_of, 
 from measured import Setting, Timed, derive, merge
 from past import VERSIONS, make_past, write_batch
 from pyiceberg.table import Table
-from pyiceberg.transforms import BucketTransform
 from tables import ensure_silver
 
 from datamaster.local.athena.engine import extension
@@ -43,16 +42,11 @@ BUCKETS = ("bench-lake", "bench-artifacts")
 ROWS_A_MONTH = 28_000
 
 
-def _bucketed(table: Table) -> None:
-    with table.update_spec() as spec:
-        spec.add_field("review_id", BucketTransform(4))
-
-
 LAYOUTS: dict[str, Callable[[Table], object]] = {
     "the lake's own": lambda table: None,
     "merge-on-read": lambda table: _set(table, {f"write.{what}.mode": "merge-on-read" for what in ("merge", "update", "delete")}),
     "not distributed": lambda table: _set(table, {"write.distribution-mode": "none"}),
-    "4 buckets a month": _bucketed,
+    "files of 128 kB": lambda table: _set(table, {"write.target-file-size-bytes": str(128 * 1024)}),
 }
 
 
