@@ -52,7 +52,8 @@ def show(
         print_json(table.as_dict())
         return
     totals = table.totals
-    out.print(f"{table.name}: {totals['rows']:,} rows in {totals['files']:,} files, {_kilobytes(totals['bytes'])} kB, {table.location}")
+    out.print(f"{table.name}: {totals['rows']:,} rows in {totals['files']:,} files, {_kilobytes(totals['bytes'])} kB; times are UTC")
+    out.print(table.location)
     shown = [
         (
             line.partition or "whole table",
@@ -70,14 +71,16 @@ def show(
             line.snapshot_id,
             _moment(line.committed_at),
             line.operation,
-            line.rows_added,
-            line.rows_removed,
+            f"{line.rows_added:,}",
+            f"{line.rows_removed:,}",
             line.files_added,
             line.files_removed,
         )
         for line in table.snapshots[:limit]
     ]
     print_table(SNAPSHOTS, changes, _title("Snapshots", len(changes), len(table.snapshots)), numeric=SNAPSHOTS[3:], whole=("snapshot",))
+    if any(line.files_removed for line in table.snapshots[:limit]):
+        out.print("A commit writes whole files anew: all rows of such a file count as removed and as added.")
 
 
 def _title(what: str, shown: int, known: int) -> str:
