@@ -125,8 +125,8 @@ def test_a_header_alone_has_no_rows_and_says_where_records_begin(parse: ModuleTy
     assert (reader.header, reader.first_line, list(reader)) == (("id", "na\nme"), 3, [])
 
 
-def inflate(parse: ModuleType, data: bytes, step: int = 7) -> bytes:
-    stream, buffer, found = parse.GzipStream(io.BytesIO(data)), bytearray(step), b""
+def inflate(parse: ModuleType, data: bytes, step: int = 7, size: int = 1000) -> bytes:
+    stream, buffer, found = parse.GzipStream(Dripping(data, size)), bytearray(step), b""
     while count := stream.readinto(buffer):
         found += buffer[:count]
     return found
@@ -135,8 +135,35 @@ def inflate(parse: ModuleType, data: bytes, step: int = 7) -> bytes:
 ONE, TWO = gzip.compress(b"one\n" * 50, mtime=0), gzip.compress(b"two\n", mtime=0)
 
 
-def test_members_follow_each_other_and_zeros_may_pad_the_last(parse: ModuleType) -> None:
+def test_members_follow_each_other_and_zeros_may_stand_behind_each(parse: ModuleType) -> None:
     assert inflate(parse, ONE + gzip.compress(b"", mtime=0) + TWO + b"\0" * 9) == b"one\n" * 50 + b"two\n"
+    assert inflate(parse, ONE + b"\0" * 20 + TWO) == b"one\n" * 50 + b"two\n"
+
+
+class Dripping(io.BytesIO):
+    """A stream that gives at most so many bytes at once."""
+
+    def __init__(self, data: bytes, size: int) -> None:
+        super().__init__(data)
+        self.size = size
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        return super().readinto(buffer[: self.size])
+
+
+@any_input
+@given(
+    texts=st.lists(st.one_of(st.binary(max_size=300), st.integers(0, 5000).map(lambda n: b"ab" * n)), min_size=1, max_size=3),
+    level=st.integers(0, 9),
+    size=st.integers(1, 40),
+    step=st.integers(1, 5000),
+)
+def test_any_members_read_in_any_portions_inflate_to_what_was_compressed(
+    parse: ModuleType, texts: list[bytes], level: int, size: int, step: int
+) -> None:
+    data = b"".join(gzip.compress(text, level, mtime=0) for text in texts)
+
+    assert inflate(parse, data, step, size) == b"".join(texts)
 
 
 def test_an_empty_member_is_an_empty_stream(parse: ModuleType) -> None:
@@ -148,12 +175,17 @@ def test_an_empty_member_is_an_empty_stream(parse: ModuleType) -> None:
     [
         (b"", "NotGzip", "is empty"),
         (b"id,name\n1,x\n", "NotGzip", "69 64 2c 6e"),
-        (ONE[:-1], "CorruptGzip", "member 1 is cut off"),
-        (ONE[:12], "CorruptGzip", "member 1 is cut off"),
-        (ONE + TWO[:5], "CorruptGzip", "member 2 is cut off"),
-        (ONE + b"garbage", "CorruptGzip", "follow member 1"),
-        (ONE + b"\0\0x", "CorruptGzip", "follow member 1"),
-        (ONE[:-8] + b"\1\2\3\4" + ONE[-4:], "CorruptGzip", "member 1 is damaged"),
+        (b"\x1f", "NotGzip", "begins with 1f;"),
+        (ONE[:-1], "CorruptGzip", "amid a gzip member: it is cut off"),
+        (ONE[:12], "CorruptGzip", "ends at byte 12 of the object amid a gzip member"),
+        (ONE + TWO[:5], "CorruptGzip", "amid a gzip member"),
+        (ONE + b"garbage", "CorruptGzip", "or a few bytes too many follow its last member"),
+        (ONE + b"\0\0x", "CorruptGzip", "or a few bytes too many follow its last member"),
+        (ONE + b"\0\0" + b"much garbage", "CorruptGzip", "bytes that are no gzip member follow the last one"),
+        (ONE[:-8] + b"\1\2\3\4" + ONE[-4:], "CorruptGzip", "a gzip member is damaged before byte"),
+        (ONE[:-4] + b"\1\2\3\4", "CorruptGzip", "a gzip member is damaged before byte"),
+        (ONE[:10] + b"\xff" * 20, "CorruptGzip", "a gzip member is damaged before byte"),
+        (ONE[:3] + b"\x08" + ONE[4:10] + b"n" * (300 << 10), "CorruptGzip", "header exceeds"),
     ],
 )
 def test_what_is_no_whole_gzip_fails_the_file(parse: ModuleType, data: bytes, error: str, message: str) -> None:
