@@ -164,18 +164,20 @@ def _digest(case: Case, target: Path) -> tuple[int, int, float]:
 
 
 def report(measures: list[Measure]) -> None:
-    """The table, and what the numbers mean."""
-    print(f"\n{'case':26} {'engine':20} {'wall s':>8} {'cpu s':>8} {'rss MB':>7} {'out MB':>7} {'wall ×':>7} {'cpu ×':>7}")
+    """The table, as docs/converter.md shows it, and what the numbers mean."""
+    print(f"\n| {'case':25} | {'engine':19} | wall s | CPU s | memory MiB | Parquet MB | wall × best peer | CPU × best peer |")
+    print("|---|---|---|---|---|---|---|---|")
     for case in CASES:
         own = [measure for measure in measures if measure.case == case.name]
         peers = [measure for measure in own if measure.engine not in (OURS, FALLBACK)]
         for measure in own:
-            ratios = ""
+            wall = cpu = ""
             if peers and measure.engine in (OURS, FALLBACK):
-                ratios = f"{measure.wall_s / min(p.wall_s for p in peers):7.2f} {measure.cpu_s / min(p.cpu_s for p in peers):7.2f}"
+                wall = f"{measure.wall_s / min(peer.wall_s for peer in peers):.2f}"
+                cpu = f"{measure.cpu_s / min(peer.cpu_s for peer in peers):.2f}"
             print(
-                f"{case.name:26} {measure.engine:20} {measure.wall_s:8.2f} {measure.cpu_s:8.2f} {measure.rss_mb:7.0f} "
-                f"{measure.out_mb:7.1f} {ratios}"
+                f"| {case.name:25} | {measure.engine:19} | {measure.wall_s:6.2f} | {measure.cpu_s:5.2f} | {measure.rss_mb:10.0f} "
+                f"| {measure.out_mb:10.1f} | {wall:16} | {cpu:15} |"
             )
     ours = {measure.case: measure for measure in measures if measure.engine == OURS}
     for case in CASES:
