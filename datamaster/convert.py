@@ -8,10 +8,11 @@ import importlib.util
 import os
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import IO, Any
 
 from lake.contracts import Contract, ContractSet, InvalidContract, parse_contract
 from lake.errors import TerminalError
@@ -33,12 +34,14 @@ def convert(
     file_id: str | None = None,
     mask_key_file: Path | None = None,
     workers: int | None = None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Convert ``path`` (``*.csv.gz``, or any other ``*.gz`` as JSON lines) into ``out_dir`` and return the counts.
 
     ``part-NNNNN.parquet`` hold the rows, ``quarantine.parquet`` the rejected records where there are any. The same
     ``file_id`` (by default a digest of the file's name), contracts, key and decisions give the same bytes as the platform;
     here no column is decided, so one that the contract does not classify is masked. ``mask_key_file`` holds 64 hexadecimal digits.
+    ``progress`` is told each new per cent of the file that was read.
     ``contract_version`` is that of the contract's folder where the folder is a valid set, else a digest of the one file.
 
     Raises ``InvalidContract``, ``UnknownFormat``, the engine's terminal errors, and ``OSError``; then ``out_dir`` is as
@@ -62,12 +65,26 @@ def convert(
     with path.open("rb", buffering=0) as source:
         sink = sinks.DirectorySink(out_dir)
         try:
-            outcome = engine.convert(plan, source, sink, workers or os.cpu_count() or 1, lambda: None)
+            outcome = engine.convert(plan, source, sink, workers or os.cpu_count() or 1, _reporter(source, path.stat().st_size, progress))
             sink.commit()
         except BaseException:
             sink.abort()
             raise
     return _summary(plan, outcome, out_dir, time.monotonic() - began)
+
+
+def _reporter(source: IO[bytes], size: int, progress: Callable[[int], None]) -> Callable[[], None]:
+    """What tells ``progress`` how far the source was read, whenever a block is done."""
+    told = -1
+
+    def report() -> None:
+        nonlocal told
+        share = 100 * source.tell() // max(size, 1)
+        if share != told:
+            told = share
+            progress(share)
+
+    return report
 
 
 def engine_name() -> str:

@@ -137,7 +137,10 @@ def convert(
     from datamaster.convert import convert as convert_file
 
     with step(f"Convert {file.name}") as current:
-        summary = convert_file(file, contract, out_dir, file_id=file_id, mask_key_file=mask_key_file)
+        told = f"Convert {file.name}: {{}} %".format
+        summary = convert_file(
+            file, contract, out_dir, file_id=file_id, mask_key_file=mask_key_file, progress=lambda share: current.say(told(share))
+        )
         current.done(f"{summary['records_read']:,} read, {summary['records_written']:,} written, {summary['records_rejected']:,} rejected")
     if json:
         print_json(summary)

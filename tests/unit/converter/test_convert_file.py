@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import gzip
 import json
+import random
 import sys
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,18 @@ def test_masked_columns_need_a_key_and_come_out_hashed(tmp_path: Path) -> None:
     assert summary["masked_columns"] == ["email"]
     (row,) = pq.read_table(summary["parts"][0]).to_pylist()
     assert len(row["email"]) == 64
+
+
+def test_progress_is_told_in_rising_per_cents_up_to_the_whole_file(tmp_path: Path) -> None:
+    chance = random.Random(7)
+    path = json_file(tmp_path, [line(n, brewery_name=chance.randbytes(200).hex()) for n in range(10_000)])
+    told: list[int] = []
+
+    convert(path, BREWERY, tmp_path / "out", progress=told.append)
+
+    assert told == sorted(set(told))
+    assert len(told) > 2
+    assert told[-1] == 100
 
 
 def test_the_file_id_stands_in_the_metadata_and_changes_it(tmp_path: Path) -> None:
