@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 OURS = "datamaster"
 FALLBACK = "datamaster-fallback"
+CLEAN = "datamaster-clean"
+"""The converter on the case that another is compared with, in turns with it: a machine's pace changes by the minute."""
 PEERS = ("duckdb", "polars", "chdb")
 NAIVE = ("pyarrow", "gzip+orjson")
 
@@ -15,7 +17,7 @@ class Case:
     """One input and its competitors.
 
     ``table`` names the contract, ``bad`` is the share of lines that no engine can read, ``repeats`` how often each
-    engine runs. ``clean`` names the case that this one is compared with.
+    engine runs. ``clean`` names the case that this one is compared with, in turns.
     """
 
     name: str
