@@ -19,6 +19,8 @@ from lake.cdc import POSITION, TRANSACTION_ID
 
 SLICE_ROWS = 16_384
 GROUP_BYTES = 64 << 20
+GROUP_TEXT_BYTES = 40 << 20
+"""Bytes of text that end a row group earlier: two groups are in memory, and longer ones would take a conversion beyond 256 MB."""
 PART_GROUPS = 8
 TEXT_BYTES = 32
 """What a text is taken for when rows a group are derived from the schema, in bytes."""
@@ -120,7 +122,7 @@ class PartWriter:
         self._group.append(whole)
         self._group_fill += whole.num_rows
         self._group_text += _text_bytes(whole)
-        if self._group_fill >= self._group_rows or self._group_text >= GROUP_BYTES:
+        if self._group_fill >= self._group_rows or self._group_text >= GROUP_TEXT_BYTES:
             self._end_group()
 
     def _end_group(self) -> None:

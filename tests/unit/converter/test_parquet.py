@@ -33,6 +33,7 @@ def parquet(chalice_app: Callable[..., ModuleType], monkeypatch: pytest.MonkeyPa
     module = chalice_app("converter", "chalicelib.parquet")
     monkeypatch.setattr(module, "SLICE_ROWS", 64)
     monkeypatch.setattr(module, "GROUP_BYTES", 40_000)
+    monkeypatch.setattr(module, "GROUP_TEXT_BYTES", 40_000)
     monkeypatch.setattr(module, "PART_GROUPS", 2)
     return module
 
