@@ -28,7 +28,7 @@ from merge import Month
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.functions import expr
-from tables import LOADED_BY, ensure_silver
+from tables import LOADED_BY, MISSING, ensure_silver
 
 from lake import cdc
 from lake.contract_store import ContractStore
@@ -119,6 +119,7 @@ class Batch:
             quarantined=checked.quarantined_rows,
             loads=self._loads(reads),
             read_until=read_until,
+            missing=self._missing(own) if files.rows else 0,
             quality=checked.summary(),
             months=tuple(sorted({*touched, *month_texts(self._flat_months(own, keys))})),
             swept=self.manifest.sweep,
@@ -139,6 +140,15 @@ class Batch:
         if held is not None:
             brought = brought.unionByName(held.where(f"{changes.GENERATION} in {own}")).distinct()
         return {str(generation): int(keys) for generation, keys in brought.groupBy(changes.GENERATION).count().collect()}
+
+    def _missing(self, own: set[Month] | None) -> int:
+        """How many rows, of the months that the batch may have written to, have a column that was never seen, or not for certain."""
+        if not self.contract.partial_columns:
+            return 0
+        rows = self.spark.table(self.target).where(f"{MISSING} is not null")
+        if own is not None and self.contract.partition is not None and len(own) <= merge.NAMED_MONTHS_LIMIT:
+            rows = rows.where(merge.months_predicate(self.contract.partition, own, "") or "false")
+        return int(rows.count())
 
     def _reads(self, delivered: DataFrame) -> list[Read]:
         """The rows that loads and exports read, by generation.

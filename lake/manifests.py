@@ -102,7 +102,8 @@ class SilverManifest:
 @dataclass(frozen=True)
 class SilverOutcome:
     """What a silver run did. ``loads`` counts the keys that each load has brought so far, by generation; ``months`` is the final
-    superset of touched months, ``quality`` lists the rules that were broken. ``read_until`` as in ``TargetState``."""
+    superset of touched months, ``quality`` lists the rules that were broken. ``read_until`` as in ``TargetState``.
+    ``missing`` counts the rows of these months of which a column's value is not known for certain."""
 
     snapshot_id: str | None
     rows_read: int
@@ -114,6 +115,7 @@ class SilverOutcome:
     months: tuple[str, ...] = ()
     swept: bool = False
     quality: tuple[Mapping[str, Any], ...] = ()
+    missing: int = 0
 
     def document(self) -> dict[str, Any]:
         """The JSON form."""
@@ -128,6 +130,7 @@ class SilverOutcome:
             "months": list(self.months),
             "swept": self.swept,
             "quality": [dict(result) for result in self.quality],
+            "missing": self.missing,
         }
 
     @classmethod
@@ -144,6 +147,7 @@ class SilverOutcome:
             months=tuple(document.get("months", ())),
             swept=bool(document.get("swept", False)),
             quality=tuple(document.get("quality", ())),
+            missing=int(document.get("missing", 0)),
         )
 
 

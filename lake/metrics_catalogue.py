@@ -69,6 +69,14 @@ CATALOGUE: tuple[Metric, ...] = (
     Metric("QualityRowsFailed", COUNT, CONTROL, "settle_silver", "rows that break a quality rule", ("rule", "service", "table")),
     Metric("RowsMerged", COUNT, CONTROL, "settle_silver", "keys that a batch changed in silver", ("service", "table")),
     Metric(
+        "RowsMissingValues",
+        COUNT,
+        CONTROL,
+        "settle_silver",
+        "rows that cdc_missing names a column of, in the months that a batch touched",
+        ("service", "table"),
+    ),
+    Metric(
         "JobsFailed",
         COUNT,
         CONTROL,

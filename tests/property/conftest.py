@@ -45,15 +45,14 @@ class Platform:
         self._spark = spark
         self._server = server
         self._app = app
-        self._folder = HERE / "contracts"
         self._secret = boto3.client("secretsmanager").create_secret(Name="mask-key-of-the-property", SecretString=MASK_KEY)["ARN"]
-        publish(self._folder, engine["contracts"])
         self.source: Source | None = None
 
-    def run(self, number: int, scenarios: dict[int, Scenario], course: Course) -> Group:
-        """Run one group from an empty lake and an empty source. Raises ``Broken``."""
+    def run(self, number: int, scenarios: dict[int, Scenario], course: Course, contracts: str = "contracts_with_changes") -> Group:
+        """Run one group from an empty lake and an empty source, under the contracts of a folder. Raises ``Broken``."""
         empty(self._engine)
-        lake = SourceLake(self._spark, self._engine, ContractSet.from_directory(self._folder), self._app)
+        publish(HERE / contracts, self._engine["contracts"])
+        lake = SourceLake(self._spark, self._engine, ContractSet.from_directory(HERE / contracts), self._app)
         road = Road(self._engine, self._secret, self._app)
         self.source = Source(self._server.dsn)
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -21,8 +21,7 @@ from lake.contracts import Contract
 from lake.control import ControlTable, UnknownFile
 from lake.control_records import timestamp
 
-WHOLE_EXPORT, DELTA = "export", "delta export"
-EXPORTS = (WHOLE_EXPORT, DELTA)
+WHOLE_EXPORT = "export"
 
 
 @dataclass
@@ -49,17 +48,16 @@ class _Events(ControlTable):
             return super().get(file_id)
 
 
-def exported(
-    event: str, source: Source, road: Road, contract: Contract, before: Callable[[], None], meanwhile: Callable[[], None]
-) -> list[Exported]:
+def exported(event: str, source: Source, road: Road, contract: Contract, moments: Sequence[Callable[[], None]]) -> list[Exported]:
     """Export the table, whole or from its watermark.
 
-    ``before`` is called between the time that the rows carry and the slot, ``meanwhile`` while the slot is made: what
-    commits there is in the snapshot, and behind the rows' position.
+    The first of ``moments`` is called between the time that the rows carry and the slot, the second while the slot is made:
+    what commits there is in the snapshot, and behind the rows' position. A table without changes has no slot and calls neither.
     """
     take = export._import_snapshot
 
     def taken(reader: Any, replication: Any) -> str:
+        before, meanwhile = moments
         before()
         with source.a_slot_that_waits(meanwhile):
             return take(reader, replication)

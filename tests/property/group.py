@@ -10,7 +10,7 @@ from typing import Any
 
 from crashes import Killed, armed
 from domain import Lake
-from exports import Exported, exported
+from exports import WHOLE_EXPORT, Exported, exported
 from oracle import PARTIAL, WHOLE, WIDTH, ZERO, Fold, Line, differences, generation, micros, parsed, shown
 from road import Road
 from scenarios import LATE_ROUNDS, MOMENTS, ROUNDS, TURNS, Course, Scenario, Transaction, Turn
@@ -66,6 +66,7 @@ class Group:
     log: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.has_changes = self.lake.contracts.table(LAKE_TABLE).cdc
         self.fold = Fold()
         self.fences: set[int] = set()
         self.files: dict[str, list[Line]] = {}
@@ -85,15 +86,18 @@ class Group:
             self._round(number, turn)
         for late in range(LATE_ROUNDS):
             self._round(TURNS + late, Turn("", files=2))
+        if not self.has_changes:
+            self._export(ROUNDS, WHOLE_EXPORT)
         self._deliver([r for r in self.records if r.rounds and min(r.rounds) >= ROUNDS], Turn("", files=3), ROUNDS)
-        self._convert_exports([one for one in self.exports if min(one.rounds) >= ROUNDS])
+        self._convert_exports([one for one in self.exports if min(one.rounds) >= ROUNDS], Turn(""))
         self._merge(Turn(""), "all is delivered")
         self._holds_the_source("all is delivered", sure_of_all=False)
         self._deliver(self.records, Turn("", files=1), ROUNDS + 1)
-        self._convert_exports(self.exports)
+        self._convert_exports(self.exports, Turn(""))
         self._merge(Turn(""), "all is delivered once more")
         self._holds_the_source("all is delivered once more", sure_of_all=True)
-        self._holds_the_past()
+        if self.has_changes:
+            self._holds_the_past()
 
     # the source
 
@@ -111,7 +115,8 @@ class Group:
                 self.source.start()
             for moment in range(first + 1, first + MOMENTS):
                 self._commit(moment)
-        self._take(number, self.source.settle())
+        if self.has_changes:
+            self._take(number, self.source.settle())
 
     def _load(self, first: int, event: str) -> None:
         source = self.source
@@ -136,9 +141,15 @@ class Group:
     def _export(self, number: int, event: str) -> None:
         first = number * MOMENTS
         contract = self.lake.contracts.table(LAKE_TABLE)
-        for one in exported(event, self.source, self.road, contract, lambda: self._commit(first + 1), lambda: self._commit(first + 2)):
+        moments: list[Callable[[], None]] = [lambda: self._commit(first + 1), lambda: self._commit(first + 2)]
+        if not self.has_changes:  # no slot is made
+            while moments:
+                moments.pop(0)()
+        for one in exported(event, self.source, self.road, contract, moments):
             delays = self.course.fence_delays[len(self.exports) % len(self.course.fence_delays)]
             self.exports.append(replace(one, rounds=tuple(min(number + delay, ROUNDS) for delay in delays)))
+        if not self.has_changes:
+            self.fences |= {fence.generation for fence in self.lake.control.fences(LAKE_TABLE)}
         self._commit(first + 3)
 
     def _commit(self, moment: int) -> None:
@@ -184,7 +195,7 @@ class Group:
         due = [record for record in self.records if number in record.rounds]
         late = [record for record in due if record.scenario is None] if turn.gap else []
         self._deliver([record for record in due if record not in late], turn, number)
-        self._convert_exports([one for one in self.exports if number in one.rounds])
+        self._convert_exports([one for one in self.exports if number in one.rounds], turn)
         if turn.retries and self.files:
             again = random.Random(f"{self.number}/retry/{number}").choice(sorted(self.files))
             self.road.again(again)
@@ -199,22 +210,25 @@ class Group:
             some = records[start : start + size]
             file_id = self.road.arrives(LAKE_TABLE, [record.body for record in some])
             self.files[file_id] = [line for record in some for line in record.lines]
-            with armed(turn.crash if turn.crash.startswith("converter") else "", self.settle_module) as happened:
-                try:
-                    self.road.convert(file_id)
-                except Killed:
-                    assert happened
-            if happened:
-                self.road.convert(file_id)
+            self._convert(file_id, turn)
             self.fences |= {micros(line["cdc_built_at"]) for line in self.files[file_id] if line["operation"] == "fence"}
 
-    def _convert_exports(self, due: Iterable[Exported]) -> None:
+    def _convert(self, file_id: str, turn: Turn) -> None:
+        with armed(turn.crash if turn.crash.startswith("converter") else "", self.settle_module) as happened:
+            try:
+                self.road.convert(file_id)
+            except Killed:
+                assert happened
+        if happened:
+            self.road.convert(file_id)
+
+    def _convert_exports(self, due: Iterable[Exported], turn: Turn) -> None:
         """Convert objects of exports, those that were converted before once more."""
         for one in due:
             if one.file_id in self.files:
                 self.road.again(one.file_id)
             else:
-                self.road.convert(one.file_id)
+                self._convert(one.file_id, turn)
             self.files[one.file_id] = one.lines
 
     # the silver job
@@ -309,19 +323,16 @@ class Group:
     def _sweeps_too_early(self, swept: int) -> str | None:
         """A generation may end the ones before it once every row of its load is settled."""
         fences = self.fences
-        loaded = {
-            line["note_id"]
-            for record in self.records
-            for line in record.lines
-            if line["operation"] == "load" and swept and generation(line, self._all_fences()) == swept
-        }
+        lines = [line for one in (*self.records, *self.exports) for line in one.lines if line["cdc_position"] == ZERO]
+        loaded = {line["note_id"] for line in lines if line["operation"] == "load" and generation(line, self._all_fences()) == swept > 0}
         settled = {key for place, key in self.fold.events if place == (swept, ZERO)}
         if swept and (swept not in fences or loaded - settled):
             return f"generation {swept} is swept; rows of its load that are not settled: {sorted(loaded - settled)}"
         return None
 
     def _all_fences(self) -> set[int]:
-        return {micros(line["cdc_built_at"]) for record in self.records for line in record.lines if line["operation"] == "fence"}
+        fences = {micros(line["cdc_built_at"]) for record in self.records for line in record.lines if line["operation"] == "fence"}
+        return fences | self.fences
 
     def _holds_the_source(self, when: str, sure_of_all: bool) -> None:
         source = self.source.rows()

@@ -153,7 +153,7 @@ scenarios = st.builds(
 
 
 @st.composite
-def courses(draw: st.DrawFn) -> Course:
+def courses(draw: st.DrawFn, first: Sequence[str] = LOADS, events: Sequence[str] = EVENTS) -> Course:
     """Any course: it begins with a load."""
 
     def turn(events: Sequence[str]) -> Turn:
@@ -165,7 +165,7 @@ def courses(draw: st.DrawFn) -> Course:
             draw(st.booleans()),
         )
 
-    turns = (turn(LOADS), *(turn(EVENTS) for _ in range(TURNS - 1)))
+    turns = (turn(first), *(turn(events) for _ in range(TURNS - 1)))
     return Course(turns, draw(st.lists(delays, min_size=1, max_size=4).map(tuple)))
 
 

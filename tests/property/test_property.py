@@ -60,6 +60,15 @@ def test_silver_is_the_fold_and_then_the_source(platform: Any, number: int, caps
         DONE.write_text(json.dumps(done() | {str(number): line}, indent=1))
 
 
+@pytest.mark.skipif(bool(SEED) or DONE is not None, reason="a seed and the long run name groups of tables with changes")
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_table_without_changes_is_its_last_export(platform: Any, number: int) -> None:
+    some = dict(enumerate(drawn(scenarios, number, IN_A_GROUP)))
+    course = drawn(courses(first=("export",), events=("export", "follow")), number, 10)[-1]
+
+    platform.run(number, some, course, contracts="contracts_without_changes")
+
+
 def explained(platform: Any, number: int, some: dict[int, Scenario], course: Course, broken: Broken) -> str:
     """What failed, how to run it again, and the smallest scenario that fails."""
     parts = [str(broken), f"course: {pformat(course, width=140)}"]

@@ -74,6 +74,13 @@ def test_a_value_never_seen_is_null_and_named(notes: Lake) -> None:
     assert (note(notes).body, note(notes).cdc_missing) == (None, "body")
 
 
+def test_rows_that_miss_a_value_are_counted(notes: Lake) -> None:
+    notes.arrives(write(10), retitle(20, "b", 2), retitle(21, "c", 3))
+    (batch,) = notes.plan()
+
+    assert notes.run(batch).missing == 2
+
+
 def test_an_older_change_fills_the_column_that_newer_ones_left_out(notes: Lake) -> None:
     notes.arrives(retitle(20, "b"))
     notes.merge()

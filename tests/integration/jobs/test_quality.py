@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from domain import Lake, contract_head, insert, load
+from domain import MIDNIGHT, Lake, contract_head, insert, load
 
 pytestmark = pytest.mark.integration
 
@@ -151,3 +153,29 @@ def test_a_loaded_row_that_is_held_back_has_come_all_the_same_so_that_its_load_i
     lake.merge()
 
     assert ids(lake) == [1, 4]
+
+
+def test_the_rows_that_break_a_rule_are_counted_in_a_metric(lake_with: Callable[..., Lake], capsys: pytest.CaptureFixture[str]) -> None:
+    lake = lake_with("{metric: range, name: amount is small, mustBeBetween: [0, 5], severity: warn}")
+    lake.arrives(item(1, 1, 9), item(2, 2, 8), item(3, 3, 1))
+
+    lake.merge()
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "QualityRowsFailed" in line]
+    assert [(line["table"], line["rule"], line["QualityRowsFailed"]) for line in lines] == [("item", "amount is small", [2.0])]
+
+
+def test_results_that_tables_write_at_once_are_all_kept(lake_with: Callable[..., Lake]) -> None:
+    lake, quality = lake_with(), importlib.import_module("quality")
+    contract = lake.contracts.table("item")
+    result = quality.Result(contract.quality_rules[0], 1, 0)
+
+    def write(batch: str) -> None:
+        quality.keep(contract, lake.names["lake"], batch, MIDNIGHT, (result,))
+
+    batches = [f"batch-{n}" for n in range(5)]
+    write(batches[0])
+    with ThreadPoolExecutor(len(batches)) as pool:
+        list(pool.map(write, batches[1:]))
+
+    assert sorted(row["batch_id"] for row in lake.rows("quality_results")) == batches
