@@ -49,11 +49,11 @@ property: setup ## The long tests: random lives of rows, damaged files through b
 
 .PHONY: property-silver
 property-silver: setup ## Of these only the lives of rows, from the source to silver (one group: SEED=7, one scenario: SEED=7/3)
-	@DM_SEED=$(SEED) .venv/bin/python -m pytest -q -m slow tests/property$(if $(SEED),/test_property.py)
+	@DM_SEED=$(SEED) DM_GROUP=$(GROUP) .venv/bin/python -m pytest -q -m slow tests/property$(if $(SEED),/test_property.py)
 
 .PHONY: property-long
 property-long: setup ## 3,000 random lives, within an hour; goes on where it stopped (build/property.json)
-	@DM_SCENARIOS=3000 DM_PROPERTY_MINUTES=57 DM_PROPERTY_STATE=build/property.json \
+	@DM_SCENARIOS=3000 DM_GROUP=250 DM_PROPERTY_MINUTES=57 DM_PROPERTY_STATE=build/property.json \
 	  .venv/bin/python -m pytest -q -x -m slow tests/property/test_property.py
 
 test-unit: setup ## The tests that need no platform

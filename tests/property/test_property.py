@@ -1,6 +1,7 @@
 """Whatever a source does and however its records arrive, silver is the fold of what was settled, and the source in the end.
 
 ``make property-silver`` runs it, ``make property-silver SEED=7`` group 7 again, ``SEED=7/3`` scenario 3 of group 7 alone.
+A group has 64 scenarios, or as many as ``GROUP=…`` says.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from scenarios import Course, Scenario, courses, drawn, scenarios
 from shrinking import shrunk
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(1_800)]
-IN_A_GROUP = 64
+IN_A_GROUP = int(os.environ.get("DM_GROUP") or "64")
 SCENARIOS = int(os.environ.get("DM_SCENARIOS", "320"))
 SEED, _, ALONE = os.environ.get("DM_SEED", "").partition("/")
 GROUPS = [int(SEED)] if SEED else range(1, 1 + -(-SCENARIOS // IN_A_GROUP))
@@ -72,18 +73,19 @@ def test_a_table_without_changes_is_its_last_export(platform: Any, number: int) 
 def explained(platform: Any, number: int, some: dict[int, Scenario], course: Course, broken: Broken) -> str:
     """What failed, how to run it again, and the smallest scenario that fails."""
     parts = [str(broken), f"course: {pformat(course, width=140)}"]
+    size = f" GROUP={IN_A_GROUP}" if IN_A_GROUP != 64 else ""
     failed = min(broken.found, key=lambda n: (n < 0, some[n].size if n in some else 0))
     if failed not in some:
-        return "\n".join([*parts, f"again: make property-silver SEED={number}"])
+        return "\n".join([*parts, f"again: make property-silver SEED={number}{size}"])
     smallest = shrunk(lambda others, same: platform.run(number, others, same), failed, some[failed], course)
     if smallest is None:
         return "\n".join(
             [
                 *parts,
                 f"scenario {failed}: {pformat(some[failed], width=140)}",
-                f"again (it fails in company only): make property-silver SEED={number}",
+                f"again (it fails in company only): make property-silver SEED={number}{size}",
             ]
         )
     scenario, lines = smallest
-    again = f"again: make property-silver SEED={number}/{failed}"
+    again = f"again: make property-silver SEED={number}/{failed}{size}"
     return "\n".join([*parts, again, f"scenario {failed}, shrunk: {pformat(scenario, width=140)}", *lines])
