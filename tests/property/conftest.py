@@ -19,7 +19,7 @@ from lake.contracts import ContractSet
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "integration" / "jobs")]
-from domain import Lake, empty, running_engine  # noqa: E402 - found by the path above
+from domain import Lake, empty, name_the_main_module, running_engine  # noqa: E402 - found by the path above
 from group import Group  # noqa: E402
 from road import Road  # noqa: E402
 from scenarios import Course, Scenario  # noqa: E402
@@ -70,6 +70,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory, app_modules: Callable[...
         from pyspark.sql import SparkSession
 
         patch.syspath_prepend(str(HERE.parents[1] / "emr-jobs"))
+        name_the_main_module(patch)
         for name, value in {**engine.environment, "CONTRACTS_URI": engine.names["contracts"]}.items():
             patch.setenv(name, value)
         from catalog import catalog

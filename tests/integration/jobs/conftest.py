@@ -16,7 +16,7 @@ from lake.contracts import ContractSet
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(Path(__file__).parent))
-from domain import Engine, Lake, empty, running_engine  # noqa: E402 - found beside this file
+from domain import Engine, Lake, empty, name_the_main_module, running_engine  # noqa: E402 - found beside this file
 
 
 @pytest.fixture(scope="session")
@@ -31,8 +31,7 @@ def engine(services: Engine) -> Iterator[dict[str, str]]:
     """What a job finds in its environment and on its path, for the length of one file. Names of buckets and table."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(ROOT / "emr-jobs"))
-        if not hasattr(main := sys.modules["__main__"], "__file__"):  # a worker of xdist; pyspark would take it for a doctest run
-            patch.setattr(main, "__file__", __file__, raising=False)
+        name_the_main_module(patch)
         os.environ.update(services.environment)
         from catalog import catalog
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from typing import Any
 import boto3
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from datamaster.deploy.changes import launch
 from datamaster.deploy.environments import load_environment
@@ -155,6 +157,12 @@ def running_engine(home: Path) -> Iterator[Engine]:
             "contracts": f"s3://{outputs['storage']['ArtifactsBucket']}/contracts/",
         }
         yield Engine(environment, names)
+
+
+def name_the_main_module(patch: pytest.MonkeyPatch) -> None:
+    """A worker of xdist has a main module without a file, which pyspark would take for a run of its doctests."""
+    if not hasattr(main := sys.modules["__main__"], "__file__"):
+        patch.setattr(main, "__file__", __file__, raising=False)
 
 
 def empty(names: Mapping[str, str]) -> None:
