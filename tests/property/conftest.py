@@ -19,22 +19,14 @@ from lake.contracts import ContractSet
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "integration" / "jobs")]
-from domain import Lake, empty, name_the_main_module, running_engine  # noqa: E402 - found by the path above
+from domain import empty, name_the_main_module, running_engine  # noqa: E402 - found by the path above
 from group import Group  # noqa: E402
 from road import Road  # noqa: E402
 from scenarios import Course, Scenario  # noqa: E402
 from source import Source, loads_with_moments  # noqa: E402
+from source_lake import SourceLake  # noqa: E402
 
 MASK_KEY = "0f" * 32
-TASK = "arn:aws:dms:us-east-1:000000000000:task:property"
-
-
-class SourceLake(Lake):
-    """A lake whose planner asks the source's replicator how far a load is."""
-
-    def planner(self) -> Any:
-        module = self._app("control-api", "chalicelib.batches.plan")
-        return module.Planner.of(self.settings(DMS_TASK_ARN=TASK), self.execution)
 
 
 class Platform:
@@ -76,8 +68,10 @@ def platform(tmp_path_factory: pytest.TempPathFactory, app_modules: Callable[...
         from catalog import catalog
 
         catalog.cache_clear()
+        import key_index
         import lineage
 
+        patch.setattr(key_index, "FROM_FILES", 1)
         patch.setattr(lineage, "CLOCK_SLACK", timedelta(0))  # source and replicator have one clock here
         spark = SparkSession.builder.getOrCreate()
         running = Platform(engine.names, spark, server, app_modules)

@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from crashes import Killed, armed
-from domain import Lake
 from exports import WHOLE_EXPORT, Exported, exported
 from oracle import PARTIAL, WHOLE, WIDTH, ZERO, Fold, Line, differences, generation, micros, parsed, shown
 from road import Road
 from scenarios import LATE_ROUNDS, MOMENTS, ROUNDS, TURNS, Course, Scenario, Transaction, Turn
 from source import TABLE, Load, Source
+from source_lake import SourceLake
 
 LAKE_TABLE = "note"
 TARGET = f"silver/{LAKE_TABLE}"
@@ -60,7 +60,7 @@ class Group:
     course: Course
     source: Source
     road: Road
-    lake: Lake
+    lake: SourceLake
     settle_module: Any
     records: list[Record] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
@@ -200,6 +200,8 @@ class Group:
             again = random.Random(f"{self.number}/retry/{number}").choice(sorted(self.files))
             self.road.again(again)
         self._merge(turn, f"round {number} ({turn.event or 'late'}; {turn.crash or 'no crash'})", lambda: self._deliver(late, turn, number))
+        if turn.retries:
+            self.lake.maintain(LAKE_TABLE)
 
     def _deliver(self, due: Iterable[Record], turn: Turn, number: int) -> None:
         records = list(due)
