@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -165,16 +167,24 @@ def test_the_rows_that_break_a_rule_are_counted_in_a_metric(lake_with: Callable[
     assert [(line["table"], line["rule"], line["QualityRowsFailed"]) for line in lines] == [("item", "amount is small", [2.0])]
 
 
-def test_results_that_tables_write_at_once_are_all_kept(lake_with: Callable[..., Lake]) -> None:
+def test_results_that_tables_write_at_once_are_all_kept(lake_with: Callable[..., Lake], monkeypatch: pytest.MonkeyPatch) -> None:
     lake, quality = lake_with(), importlib.import_module("quality")
     contract = lake.contracts.table("item")
     result = quality.Result(contract.quality_rules[0], 1, 0)
+    ensure, all_have_read = quality.ensure, threading.Barrier(4)
+
+    def read_together(*arguments: Any) -> Any:
+        table = ensure(*arguments)
+        with contextlib.suppress(threading.BrokenBarrierError):  # those that try again do so alone
+            all_have_read.wait(2)
+        return table
 
     def write(batch: str) -> None:
         quality.keep(contract, lake.names["lake"], batch, MIDNIGHT, (result,))
 
     batches = [f"batch-{n}" for n in range(5)]
     write(batches[0])
+    monkeypatch.setattr(quality, "ensure", read_together)
     with ThreadPoolExecutor(len(batches)) as pool:
         list(pool.map(write, batches[1:]))
 
