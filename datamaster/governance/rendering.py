@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cfn_tools import load_yaml
-
+from datamaster.deploy.templates import read_template
 from lake.errors import TerminalError
 
 PSEUDO = {
@@ -22,10 +21,24 @@ PSEUDO = {
     "AWS::StackName": "stack",
 }
 NO_VALUE = object()
-_NAMED = {
-    "AWS::IAM::Role": ("role", "RoleName"),
-    "AWS::IAM::User": ("user", "UserName"),
-    "AWS::IAM::ManagedPolicy": ("policy", "ManagedPolicyName"),
+_HERE = f"{PSEUDO['AWS::Region']}:{PSEUDO['AWS::AccountId']}"
+# The ARN that AWS makes of a resource's name, by type and the attribute that gives it; "Ref" where the reference itself does.
+_ARNS = {
+    ("AWS::DMS::ReplicationConfig", "Ref"): ("ReplicationConfigIdentifier", f"arn:aws:dms:{_HERE}:replication-config:%s"),
+    ("AWS::DynamoDB::Table", "Arn"): ("TableName", f"arn:aws:dynamodb:{_HERE}:table/%s"),
+    ("AWS::DynamoDB::Table", "StreamArn"): ("TableName", f"arn:aws:dynamodb:{_HERE}:table/%s/stream/1"),
+    ("AWS::ECR::Repository", "Arn"): ("RepositoryName", f"arn:aws:ecr:{_HERE}:repository/%s"),
+    ("AWS::IAM::ManagedPolicy", "Ref"): ("ManagedPolicyName", f"arn:aws:iam::{PSEUDO['AWS::AccountId']}:policy/%s"),
+    ("AWS::IAM::Role", "Arn"): ("RoleName", f"arn:aws:iam::{PSEUDO['AWS::AccountId']}:role/%s"),
+    ("AWS::IAM::User", "Arn"): ("UserName", f"arn:aws:iam::{PSEUDO['AWS::AccountId']}:user/%s"),
+    ("AWS::Kinesis::Stream", "Arn"): ("Name", f"arn:aws:kinesis:{_HERE}:stream/%s"),
+    ("AWS::Logs::LogGroup", "Arn"): ("LogGroupName", f"arn:aws:logs:{_HERE}:log-group:%s:*"),
+    ("AWS::RDS::DBCluster", "DBClusterArn"): ("DBClusterIdentifier", f"arn:aws:rds:{_HERE}:cluster:%s"),
+    ("AWS::S3::Bucket", "Arn"): ("BucketName", "arn:aws:s3:::%s"),
+    ("AWS::SQS::Queue", "Arn"): ("QueueName", f"arn:aws:sqs:{_HERE}:%s"),
+    ("AWS::SecretsManager::Secret", "Ref"): ("Name", f"arn:aws:secretsmanager:{_HERE}:secret:%s-AbCdEf"),
+    ("AWS::Serverless::Function", "Arn"): ("FunctionName", f"arn:aws:lambda:{_HERE}:function:%s"),
+    ("AWS::StepFunctions::StateMachine", "Ref"): ("StateMachineName", f"arn:aws:states:{_HERE}:stateMachine:%s"),
 }
 _VARIABLE = re.compile(r"\$\{(!?)([^}]+)\}")
 
@@ -42,7 +55,7 @@ class Template:
 
     def __init__(self, path: Path, parameters: Mapping[str, str] | None = None) -> None:
         self.path = path
-        self.document: dict[str, Any] = load_yaml(path.read_text())
+        self.document = read_template(path.read_text())
         given = parameters or {}
         self.parameters = {
             name: given.get(name, str(entry.get("Default", f"<{name}>"))) for name, entry in (self.document.get("Parameters") or {}).items()
@@ -129,28 +142,33 @@ class Template:
             return self.parameters[name]
         if name not in self.document["Resources"]:
             raise Unrendered(self.path.name, f'reference to "{name}"')
-        entry = self.document["Resources"][name]
-        if entry.get("Type") == "AWS::IAM::ManagedPolicy":
-            return self.arn(name)
-        properties = entry.get("Properties", {})
+        if arn := self._arn(name, "Ref"):
+            return arn
+        properties = self.document["Resources"][name].get("Properties", {})
         word = next((key for key in properties if key in ("Name", "BucketName", "RoleName", "UserName", "TableName")), None)
         return self._resolved(properties[word]) if word else f"<{name}>"
 
     def _attribute(self, logical: str, attribute: str) -> str:
         if logical not in self.document["Resources"]:
             raise Unrendered(self.path.name, f'attribute {attribute} of "{logical}"')
-        return self.arn(logical) if attribute == "Arn" else f"<{logical}.{attribute}>"
+        return self._arn(logical, attribute) or f"<{logical}.{attribute}>"
 
     def arn(self, logical: str) -> str:
         """The ARN of a resource; "<logical id.Arn>" where only AWS knows it."""
+        return self._arn(logical, "Ref") or self._attribute(logical, "Arn")
+
+    def outputs(self) -> dict[str, str]:
+        """What the stack gives to others, resolved."""
+        return {name: str(self._resolved(entry["Value"])) for name, entry in self.document.get("Outputs", {}).items()}
+
+    def _arn(self, logical: str, attribute: str) -> str | None:
         entry = self.document["Resources"][logical]
-        kind, properties = entry.get("Type"), entry.get("Properties", {})
-        if kind in _NAMED:
-            word, name = _NAMED[kind]
-            return f"arn:aws:iam::{PSEUDO['AWS::AccountId']}:{word}/{self._resolved(properties.get(name, logical))}"
-        if kind == "AWS::S3::Bucket":
-            return f"arn:aws:s3:::{self._resolved(properties['BucketName'])}"
-        return f"<{logical}.Arn>"
+        properties = entry.get("Properties", {})
+        kind = entry.get("Type") or ("AWS::Serverless::Function" if "FunctionName" in properties else "")  # Chalice says the type
+        if (kind, attribute) not in _ARNS:
+            return None
+        word, pattern = _ARNS[kind, attribute]
+        return pattern % self._resolved(properties.get(word, logical))
 
     def _condition(self, name: str | dict[str, Any]) -> bool:
         entry = self.document.get("Conditions", {})[name] if isinstance(name, str) else name

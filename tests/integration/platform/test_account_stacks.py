@@ -38,7 +38,12 @@ def test_a_stack_whose_neighbours_the_emulator_lacks_is_deployed_changed_and_del
     client = boto3.client("cloudformation")
     body = (PROJECT / "templates" / "working-hours.yaml").read_text()
     cluster = "arn:aws:rds:us-east-1:000000000000:cluster:dm-source-dev"
-    given = {"Environment": "dev", "ClusterArn": cluster, "ReplicationConfigArn": "arn:aws:dms:us-east-1:000000000000:replication-config:X"}
+    given = {
+        "Environment": "dev",
+        "BoundaryArn": "arn:aws:iam::000000000000:policy/dm-boundary-dev",
+        "ClusterArn": cluster,
+        "ReplicationConfigArn": "arn:aws:dms:us-east-1:000000000000:replication-config:X",
+    }
     call = {"StackName": "dm-dev-working-hours", "TemplateBody": body, "Capabilities": ["CAPABILITY_NAMED_IAM"]}
 
     client.create_stack(**call, Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in given.items()])

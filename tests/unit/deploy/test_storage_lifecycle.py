@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cfn_tools import load_yaml
 
 from datamaster.dashboards.objectives import objectives
+from datamaster.deploy.templates import read_template
 
 TEMPLATE = Path(__file__).resolve().parents[3] / "templates" / "storage.yaml"
 CLEAR_DAYS = 30
@@ -18,7 +18,7 @@ LIFECYCLE_DAYS = 2
 
 @pytest.fixture(scope="module")
 def template() -> dict[str, Any]:
-    loaded: dict[str, Any] = load_yaml(TEMPLATE.read_text())
+    loaded: dict[str, Any] = read_template(TEMPLATE.read_text())
     return loaded
 
 
@@ -40,7 +40,7 @@ def test_settled_raw_objects_may_not_outlive_the_others(template: dict[str, Any]
 
 
 def test_an_unsettled_raw_object_is_told_after_the_settled_are_gone_and_long_before_it_is(template: dict[str, Any]) -> None:
-    sweep = load_yaml((TEMPLATE.parent / "functions-ingest-router.merge.yaml").read_text())["Parameters"]
+    sweep = read_template((TEMPLATE.parent / "functions-ingest-router.merge.yaml").read_text())["Parameters"]
     told_after = sweep["UnsettledSeconds"]["Default"]
     [objective] = [known for known in objectives() if known.name == "unsettled-objects"]
 

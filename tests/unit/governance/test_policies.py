@@ -96,9 +96,9 @@ def test_no_person_changes_anything_but_query_results(rendered):
 def test_the_demo_user_signs_in_with_a_generated_password_that_must_be_changed(rendered):
     template = rendered["demo.yaml"]
     [user] = template.of_type("AWS::IAM::User").values()
-    [secret] = template.of_type("AWS::SecretsManager::Secret").values()
+    [(name, secret)] = template.of_type("AWS::SecretsManager::Secret").items()
     assert user["LoginProfile"]["PasswordResetRequired"] is True
-    assert user["LoginProfile"]["Password"] == f"{{{{resolve:secretsmanager:{secret['Name']}:SecretString}}}}"
+    assert user["LoginProfile"]["Password"] == f"{{{{resolve:secretsmanager:{template.arn(name)}:SecretString}}}}"
     assert secret["GenerateSecretString"]["PasswordLength"] >= 32
     policies = template.policies_of("User")
     own = f"arn:aws:iam::{ACCOUNT}:user/dm-demo-dev"

@@ -3,8 +3,8 @@
 import re
 
 import pytest
-from cfn_tools import load_yaml
 
+from datamaster.deploy.templates import read_template
 from datamaster.governance.policies import listed
 from datamaster.project import PROJECT
 from tests.service_authorization import takes_resource
@@ -17,7 +17,7 @@ KEY_POLICY_PAGE = "https://docs.aws.amazon.com/kms/latest/developerguide/key-pol
 
 def statements(text):
     """Every allowing statement of the identity policies of a template, with its holder; those under a condition too."""
-    for name, resource in (load_yaml(text).get("Resources") or {}).items():
+    for name, resource in (read_template(text).get("Resources") or {}).items():
         if resource.get("Type") in HOLDERS:
             properties = resource["Properties"]
             for document in [*(p["PolicyDocument"] for p in properties.get("Policies", [])), properties.get("PolicyDocument")]:

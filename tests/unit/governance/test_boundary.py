@@ -1,0 +1,108 @@
+"""No role passes the boundary, and the boundary stands in the way of nothing that a role is for."""
+
+import json
+import re
+from functools import cache
+
+import pytest
+
+from datamaster.governance.policies import ALLOWED, Request, decide, listed
+from datamaster.governance.rendering import Template
+from datamaster.project import PROJECT
+
+HOLDERS = ("AWS::IAM::Role", "AWS::IAM::User")
+LIMIT_CHARACTERS = 6_144
+"""Of a managed policy, blanks apart: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
+KEY_ARN_CHARACTERS = 80
+# AWS's own policy for enhanced monitoring, which no template holds:
+# https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AmazonRDSEnhancedMonitoringRole.html
+MONITORING = [("logs:PutLogEvents", "arn:aws:logs:us-east-1:000000000000:log-group:RDSOSMetrics:log-stream:1")]
+SERVICE_OF_A_PASSED_ROLE = {"dm-jobs-dev": "emr-serverless.amazonaws.com"}
+
+
+def path_of(stack):
+    functions = PROJECT / "templates" / f"functions-{stack}.merge.yaml"
+    return functions if functions.exists() else PROJECT / "templates" / f"{stack}.yaml"
+
+
+@cache
+def stack(name):
+    """A stack's template as an account would see it: its parameters are other stacks' outputs, as its configuration says."""
+    config = (PROJECT / "config" / f"{name}.yaml").read_text()
+    given = re.findall(r"^  (\w+): !stack_output ([\w-]+)\.yaml::(\w+)", config, re.MULTILINE)
+    values = {parameter: stack(other).outputs()[output] for parameter, other, output in given}
+    return Template(path_of(name), {"Environment": "dev", **values})
+
+
+STACKS = sorted(path.stem for path in (PROJECT / "config").glob("*.yaml") if path.stem != "config")
+ROLES = [(name, role) for name in STACKS for kind in HOLDERS for role in stack(name).of_type(kind)]
+
+
+@pytest.fixture(scope="module")
+def boundary():
+    return stack("security").properties("Boundary")["PolicyDocument"]
+
+
+def stands_in_the_way(boundary, grants):
+    """The grants that the boundary does not let through."""
+    found = []
+    for action, place in grants:
+        role = place.rsplit("/", 1)[-1]
+        keys = {"iam:PassedToService": SERVICE_OF_A_PASSED_ROLE.get(role, "ecs-tasks.amazonaws.com")} if action == "iam:PassRole" else {}
+        if decide([boundary], Request(action, place.replace("*", "x") if place != "*" else place, keys=keys)) != ALLOWED:
+            found.append((action, place))
+    return found
+
+
+def grants(name, role):
+    policies = stack(name).policies_of(role)
+    statements = [statement for policy in policies for statement in policy["Statement"] if statement["Effect"] == "Allow"]
+    return [(action, place) for s in statements for action in listed(s["Action"]) for place in listed(s["Resource"])]
+
+
+@pytest.mark.parametrize(("name", "role"), ROLES)
+def test_every_role_and_user_has_the_boundary(name, role):
+    assert stack(name).properties(role)["PermissionsBoundary"] == stack("security").arn("Boundary")
+
+
+@pytest.mark.parametrize(("name", "role"), ROLES)
+def test_the_boundary_lets_through_what_a_role_is_for(boundary, name, role):
+    given = grants(name, role) or MONITORING
+    assert stands_in_the_way(boundary, given) == []
+
+
+def test_the_boundary_lets_nothing_through_that_no_role_is_for(boundary):
+    used = {action for name, role in ROLES for action, _ in grants(name, role)}
+    either_replication = {"dms:DescribeReplicationTableStatistics", "dms:DescribeTableStatistics"}
+    for_monitoring = {action for action, _ in MONITORING}
+    assert {action for statement in boundary["Statement"] for action in statement["Action"]} <= used | either_replication | for_monitoring
+
+
+@pytest.mark.parametrize(
+    ("action", "place"),
+    [
+        ("iam:CreateUser", "arn:aws:iam::000000000000:user/someone"),
+        ("iam:PutRolePolicy", "arn:aws:iam::000000000000:role/dm-converter-task-dev"),
+        ("iam:DeleteRolePermissionsBoundary", "arn:aws:iam::000000000000:role/dm-converter-task-dev"),
+        ("iam:CreatePolicyVersion", "arn:aws:iam::000000000000:policy/dm-boundary-dev"),
+        ("iam:PassRole", "arn:aws:iam::000000000000:role/administrator"),
+        ("sts:AssumeRole", "arn:aws:iam::000000000000:role/administrator"),
+        ("kms:PutKeyPolicy", "<StageKey.Arn>"),
+        ("kms:Decrypt", "arn:aws:kms:us-east-1:000000000000:key/of-another-project"),
+        ("s3:GetObject", "arn:aws:s3:::dm-stage-prod-000000000000/raw/x"),
+        ("s3:PutBucketPolicy", "arn:aws:s3:::dm-stage-dev-000000000000"),
+        ("s3:GetObject", "arn:aws:s3:::dm-audit-dev-000000000000/x"),
+        ("lambda:UpdateFunctionCode", "arn:aws:lambda:us-east-1:000000000000:function:dm-converter-dev-convert_file"),
+    ],
+)
+def test_a_role_that_was_given_more_still_may_not(boundary, action, place):
+    everything = {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    request = Request(action, place)
+    assert decide([everything], request) == ALLOWED
+    assert decide([boundary], request) != ALLOWED
+
+
+def test_the_boundary_is_as_short_as_aws_asks_in_any_environment_and_region():
+    longest = Template(path_of("security"), {"Environment": "staging"}).properties("Boundary")["PolicyDocument"]
+    text = json.dumps(longest, separators=(",", ":")).replace("us-east-1", "ap-southeast-2")
+    assert len(re.sub(r"<\w+Key\.Arn>", "k" * KEY_ARN_CHARACTERS, text)) < LIMIT_CHARACTERS
