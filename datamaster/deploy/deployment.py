@@ -95,6 +95,6 @@ def artifacts_of(environment: Environment, build: Path) -> Artifacts:
     artifacts = collect(folder, package_apps(folder))
     if environment.variables["laptop"]:  # functions run where the libraries are installed
         return artifacts
-    layers = [build_layer(layer, folder) for layer in LAYERS]
+    layers = [build_layer(layer, folder, architecture=environment.variables["architecture"]) for layer in LAYERS]
     objects = artifacts.objects | {layer.key: layer.archive.read_bytes() for layer in layers}
     return Artifacts(objects, artifacts.variables | {"layers": {layer.name: layer.key for layer in layers}})

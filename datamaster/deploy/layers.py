@@ -6,6 +6,7 @@ without it needs. https://docs.aws.amazon.com/lambda/latest/dg/python-layers.htm
 
 from __future__ import annotations
 
+import platform
 import shutil
 import subprocess
 import sys
@@ -22,7 +23,7 @@ LOCK = PROJECT / "requirements.lock"
 PYTHON = "3.12"
 KERNEL = PROJECT / "converter" / "kernel" / "Cargo.toml"
 KERNEL_PLATFORM = "manylinux_2_34"
-PLATFORMS = (f"{KERNEL_PLATFORM}_x86_64", "manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
+PLATFORMS = (KERNEL_PLATFORM, "manylinux_2_28", "manylinux_2_17", "manylinux2014")
 LAYERS: Mapping[str, tuple[str, ...]] = {
     "libraries": ("aws-lambda-powertools", "jmespath", "orjson", "pyyaml", "typing-extensions"),
     "arrow": ("pyarrow", "isal"),
@@ -65,27 +66,30 @@ def locked(names: Iterable[str], lock: str) -> list[str]:
     return [versions[name] for name in names]
 
 
-def build_layer(name: str, build: Path, python: str = PYTHON) -> Layer:
-    """Install a layer's libraries under ``build`` for Lambda and a Python, leave out what no function imports, and zip the rest.
+def build_layer(name: str, build: Path, python: str = PYTHON, architecture: str = "x86_64") -> Layer:
+    """Install a layer's libraries under ``build`` for Lambda, leave out what no function imports, and zip the rest.
+
+    ``architecture`` is Lambda's word for the processor, x86_64 or arm64.
 
     Raises ``LayerFailed`` where pip cannot install them or they are too large, ``native.ForeignLibrary`` where one of them would
     not load there.
     """
     folder = build / "layers" / name
     shutil.rmtree(folder, ignore_errors=True)
-    kernel = build_kernel(folder) if name == "arrow" else None
+    machine = native.MACHINES[architecture]
+    kernel = build_kernel(folder) if name == "arrow" and machine.name == platform.machine() else None
     names = LAYERS[name] + (WITHOUT_KERNEL if name == "arrow" and kernel is None else ())
     wanted = [*locked(names, LOCK.read_text()), *([str(kernel)] if kernel else [])]
     target = folder / "python"
-    platforms = [word for platform in PLATFORMS for word in ("--platform", platform)]
+    platforms = [word for system in PLATFORMS for word in ("--platform", f"{system}_{machine.name}")]
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "--only-binary=:all:"]
     _run(name, [*command, *platforms, "--python-version", python, "--target", str(target), *wanted])
     for path in [path for path in target.rglob("*") if path.is_file()]:
         if not needed(path.relative_to(folder).as_posix()) or _is_second_name(path):
             path.unlink()
     libraries = list(native.natives(target))
-    native.strip(libraries)
-    native.check(libraries)
+    native.strip(libraries, machine)
+    native.check(libraries, machine)
     kept = {path.relative_to(folder).as_posix(): path.read_bytes() for path in target.rglob("*") if path.is_file()}
     size = sum(len(content) for content in kept.values())
     if size > UNZIPPED_LIMIT_BYTES:

@@ -5,9 +5,11 @@ ELF by pyelftools; https://refspecs.linuxfoundation.org/LSB_5.0.0/LSB-Core-gener
 
 from __future__ import annotations
 
+import platform
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +17,28 @@ from elftools.elf.elffile import ELFFile
 
 from lake.errors import TerminalError
 
-MACHINE = "EM_X86_64"
 GLIBC = (2, 34)
 """The C library of Amazon Linux 2023, on which Lambda runs Python 3.12: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html."""
 SYSTEM = frozenset(
     {
         *("libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1"),
-        *("libgcc_s.so.1", "libstdc++.so.6", "ld-linux-x86-64.so.2"),
+        *("libgcc_s.so.1", "libstdc++.so.6", "libz.so.1", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"),
     }
 )
 """What the runtime itself holds."""
 _MAGIC = b"\x7fELF"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A processor: ``name`` as the system calls it, ``elf`` as a library does."""
+
+    name: str
+    elf: str
+
+
+MACHINES = {"x86_64": Machine("x86_64", "EM_X86_64"), "arm64": Machine("aarch64", "EM_AARCH64")}
+"""By Lambda's word for each."""
 
 
 class ForeignLibrary(TerminalError):
@@ -41,15 +54,15 @@ def natives(folder: Path) -> Iterator[Path]:
                     yield path
 
 
-def check(libraries: Iterable[Path]) -> None:
+def check(libraries: Iterable[Path], machine: Machine) -> None:
     """Raise ``ForeignLibrary`` for one of another processor, a newer C library, or with a need that neither they nor the system meet."""
     paths = list(libraries)
     there = SYSTEM | {path.name for path in paths}
     for path in paths:
         with path.open("rb") as file:
             elf = ELFFile(file)
-            if elf["e_machine"] != MACHINE:
-                raise ForeignLibrary(f"{path.name} is for {elf['e_machine']}; the functions run on {MACHINE}")
+            if elf["e_machine"] != machine.elf:
+                raise ForeignLibrary(f"{path.name} is for {elf['e_machine']}; the functions run on {machine.elf}")
             missing = set(_needed(elf)) - there
             newest = max(_glibc(elf), default=(0, 0))
         if missing:
@@ -58,9 +71,9 @@ def check(libraries: Iterable[Path]) -> None:
             raise ForeignLibrary(f"{path.name} needs glibc {_dotted(newest)}; the runtime has {_dotted(GLIBC)}")
 
 
-def strip(libraries: Iterable[Path]) -> None:
-    """Remove the symbols that only a debugger reads, where the machine has the command for it (binutils)."""
-    command = shutil.which("strip")
+def strip(libraries: Iterable[Path], machine: Machine) -> None:
+    """Remove the symbols that only a debugger reads, where this is such a machine and has the command for it (binutils)."""
+    command = shutil.which("strip") if machine.name == platform.machine() else None
     paths = [str(path) for path in libraries]
     if command and paths:
         subprocess.run([command, "--strip-unneeded", *paths], check=True, capture_output=True)

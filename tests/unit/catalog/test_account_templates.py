@@ -13,11 +13,20 @@ from datamaster.governance.rendering import Template
 from datamaster.project import PROJECT
 
 REPLICATION = "arn:aws:dms:us-east-1:000000000000:replication-config:ONE"
+TASK = "arn:aws:dms:us-east-1:000000000000:task:ONE"
 CLUSTER = "arn:aws:rds:us-east-1:000000000000:cluster:dm-source-dev"
-HOURS = Template(
-    PROJECT / "templates" / "working-hours.yaml", {"Environment": "dev", "ReplicationConfigArn": REPLICATION, "ClusterArn": CLUSTER}
-)
-SCHEDULES = HOURS.of_type("AWS::Scheduler::Schedule")
+HOURS_LIMIT = 48
+"""After which a stopped serverless replication cannot be resumed: https://docs.aws.amazon.com/dms/latest/userguide/CHAP_Serverless.Components.html"""
+DAYS = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]
+
+
+def hours(**replication):
+    given = {"Environment": "dev", "ClusterArn": CLUSTER, **replication}
+    return Template(PROJECT / "templates" / "working-hours.yaml", given)
+
+
+HOURS = {"serverless": hours(ReplicationConfigArn=REPLICATION), "on an instance": hours(ReplicationTaskArn=TASK)}
+SCHEDULES = HOURS["serverless"].of_type("AWS::Scheduler::Schedule")
 SERVICES = {"databasemigration": "dms", "rds": "rds"}
 
 
@@ -29,9 +38,11 @@ def operation(schedule):
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_a_schedule_calls_an_operation_with_the_parameters_it_takes(name):
-    _, called, model = operation(SCHEDULES[name])
-    given = json.loads(SCHEDULES[name]["Target"]["Input"])
+@pytest.mark.parametrize("kind", HOURS)
+def test_a_schedule_calls_an_operation_with_the_parameters_it_takes(kind, name):
+    schedule = HOURS[kind].of_type("AWS::Scheduler::Schedule")[name]
+    _, called, model = operation(schedule)
+    given = json.loads(schedule["Target"]["Input"])
     # The scheduler writes an acronym's first letter only in capitals: DbClusterIdentifier for DBClusterIdentifier.
     members = {member.lower(): member for member in model.operation_model(called).input_shape.members}
     named = {members[key.lower()]: value for key, value in given.items()}
@@ -39,11 +50,13 @@ def test_a_schedule_calls_an_operation_with_the_parameters_it_takes(name):
     assert not report.has_errors(), report.generate_report()
 
 
-def test_the_schedules_role_may_call_just_that():
-    [policy] = HOURS.policies_of("Role")
+@pytest.mark.parametrize(("kind", "replication"), [("serverless", REPLICATION), ("on an instance", TASK)])
+def test_the_schedules_role_may_call_just_that(kind, replication):
+    [policy] = HOURS[kind].policies_of("Role")
     allowed = {action for statement in policy["Statement"] for action in statement["Action"]}
-    assert allowed == {f"{service}:{called}" for service, called, _ in map(operation, SCHEDULES.values())}
-    assert {statement["Resource"] for statement in policy["Statement"]} == {REPLICATION, CLUSTER}
+    schedules = HOURS[kind].of_type("AWS::Scheduler::Schedule").values()
+    assert allowed == {f"{service}:{called}" for service, called, _ in map(operation, schedules)}
+    assert {statement["Resource"] for statement in policy["Statement"]} == {replication, CLUSTER}
 
 
 def test_the_schedules_work_on_the_cluster_that_the_database_makes():
@@ -53,11 +66,52 @@ def test_the_schedules_work_on_the_cluster_that_the_database_makes():
 
 
 def test_the_replication_pauses_before_its_source_and_resumes_after_it():
-    def minute(name):
-        minutes, hours = HOURS.parameters[name].removeprefix("cron(").split()[:2]
-        return int(hours) * 60 + int(minutes)
-
     assert minute("Starts") < minute("Resumes") < minute("Pauses") < minute("Stops")
+
+
+def test_no_pause_is_so_long_that_a_replication_could_not_be_resumed():
+    paused, resumed = ({day * 24 + minute(name) / 60 for day in days(name)} for name in ("Pauses", "Resumes"))
+    pauses = [min(hour % 168 for hour in (back - stop for back in resumed)) for stop in paused]
+    assert max(pauses) < HOURS_LIMIT
+
+
+def minute(name):
+    minutes, hours = HOURS["serverless"].parameters[name].removeprefix("cron(").split()[:2]
+    return int(hours) * 60 + int(minutes)
+
+
+def days(name):
+    """The days of the week of a schedule, Sunday 0."""
+    first, last = HOURS["serverless"].parameters[name].split()[4].split("-")
+    return range(DAYS.index(first), DAYS.index(last) + 1)
+
+
+REPLICATIONS = {
+    kind: Template(PROJECT / "templates" / "streaming-dms.yaml", {"Environment": "dev", "InstanceClass": found})
+    for kind, found in (("serverless", ""), ("on an instance", "dms.t3.medium"))
+}
+
+
+def test_a_replication_is_serverless_or_a_task_on_a_private_instance_and_never_both():
+    made = {
+        kind: {t for t in ("ReplicationConfig", "ReplicationInstance", "ReplicationTask") if template.of_type(f"AWS::DMS::{t}")}
+        for kind, template in REPLICATIONS.items()
+    }
+    assert made == {"serverless": {"ReplicationConfig"}, "on an instance": {"ReplicationInstance", "ReplicationTask"}}
+    assert [name for name, value in REPLICATIONS["serverless"].outputs().items() if value] == ["ReplicationConfigArn"]
+    assert [name for name, value in REPLICATIONS["on an instance"].outputs().items() if value] == ["ReplicationTaskArn"]
+
+
+def test_a_task_does_what_the_serverless_replication_does():
+    [replication] = REPLICATIONS["serverless"].of_type("AWS::DMS::ReplicationConfig").values()
+    [task] = REPLICATIONS["on an instance"].of_type("AWS::DMS::ReplicationTask").values()
+    settings = replication["ReplicationSettings"]
+    for threads in ("ParallelLoadThreads", "ParallelApplyThreads"):
+        settings["TargetMetadata"][threads] = int(settings["TargetMetadata"][threads])
+    assert json.loads(task["ReplicationTaskSettings"]) == settings
+    assert json.loads(task["TableMappings"]) == replication["TableMappings"]
+    assert task["MigrationType"] == replication["ReplicationType"]
+    assert settings["BeforeImageSettings"]["ColumnFilter"] == "pk-only"
 
 
 def test_the_rotated_secret_holds_host_and_port_and_is_the_replications():

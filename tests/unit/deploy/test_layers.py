@@ -20,11 +20,12 @@ from datamaster.project import PROJECT
 ARROW_LIMIT_BYTES = 90 * 2**20
 APP_LIMIT_BYTES = 2**20
 LIBRARY = Path(isal.igzip_lib.__file__)
+HERE = native.MACHINES["x86_64"]
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def test_a_library_of_this_system_is_let_through() -> None:
-    native.check([LIBRARY])
+    native.check([LIBRARY], HERE)
 
 
 def test_a_library_of_another_processor_is_refused(tmp_path: Path) -> None:
@@ -34,22 +35,22 @@ def test_a_library_of_another_processor_is_refused(tmp_path: Path) -> None:
     foreign.write_bytes(content)
 
     with pytest.raises(native.ForeignLibrary, match=r"lib\.so is for EM_AARCH64"):
-        native.check([foreign])
+        native.check([foreign], HERE)
 
 
 def test_a_library_whose_need_nothing_meets_is_refused() -> None:
     library = Path(pyarrow.lib.__file__)
 
     with pytest.raises(native.ForeignLibrary, match=r"needs libarrow\.so\.\d+, .*which neither"):
-        native.check([library])
-    native.check(path for path in native.natives(library.parent) if not path.name.startswith("lib.") or path == library)
+        native.check([library], HERE)
+    native.check((path for path in native.natives(library.parent) if not path.name.startswith("lib.") or path == library), HERE)
 
 
 def test_a_library_that_was_built_against_a_newer_system_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "GLIBC", (2, 3))
 
     with pytest.raises(native.ForeignLibrary, match=r"needs glibc 2\.\d+; the runtime has 2\.3"):
-        native.check([LIBRARY])
+        native.check([LIBRARY], HERE)
 
 
 @pytest.mark.parametrize(
@@ -113,3 +114,14 @@ def test_an_app_s_package_holds_code_alone(tmp_path: Path) -> None:
 
     assert packages
     assert all(package.code.stat().st_size <= APP_LIMIT_BYTES for package in packages.values())
+
+
+@pytest.mark.slow
+def test_the_layers_for_arm64_hold_libraries_of_that_processor_alone(tmp_path: Path) -> None:
+    for name in LAYERS:
+        build_layer(name, tmp_path, architecture="arm64")
+
+    found = list(native.natives(tmp_path))
+
+    native.check(found, native.MACHINES["arm64"])
+    assert {path.parent.name for path in found} >= {"orjson", "pyarrow", "isal"}

@@ -15,8 +15,8 @@ from datamaster.deploy import environments
 from datamaster.deploy.deployment import READ_ARTIFACTS
 from datamaster.deploy.environments import load_environment
 from datamaster.deploy.interface_page import PAGE, page
-from datamaster.deploy.preview import MissingParameter, parameter_problems, require_parameters, resources_of
-from datamaster.deploy.stacks import UnknownStack, launch_order
+from datamaster.deploy.preview import MissingParameter, parameter_problems, parameters_of, require_parameters, resources_of
+from datamaster.deploy.stacks import UnknownStack, launch_order, levels
 from datamaster.deploy.templates import read_template
 from datamaster.project import PROJECT
 
@@ -100,6 +100,30 @@ def test_a_value_missing_from_an_environment_is_named_with_who_reads_it(
 
     assert run(["deploy", "--env", "dev", "--dry-run"]) == WRONG_INPUT
     assert "environments/dev.yaml lacks cidr, read by config/network-nat.yaml, config/network.yaml" in capsys.readouterr().err
+
+
+def given(**variables: object) -> dict[str, dict[str, str]]:
+    """Every stack's parameters in dev, with some values of its file replaced."""
+    environment = load_environment("dev").with_variables(variables)
+    return {stack.name: dict(parameters_of(stack)) for level in levels(environment) for stack in level}
+
+
+def test_one_value_chooses_the_processor_of_everything_that_has_one():
+    parameters = given(architecture="arm64")
+    templates = {path.stem for path in (PROJECT / "templates").glob("*.yaml") if "  Architecture:" in path.read_text()}
+
+    chosen = {name for name, values in parameters.items() if values.get("Architecture") == "arm64"}
+    assert chosen == {name.removeprefix("functions-").removesuffix(".merge") for name in templates}
+    assert len(chosen) == 6
+
+
+def test_containers_on_spot_a_replication_on_an_instance_and_warm_executors_are_a_value_each():
+    usual = given(spot_containers=False)
+    other = given(spot_containers=True, replication_instance_class="dms.t3.medium", warm_executors=2)
+
+    assert [usual["ingestion"]["CapacityProvider"], other["ingestion"]["CapacityProvider"]] == ["FARGATE", "FARGATE_SPOT"]
+    assert [usual["streaming-dms"]["InstanceClass"], other["streaming-dms"]["InstanceClass"]] == ["", "dms.t3.medium"]
+    assert [usual["processing-emr"]["WarmExecutors"], other["processing-emr"]["WarmExecutors"]] == ["0", "2"]
 
 
 def test_an_unknown_stack_is_refused_with_those_that_exist():

@@ -14,9 +14,34 @@ HOLDERS = ("AWS::IAM::Role", "AWS::IAM::User")
 LIMIT_CHARACTERS = 6_144
 """Of a managed policy, blanks apart: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 KEY_ARN_CHARACTERS = 80
-# AWS's own policy for enhanced monitoring, which no template holds:
-# https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AmazonRDSEnhancedMonitoringRole.html
-MONITORING = [("logs:PutLogEvents", "arn:aws:logs:us-east-1:000000000000:log-group:RDSOSMetrics:log-stream:1")]
+LOGS = "arn:aws:logs:us-east-1:000000000000:log-group"
+NETWORK = "arn:aws:ec2:us-east-1:000000000000"
+# What AWS's own policies give, which no template holds: https://docs.aws.amazon.com/aws-managed-policy/latest/reference/<name>.html
+MANAGED = {
+    "AmazonRDSEnhancedMonitoringRole": [
+        *((f"logs:{action}", f"{LOGS}:RDSOSMetrics") for action in ("CreateLogGroup", "PutRetentionPolicy")),
+        *(
+            (f"logs:{action}", f"{LOGS}:RDSOSMetrics:log-stream:1")
+            for action in ("CreateLogStream", "PutLogEvents", "DescribeLogStreams", "GetLogEvents")
+        ),
+    ],
+    "AmazonDMSCloudWatchLogsRole": [
+        ("logs:DescribeLogGroups", "*"),
+        *((f"logs:{action}", f"{LOGS}:dms-tasks-one") for action in ("CreateLogGroup", "DescribeLogStreams")),
+        *((f"logs:{action}", f"{LOGS}:dms-serverless-replication-one:log-stream:1") for action in ("CreateLogStream", "PutLogEvents")),
+    ],
+    "AmazonDMSVPCManagementRole": [
+        *((f"ec2:{action}NetworkInterface", f"{NETWORK}:network-interface/1") for action in ("Create", "Delete")),
+        *(("ec2:CreateNetworkInterface", f"{NETWORK}:{kind}/1") for kind in ("subnet", "security-group")),
+        *(("ec2:ModifyNetworkInterfaceAttribute", f"{NETWORK}:{kind}/1") for kind in ("network-interface", "security-group")),
+        *(
+            (f"ec2:Describe{things}", "*")
+            for things in (
+                *("AvailabilityZones", "DhcpOptions", "InternetGateways", "NetworkInterfaces", "SecurityGroups", "Subnets", "Vpcs"),
+            )
+        ),
+    ],
+}
 SERVICE_OF_A_PASSED_ROLE = {"dm-jobs-dev": "emr-serverless.amazonaws.com"}
 
 
@@ -55,9 +80,12 @@ def stands_in_the_way(boundary, grants):
 
 
 def grants(name, role):
+    """Action and place of all that a role is given, by its template and by AWS's own policies."""
     policies = stack(name).policies_of(role)
     statements = [statement for policy in policies for statement in policy["Statement"] if statement["Effect"] == "Allow"]
-    return [(action, place) for s in statements for action in listed(s["Action"]) for place in listed(s["Resource"])]
+    managed = [arn.rsplit("/", 1)[-1] for arn in stack(name).properties(role).get("ManagedPolicyArns", []) if ":iam::aws:" in arn]
+    given = [(action, place) for s in statements for action in listed(s["Action"]) for place in listed(s["Resource"])]
+    return given + [grant for policy in managed for grant in MANAGED[policy]]
 
 
 @pytest.mark.parametrize(("name", "role"), ROLES)
@@ -67,15 +95,14 @@ def test_every_role_and_user_has_the_boundary(name, role):
 
 @pytest.mark.parametrize(("name", "role"), ROLES)
 def test_the_boundary_lets_through_what_a_role_is_for(boundary, name, role):
-    given = grants(name, role) or MONITORING
-    assert stands_in_the_way(boundary, given) == []
+    assert grants(name, role)
+    assert stands_in_the_way(boundary, grants(name, role)) == []
 
 
 def test_the_boundary_lets_nothing_through_that_no_role_is_for(boundary):
     used = {action for name, role in ROLES for action, _ in grants(name, role)}
-    either_replication = {"dms:DescribeReplicationTableStatistics", "dms:DescribeTableStatistics"}
-    for_monitoring = {action for action, _ in MONITORING}
-    assert {action for statement in boundary["Statement"] for action in statement["Action"]} <= used | either_replication | for_monitoring
+    on_an_instance = {"dms:DescribeTableStatistics", "dms:StartReplicationTask", "dms:StopReplicationTask"}
+    assert {action for statement in boundary["Statement"] for action in statement["Action"]} == used | on_an_instance
 
 
 @pytest.mark.parametrize(
