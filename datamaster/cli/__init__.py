@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 from typer.rich_utils import rich_format_error
 
-from datamaster.cli import contract, dashboards, data, deploy, files, lake, local, size, table
+from datamaster.cli import contract, dashboards, data, deploy, files, lake, local, size, table, version
 from datamaster.cli.output import fail
 from lake.errors import LakeError, TransientError
 
@@ -24,7 +24,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    help="Every change of a PostgreSQL database, in Apache Iceberg tables, without a server to run.",
     epilog="Exit codes: 0 done, 1 the answer is no, 2 wrong usage or input, 3 out of reach, 130 interrupted.",
 )
 
@@ -36,6 +35,7 @@ app.add_typer(table.app, name="table")
 app.add_typer(dashboards.app, name="dashboards")
 app.add_typer(size.app, name="size")
 app.command()(dashboards.console)
+app.callback()(version.root)
 
 
 def main() -> None:

@@ -16,8 +16,8 @@ from datamaster.cli.output import err, fail, out, print_json, print_table
 from datamaster.project import PROJECT
 
 if TYPE_CHECKING:
-    from datamaster.deploy.changes import StackChanges
     from datamaster.deploy.environments import Environment
+    from datamaster.deploy.watch import StackChanges
 
 Env = Annotated[str, typer.Option("--env", help="The environment: a file under environments/.")]
 Stacks = Annotated[list[str] | None, typer.Option("--stack", help="Only this stack and what it needs; repeat for more.")]
@@ -50,9 +50,10 @@ def deploy(
     if dry_run:
         return _show_plan(environment, stack or [], json)
     from datamaster.deploy import account
-    from datamaster.deploy.changes import Declined, StackStuck, Watch
+    from datamaster.deploy.changes import Declined, StackStuck
     from datamaster.deploy.deployment import deploy as bring
     from datamaster.deploy.stacks import StackFailed
+    from datamaster.deploy.watch import Watch
 
     who = account.connect(environment)
     if drift:
@@ -87,8 +88,8 @@ def destroy(
     """
     from datamaster.deploy import account
     from datamaster.deploy import removal as removing
-    from datamaster.deploy.changes import Watch
     from datamaster.deploy.stacks import StackFailed
+    from datamaster.deploy.watch import Watch
 
     environment = _environment(env, set_ or [])
     who = account.connect(environment)
@@ -163,8 +164,8 @@ def _show_plan(environment: Environment, stacks: Sequence[str], json: bool) -> i
 
 
 def _show_drift(environment: Environment, stacks: Sequence[str], json: bool) -> int:
-    from datamaster.deploy.changes import Watch
     from datamaster.deploy.drift import drift
+    from datamaster.deploy.watch import Watch
 
     with _watch() as watch:
         found = drift(environment, stacks, Watch(progress=watch.progress))

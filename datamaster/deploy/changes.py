@@ -6,12 +6,8 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-updatin
 from __future__ import annotations
 
 import secrets
-import time
-from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from threading import Event
-from typing import Any, TypeVar
+from collections.abc import Collection, Sequence
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from sceptre.exceptions import SceptreException
@@ -19,14 +15,13 @@ from sceptre.plan.actions import StackActions
 from sceptre.stack import Stack
 
 from datamaster.deploy.environments import Environment
-from datamaster.deploy.stacks import Outputs, StackFailed, cloudformation, failure_reason, in_full, levels, outputs_of
+from datamaster.deploy.stacks import Outputs, StackFailed, failure_reason, in_full, levels, outputs_of
+from datamaster.deploy.watch import UNWATCHED, Change, StackChanges, Waiting, Watch
 from lake.errors import TerminalError
 
 CAPABILITIES = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND")
 NO_CHANGES = ("didn't contain changes", "No updates are to be performed")  # SAM templates have the second
 UNFINISHED = ("CREATE_PENDING", "CREATE_IN_PROGRESS")
-
-T = TypeVar("T")
 
 
 class Declined(TerminalError):
@@ -56,61 +51,6 @@ def _explained(environment: str, name: str, status: str, reason: str) -> str:
     return f"it could not be created ({reason}), and CloudFormation cannot update what was never made.\nNext: {remove}, {again}."
 
 
-@dataclass(frozen=True)
-class Change:
-    """What becomes of one resource: ``action`` is Add, Modify, Remove or Import; ``replaced`` says whether a new one takes its place."""
-
-    action: str
-    resource: str
-    kind: str
-    replaced: bool
-
-
-@dataclass(frozen=True)
-class StackChanges:
-    """A change set that waits to be executed. ``new`` says that the stack is not there yet."""
-
-    stack: str
-    name: str
-    change_set: str
-    new: bool
-    changes: tuple[Change, ...]
-
-
-Approve = Callable[[Sequence[StackChanges]], bool]
-Progress = Callable[[str], None]
-Finished = Callable[[str, str, float], None]
-
-
-def everything(_changes: Sequence[StackChanges]) -> bool:
-    """Agree to every change."""
-    return True
-
-
-def silent(_message: str) -> None:
-    """Tell nobody."""
-
-
-def unseen(_stack: str, _outcome: str, _seconds: float) -> None:
-    """Tell nobody."""
-
-
-@dataclass(frozen=True)
-class Watch:
-    """Who is asked and told while stacks change.
-
-    ``approve`` sees the changes of a level before they are made. ``progress`` hears what is waited for, ``finished`` of each stack
-    its name, what came of it ("created", "updated", "unchanged", "deleted", "failed") and the seconds.
-    """
-
-    approve: Approve = everything
-    progress: Progress = silent
-    finished: Finished = unseen
-
-
-UNWATCHED = Watch()
-
-
 def launch(environment: Environment, stacks: Collection[str] = (), *, done: Collection[str] = (), watch: Watch = UNWATCHED) -> Outputs:
     """Create or update stacks and what they need, all of them where none is named, those in ``done`` apart.
 
@@ -124,58 +64,7 @@ def launch(environment: Environment, stacks: Collection[str] = (), *, done: Coll
     return _Launch(environment, watch).run(order)
 
 
-def delete(environment: Environment, stacks: Collection[str] = (), *, spared: Collection[str] = (), watch: Watch = UNWATCHED) -> list[str]:
-    """Delete stacks and all that needs them, those in ``spared`` apart, last launched first; returns the names of those that were there.
-
-    Raises ``StackFailed``.
-    """
-    order = [[stack for stack in level if stack.name not in spared] for level in levels(environment, stacks, reverse=True)]
-    return _Deletion(environment, watch).run(order)
-
-
-class _Waiting:
-    """Work on several stacks at once, and the wait for it."""
-
-    def __init__(self, environment: Environment, watch: Watch) -> None:
-        self.environment, self.watch = environment, watch
-        self.client = cloudformation(environment)
-        self._poll_seconds = float(environment.variables["poll_seconds"])
-        self._begun: dict[str, float] = {}
-        self._interrupted = Event()
-
-    def side_by_side(self, items: Sequence[Any], work: Callable[[Any], T]) -> list[T]:
-        """Do work for all items at once; the first error is raised when all have ended, an interrupt at once."""
-        if not items:
-            return []
-        with ThreadPoolExecutor(len(items)) as pool:
-            try:
-                return [future.result() for future in [pool.submit(work, item) for item in items]]
-            except KeyboardInterrupt:
-                self._interrupted.set()
-                raise
-
-    def wait(self, name: str, stack: str) -> str:
-        """Wait until nobody is at work on a stack, given by name or id; returns its status."""
-        self._begun[name] = time.monotonic()
-        while True:
-            try:
-                [described] = self.client.describe_stacks(StackName=stack)["Stacks"]
-            except ClientError as error:
-                if "does not exist" in str(error):
-                    return "DELETE_COMPLETE"
-                raise
-            status = str(described["StackStatus"])
-            if not status.endswith("IN_PROGRESS") or self._interrupted.wait(self._poll_seconds):
-                return status
-            now = time.monotonic()
-            self.watch.progress(", ".join(f"{other} ({now - begun:.0f} s)" for other, begun in sorted(self._begun.items())))
-
-    def end(self, name: str, outcome: str) -> None:
-        """Tell that a stack is done with."""
-        self.watch.finished(name, outcome, time.monotonic() - self._begun.pop(name, time.monotonic()))
-
-
-class _Launch(_Waiting):
+class _Launch(Waiting):
     def run(self, order: Sequence[Sequence[Stack]]) -> Outputs:
         found: Outputs = {}
         for level in order:
@@ -216,7 +105,7 @@ class _Launch(_Waiting):
 
     def _read(self, stack: Stack, change_set: str, new: bool) -> StackChanges | None:
         while (found := self.client.describe_change_set(ChangeSetName=change_set))["Status"] in UNFINISHED:
-            if self._interrupted.wait(self._poll_seconds):
+            if self.interrupted.wait(self.poll_seconds):
                 break
         pages = [found]
         while token := pages[-1].get("NextToken"):
@@ -278,33 +167,3 @@ def _updatable(status: str) -> bool:
     if status == "ROLLBACK_COMPLETE":  # the stack was never made: AWS lets it only be deleted
         return False
     return status.endswith("COMPLETE") or status == "REVIEW_IN_PROGRESS"
-
-
-class _Deletion(_Waiting):
-    def run(self, order: Sequence[Sequence[Stack]]) -> list[str]:
-        gone: list[str] = []
-        for level in order:
-            there = self.side_by_side(level, self._delete)
-            gone += [stack.name for stack, deleted in zip(level, there, strict=True) if deleted]
-        return gone
-
-    def _delete(self, stack: Stack) -> bool:
-        """Delete one stack; returns whether it was there."""
-        name = stack.external_name
-        try:
-            [described] = self.client.describe_stacks(StackName=name)["Stacks"]
-            if described["StackStatus"] == "DELETE_COMPLETE":
-                return False
-            if described.get("EnableTerminationProtection"):
-                self.client.update_termination_protection(StackName=name, EnableTerminationProtection=False)
-            self.client.delete_stack(StackName=described["StackId"])
-            status = self.wait(stack.name, described["StackId"])
-        except ClientError as error:
-            if "does not exist" in str(error):
-                return False
-            raise StackFailed(name, str(error)) from error
-        if status != "DELETE_COMPLETE":
-            self.end(stack.name, "failed")
-            raise StackFailed(name, failure_reason(self.client, described["StackId"]))
-        self.end(stack.name, "deleted")
-        return True

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from datamaster.deploy.artifacts import Artifacts, collect, upload
-from datamaster.deploy.changes import UNWATCHED, Watch, launch
+from datamaster.deploy.changes import launch
 from datamaster.deploy.environments import Environment, load_environment
 from datamaster.deploy.layers import LAYERS, build_layer
 from datamaster.deploy.package import package_apps
 from datamaster.deploy.preview import require_parameters
 from datamaster.deploy.spark_submit import RELEASE_LABEL, submit_parameters
 from datamaster.deploy.stacks import Outputs, launch_order
+from datamaster.deploy.watch import UNWATCHED, Watch
 from datamaster.project import PROJECT
 
 BUILD = PROJECT / "build"

@@ -10,9 +10,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from datamaster.deploy.changes import UNWATCHED, Watch
 from datamaster.deploy.environments import Environment
 from datamaster.deploy.stacks import cloudformation, deployed, launch_order
+from datamaster.deploy.watch import UNWATCHED, Watch
 
 CHECKABLE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
 

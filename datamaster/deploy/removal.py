@@ -11,9 +11,10 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
-from datamaster.deploy.changes import UNWATCHED, Watch, delete
+from datamaster.deploy.deletion import delete
 from datamaster.deploy.environments import Environment
 from datamaster.deploy.stacks import cloudformation, deployed, launch_order, levels
+from datamaster.deploy.watch import UNWATCHED, Watch
 from lake.errors import TerminalError
 
 # What is kept lies in these and what they need: the lake, its keys, its names in the catalog, and the record of who touched it.

@@ -168,7 +168,7 @@ class Template:
         if (kind, attribute) not in _ARNS:
             return None
         word, pattern = _ARNS[kind, attribute]
-        return pattern % self._resolved(properties.get(word, logical))
+        return str(pattern % self._resolved(properties.get(word, logical)))
 
     def _condition(self, name: str | dict[str, Any]) -> bool:
         entry = self.document.get("Conditions", {})[name] if isinstance(name, str) else name

@@ -5,7 +5,8 @@ from pathlib import Path
 import boto3
 import pytest
 
-from datamaster.deploy.changes import delete, launch
+from datamaster.deploy.changes import launch
+from datamaster.deploy.deletion import delete
 from datamaster.deploy.environments import load_environment
 from datamaster.deploy.package import write_zip
 from datamaster.project import PROJECT

@@ -14,13 +14,14 @@ import pytest
 from ministack.services.cloudformation import provisioners
 
 from datamaster.deploy import Watch, deploy
-from datamaster.deploy.changes import StackChanges, launch
+from datamaster.deploy.changes import launch
 from datamaster.deploy.deployment import CONTRACTS, Deployment, artifacts_of, plan, spark_variables
 from datamaster.deploy.environments import load_environment
 from datamaster.deploy.package import digest, write_zip
 from datamaster.deploy.removal import delete_data, destroy, left_behind, removal
 from datamaster.deploy.stacks import StackFailed, deployed
 from datamaster.deploy.templates import read_template
+from datamaster.deploy.watch import StackChanges
 from datamaster.project import PROJECT
 from lake.contracts import ContractSet
 

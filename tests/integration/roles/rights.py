@@ -60,6 +60,9 @@ class Places:
         elif call.service == "secretsmanager":
             yield Right(f"secretsmanager:{operation}", self.mask_key)
             yield Right("kms:Decrypt", self.secrets_key)
+        elif call.service == "glue":
+            for place in glue_places(operation, given):
+                yield Right(f"glue:{operation}", place)
         elif call.service == "kinesis":
             yield Right(f"kinesis:{operation}", given["StreamARN"])
             yield Right("kms:GenerateDataKey", self.stream_key)
@@ -84,6 +87,23 @@ class Places:
             yield Right("kms:GenerateDataKey", key)
         elif operation in ("UploadPart", "CompleteMultipartUpload"):
             yield Right("kms:Decrypt", key)
+
+
+def glue_places(operation: str, given: Mapping[str, Any]) -> Iterator[str]:
+    """The catalog, and the database and table that a call names; each has to be allowed.
+
+    https://docs.aws.amazon.com/glue/latest/dg/glue-specifying-resource-arns.html
+    """
+    here = "arn:aws:glue:us-east-1:000000000000"
+    yield f"{here}:catalog"
+    table = given.get("TableInput", {}).get("Name") or (given.get("Name") if "DatabaseName" in given else None)
+    database = given.get("DatabaseName") or given.get("Name")
+    if database:
+        yield f"{here}:database/{database}"
+    if table:
+        yield f"{here}:table/{database}/{table}"
+    elif operation == "GetTables":
+        yield f"{here}:table/{database}/*"
 
 
 def missing(policies: Iterable[Policy], rights: Iterable[Right]) -> list[Right]:

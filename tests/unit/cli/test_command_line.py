@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from datamaster.cli import INTERRUPTED, NO, UNREACHABLE, WRONG_INPUT, app, run
+from datamaster.cli import INTERRUPTED, NO, UNREACHABLE, WRONG_INPUT, app, run, version
+from datamaster.project import PROJECT
 
 PLATFORM = ["demo", "up", "down", "status", "doctor"]
 ROWS = ["seed", "churn", "export", "reload", "run", "query", "verify", "convert"]
@@ -20,6 +23,27 @@ def test_help_lists_every_command_with_a_sentence(capsys: pytest.CaptureFixture[
 
     assert [name for name in COMMANDS if not re.search(rf"^\W*{name}\s+\w", text, re.MULTILINE)] == []
     assert "Exit codes" in text
+    assert "--version" in text
+
+
+def test_the_version_names_the_commit_that_is_checked_out(capsys: pytest.CaptureFixture[str]) -> None:
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+
+    assert run(["--version"]) == 0
+    told = re.fullmatch(r"dm (\d+\.\d+\.\d+), commit ([0-9a-f]{7,})\+?\n", capsys.readouterr().out)
+
+    assert told
+    assert told[1] == tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"]
+    assert head.startswith(told[2])
+
+
+def test_the_version_is_told_where_the_project_came_without_its_history(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(version, "PROJECT", tmp_path)
+
+    assert run(["--version"]) == 0
+    assert re.fullmatch(r"dm \d+\.\d+\.\d+\n", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
