@@ -34,7 +34,7 @@ demo: setup ## Take rows from a real PostgreSQL to gold answers, and prove them 
 	@.venv/bin/dm demo $(DEMO)
 
 # what make conformance and the make check-… below run
-ROLES := tests/integration/roles
+ROLES := tests/integration/roles tests/linters
 NEWCOMER := tests/e2e/test_newcomer.py tests/e2e/test_ordinary_user.py tests/e2e/test_readme.py
 GOVERNANCE := tests/integration/governance tests/integration/pii tests/e2e/test_canary.py
 OWN_TARGET := --ignore tests/integration/jobs/test_conformance.py --ignore tests/integration/dashboards --ignore tests/browser \
@@ -71,12 +71,15 @@ format: setup ## Write what ruff would
 	@.venv/bin/ruff check --quiet --fix . ; .venv/bin/ruff format --quiet .
 
 ASL_VALIDATOR := asl-validator@4.0.0
+# AWS's cfn-guard with the rules of Control Tower; what it would bring along (the CDK) judges nothing here
+CFN_GUARD := @cdklabs/cdk-validator-cfnguard@0.0.62
 
 .venv-lint/.ready: requirements-lint.lock
-	@echo "Installing cfn-lint, checkov, hadolint and asl-validator (about a minute the first time)"
+	@echo "Installing cfn-lint, checkov, hadolint, asl-validator and cfn-guard (about a minute the first time)"
 	@$(PYTHON) tools/install.py .venv-lint --requirement requirements-lint.lock
-	@npm --version >/dev/null 2>&1 || { echo "make check-aws needs Node 18 or newer with npm: asl-validator checks the state machines"; exit 1; }
+	@npm --version >/dev/null 2>&1 || { echo "make check-aws needs Node 18 or newer with npm: it brings asl-validator and cfn-guard"; exit 1; }
 	@npm install --silent --no-audit --no-fund --no-package-lock --global --prefix $(CURDIR)/.venv-lint $(ASL_VALIDATOR)
+	@npm install --silent --no-audit --no-fund --no-package-lock --global --legacy-peer-deps --prefix $(CURDIR)/.venv-lint $(CFN_GUARD)
 	@touch $@
 
 check-aws: setup .venv-lint/.ready ## Hold templates, image and workflows to their linters, each role to its function's calls (needs Node; Go for actionlint)

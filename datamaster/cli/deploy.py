@@ -52,6 +52,7 @@ def deploy(
     from datamaster.deploy import account
     from datamaster.deploy.changes import Declined, StackStuck
     from datamaster.deploy.deployment import deploy as bring
+    from datamaster.deploy.migrations import MigrationChanged, MigrationFailed
     from datamaster.deploy.stacks import StackFailed
     from datamaster.deploy.watch import Watch
 
@@ -64,14 +65,16 @@ def deploy(
             asking = _Asking(yes, watch.pause)
             seen = Watch(asking, watch.progress, watch.finished)
             deployment = bring(env, contracts=contracts, variables=environment.variables, stacks=stack or [], watch=seen)
-        except (StackFailed, StackStuck, Declined) as error:
+        except (StackFailed, StackStuck, Declined, MigrationFailed, MigrationChanged) as error:
             fail(str(error))
             return 1
     if json:
-        print_json({"environment": env, "contracts": deployment.contracts_version, "stacks": watch.outcomes, "outputs": deployment.outputs})
+        done = {"contracts": deployment.contracts_version, "migrations": deployment.migrations, "stacks": watch.outcomes}
+        print_json({"environment": env, **done, "outputs": deployment.outputs})
     else:
         unchanged = sum(outcome == "unchanged" for outcome in watch.outcomes.values())
-        out.print(f"{len(watch.outcomes) - unchanged} stacks changed, {unchanged} unchanged.")
+        ran = f" Migrations run: {', '.join(deployment.migrations)}." if deployment.migrations else ""
+        out.print(f"{len(watch.outcomes) - unchanged} stacks changed, {unchanged} unchanged.{ran}")
     return 0
 
 

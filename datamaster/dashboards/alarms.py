@@ -36,6 +36,12 @@ Resources:
       KeyPolicy:
         Version: "2012-10-17"
         Statement:
+          - Sid: GrantsToServicesOnly
+            Effect: Deny
+            Principal: "*"
+            Action: kms:CreateGrant
+            Resource: "*"
+            Condition: {BoolIfExists: {kms:GrantIsForAWSResource: "false", aws:PrincipalIsAWSService: "false"}}
           # In a key's own policy "*" is that key: https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-overview.html
           - Sid: Account
             Effect: Allow

@@ -1,7 +1,8 @@
 """Holds what is deployed to its linters: ``python -m datamaster.deploy.check``.
 
-Templates, rendered with the packaged functions: cfn-lint, checkov, and the rules of ``datamaster.deploy.guard``. State machines:
-asl-validator. The container's Dockerfile: hadolint. GitHub's workflows: actionlint, where Go is there to build it.
+Templates, rendered with the packaged functions: cfn-lint, checkov, the rules of ``datamaster.deploy.guard``, and those of Control
+Tower by cfn-guard. State machines: asl-validator. The container's Dockerfile: hadolint. GitHub's workflows: actionlint, where Go
+is there to build it.
 
 Exit code 0 where nothing is found but what templates/linter-exceptions.yml names, and every exception is still needed.
 """
@@ -20,11 +21,12 @@ from pathlib import Path
 import orjson
 import yaml
 
-from datamaster.deploy import guard
+from datamaster.deploy import control_tower, guard
 from datamaster.deploy.artifacts import STATE_MACHINES
 from datamaster.deploy.lint import Finding
 from datamaster.deploy.package import APPS, package_apps
 from datamaster.deploy.templates import read_template
+from datamaster.governance.rendering import stack
 from datamaster.project import PROJECT
 
 EXCEPTIONS = PROJECT / "templates" / "linter-exceptions.yml"
@@ -100,6 +102,13 @@ def actionlint() -> list[Finding] | None:
     return lines(WORKFLOWS.name, "actionlint", command)
 
 
+def control_tower_rules(folder: Path, build: Path) -> tuple[int, list[Finding]]:
+    """How many of Control Tower's rules concern the stacks of production, and what breaks one."""
+    stacks = sorted(path.stem for path in (PROJECT / "config").glob("*.yaml") if path.stem != "config")
+    templates = {name: control_tower.rendered(stack(name, control_tower.ENVIRONMENT, folder)) for name in stacks}
+    return control_tower.judge(templates, LINTERS, build)
+
+
 def lines(where: str, check: str, command: Sequence[str]) -> list[Finding]:
     """A finding for each line that a failed linter writes."""
     answer = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT)
@@ -120,6 +129,8 @@ def main() -> int:
     with ThreadPoolExecutor(2) as pool:
         linted, scanned = pool.submit(cfn_lint, templates), pool.submit(checkov, BUILD / "templates")
         guarded = guard.all_findings((path.name, read_template(path.read_text())) for path in templates)
+        ruled, tower = control_tower_rules(BUILD / "templates", BUILD / "rendered")
+        guarded += tower
         machines, image, workflows = asl_validator(BUILD), hadolint(), actionlint()
         strict = linted.result() + too_long(templates) + machines + image + (workflows or [])
         passed, failed = scanned.result()
@@ -130,7 +141,7 @@ def main() -> int:
         print(f"{finding.where}: {finding.check} {finding.resource}")
     for check, resource in sorted(unneeded):
         print(f"{EXCEPTIONS.name}: {check} {resource} is not found any more; remove it")
-    judged = f"cfn-lint, {len(guard.RULES)} guard rules, asl-validator, hadolint"
+    judged = f"cfn-lint, {ruled} rules of Control Tower by cfn-guard, {len(guard.RULES)} guard rules, asl-validator, hadolint"
     judged += ", actionlint" if workflows is not None else " (actionlint not run: it needs Go)"
     rest = f"checkov: {passed} passed · {len(new)} failed, {len(known)} excepted"
     print(f"{len(templates)} templates · {judged}: {len(strict)} findings · {rest}")

@@ -12,6 +12,7 @@ from datamaster.deploy.artifacts import Artifacts, collect, upload
 from datamaster.deploy.changes import launch
 from datamaster.deploy.environments import Environment, load_environment
 from datamaster.deploy.layers import LAYERS, build_layer
+from datamaster.deploy.migrations import Database, migrate
 from datamaster.deploy.package import package_apps
 from datamaster.deploy.preview import require_parameters
 from datamaster.deploy.spark_submit import RELEASE_LABEL, submit_parameters
@@ -31,12 +32,13 @@ READ_ARTIFACTS = frozenset({"control-api", "converter", "ingest-router", "ingest
 class Deployment:
     """What is deployed: the outputs of each stack by its short name, and the version of the contracts in force.
 
-    The version is empty where only stacks were deployed that read no contracts.
+    The version is empty where only stacks were deployed that read no contracts. ``migrations`` are the files that were run.
     """
 
     environment: str
     outputs: Outputs
     contracts_version: str
+    migrations: tuple[str, ...] = ()
 
 
 def deploy(
@@ -54,13 +56,14 @@ def deploy(
     that are launched with what they need, all of them where none is named. AWS is found by this process's environment.
 
     Raises ``UnknownEnvironment``, ``EnvironmentIncomplete``, ``UnknownStack``, ``MissingParameter``, ``PackagingFailed``,
-    ``InvalidContract``, ``StackStuck``, ``StackFailed``, ``Declined``.
+    ``InvalidContract``, ``StackStuck``, ``StackFailed``, ``Declined``, ``MigrationFailed``, ``MigrationChanged``.
     """
     environment = load_environment(name).with_variables(variables or {})
     wanted = {stack for level in launch_order(environment, stacks) for stack in level}
     require_parameters(environment, wanted)
     if not wanted & READ_ARTIFACTS:
-        return Deployment(environment.name, launch(environment, stacks, watch=watch), "")
+        outputs = launch(environment, stacks, watch=watch)
+        return Deployment(environment.name, outputs, "", migrated(environment, outputs, watch))
     with ThreadPoolExecutor(1) as pool:
         packaging = pool.submit(artifacts_of, environment, build)
         outputs = launch(environment, [stack for stack in BEFORE_ARTIFACTS if stack in wanted] or ["storage"], watch=watch)
@@ -70,7 +73,15 @@ def deploy(
     version = upload(artifacts, storage["ArtifactsBucket"], contracts)
     environment = environment.with_variables(artifacts.variables | spark_variables(artifacts, storage))
     outputs |= launch(environment, stacks, done=outputs, watch=watch)
-    return Deployment(environment.name, outputs, version)
+    return Deployment(environment.name, outputs, version, migrated(environment, outputs, watch))
+
+
+def migrated(environment: Environment, outputs: Outputs, watch: Watch) -> tuple[str, ...]:
+    """Bring the source database's definitions up to date where its stack was deployed; returns the files that were run."""
+    if "database" not in outputs:
+        return ()
+    watch.progress("migrations of the source database")
+    return tuple(migrate(Database.of(outputs["database"]), environment.region))
 
 
 def spark_variables(artifacts: Artifacts, storage: Mapping[str, str]) -> dict[str, str]:

@@ -6,11 +6,15 @@ Intrinsic functions: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGu
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
+from ipaddress import ip_network
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from datamaster.deploy.templates import read_template
+from datamaster.project import PROJECT
 from lake.errors import TerminalError
 
 PSEUDO = {
@@ -61,13 +65,14 @@ class Template:
             name: given.get(name, str(entry.get("Default", f"<{name}>"))) for name, entry in (self.document.get("Parameters") or {}).items()
         }
 
+    def present(self) -> dict[str, dict[str, Any]]:
+        """The resources whose condition holds, by logical id, as the template has them."""
+        resources: dict[str, dict[str, Any]] = self.document["Resources"]
+        return {name: entry for name, entry in resources.items() if "Condition" not in entry or self._condition(entry["Condition"])}
+
     def of_type(self, kind: str) -> dict[str, dict[str, Any]]:
         """The properties of the resources of one type whose condition holds, by logical id, resolved."""
-        return {
-            name: self._resolved(dict(entry.get("Properties", {})))
-            for name, entry in self.document["Resources"].items()
-            if entry.get("Type") == kind and ("Condition" not in entry or self._condition(entry["Condition"]))
-        }
+        return {name: self.properties(name) for name, entry in self.present().items() if entry.get("Type") == kind}
 
     def properties(self, logical: str) -> dict[str, Any]:
         """The properties of one resource, resolved."""
@@ -101,23 +106,30 @@ class Template:
         return {key: found for key, found in pairs if found is not NO_VALUE}
 
     def _function(self, name: str, argument: Any) -> Any:
-        if name == "Sub":
-            return self._substituted(argument)
-        if name == "GetAtt":
-            logical, _, attribute = argument.partition(".") if isinstance(argument, str) else (argument[0], ".", argument[1])
-            return self._attribute(logical, attribute)
-        if name == "If":
-            condition, yes, no = argument
-            return self._resolved(yes if self._condition(condition) else no)
-        if name == "Join":
-            separator, parts = argument
-            return separator.join(map(str, self._resolved(parts)))
-        if name == "FindInMap":
-            place: Any = self.document["Mappings"]
-            for key in argument:
-                place = place[self._resolved(key)]
-            return place
-        raise Unrendered(self.path.name, f"Fn::{name}")
+        functions: dict[str, Callable[[Any], Any]] = {
+            "Sub": self._substituted,
+            "GetAtt": self._got,
+            "If": lambda given: self._resolved(given[1] if self._condition(given[0]) else given[2]),
+            "Join": lambda given: given[0].join(map(str, self._resolved(given[1]))),
+            "Split": lambda given: self._resolved(given[1]).split(given[0]),
+            "Select": lambda given: self._resolved(given[1])[int(given[0])],
+            "FindInMap": self._found_in_map,
+            "Cidr": lambda given: _subnets(*self._resolved(given)),
+            "GetAZs": lambda _given: [f"{PSEUDO['AWS::Region']}{zone}" for zone in "abc"],
+        }
+        if name not in functions:
+            raise Unrendered(self.path.name, f"Fn::{name}")
+        return functions[name](argument)
+
+    def _got(self, argument: Any) -> str:
+        logical, _, attribute = argument.partition(".") if isinstance(argument, str) else (argument[0], ".", argument[1])
+        return self._attribute(logical, attribute)
+
+    def _found_in_map(self, argument: Any) -> Any:
+        place: Any = self.document["Mappings"]
+        for key in argument:
+            place = place[self._resolved(key)]
+        return place
 
     def _substituted(self, argument: Any) -> str:
         text, own = (argument, {}) if isinstance(argument, str) else argument
@@ -139,7 +151,8 @@ class Template:
         if name in PSEUDO:
             return PSEUDO[name]
         if name in self.parameters:
-            return self.parameters[name]
+            number = self.document["Parameters"][name].get("Type") == "Number"
+            return _number(self.parameters[name]) if number else self.parameters[name]
         if name not in self.document["Resources"]:
             raise Unrendered(self.path.name, f'reference to "{name}"')
         if arn := self._arn(name, "Ref"):
@@ -185,6 +198,39 @@ class Template:
         if word == "Fn::Or":
             return any(map(self._condition, argument))
         raise Unrendered(self.path.name, f"condition {word}")
+
+
+def _number(text: str) -> int | float | str:
+    """A parameter's number; a placeholder stays what it is."""
+    try:
+        return int(text) if text.lstrip("-").isdigit() else float(text)
+    except ValueError:
+        return text
+
+
+def _subnets(block: str, count: Any, host_bits: Any) -> list[str]:
+    network = ip_network(block)
+    subnets = network.subnets(new_prefix=network.max_prefixlen - int(host_bits))
+    return [str(subnet) for subnet in islice(subnets, int(count))]
+
+
+_GIVEN = re.compile(r"^  (\w+): !stack_output ([\w-]+)\.yaml::(\w+)", re.MULTILINE)
+
+
+@cache
+def stack(name: str, environment: str, functions: Path | None = None) -> Template:
+    """A stack's template as an account sees it: parameters are other stacks' outputs, as its configuration under config/ says.
+
+    ``functions`` is a folder of the apps' packaged templates, functions-<app>.yaml; without it the merge files stand for them.
+    Parameters that the environment's file gives keep their defaults.
+    """
+    given = _GIVEN.findall((PROJECT / "config" / f"{name}.yaml").read_text())
+    values = {parameter: stack(other, environment, functions).outputs()[output] for parameter, other, output in given}
+    merge = PROJECT / "templates" / f"functions-{name}.merge.yaml"
+    path = PROJECT / "templates" / f"{name}.yaml"
+    if merge.exists():
+        path = functions / f"functions-{name}.yaml" if functions else merge
+    return Template(path, {"Environment": environment, **values})
 
 
 def _holders(policy: Mapping[str, Any]) -> set[str]:

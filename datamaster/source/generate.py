@@ -18,11 +18,12 @@ import psycopg2
 import pyarrow as pa
 import pyarrow.csv
 
+from datamaster.project import PROJECT
 from datamaster.source import names
 from lake.errors import TerminalError
 
-SCHEMA = Path(__file__).with_name("schema.sql")
-INDEXES = Path(__file__).with_name("indexes.sql")
+SCHEMA = PROJECT / "migrations" / "0001_tables.sql"
+INDEXES = PROJECT / "migrations" / "0002_indexes.sql"
 TABLES = ("brewery", "beer", "profile", "review")
 SCORES = ("review_overall", "review_aroma", "review_appearance", "review_palate", "review_taste")
 FIRST_MONTH = datetime(2021, 1, 1, tzinfo=UTC)
@@ -99,7 +100,7 @@ def load_generated(dsn: str, reviews: int, seed: int = 1) -> Loaded:
 def load_real(dsn: str, folder: Path, reviews: int, seed: int = 1) -> Loaded:
     """Fill the empty tables of dm_core from ``brewery.csv.gz``, ``beer.csv.gz`` and ``profile.csv.gz`` of ``folder``.
 
-    The files are CSV with a header, columns as in schema.sql. ``reviews`` reviews are generated over their ids. Raises
+    The files are CSV with a header, columns as in migrations/0001_tables.sql. ``reviews`` reviews are generated over their ids. Raises
     ``MissingData``.
     """
     tables = {}

@@ -25,7 +25,7 @@ def hours(**replication):
     return Template(PROJECT / "templates" / "working-hours.yaml", given)
 
 
-HOURS = {"serverless": hours(ReplicationConfigArn=REPLICATION), "on an instance": hours(ReplicationTaskArn=TASK)}
+HOURS = {"serverless": hours(ReplicationConfigArn=REPLICATION), "on an instance": hours(ReplicationConfigArn="", ReplicationTaskArn=TASK)}
 SCHEDULES = HOURS["serverless"].of_type("AWS::Scheduler::Schedule")
 SERVICES = {"databasemigration": "dms", "rds": "rds"}
 

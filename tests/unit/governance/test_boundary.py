@@ -2,14 +2,15 @@
 
 import json
 import re
-from functools import cache
+from functools import partial
 
 import pytest
 
+from datamaster.governance import rendering
 from datamaster.governance.policies import ALLOWED, Request, decide, listed
-from datamaster.governance.rendering import Template
 from datamaster.project import PROJECT
 
+stack = partial(rendering.stack, environment="dev")
 HOLDERS = ("AWS::IAM::Role", "AWS::IAM::User")
 LIMIT_CHARACTERS = 6_144
 """Of a managed policy, blanks apart: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
@@ -43,20 +44,6 @@ MANAGED = {
     ],
 }
 SERVICE_OF_A_PASSED_ROLE = {"dm-jobs-dev": "emr-serverless.amazonaws.com"}
-
-
-def path_of(stack):
-    functions = PROJECT / "templates" / f"functions-{stack}.merge.yaml"
-    return functions if functions.exists() else PROJECT / "templates" / f"{stack}.yaml"
-
-
-@cache
-def stack(name):
-    """A stack's template as an account would see it: its parameters are other stacks' outputs, as its configuration says."""
-    config = (PROJECT / "config" / f"{name}.yaml").read_text()
-    given = re.findall(r"^  (\w+): !stack_output ([\w-]+)\.yaml::(\w+)", config, re.MULTILINE)
-    values = {parameter: stack(other).outputs()[output] for parameter, other, output in given}
-    return Template(path_of(name), {"Environment": "dev", **values})
 
 
 STACKS = sorted(path.stem for path in (PROJECT / "config").glob("*.yaml") if path.stem != "config")
@@ -130,6 +117,6 @@ def test_a_role_that_was_given_more_still_may_not(boundary, action, place):
 
 
 def test_the_boundary_is_as_short_as_aws_asks_in_any_environment_and_region():
-    longest = Template(path_of("security"), {"Environment": "staging"}).properties("Boundary")["PolicyDocument"]
+    longest = rendering.stack("security", "staging").properties("Boundary")["PolicyDocument"]
     text = json.dumps(longest, separators=(",", ":")).replace("us-east-1", "ap-southeast-2")
     assert len(re.sub(r"<\w+Key\.Arn>", "k" * KEY_ARN_CHARACTERS, text)) < LIMIT_CHARACTERS

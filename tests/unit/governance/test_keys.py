@@ -48,7 +48,22 @@ def test_every_key_rotates_and_is_open_to_no_other_account(rendered):
     for place, body in keys.items():
         assert body["EnableKeyRotation"] is True, place
         assert not uses(body["KeyPolicy"], "kms:Decrypt", "arn:aws:iam::111111111111:user/stranger"), place
-        assert not any(statement.get("Principal") in ("*", {"AWS": "*"}) for statement in body["KeyPolicy"]["Statement"]), place
+        allowing = [statement for statement in body["KeyPolicy"]["Statement"] if statement["Effect"] == "Allow"]
+        assert not any(statement.get("Principal") in ("*", {"AWS": "*"}) for statement in allowing), place
+
+
+@pytest.mark.parametrize(
+    ("keys", "allowed"),
+    [
+        ({}, False),
+        ({"kms:GrantIsForAWSResource": "false", "aws:PrincipalIsAWSService": "false"}, False),
+        ({"kms:GrantIsForAWSResource": "true", "aws:PrincipalIsAWSService": "false"}, True),
+        ({"kms:GrantIsForAWSResource": "false", "aws:PrincipalIsAWSService": "true"}, True),
+    ],
+)
+def test_a_key_is_granted_on_to_services_only_whoever_administers_it(rendered, keys, allowed):
+    policy = rendered["security.yaml"].properties("LakeKey")["KeyPolicy"]
+    assert (decide_by_resource(policy, Request("kms:CreateGrant", "*", f"arn:aws:iam::{ACCOUNT}:root", keys)) == ALLOWED) == allowed
 
 
 def put(**headers):
