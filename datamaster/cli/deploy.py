@@ -155,14 +155,19 @@ def _show_plan(environment: Environment, stacks: Sequence[str], json: bool) -> i
     if json:
         print_json([vars(stack) for stack in found])
         return 0
+    out.print(f"{environment.name} in {environment.region}. Stacks of one level come up side by side, after those of the levels before.")
+    out.print("A value such as security.LakeKeyArn is what another stack gives; the others stand in config/ and the environment's file.")
     for stack in found:
         count = sum(stack.resources.values())
-        out.print(f"\n[bold]{stack.level}. dm-{environment.name}-{stack.stack}[/bold]: {count} resources")
+        out.print(f"\n[bold]{stack.level}. dm-{environment.name}-{stack.stack}[/bold]: {count} resource{'s' if count != 1 else ''}")
+        out.print(f"   {escape(stack.about)}")
         out.print("   " + escape(", ".join(f"{number} {kind}" for kind, number in stack.resources.items())))
         for name, value in stack.parameters.items():
-            out.print(f"   [dim]{escape(name)}[/dim] = {escape(value)}")
+            out.print(f"   [dim]{escape(name)}[/dim] = {escape(value) or '[dim](empty)[/dim]'}")
     total = sum(sum(stack.resources.values()) for stack in found)
     out.print(f"\n{len(found)} stacks in {found[-1].level} levels, {total} resources. Nothing was called on AWS.")
+    if any(stack.stack == "database" for stack in found):
+        out.print("After the stacks, what is new in migrations/ is run in the source database.")
     return 0
 
 

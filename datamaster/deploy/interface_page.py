@@ -8,7 +8,7 @@ from typing import Any
 
 from datamaster.deploy.environments import load_environment
 from datamaster.deploy.package import APPS
-from datamaster.deploy.preview import parameters_of
+from datamaster.deploy.preview import description_of, parameters_of
 from datamaster.deploy.stacks import levels
 from datamaster.deploy.templates import read_template
 from datamaster.project import PROJECT
@@ -35,8 +35,7 @@ def page() -> str:
 
 def _lines(template: Mapping[str, Any], given: Mapping[str, str]) -> Iterator[str]:
     if "Description" in template:
-        told = template["Description"].removeprefix("Data Master - ").strip()
-        yield f"{told[0].upper()}{told[1:]}\n"
+        yield f"{description_of(template)}\n"
     parameters = template.get("Parameters", {})
     if parameters:
         yield "| parameter | in dev | otherwise |\n|---|---|---|"
@@ -48,7 +47,7 @@ def _lines(template: Mapping[str, Any], given: Mapping[str, str]) -> Iterator[st
 
 
 def _told(value: str) -> str:
-    return "by its package" if value == "unknown" else value.replace("|", "\\|")
+    return value.replace("|", "\\|")
 
 
 def _range(declared: Mapping[str, Any]) -> str:

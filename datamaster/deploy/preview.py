@@ -33,12 +33,13 @@ class MissingParameter(TerminalError):
 class StackPreview:
     """One stack as it would be launched.
 
-    ``parameters`` holds values as they are, and "<stack>.<output>" for those that another stack gives. ``resources`` counts the
-    resources by type that the stack's conditions let through.
+    ``about`` is what the stack is for. ``parameters`` holds values as they are, and "<stack>.<output>" for those that another stack
+    gives. ``resources`` counts the resources by type that the stack's conditions let through.
     """
 
     stack: str
     level: int
+    about: str
     parameters: Mapping[str, str]
     resources: Mapping[str, int]
 
@@ -56,7 +57,7 @@ def preview(environment: Environment, build: Path, stacks: Collection[str] = ())
         for stack in level:
             template, given = read_template(stack.template.body), parameters_of(stack)
             problems += parameter_problems(stack.name, template, given)
-            found.append(StackPreview(stack.name, number, given, resources_of(template, given)))
+            found.append(StackPreview(stack.name, number, description_of(template), given, resources_of(template, given)))
     if problems:
         raise MissingParameter(problems)
     return found
@@ -74,6 +75,12 @@ def require_parameters(environment: Environment, stacks: Collection[str]) -> Non
                 problems += parameter_problems(stack.name, read_template(_source(stack.name).read_text()), parameters_of(stack))
     if problems:
         raise MissingParameter(problems)
+
+
+def description_of(template: Mapping[str, Any]) -> str:
+    """What a template says that its stack is for, as a sentence."""
+    told = str(template.get("Description", "")).removeprefix("Data Master - ").strip()
+    return f"{told[:1].upper()}{told[1:]}"
 
 
 def _source(stack: str) -> Path:

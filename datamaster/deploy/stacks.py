@@ -22,18 +22,21 @@ from sceptre.stack import Stack
 
 from datamaster.deploy.environments import Environment, EnvironmentIncomplete
 from datamaster.deploy.package import APPS
+from datamaster.deploy.spark_submit import RELEASE_LABEL
 from datamaster.project import PROJECT
 from lake.errors import TerminalError
 
 Outputs = dict[str, dict[str, str]]
+BY_ITS_PACKAGE = "by its package"
+"""Stands for a value that is known once something has been packaged."""
 # What a deletion, or a look at the order, does not need to know of the artifacts.
 UNKNOWN_ARTIFACTS: dict[str, Any] = {
-    "functions": {app: {"template": "unknown", "key": "unknown"} for app in APPS},
-    "definitions": dict.fromkeys(("convert-file", "bronze-to-silver", "silver-to-gold", "maintenance"), "unknown"),
-    "layers": {"libraries": "unknown", "arrow": "unknown"},
-    "jobs_prefix": "unknown",
-    "spark_release": "unknown",
-    "spark_submit_parameters": "unknown",
+    "functions": {app: {"template": BY_ITS_PACKAGE, "key": BY_ITS_PACKAGE} for app in APPS},
+    "definitions": dict.fromkeys(("convert-file", "bronze-to-silver", "silver-to-gold", "maintenance"), BY_ITS_PACKAGE),
+    "layers": {"libraries": BY_ITS_PACKAGE, "arrow": BY_ITS_PACKAGE},
+    "jobs_prefix": BY_ITS_PACKAGE,
+    "spark_release": RELEASE_LABEL,
+    "spark_submit_parameters": BY_ITS_PACKAGE,
 }
 
 

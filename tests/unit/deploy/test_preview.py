@@ -53,6 +53,7 @@ def test_a_dry_run_shows_order_parameters_and_resources_without_credentials(
     shown = {stack["stack"]: stack for stack in orjson.loads(capsys.readouterr().out)}
     assert list(shown) == [name for level in launch_order(load_environment("dev")) for name in level]
     assert shown["storage"]["resources"]["AWS::S3::Bucket"] == 5
+    assert all(stack["about"].endswith(".") for stack in shown.values())
     assert shown["storage"]["parameters"]["LakeKeyArn"] == "security.LakeKeyArn"
     assert re.fullmatch(r"functions/converter/[0-9a-f]{16}\.zip", shown["converter"]["parameters"]["PackageKey"])
 
