@@ -159,16 +159,21 @@ def _show_plan(environment: Environment, stacks: Sequence[str], json: bool) -> i
     out.print("A value such as security.LakeKeyArn is what another stack gives; the others stand in config/ and the environment's file.")
     for stack in found:
         count = sum(stack.resources.values())
-        out.print(f"\n[bold]{stack.level}. dm-{environment.name}-{stack.stack}[/bold]: {count} resource{'s' if count != 1 else ''}")
+        out.print(f"\n[bold]{stack.level}. dm-{environment.name}-{stack.stack}[/bold]: {_counted(count, 'resource')}")
         out.print(f"   {escape(stack.about)}")
         out.print("   " + escape(", ".join(f"{number} {kind}" for kind, number in stack.resources.items())))
         for name, value in stack.parameters.items():
             out.print(f"   [dim]{escape(name)}[/dim] = {escape(value) or '[dim](empty)[/dim]'}")
     total = sum(sum(stack.resources.values()) for stack in found)
-    out.print(f"\n{len(found)} stacks in {found[-1].level} levels, {total} resources. Nothing was called on AWS.")
+    size = f"{_counted(len(found), 'stack')} in {_counted(found[-1].level, 'level')}, {_counted(total, 'resource')}"
+    out.print(f"\n{size}. Nothing was called on AWS.")
     if any(stack.stack == "database" for stack in found):
         out.print("After the stacks, what is new in migrations/ is run in the source database.")
     return 0
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number != 1 else ''}"
 
 
 def _show_drift(environment: Environment, stacks: Sequence[str], json: bool) -> int:

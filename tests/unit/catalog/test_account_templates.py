@@ -13,6 +13,7 @@ from datamaster.governance.rendering import Template
 from datamaster.project import PROJECT
 
 REPLICATION = "arn:aws:dms:us-east-1:000000000000:replication-config:ONE"
+KIND = "AWS::KinesisFirehose::DeliveryStream"
 TASK = "arn:aws:dms:us-east-1:000000000000:task:ONE"
 CLUSTER = "arn:aws:rds:us-east-1:000000000000:cluster:dm-source-dev"
 HOURS_LIMIT = 48
@@ -141,3 +142,18 @@ def test_a_named_query_reads_columns_that_its_gold_table_has(name):
     made = sqlglot.parse_one((PROJECT / "emr-jobs" / "gold" / f"{table.name}.sql").read_text(), read="spark")
     own = {alias.alias for alias in tree.find_all(exp.Alias)}
     assert {column.name for column in tree.find_all(exp.Column)} - own <= set(made.named_selects)
+
+
+def test_a_backup_of_the_source_lies_where_refused_records_do_and_under_the_same_key():
+    given = {"Environment": "dev", "StageBucket": "stage", "StageKeyArn": "stage-key"}
+    streams = {
+        kept: next(iter(Template(PROJECT / "templates" / "streaming-delivery.yaml", given | {"SourceBackup": kept}).of_type(KIND).values()))
+        for kept in ("true", "false")
+    }
+    usual, backed = (streams[kept]["ExtendedS3DestinationConfiguration"] for kept in ("false", "true"))
+    assert usual["S3BackupMode"] == "Disabled"
+    assert "S3BackupConfiguration" not in usual
+    backup = backed["S3BackupConfiguration"]
+    assert backup["Prefix"].startswith("errors/")
+    for name in ("BucketARN", "EncryptionConfiguration"):
+        assert backup[name] == backed[name]

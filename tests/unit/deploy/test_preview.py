@@ -118,12 +118,13 @@ def test_one_value_chooses_the_processor_of_everything_that_has_one():
     assert len(chosen) == 6
 
 
-def test_containers_on_spot_a_replication_on_an_instance_and_warm_executors_are_a_value_each():
+def test_spot_a_replication_on_an_instance_warm_executors_and_a_backup_of_the_source_are_a_value_each():
     usual = given(spot_containers=False)
-    other = given(spot_containers=True, replication_instance_class="dms.t3.medium", warm_executors=2)
+    other = given(spot_containers=True, replication_instance_class="dms.t3.medium", warm_executors=2, source_backup=True)
 
     assert [usual["ingestion"]["CapacityProvider"], other["ingestion"]["CapacityProvider"]] == ["FARGATE", "FARGATE_SPOT"]
     assert [usual["streaming-dms"]["InstanceClass"], other["streaming-dms"]["InstanceClass"]] == ["", "dms.t3.medium"]
+    assert [usual["streaming-delivery"]["SourceBackup"], other["streaming-delivery"]["SourceBackup"]] == ["false", "true"]
     assert [usual["processing-emr"]["WarmExecutors"], other["processing-emr"]["WarmExecutors"]] == ["0", "2"]
 
 
