@@ -81,7 +81,7 @@ def migrated(environment: Environment, outputs: Outputs, watch: Watch) -> tuple[
     if "database" not in outputs:
         return ()
     watch.progress("migrations of the source database")
-    return tuple(migrate(Database.of(outputs["database"]), environment.region))
+    return tuple(migrate(Database.of(outputs["database"], environment.region), environment.region))
 
 
 def spark_variables(artifacts: Artifacts, storage: Mapping[str, str]) -> dict[str, str]:

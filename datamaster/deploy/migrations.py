@@ -47,16 +47,18 @@ class MigrationChanged(TerminalError):
 
 @dataclass(frozen=True)
 class Database:
-    """The source as its stack tells of it: ARNs of the cluster, of the administrator's secret and of the replication user's."""
+    """ARNs of the source's cluster, of its administrator's secret, which RDS keeps, and of the replication user's."""
 
     cluster: str
     administrator: str
     replication_user: str
 
     @classmethod
-    def of(cls, outputs: Mapping[str, str]) -> Database:
-        """By the outputs of the stack ``database``."""
-        return cls(outputs["ClusterArn"], outputs["AdministratorArn"], outputs["ReplicationUserArn"])
+    def of(cls, outputs: Mapping[str, str], region: str) -> Database:
+        """By the outputs of the stack ``database``, and what RDS says of its cluster."""
+        rds = boto3.client("rds", region_name=region)
+        [cluster] = rds.describe_db_clusters(DBClusterIdentifier=outputs["ClusterArn"])["DBClusters"]
+        return cls(outputs["ClusterArn"], cluster["MasterUserSecret"]["SecretArn"], outputs["ReplicationUserArn"])
 
 
 def migrate(database: Database, region: str, folder: Path = MIGRATIONS) -> list[str]:

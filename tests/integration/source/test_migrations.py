@@ -99,6 +99,15 @@ def test_a_file_that_was_run_may_not_be_changed(deploys: Callable[..., list[str]
         deploys(folder)
 
 
+def test_the_administrators_secret_is_asked_of_rds_which_keeps_it(emulator: object) -> None:
+    asked = {"Engine": "aurora-postgresql", "MasterUsername": "dm_admin", "ManageMasterUserPassword": True}
+    made = boto3.client("rds").create_db_cluster(DBClusterIdentifier="dm-source-test", **asked)["DBCluster"]
+
+    found = Database.of({"ClusterArn": made["DBClusterArn"], "ReplicationUserArn": "user"}, "us-east-1")
+
+    assert found == Database(made["DBClusterArn"], made["MasterUserSecret"]["SecretArn"], "user")
+
+
 def test_the_password_is_never_told(database: Source, deploys: Callable[..., list[str]]) -> None:
     database.run("DROP ROLE rds_replication")
 
