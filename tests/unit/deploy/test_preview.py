@@ -87,6 +87,13 @@ def test_every_environment_gives_every_template_its_parameters(name: str):
     require_parameters(environment, [stack for level in launch_order(environment) for stack in level])
 
 
+@pytest.mark.parametrize("laptop", [True, False])
+def test_the_laptops_file_has_every_value_that_a_stack_reads_also_those_it_has_no_use_for(laptop: bool):
+    environment = load_environment("local").with_variables({"laptop": laptop})
+
+    assert launch_order(environment)
+
+
 def test_a_value_that_a_template_does_not_allow_stops_before_anything_is_called():
     with pytest.raises(MissingParameter, match=r'config/network\.yaml: parameter "InterfaceEndpoints" is "perhaps"; one of true, false'):
         require_parameters(load_environment("dev").with_variables({"interface_endpoints": "perhaps"}), ["network"])
