@@ -68,7 +68,13 @@ class History:
         return [c.name for c in self.contract.key]
 
     def _add(self, changes: DataFrame) -> None:
-        """A change is known by key and position. Loads share a position, so their time tells them apart."""
+        """A change is known by key and position. Loads share a position, so their time tells them apart.
+
+        The batch's first and last position as literals are what both engines leave files of the log unread by.
+        """
+        first, last = changes.selectExpr(f"min({cdc.POSITION})", f"max({cdc.POSITION})").collect()[0]
+        if first is None:
+            return
         keys = _quoted(self._keys())
         others = [f.name for f in self._log_fields() if f.name not in {*self._keys(), cdc.POSITION, cdc.UNCHANGED}]
         changes.createOrReplaceTempView("delivered")
@@ -80,9 +86,11 @@ class History:
         )
         source = staging.source(distinct, f"{self.log}_new", self.bucket)
         same = f"t.{cdc.POSITION} = s.{cdc.POSITION} AND (s.{cdc.POSITION} <> '{cdc.ZERO_POSITION}' OR t.{VALID_AT} = s.{VALID_AT})"
+        near = f"t.{cdc.POSITION} BETWEEN '{first}' AND '{last}'"
         names = [f.name for f in self._log_fields()]
         self.spark.sql(
-            f"MERGE INTO {engine_name(SILVER, self.log)} t USING {source} s ON {_equal(self._keys())} AND {same} "
+            f"MERGE INTO {engine_name(SILVER, self.log)} t USING {source} s "
+            f"ON {_equal(self._keys())} AND {same} AND {near} "
             f"WHEN MATCHED AND s.{GENERATION} > t.{GENERATION} THEN UPDATE SET {GENERATION} = s.{GENERATION} "
             f"WHEN NOT MATCHED THEN INSERT ({_quoted(names)}) VALUES ({_quoted(names, 's.')})"
         ).collect()

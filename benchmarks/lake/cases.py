@@ -157,7 +157,9 @@ class Bench:
         """Runs a silver batch by its manifest on Apache Spark."""
         with tempfile.TemporaryDirectory() as folder:
             log = Path(folder) / "spark.log"
-            with spark_driver(os.environ, self.setting.bucket, log, {"spark.driver.memory": "4g"}) as run:
+            # tables are dropped and made anew behind its back
+            settings = {"spark.driver.memory": "4g", "spark.sql.catalog.lake.cache-enabled": "false"}
+            with spark_driver(os.environ, self.setting.bucket, log, settings) as run:
                 yield lambda uri: run("bronze_to_silver", uri)
 
     def _layouts(self, run: Callable[[str], None] | None) -> dict[str, Any]:

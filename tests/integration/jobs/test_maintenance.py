@@ -154,15 +154,19 @@ def test_history_its_changes_and_the_quality_results_are_looked_after(make_lake:
             text = yaml.safe_dump(document)
         (tmp_path / path.name).write_text(text)
     lake = make_lake(tmp_path)
-    for number in range(2):
-        lake.arrives(insert("beer", 10 + number, beer_id=number))
+    for number in range(4):  # each ends a version of the first beer
+        changed = update("beer", 20 + number, number + 2, beer_id=0, beer_name=f"Saison {number}")
+        lake.arrives(insert("beer", 10 + number, beer_id=number), changed)
         lake.merge("beer")
+    versions = sorted(map(str, lake.rows("beer_history")))
 
     done = {table["table"]: table for table in maintain(lake)}
 
     assert {"beer", "beer_history", "beer_changes", "quality_results"} <= set(done)
-    assert all(table["after"]["files"] <= 2 and table["after"]["snapshots"] <= 2 for table in done.values())
-    assert len(lake.rows("beer_history")) == 2
+    assert all(table["after"]["files"] <= 2 * table["after"]["partitions"] and table["after"]["snapshots"] <= 2 for table in done.values())
+    assert done["beer_changes"]["partitions_rewritten"] == 1  # four batches left four files
+    assert sorted(map(str, lake.rows("beer_history"))) == versions
+    assert len(versions) == 8
 
 
 def test_a_table_is_never_maintained_beside_its_writer(lake: Lake) -> None:
