@@ -9,7 +9,7 @@ import psycopg2
 import psycopg2.extensions
 import yaml
 
-from datamaster.local.replicator.catalog import TableWithoutKey, UnknownSourceTable, primary_key, split_name
+from datamaster.local.replicator.catalog import CatalogColumn, read_columns, split_name
 from lake.contract_reader import RESERVED, parse_contract
 from lake.types import ColumnType, UnknownType
 
@@ -40,29 +40,13 @@ def contract_yaml(dsn: str, table: str, references: bool = False) -> str:
 
 
 def _contract(cursor: Cursor, schema: str, name: str, references: bool) -> dict[str, Any]:
-    cursor.execute(
-        "SELECT a.attname, a.atttypid::bigint, a.atttypmod, a.attnotnull, col_description(c.oid, a.attnum),"
-        " obj_description(c.oid, 'pg_class')"
-        " FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
-        " WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped"
-        " AND a.attgenerated = '' ORDER BY a.attnum",
-        (schema, name),
-    )
-    rows = cursor.fetchall()
-    if not rows:
-        raise UnknownSourceTable(f'the source has no table "{schema}.{name}"')
-    key = primary_key(cursor, schema, name)
-    if not key:
-        raise TableWithoutKey(f'table "{schema}.{name}" has no primary key; add one')
+    columns, key = read_columns(cursor, schema, name)
     targets = _references(cursor, schema, name) if references else {}
     lake_name = _lake_name(name)
     table: dict[str, Any] = {"name": lake_name, "physicalName": f"{schema}.{name}", "physicalType": "table"}
-    if rows[0][5]:
-        table["description"] = rows[0][5]
-    table["properties"] = [
-        _property(cursor, column, type_id, modifier, required, description, key, targets)
-        for column, type_id, modifier, required, description, _ in rows
-    ]
+    if columns[0].table_description:
+        table["description"] = columns[0].table_description
+    table["properties"] = [_property(cursor, column, key, targets) for column in columns]
     return {
         "apiVersion": API_VERSION,
         "kind": "DataContract",
@@ -73,28 +57,19 @@ def _contract(cursor: Cursor, schema: str, name: str, references: bool) -> dict[
     }
 
 
-def _property(
-    cursor: Cursor,
-    column: str,
-    type_id: int,
-    modifier: int,
-    required: bool,
-    description: str | None,
-    key: tuple[str, ...],
-    targets: dict[str, str],
-) -> dict[str, Any]:
-    spelling, note = _spelling(cursor, type_id, modifier)
-    name = _column_name(column)
-    entry: dict[str, Any] = {"name": name} | ({"physicalName": column} if name != column else {})
+def _property(cursor: Cursor, column: CatalogColumn, key: tuple[str, ...], targets: dict[str, str]) -> dict[str, Any]:
+    spelling, note = _spelling(cursor, column.type_id, column.modifier)
+    name = _column_name(column.name)
+    entry: dict[str, Any] = {"name": name} | ({"physicalName": column.name} if name != column.name else {})
     entry |= {"logicalType": ColumnType.parse(spelling).rule.logical, "physicalType": spelling}
-    if column in key:
-        entry |= {"primaryKey": True, "primaryKeyPosition": key.index(column) + 1}
-    if required:
+    if column.name in key:
+        entry |= {"primaryKey": True, "primaryKeyPosition": key.index(column.name) + 1}
+    if column.required:
         entry["required"] = True
-    if words := " ".join(filter(None, (description, note))):
+    if words := " ".join(filter(None, (column.description, note))):
         entry["description"] = words
-    if column in targets:
-        entry["relationships"] = [{"to": targets[column]}]
+    if column.name in targets:
+        entry["relationships"] = [{"to": targets[column.name]}]
     return entry
 
 

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import psycopg2.extensions
 
@@ -96,22 +96,41 @@ def split_name(name: str) -> tuple[str, str]:
     return schema, table
 
 
-def read_table(cursor: Cursor, schema: str, name: str) -> Table:
-    """Read a table from the catalog. Raises ``UnknownSourceTable``, ``TableWithoutKey``."""
+class CatalogColumn(NamedTuple):
+    """A column as the catalog has it; ``type_id`` and ``modifier`` are PostgreSQL's atttypid and atttypmod."""
+
+    name: str
+    type_id: int
+    modifier: int
+    required: bool
+    description: str | None
+    table_description: str | None
+
+
+def read_columns(cursor: Cursor, schema: str, name: str) -> tuple[list[CatalogColumn], tuple[str, ...]]:
+    """The stored columns of a table, and the names of its key's. Raises ``UnknownSourceTable``, ``TableWithoutKey``."""
     cursor.execute(
-        "SELECT a.attname, a.atttypid::bigint, a.atttypmod, a.attnotnull FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
-        " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p')"
-        " AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum",
+        "SELECT a.attname, a.atttypid::bigint, a.atttypmod, a.attnotnull, col_description(c.oid, a.attnum),"
+        " obj_description(c.oid, 'pg_class')"
+        " FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped"
+        " AND a.attgenerated = '' ORDER BY a.attnum",
         (schema, name),
     )
-    rows = cursor.fetchall()
-    if not rows:
+    columns = [CatalogColumn(*row) for row in cursor.fetchall()]
+    if not columns:
         raise UnknownSourceTable(f'the source has no table "{schema}.{name}"')
     key = primary_key(cursor, schema, name)
     if not key:
         raise TableWithoutKey(f'table "{schema}.{name}" has no primary key; add one')
-    columns = tuple(Column(column, resolve_form(cursor, kind, modifier), not required, kind) for column, kind, modifier, required in rows)
-    return Table(schema, name, columns, key)
+    return columns, key
+
+
+def read_table(cursor: Cursor, schema: str, name: str) -> Table:
+    """Read a table from the catalog. Raises ``UnknownSourceTable``, ``TableWithoutKey``."""
+    columns, key = read_columns(cursor, schema, name)
+    forms = (Column(c.name, resolve_form(cursor, c.type_id, c.modifier), not c.required, c.type_id) for c in columns)
+    return Table(schema, name, tuple(forms), key)
 
 
 def primary_key(cursor: Cursor, schema: str, name: str) -> tuple[str, ...]:
