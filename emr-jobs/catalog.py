@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-import boto3
 from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.exceptions import NoSuchTableError
+
+from lake.clients import s3
 
 NAME = "lake"
 TIMEOUT_SECONDS = "60"
@@ -29,9 +30,8 @@ def s3_properties() -> dict[str, str]:
 
     Arrow's own, one second to connect and three without a byte, ends a job where the store is merely busy.
     """
-    s3 = boto3.client("s3")
     timeouts = {"s3.connect-timeout": TIMEOUT_SECONDS, "s3.request-timeout": TIMEOUT_SECONDS}
-    return {"s3.endpoint": s3.meta.endpoint_url, "s3.region": s3.meta.region_name} | timeouts
+    return {"s3.endpoint": s3().meta.endpoint_url, "s3.region": s3().meta.region_name} | timeouts
 
 
 def engine_name(database: str, table: str) -> str:

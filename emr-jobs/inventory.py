@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
-import boto3
 from pyiceberg.manifest import DataFileContent, ManifestFile
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
 
+from lake.clients import s3
 from lake.keys import split_uri
 
 READERS = 16
@@ -95,7 +95,7 @@ def named_objects(table: Table) -> set[str]:
 def stored_objects(root: str) -> list[StoredObject]:
     """Every object under ``root``, an ``s3://`` URI without a slash at its end."""
     bucket, prefix = split_uri(root)
-    pages = boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/")
+    pages = s3().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/")
     return [
         StoredObject(f"s3://{bucket}/{entry['Key']}", entry["Size"], entry["LastModified"])
         for page in pages
@@ -106,9 +106,8 @@ def stored_objects(root: str) -> list[StoredObject]:
 def remove_objects(uris: Iterable[str]) -> None:
     """Delete objects of one bucket. Raises ``OSError`` naming the first that S3 refused to delete."""
     keys = [split_uri(uri) for uri in sorted(uris)]
-    s3 = boto3.client("s3")
     for first in range(0, len(keys), 1000):
         batch = keys[first : first + 1000]
-        answer = s3.delete_objects(Bucket=batch[0][0], Delete={"Objects": [{"Key": key} for _, key in batch], "Quiet": True})
+        answer = s3().delete_objects(Bucket=batch[0][0], Delete={"Objects": [{"Key": key} for _, key in batch], "Quiet": True})
         for refused in answer.get("Errors", ()):
             raise OSError(f"s3://{batch[0][0]}/{refused['Key']} was not deleted: {refused['Code']} {refused.get('Message', '')}")

@@ -6,12 +6,11 @@ A new table therefore redeploys nothing but the contracts: the functions know on
 from __future__ import annotations
 
 import time
-from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import orjson
 
+from lake.clients import s3
 from lake.contracts import ContractSet
 from lake.errors import TerminalError
 from lake.keys import split_uri
@@ -33,16 +32,10 @@ class ContractStore:
         self._versions: dict[str, ContractSet] = {}
         self._pointer = ("", float("-inf"))
 
-    @cached_property
-    def _s3(self) -> Any:
-        import boto3
-
-        return boto3.client("s3")
-
     def _read(self, name: str) -> bytes:
         try:
-            body: bytes = self._s3.get_object(Bucket=self._bucket, Key=self._prefix + name)["Body"].read()
-        except self._s3.exceptions.NoSuchKey:
+            body: bytes = s3().get_object(Bucket=self._bucket, Key=self._prefix + name)["Body"].read()
+        except s3().exceptions.NoSuchKey:
             raise UnknownContractVersion(f"s3://{self._bucket}/{self._prefix}{name} does not exist; publish with dm deploy") from None
         return body
 
@@ -70,12 +63,9 @@ def publish(folder: Path, uri: str) -> str:
     contracts = ContractSet.from_directory(folder)
     bucket, prefix = split_uri(uri)
     root = prefix.rstrip("/") + "/" if prefix else ""
-    import boto3
-
-    s3 = boto3.client("s3")
     paths = sorted(folder.glob("*.yaml"))
     for path in paths:
-        s3.put_object(Bucket=bucket, Key=f"{root}{contracts.version}/{path.name}", Body=path.read_bytes())
-    s3.put_object(Bucket=bucket, Key=f"{root}{contracts.version}/{INDEX}", Body=orjson.dumps([path.name for path in paths]))
-    s3.put_object(Bucket=bucket, Key=f"{root}current", Body=contracts.version.encode())
+        s3().put_object(Bucket=bucket, Key=f"{root}{contracts.version}/{path.name}", Body=path.read_bytes())
+    s3().put_object(Bucket=bucket, Key=f"{root}{contracts.version}/{INDEX}", Body=orjson.dumps([path.name for path in paths]))
+    s3().put_object(Bucket=bucket, Key=f"{root}current", Body=contracts.version.encode())
     return contracts.version

@@ -11,6 +11,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
+from lake import clients
 from lake.control_records import RUNNING, ControlRecord, now, timestamp
 from lake.errors import TerminalError
 
@@ -47,9 +48,7 @@ class ControlStore:
     @cached_property
     def table(self) -> Any:
         """The boto3 table resource, made on first use."""
-        import boto3
-
-        return boto3.resource("dynamodb").Table(self.name)
+        return clients.dynamodb().Table(self.name)
 
     def get(self, file_id: str) -> ControlRecord:
         """One file's record. Raises ``UnknownFile``."""

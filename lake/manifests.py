@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from lake.clients import s3
 from lake.control_records import Fence, parse_timestamp, timestamp
 from lake.errors import TransientError
 from lake.keys import split_uri
@@ -252,23 +253,18 @@ def sibling(uri: str, name: str) -> str:
 
 def read_document(uri: str) -> dict[str, Any]:
     """Read one JSON object from S3. Raises ``MissingDocument``."""
-    import boto3
-
     bucket, key = split_uri(uri)
-    s3 = boto3.client("s3")
     try:
-        document: dict[str, Any] = orjson.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
-    except s3.exceptions.NoSuchKey:
+        document: dict[str, Any] = orjson.loads(s3().get_object(Bucket=bucket, Key=key)["Body"].read())
+    except s3().exceptions.NoSuchKey:
         raise MissingDocument(uri) from None
     return document
 
 
 def write_document(uri: str, document: Mapping[str, Any]) -> None:
     """Write one JSON object to S3."""
-    import boto3
-
     bucket, key = split_uri(uri)
-    boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=orjson.dumps(document), ContentType="application/json")
+    s3().put_object(Bucket=bucket, Key=key, Body=orjson.dumps(document), ContentType="application/json")
 
 
 def utc_now() -> datetime:

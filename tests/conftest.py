@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 
+import boto3
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -58,9 +59,11 @@ def environment_restored() -> Iterator[None]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _environment_of_the_module() -> Iterator[None]:
-    """Another file's tests, before or after in the same process, share no environment with this one's."""
+    """Another file's tests, before or after in the same process, share no environment with this one's, nor boto3's session of it."""
+    boto3.DEFAULT_SESSION = None
     with environment_restored():
         yield
+    boto3.DEFAULT_SESSION = None
 
 
 @pytest.fixture(scope="module")

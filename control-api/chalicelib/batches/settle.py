@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
-import boto3
 from gold import gold_tables
 
 from chalicelib.batches.settings import BatchSettings
+from lake.clients import s3
 from lake.control import ControlTable
 from lake.control_batches import REVIEW_FLAT, BatchHeld, ControlBatches, TargetState
 from lake.control_records import BRONZE, SILVER, ControlRecord, parse_timestamp
@@ -142,10 +141,6 @@ class Settler:
 class Tags:
     """Tags settled objects; lifecycle rules expire what carries the tag and nothing else."""
 
-    @cached_property
-    def _s3(self) -> Any:
-        return boto3.client("s3")
-
     def settle(self, records: Iterable[ControlRecord], lake_bucket: str) -> None:
         """Tag the bronze parts and the raw object's version of each file, the raw object last: its tag says that all are tagged."""
         with ThreadPoolExecutor(TAGGERS) as pool:
@@ -161,8 +156,8 @@ class Tags:
     def _put(self, bucket: str, key: str, version: Mapping[str, str]) -> None:
         tags = {"TagSet": [{"Key": name, "Value": value} for name, value in SETTLED_TAG.items()]}
         try:
-            self._s3.put_object_tagging(Bucket=bucket, Key=key, Tagging=tags, **version)
-        except self._s3.exceptions.ClientError as error:
+            s3().put_object_tagging(Bucket=bucket, Key=key, Tagging=tags, **version)
+        except s3().exceptions.ClientError as error:
             if error.response["Error"]["Code"] not in ("NoSuchKey", "NoSuchVersion"):  # expired or deleted since: nothing to tag
                 raise
 
