@@ -20,7 +20,7 @@ def test_every_service_that_the_code_calls_has_a_door():
     called = set()
     for folder in ("ingest-router", "converter", "control-api", "lake", "emr-jobs"):
         for path in (PROJECT / folder).rglob("*.py"):
-            called |= set(re.findall(r'boto3\.(?:client|resource)\("([a-z0-9-]+)"\)', path.read_text()))
+            called |= set(re.findall(r'(?:boto3|session)\.(?:client|resource)\("([a-z0-9-]+)"\)', path.read_text()))
     assert called >= {"s3", "dynamodb", "dms", "comprehend", "secretsmanager", "stepfunctions", "kinesis"}
     assert set(doors()) == {DOORS.get(service, service) for service in called} | NEEDED_BY_AWS
 
