@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from catalog import SILVER, catalog
-from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchTableError, TableAlreadyExistsError
+from pyiceberg.exceptions import NoSuchTableError, TableAlreadyExistsError
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table
@@ -139,8 +138,6 @@ def ensure_derived(database: str, name: str, fields: list[Field], partition: Ite
 
 
 def _create(database: str, name: str, fields: list[Field], partition: Iterable[str], location: str) -> Table:
-    with contextlib.suppress(NamespaceAlreadyExistsError):  # another table's job was faster
-        catalog().create_namespace_if_not_exists(database, {"location": location[: location.index(f"/{name}")]})
     schema = Schema(*(NestedField(i, f.name, iceberg_type(f.type), required=False) for i, f in enumerate(fields, 1)))
     spec = PartitionSpec(
         *(PartitionField(schema.find_field(column).field_id, 1000 + i, IdentityTransform(), column) for i, column in enumerate(partition))
