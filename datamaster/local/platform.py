@@ -207,6 +207,7 @@ def _build(
         seeding = pool.submit(_prepare_source, dsn, embedded, seed, alive)
         services.wait_for_emulator(ports, alive)
         os.environ.update(ports.environment)
+        boto3.setup_default_session()  # the clients of a platform that this process had before lead to that one
         states = boto3.client("stepfunctions")
         for arn in _activities(variables):
             states.create_activity(name=arn.rsplit(":", 1)[-1])
