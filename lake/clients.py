@@ -19,6 +19,12 @@ def dynamodb() -> Any:
     return _resource(_session())
 
 
+def forget() -> None:
+    """Make new clients on next use: the variables that say where the services are have changed."""
+    _client.cache_clear()
+    _resource.cache_clear()
+
+
 def _session() -> Any:
     import boto3
 

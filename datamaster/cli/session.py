@@ -10,6 +10,7 @@ import typer
 
 from datamaster.local import state
 from datamaster.local.state import State
+from lake import clients
 
 Home = Annotated[Path, typer.Option("--home", help="Where the platform keeps its state.", file_okay=False, envvar="DM_HOME")]
 
@@ -26,6 +27,7 @@ def connect(home: Path) -> State:
         "DM_API_URL": running.api_url,
         "DM_SWEEP_FUNCTION": running.functions["sweep_files"],
     }
+    clients.forget()
     return running
 
 

@@ -28,6 +28,7 @@ from datamaster.local.replicator.task import SLOT
 from datamaster.local.services import Ports, Road, ServiceFailed
 from datamaster.local.state import PlatformNotRunning, PlatformRunning, State
 from datamaster.local.supervisor import DETACH, EXIT_HELD, message
+from lake import clients
 from lake.contracts import ContractSet
 
 DELIVERY_SECONDS = 3.0
@@ -207,7 +208,7 @@ def _build(
         seeding = pool.submit(_prepare_source, dsn, embedded, seed, alive)
         services.wait_for_emulator(ports, alive)
         os.environ.update(ports.environment)
-        boto3.setup_default_session()  # the clients of a platform that this process had before lead to that one
+        clients.forget()
         states = boto3.client("stepfunctions")
         for arn in _activities(variables):
             states.create_activity(name=arn.rsplit(":", 1)[-1])
