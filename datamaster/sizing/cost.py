@@ -13,6 +13,8 @@ HOURS = 730
 SECONDS = HOURS * 3600
 SIZES = {"1 GB": GIGABYTE, "100 GB": 100 * GIGABYTE, "5 TB": 5_000 * GIGABYTE}
 """Bytes of changes on the stream in a month."""
+KINESIS_STEP = 1024
+"""Kinesis counts each record that comes in in steps of so many bytes: https://aws.amazon.com/kinesis/data-streams/pricing/"""
 FIREHOSE_STEP = 5 * 1024
 """Firehose counts each record from a stream in steps of so many bytes: https://aws.amazon.com/firehose/pricing/"""
 ZONES = 2
@@ -86,6 +88,11 @@ def _cost(service: str, of: str, **amounts: float) -> Cost:
     return Cost(service, sum(figures("prices")[name].value * amount for name, amount in names.items()), of, tuple(names))
 
 
+def _in_steps(size: int, step: int) -> int:
+    """The bytes that a record is counted as."""
+    return -(-size // step) * step
+
+
 def _source(road: Road) -> list[Cost]:
     capacity, replication = road.database_capacity, road.replication_capacity
     return [
@@ -99,12 +106,13 @@ def _stream(changes: float, size: float, road: Road, measured: Measured) -> list
     kept = gigabytes * max(0, road.retention_hours - ALL_DAY) / HOURS
     calls = size / 1_000_000 / road.transform_megabytes
     seconds = changes / measured.transformed
+    counted = _in_steps(measured.message_bytes, KINESIS_STEP)
     return [
         _cost(
             "Kinesis",
-            f"on demand, read once, kept {road.retention_hours // ALL_DAY} days",
+            f"on demand, each change counted as {counted // 1024} KB, read once, kept {road.retention_hours // ALL_DAY} days",
             kinesis_stream=HOURS,
-            kinesis_in=gigabytes,
+            kinesis_in=changes * counted / GIGABYTE,
             kinesis_out=gigabytes,
             kinesis_retention=kept,
         ),
@@ -118,13 +126,13 @@ def _stream(changes: float, size: float, road: Road, measured: Measured) -> list
 
 
 def _delivery(changes: float, size: float, files: Files, road: Road, measured: Measured) -> list[Cost]:
-    steps = -(-measured.message_bytes // FIREHOSE_STEP) * FIREHOSE_STEP
+    counted = _in_steps(measured.message_bytes, FIREHOSE_STEP)
     objects = min(changes, files.a_second * SECONDS)
     return [
         _cost(
             "Firehose",
-            f"each change counted as {steps // 1024} KB; an object a table and {road.buffer_seconds} s or {road.buffer_megabytes} MB",
-            firehose_in=changes * steps / GIGABYTE,
+            f"each change counted as {counted // 1024} KB; an object a table and {road.buffer_seconds} s or {road.buffer_megabytes} MB",
+            firehose_in=changes * counted / GIGABYTE,
             firehose_partitioned=size / GIGABYTE,
             firehose_object=objects,
         ),

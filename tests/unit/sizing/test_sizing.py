@@ -71,6 +71,12 @@ def test_prod_reads_its_settings_from_the_templates():
     assert Road.of("dev").endpoints == 0
 
 
+def test_kinesis_counts_a_small_change_that_comes_in_as_one_kilobyte():
+    changes, kept = 5_000e9 / 670, 5_000 * 6 * 24 / 730
+    by_hand = 730 * 0.04 + changes * 1024 / 1e9 * 0.08 + 5_000 * 0.04 + kept * 0.10
+    assert cost("5 TB", "Kinesis").dollars == pytest.approx(by_hand)
+
+
 def test_firehose_counts_a_small_change_as_five_kilobytes():
     changes = 5_000e9 / 670
     objects = 4 / 60 * 730 * 3600
@@ -105,7 +111,7 @@ def test_a_figure_without_page_or_date_is_unverified():
     assert Figure("x", 1, "GB").stated == UNVERIFIED
     assert Figure("x", 1, "GB", source="https://docs.aws.amazon.com/").stated == UNVERIFIED
     assert not all(price.stated == UNVERIFIED for price in figures("prices").values())
-    assert not cost("1 GB", "Kinesis").verified
+    assert not cost("1 GB", "DMS Serverless").verified
     assert cost("1 GB", "Step Functions").verified
 
 
