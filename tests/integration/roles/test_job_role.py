@@ -18,6 +18,7 @@ from pyiceberg.types import StringType
 
 from datamaster.deploy.changes import launch
 from datamaster.deploy.environments import load_environment
+from datamaster.governance.policies import listed
 from datamaster.governance.rendering import Template
 from datamaster.local.drivers import start_driver
 from datamaster.local.emulator import ACCOUNT, start_emulator
@@ -27,14 +28,17 @@ from datamaster.project import PROJECT
 from lake.contract_store import publish
 from lake.contracts import ContractSet
 
+from .implied import UPLOADS
 from .recorder import Call
-from .rights import Places, Right, missing
+from .rights import Places, Right, extra, missing
 from .wire import Wire
 
 pytestmark = pytest.mark.integration
 JOBS = PROJECT / "emr-jobs"
 SERVERLESS = "https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide"
 MARCH, APRIL = 1583020800, 1585699200
+SMALL_FILES = 16
+"""So many in a batch are gathered beside its manifest first."""
 TIMEOUT_SECONDS = 180
 
 
@@ -61,11 +65,8 @@ class JobWork:
             yield Right("s3:GetObject", f"{artifacts}/{kind}/x", page=f"{SERVERLESS}/security-iam-runtime-role.html")
         logs = f"arn:aws:s3:::{self.values['ObserverBucket']}/emr/x"
         yield Right("s3:PutObject", logs, page=f"{SERVERLESS}/logging.html")
-        for place in ("silver", "gold"):
-            data = f"arn:aws:s3:::{self.values['LakeBucket']}/{place}/x"
-            yield Right(
-                "s3:AbortMultipartUpload", data, page="https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuAndPermissions.html"
-            )
+        for place in ("batches", "silver", "gold", "quarantine"):
+            yield Right("s3:AbortMultipartUpload", f"arn:aws:s3:::{self.values['LakeBucket']}/{place}/x", page=UPLOADS)
 
 
 @pytest.fixture(scope="module")
@@ -138,8 +139,9 @@ def lake_of(names: Mapping[str, str], app: Any, environment: Mapping[str, str], 
 
 
 def a_day(lake: Any, home: Path) -> None:
-    """Loads, changes, a key that moves, a new column; review_flat and gold; the maintenance of all that."""
-    from domain import delete, insert, update
+    """Loads, changes, a key that moves; a batch of many small files that brings new columns, binary among them, and a row that
+    a rule holds back, run twice; review_flat and gold; derived tables that an older definition left; the maintenance of all that."""
+    from domain import delete, insert, load, update
 
     lake.arrives(insert("brewery", 1, brewery_id=1, brewery_name="Dupont"))
     lake.arrives(insert("beer", 2, beer_id=1, beer_name="Saison", beer_style="Saison"))
@@ -149,23 +151,21 @@ def a_day(lake: Any, home: Path) -> None:
     lake.build_review_flat()
     lake.build_gold()
 
-    wider = home / "contracts"
-    wider.mkdir()
-    for path in (PROJECT / "contracts").glob("*.yaml"):
-        contract = yaml.safe_load(path.read_text())
-        if path.stem == "beer":
-            contract["version"] = "1.1.0"
-            contract["schema"][0]["properties"].append(
-                {"name": "colour", "logicalType": "string", "physicalType": "varchar(20)", "classification": "public"}
-            )
-        (wider / path.name).write_text(yaml.safe_dump(contract, sort_keys=False))
-    publish(wider, lake.names["contracts"])
-    lake.contracts = ContractSet.from_directory(wider)
-    lake.arrives(update("beer", 100, beer_id=1, beer_name="Saison Dupont", colour="gold"))
-    lake.arrives(update("review", 101, review_id=1, review_time=APRIL), delete("review", 102, review_id=2))
-    lake.merge()
+    publish(wider_contracts(home / "contracts"), lake.names["contracts"])
+    lake.contracts = ContractSet.from_directory(home / "contracts")
+    lake.fence("beer", 10)
+    for number in range(1, SMALL_FILES):
+        lake.arrives(update("beer", 100 + number, beer_id=1, beer_name="Saison Dupont", colour="gold", label=b"\x89"))
+    lake.arrives(load("beer", 11, beer_id=2, beer_name="Avec les bons voeux", colour=None))
+    lake.arrives(update("review", 201, review_id=1, review_time=APRIL), delete("review", 202, review_id=2))
+    for batch in lake.plan():
+        lake.run(batch)
+        if batch["table"] == "beer":
+            of_another_type("dm_silver", "beer_folded_staged", "beer_id")
+            lake.run(batch)
+        lake.settler().silver(batch)
     lake.build_review_flat()
-    of_another_type("state_by_review_volume", "review_count")
+    of_another_type("dm_gold", "state_by_review_volume", "review_count")
     lake.build_gold()
 
     maintenance = lake._app("control-api", "chalicelib.batches.maintenance").Maintenance.of(lake.settings(), lake.execution)
@@ -173,14 +173,36 @@ def a_day(lake: Any, home: Path) -> None:
         lake.run(batch, "maintenance")
 
 
-def of_another_type(table: str, column: str) -> None:
-    """Make a gold table anew, empty, with text in a column of numbers: as an older definition of it may have left it."""
+def wider_contracts(folder: Path) -> Path:
+    """The project's contracts with two columns more in beer, of which one has to be there."""
+    folder.mkdir()
+    for path in (PROJECT / "contracts").glob("*.yaml"):
+        contract = yaml.safe_load(path.read_text())
+        if path.stem == "beer":
+            contract["version"] = "1.1.0"
+            present = {"metric": "nullValues", "severity": "quarantine"}
+            contract["schema"][0]["properties"] += [
+                {
+                    "name": "colour",
+                    "logicalType": "string",
+                    "physicalType": "varchar(20)",
+                    "classification": "public",
+                    "quality": [present],
+                },
+                {"name": "label", "physicalType": "bytea"},
+            ]
+        (folder / path.name).write_text(yaml.safe_dump(contract, sort_keys=False))
+    return folder
+
+
+def of_another_type(database: str, table: str, column: str) -> None:
+    """Make a derived table anew, empty, with text in a column of numbers: as an older definition of it may have left it."""
     definitions = load_catalog("lake", type="glue", **{"s3.endpoint": os.environ["AWS_ENDPOINT_URL"], "s3.region": "us-east-1"})
-    found = definitions.load_table(("dm_gold", table))
+    found = definitions.load_table((database, table))
     fields = [field.model_copy(update={"field_type": StringType()}) if field.name == column else field for field in found.schema().fields]
     location = f"{found.location()}/older"
-    definitions.drop_table(("dm_gold", table))
-    definitions.create_table(("dm_gold", table), Schema(*fields), location=location)
+    definitions.drop_table((database, table))
+    definitions.create_table((database, table), Schema(*fields), location=location)
 
 
 def test_every_request_is_a_call_that_is_known_and_none_was_refused(work: JobWork) -> None:
@@ -193,3 +215,19 @@ def test_every_request_is_a_call_that_is_known_and_none_was_refused(work: JobWor
 
 def test_the_jobs_role_lacks_nothing_that_the_jobs_need(work: JobWork) -> None:
     assert missing(work.policies, work.needed) == []
+
+
+def test_the_jobs_role_holds_nothing_that_no_job_needs(work: JobWork) -> None:
+    assert extra(work.policies, work.needed) == []
+
+
+def test_a_right_less_and_a_right_more_are_found(work: JobWork) -> None:
+    """Without any one grant of the role something is missing; one of another place beside them is extra."""
+    [policy] = work.policies
+    for number, statement in enumerate(policy["Statement"]):
+        for action in listed(statement["Action"]):
+            others = [entry for n, entry in enumerate(policy["Statement"]) if n != number]
+            less = statement | {"Action": [each for each in listed(statement["Action"]) if each != action]}
+            assert missing([{"Statement": [*others, less]}], work.needed), f"{action}: {statement['Resource']}"
+    more = {"Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::dm-stage-local-000000000000/*"}]}
+    assert extra([policy, more], work.needed) == [("s3:GetObject", "arn:aws:s3:::dm-stage-local-000000000000/*")]
