@@ -53,6 +53,7 @@ def deploy(
     from datamaster.deploy.changes import Declined, StackStuck
     from datamaster.deploy.deployment import deploy as bring
     from datamaster.deploy.migrations import MigrationChanged, MigrationFailed
+    from datamaster.deploy.replication import ReplicationFailed
     from datamaster.deploy.stacks import StackFailed
     from datamaster.deploy.watch import Watch
 
@@ -65,16 +66,17 @@ def deploy(
             asking = _Asking(yes, watch.pause)
             seen = Watch(asking, watch.progress, watch.finished)
             deployment = bring(env, contracts=contracts, variables=environment.variables, stacks=stack or [], watch=seen)
-        except (StackFailed, StackStuck, Declined, MigrationFailed, MigrationChanged) as error:
+        except (StackFailed, StackStuck, Declined, MigrationFailed, MigrationChanged, ReplicationFailed) as error:
             fail(str(error))
             return 1
     if json:
         done = {"contracts": deployment.contracts_version, "migrations": deployment.migrations, "stacks": watch.outcomes}
-        print_json({"environment": env, **done, "outputs": deployment.outputs})
+        print_json({"environment": env, **done, "replication_started": deployment.replication_started, "outputs": deployment.outputs})
     else:
         unchanged = sum(outcome == "unchanged" for outcome in watch.outcomes.values())
         ran = f" Migrations run: {', '.join(deployment.migrations)}." if deployment.migrations else ""
-        out.print(f"{len(watch.outcomes) - unchanged} stacks changed, {unchanged} unchanged.{ran}")
+        started = " The replication starts: every table is loaded, then its changes follow." if deployment.replication_started else ""
+        out.print(f"{len(watch.outcomes) - unchanged} stacks changed, {unchanged} unchanged.{ran}{started}")
     return 0
 
 
@@ -91,6 +93,7 @@ def destroy(
     """
     from datamaster.deploy import account
     from datamaster.deploy import removal as removing
+    from datamaster.deploy.replication import ReplicationFailed
     from datamaster.deploy.stacks import StackFailed
     from datamaster.deploy.watch import Watch
 
@@ -110,7 +113,7 @@ def destroy(
             seen = Watch(progress=watch.progress, finished=watch.finished)
             removing.destroy(environment, what, seen)
             removed = removing.delete_data(environment, seen) if delete_data and not stack else []
-        except (StackFailed, removing.NotRemoved) as error:
+        except (StackFailed, ReplicationFailed, removing.NotRemoved) as error:
             fail(str(error))
             return 1
     for kept in removed:
@@ -168,7 +171,7 @@ def _show_plan(environment: Environment, stacks: Sequence[str], json: bool) -> i
     size = f"{_counted(len(found), 'stack')} in {_counted(found[-1].level, 'level')}, {_counted(total, 'resource')}"
     out.print(f"\n{size}. Nothing was called on AWS.")
     if any(stack.stack == "database" for stack in found):
-        out.print("After the stacks, what is new in migrations/ is run in the source database.")
+        out.print("After the stacks, what is new in migrations/ is run in the source database; then the replication is started, once.")
     return 0
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
+
 from datamaster.deploy.artifacts import Artifacts, collect, upload
 from datamaster.deploy.changes import launch
 from datamaster.deploy.environments import Environment, load_environment
@@ -15,6 +17,7 @@ from datamaster.deploy.layers import LAYERS, build_layer
 from datamaster.deploy.migrations import Database, migrate
 from datamaster.deploy.package import package_apps
 from datamaster.deploy.preview import require_parameters
+from datamaster.deploy.replication import STACK, Replication
 from datamaster.deploy.spark_submit import RELEASE_LABEL, submit_parameters
 from datamaster.deploy.stacks import Outputs, launch_order
 from datamaster.deploy.watch import UNWATCHED, Watch
@@ -32,13 +35,15 @@ READ_ARTIFACTS = frozenset({"control-api", "converter", "ingest-router", "ingest
 class Deployment:
     """What is deployed: the outputs of each stack by its short name, and the version of the contracts in force.
 
-    The version is empty where only stacks were deployed that read no contracts. ``migrations`` are the files that were run.
+    The version is empty where only stacks were deployed that read no contracts. ``migrations`` are the files that were run;
+    ``replication_started`` says whether the replication was started, which happens once.
     """
 
     environment: str
     outputs: Outputs
     contracts_version: str
     migrations: tuple[str, ...] = ()
+    replication_started: bool = False
 
 
 def deploy(
@@ -56,14 +61,15 @@ def deploy(
     that are launched with what they need, all of them where none is named. AWS is found by this process's environment.
 
     Raises ``UnknownEnvironment``, ``EnvironmentIncomplete``, ``UnknownStack``, ``MissingParameter``, ``PackagingFailed``,
-    ``InvalidContract``, ``StackStuck``, ``StackFailed``, ``Declined``, ``MigrationFailed``, ``MigrationChanged``.
+    ``InvalidContract``, ``StackStuck``, ``StackFailed``, ``Declined``, ``MigrationFailed``, ``MigrationChanged``,
+    ``ReplicationFailed``.
     """
     environment = load_environment(name).with_variables(variables or {})
     wanted = {stack for level in launch_order(environment, stacks) for stack in level}
     require_parameters(environment, wanted)
     if not wanted & READ_ARTIFACTS:
         outputs = launch(environment, stacks, watch=watch)
-        return Deployment(environment.name, outputs, "", migrated(environment, outputs, watch))
+        return _with_source(environment, outputs, "", watch)
     with ThreadPoolExecutor(1) as pool:
         packaging = pool.submit(artifacts_of, environment, build)
         outputs = launch(environment, [stack for stack in BEFORE_ARTIFACTS if stack in wanted] or ["storage"], watch=watch)
@@ -73,7 +79,17 @@ def deploy(
     version = upload(artifacts, storage["ArtifactsBucket"], contracts)
     environment = environment.with_variables(artifacts.variables | spark_variables(artifacts, storage))
     outputs |= launch(environment, stacks, done=outputs, watch=watch)
-    return Deployment(environment.name, outputs, version, migrated(environment, outputs, watch))
+    return _with_source(environment, outputs, version, watch)
+
+
+def _with_source(environment: Environment, outputs: Outputs, version: str, watch: Watch) -> Deployment:
+    """What follows the stacks: the source's definitions, then the first start of its replication."""
+    migrations = migrated(environment, outputs, watch)
+    started = False
+    if STACK in outputs:
+        watch.progress("replication of the source")
+        started = Replication.of(outputs[STACK], boto3.client("dms", region_name=environment.region)).start()
+    return Deployment(environment.name, outputs, version, migrations, started)
 
 
 def migrated(environment: Environment, outputs: Outputs, watch: Watch) -> tuple[str, ...]:

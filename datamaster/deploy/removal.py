@@ -13,7 +13,8 @@ from botocore.exceptions import ClientError
 
 from datamaster.deploy.deletion import delete
 from datamaster.deploy.environments import Environment
-from datamaster.deploy.stacks import cloudformation, deployed, launch_order, levels
+from datamaster.deploy.replication import STACK, Replication
+from datamaster.deploy.stacks import cloudformation, deployed, launch_order, levels, outputs_of
 from datamaster.deploy.watch import UNWATCHED, Watch
 from lake.errors import TerminalError
 
@@ -82,7 +83,15 @@ def removal(environment: Environment, stacks: Collection[str] = (), *, delete_da
 
 
 def destroy(environment: Environment, what: Removal, watch: Watch = UNWATCHED) -> list[str]:
-    """Delete stacks, each after those that need it; returns their names. Raises ``StackFailed``."""
+    """Stop the replication where it goes, and delete stacks, each after those that need it; returns their names.
+
+    Raises ``StackFailed`` and ``ReplicationFailed``.
+    """
+    described = deployed(environment).get(STACK) if STACK in what.going else None
+    if described and (outputs := outputs_of(described)):
+        watch.progress("replication of the source")
+        replication = Replication.of(outputs, boto3.client("dms", region_name=environment.region))
+        replication.stop(float(environment.variables["poll_seconds"]))
     return delete(environment, what.going, spared=what.staying, watch=watch)
 
 

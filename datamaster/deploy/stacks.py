@@ -65,6 +65,11 @@ def next_step(reason: str) -> str:
         return "\nNext: give the identity that deploys this right (docs/deploy.md), then dm deploy again."
     if re.search(r"LimitExceeded|[Qq]uota|UnreservedConcurrentExecution", reason):
         return "\nNext: ask for more under Service Quotas (docs/deploy.md names them), then dm deploy again."
+    if re.search(r"InvalidResourceState.*replication|replication.*InvalidResourceState", reason, re.IGNORECASE | re.DOTALL):
+        return (
+            "\nNext: DMS changes no replication that runs, and no serverless one that ever ran. dm destroy --stack streaming-dms stops it"
+            " and takes it away; dm deploy then makes it anew, and it loads every table again."
+        )
     return ""
 
 

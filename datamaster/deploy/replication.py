@@ -1,0 +1,98 @@
+"""DMS's replication, which CloudFormation makes, but neither starts nor takes away while it runs.
+
+https://docs.aws.amazon.com/dms/latest/APIReference/API_StartReplication.html
+https://docs.aws.amazon.com/dms/latest/APIReference/API_DeleteReplicationConfig.html
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from lake.errors import TerminalError
+
+STACK = "streaming-dms"
+BEGIN = "start-replication"
+NEVER_STARTED = ("created", "ready")
+"""A serverless replication, and a task that has no start date: a task that was changed after it ran is ready too."""
+AT_REST = (*NEVER_STARTED, "stopped", "failed")
+STOP_SECONDS = 1800.0
+
+
+class ReplicationFailed(TerminalError):
+    """DMS did not start or stop the replication."""
+
+    def __init__(self, arn: str, reason: str) -> None:
+        super().__init__(f"replication {arn}: {reason}\nNext: look at it in the console of DMS, then the same command again")
+
+
+@dataclass(frozen=True)
+class Replication:
+    """A serverless replication, or a task on an instance, by its ARN. ``client`` is DMS."""
+
+    arn: str
+    serverless: bool
+    client: Any
+
+    @classmethod
+    def of(cls, outputs: Mapping[str, str], client: Any) -> Replication:
+        """By the outputs of the stack ``streaming-dms``, of which one is empty."""
+        serverless = outputs.get("ReplicationConfigArn", "")
+        return cls(serverless or outputs["ReplicationTaskArn"], bool(serverless), client)
+
+    def start(self) -> bool:
+        """Start it where it has never run: every table is loaded, then its changes follow. Returns whether it was started.
+
+        What has run is resumed by working hours, or by a person who knows why it stopped. Raises ``ReplicationFailed``.
+        """
+        with self._told("started"):
+            found = self._described()
+            if found.get("Status", NEVER_STARTED[0]) not in NEVER_STARTED or "ReplicationTaskStartDate" in found:
+                return False
+            if self.serverless:
+                self.client.start_replication(ReplicationConfigArn=self.arn, StartReplicationType=BEGIN)
+            else:
+                self.client.start_replication_task(ReplicationTaskArn=self.arn, StartReplicationTaskType=BEGIN)
+        return True
+
+    def stop(self, poll_seconds: float, patience: float = STOP_SECONDS) -> None:
+        """Stop it, wherever it is, and wait until it has. Raises ``ReplicationFailed``."""
+        deadline = time.monotonic() + patience
+        with self._told("stopped"):
+            while (status := self._described().get("Status", NEVER_STARTED[0])) not in AT_REST:
+                if time.monotonic() > deadline:
+                    raise ReplicationFailed(self.arn, f'it would not stop and is "{status}"')
+                if status == "running":
+                    self._stop()
+                time.sleep(poll_seconds)
+
+    def _described(self) -> Mapping[str, Any]:
+        """What DMS says of it; nothing of a serverless one that was never started."""
+        name = "replication-config-arn" if self.serverless else "replication-task-arn"
+        filters = [{"Name": name, "Values": [self.arn]}]
+        if self.serverless:
+            found = self.client.describe_replications(Filters=filters)["Replications"]
+        else:
+            found = self.client.describe_replication_tasks(Filters=filters, WithoutSettings=True)["ReplicationTasks"]
+        return found[0] if found else {}
+
+    def _stop(self) -> None:
+        try:
+            if self.serverless:
+                self.client.stop_replication(ReplicationConfigArn=self.arn)
+            else:
+                self.client.stop_replication_task(ReplicationTaskArn=self.arn)
+        except self.client.exceptions.InvalidResourceStateFault:
+            return  # it has left that state meanwhile
+
+    @contextmanager
+    def _told(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (BotoCoreError, ClientError) as error:
+            raise ReplicationFailed(self.arn, f"it could not be {what}: {error}") from error
