@@ -71,12 +71,17 @@ def deploy(
             return 1
     if json:
         done = {"contracts": deployment.contracts_version, "migrations": deployment.migrations, "stacks": watch.outcomes}
-        print_json({"environment": env, **done, "replication_started": deployment.replication_started, "outputs": deployment.outputs})
+        replication = {"started": deployment.replication_started, "waits_for": deployment.replication_waits_for}
+        print_json({"environment": env, **done, "replication": replication, "outputs": deployment.outputs})
     else:
         unchanged = sum(outcome == "unchanged" for outcome in watch.outcomes.values())
         ran = f" Migrations run: {', '.join(deployment.migrations)}." if deployment.migrations else ""
-        started = " The replication starts: every table is loaded, then its changes follow." if deployment.replication_started else ""
-        out.print(f"{len(watch.outcomes) - unchanged} stacks changed, {unchanged} unchanged.{ran}{started}")
+        out.print(f"{len(watch.outcomes) - unchanged} stacks changed, {unchanged} unchanged.{ran}")
+        if deployment.replication_started:
+            out.print("The replication starts: it loads every table, then follows the changes.")
+        if deployment.replication_waits_for:
+            out.print(f"The replication is not started: {', '.join(map(escape, deployment.replication_waits_for))} is not there yet.")
+            out.print("Next: make and push it as .github/workflows/deploy-environment.yml does, then dm deploy again.")
     return 0
 
 
@@ -171,7 +176,7 @@ def _show_plan(environment: Environment, stacks: Sequence[str], json: bool) -> i
     size = f"{_counted(len(found), 'stack')} in {_counted(found[-1].level, 'level')}, {_counted(total, 'resource')}"
     out.print(f"\n{size}. Nothing was called on AWS.")
     if any(stack.stack == "database" for stack in found):
-        out.print("After the stacks, what is new in migrations/ is run in the source database; then the replication is started, once.")
+        out.print("After the stacks, what is new in migrations/ is run in the source database, and its replication started, once.")
     return 0
 
 

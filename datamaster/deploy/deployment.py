@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore.exceptions import ClientError
 
 from datamaster.deploy.artifacts import Artifacts, collect, upload
 from datamaster.deploy.changes import launch
@@ -36,7 +37,8 @@ class Deployment:
     """What is deployed: the outputs of each stack by its short name, and the version of the contracts in force.
 
     The version is empty where only stacks were deployed that read no contracts. ``migrations`` are the files that were run;
-    ``replication_started`` says whether the replication was started, which happens once.
+    ``replication_started`` says whether the replication was started, which happens once, and ``replication_waits_for`` what keeps it
+    from that.
     """
 
     environment: str
@@ -44,6 +46,7 @@ class Deployment:
     contracts_version: str
     migrations: tuple[str, ...] = ()
     replication_started: bool = False
+    replication_waits_for: tuple[str, ...] = ()
 
 
 def deploy(
@@ -85,11 +88,35 @@ def deploy(
 def _with_source(environment: Environment, outputs: Outputs, version: str, watch: Watch) -> Deployment:
     """What follows the stacks: the source's definitions, then the first start of its replication."""
     migrations = migrated(environment, outputs, watch)
-    started = False
-    if STACK in outputs:
-        watch.progress("replication of the source")
-        started = Replication.of(outputs[STACK], boto3.client("dms", region_name=environment.region)).start()
-    return Deployment(environment.name, outputs, version, migrations, started)
+    if not outputs.keys() >= {STACK, "ingestion", "processing-emr"}:  # of a whole deployment: nothing is let in that nobody would take on
+        return Deployment(environment.name, outputs, version, migrations)
+    watch.progress("replication of the source")
+    dms, ecr, s3 = (boto3.client(name, region_name=environment.region) for name in ("dms", "ecr", "s3"))
+    replication = Replication.of(outputs[STACK], dms)
+    if not replication.never_ran():
+        return Deployment(environment.name, outputs, version, migrations)
+    absent = not_there(outputs, str(environment.variables["image_tag"]), ecr, s3)
+    if not absent:
+        replication.start()
+    return Deployment(environment.name, outputs, version, migrations, not absent, tuple(absent))
+
+
+def not_there(outputs: Outputs, image_tag: str, ecr: Any, s3: Any) -> list[str]:
+    """What Docker makes and a deployment does not, where nobody has pushed it yet: the container's image, the Spark jobs' archive."""
+    absent = []
+    repository = outputs["ingestion"]["RepositoryUri"].partition("/")[2]
+    try:
+        ecr.describe_images(repositoryName=repository, imageIds=[{"imageTag": image_tag}])
+    except ecr.exceptions.ImageNotFoundException:
+        absent.append(f"image {repository}:{image_tag}")
+    bucket = outputs["storage"]["ArtifactsBucket"]
+    try:
+        s3.head_object(Bucket=bucket, Key=SPARK_ENVIRONMENT)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "404":
+            raise
+        absent.append(f"s3://{bucket}/{SPARK_ENVIRONMENT}")
+    return absent
 
 
 def migrated(environment: Environment, outputs: Outputs, watch: Watch) -> tuple[str, ...]:

@@ -45,20 +45,22 @@ class Replication:
         serverless = outputs.get("ReplicationConfigArn", "")
         return cls(serverless or outputs["ReplicationTaskArn"], bool(serverless), client)
 
-    def start(self) -> bool:
-        """Start it where it has never run: every table is loaded, then its changes follow. Returns whether it was started.
+    def never_ran(self) -> bool:
+        """Whether it waits for its first start. Raises ``ReplicationFailed``."""
+        with self._told("looked at"):
+            found = self._described()
+        return found.get("Status", NEVER_STARTED[0]) in NEVER_STARTED and "ReplicationTaskStartDate" not in found
 
-        What has run is resumed by working hours, or by a person who knows why it stopped. Raises ``ReplicationFailed``.
+    def start(self) -> None:
+        """Start it for the first time: every table is loaded, then its changes follow. Raises ``ReplicationFailed``.
+
+        One that has run is resumed by working hours, or by a person who knows why it stopped.
         """
         with self._told("started"):
-            found = self._described()
-            if found.get("Status", NEVER_STARTED[0]) not in NEVER_STARTED or "ReplicationTaskStartDate" in found:
-                return False
             if self.serverless:
                 self.client.start_replication(ReplicationConfigArn=self.arn, StartReplicationType=BEGIN)
             else:
                 self.client.start_replication_task(ReplicationTaskArn=self.arn, StartReplicationTaskType=BEGIN)
-        return True
 
     def stop(self, poll_seconds: float, patience: float = STOP_SECONDS) -> None:
         """Stop it, wherever it is, and wait until it has. Raises ``ReplicationFailed``."""

@@ -11,7 +11,7 @@ import pytest
 from botocore.stub import Stubber
 
 from datamaster.deploy import deployment, removal
-from datamaster.deploy.deployment import deploy
+from datamaster.deploy.deployment import deploy, not_there
 from datamaster.deploy.environments import load_environment
 from datamaster.deploy.replication import STACK, Replication, ReplicationFailed
 from datamaster.deploy.stacks import next_step
@@ -61,33 +61,37 @@ def dms(request: pytest.FixtureRequest) -> Iterator[Dms]:
         found.stub.assert_no_pending_responses()
 
 
-def test_a_replication_that_never_ran_is_started_with_a_load_of_every_table(dms: Dms):
-    dms.says("created" if dms.serverless else "ready")
+def test_a_replication_is_started_with_a_load_of_every_table(dms: Dms):
     dms.is_told("start", StartReplicationType="start-replication")
 
-    assert dms.replication.start()
+    dms.replication.start()
 
 
-def test_a_serverless_replication_of_which_dms_says_nothing_yet_is_started():
+def test_what_was_made_and_not_started_never_ran(dms: Dms):
+    dms.says("created" if dms.serverless else "ready")
+
+    assert dms.replication.never_ran()
+
+
+def test_a_serverless_replication_of_which_dms_says_nothing_yet_never_ran():
     dms = Dms("serverless")
     dms.says("")
-    dms.is_told("start", StartReplicationType="start-replication")
     with dms.stub:
-        assert dms.replication.start()
+        assert dms.replication.never_ran()
 
 
 @pytest.mark.parametrize("status", ["starting", "running", "stopping", "stopped", "failed"])
-def test_a_replication_that_has_run_is_left_as_it_is(dms: Dms, status: str):
+def test_a_replication_in_any_other_state_has_run(dms: Dms, status: str):
     dms.says(status)
 
-    assert not dms.replication.start()
+    assert not dms.replication.never_ran()
 
 
-def test_a_task_that_was_changed_after_it_ran_is_left_as_it_is():
+def test_a_task_that_was_changed_after_it_ran_has_run():
     dms = Dms("task")
     dms.says("ready", ReplicationTaskStartDate=datetime(2026, 1, 1, tzinfo=UTC))
     with dms.stub:
-        assert not dms.replication.start()
+        assert not dms.replication.never_ran()
 
 
 def test_a_running_replication_is_stopped_and_waited_for(dms: Dms):
@@ -113,9 +117,7 @@ def test_a_replication_that_does_not_run_is_not_stopped(dms: Dms):
 
 
 def test_what_dms_refuses_is_told_with_the_next_step(dms: Dms):
-    dms.stub.add_client_error(
-        "describe_replications" if dms.serverless else "describe_replication_tasks", "AccessDeniedException", "not allowed"
-    )
+    dms.stub.add_client_error("start_replication" if dms.serverless else "start_replication_task", "AccessDeniedException", "not allowed")
 
     with pytest.raises(ReplicationFailed, match=f"{dms.replication.arn}: it could not be started: .*not allowed\nNext: "):
         dms.replication.start()
@@ -128,29 +130,76 @@ def test_a_replication_that_never_stops_is_told(dms: Dms):
         dms.replication.stop(poll_seconds=0, patience=-1)
 
 
-def test_a_deployment_starts_the_replication_after_the_migrations_and_a_removal_stops_it_before_the_stacks(
-    monkeypatch: pytest.MonkeyPatch,
-):
-    done: list[str] = []
+@pytest.fixture
+def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What a deployment of all stacks and a removal do, in order: on an account whose stacks are there and whose source never ran."""
+    told: list[str] = []
+    outputs = {
+        STACK: OUTPUTS["task"],
+        "ingestion": {"RepositoryUri": "000000000000.dkr.ecr.us-east-1.amazonaws.com/dm-converter-dev"},
+        "processing-emr": {},
+        "storage": {"ArtifactsBucket": "dm-artifacts-dev"},
+    }
+    monkeypatch.setattr(Replication, "never_ran", lambda _replication: True)
+    monkeypatch.setattr(Replication, "start", lambda _replication: told.append("start"))
+    monkeypatch.setattr(Replication, "stop", lambda _replication, _seconds: told.append("stop"))
+    monkeypatch.setattr(deployment, "launch", lambda *_arguments, **_options: outputs)
+    monkeypatch.setattr(deployment, "migrated", lambda *_arguments: told.append("migrations") or ())
+    monkeypatch.setattr(deployment, "not_there", lambda *_arguments: [])
+    described = [{"OutputKey": name, "OutputValue": value} for name, value in OUTPUTS["task"].items()]
+    monkeypatch.setattr(removal, "deployed", lambda _environment: {STACK: {"Outputs": described}})
+    monkeypatch.setattr(removal, "delete", lambda *_arguments, **_options: told.append("delete"))
+    return told
 
-    def started(_replication: Replication) -> bool:
-        done.append("start")
-        return True
 
-    monkeypatch.setattr(Replication, "start", started)
-    monkeypatch.setattr(Replication, "stop", lambda _replication, _seconds: done.append("stop"))
-    monkeypatch.setattr(deployment, "launch", lambda *_arguments, **_options: {STACK: OUTPUTS["task"]})
-    monkeypatch.setattr(deployment, "migrated", lambda *_arguments: done.append("migrations") or ())
-    outputs = [{"OutputKey": name, "OutputValue": value} for name, value in OUTPUTS["task"].items()]
-    monkeypatch.setattr(removal, "deployed", lambda _environment: {STACK: {"Outputs": outputs}})
-    monkeypatch.setattr(removal, "delete", lambda *_arguments, **_options: done.append("delete"))
-    dev = load_environment("dev")
-
+def test_a_deployment_starts_the_replication_after_the_migrations(done: list[str]):
     assert deploy("dev", stacks=["network"]).replication_started
-    removal.destroy(dev, removal.Removal(("streaming",), ()))
-    removal.destroy(dev, removal.Removal((STACK,), ()))
+    assert done == ["migrations", "start"]
 
-    assert done == ["migrations", "start", "delete", "stop", "delete"]
+
+def test_a_replication_that_has_run_is_not_started_again(done: list[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Replication, "never_ran", lambda _replication: False)
+
+    assert not deploy("dev", stacks=["network"]).replication_started
+    assert done == ["migrations"]
+
+
+def test_the_replication_waits_for_what_was_not_pushed_yet(done: list[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(deployment, "not_there", lambda *_arguments: ["image dm-converter-dev:abc"])
+
+    found = deploy("dev", stacks=["network"])
+
+    assert (found.replication_started, found.replication_waits_for) == (False, ("image dm-converter-dev:abc",))
+    assert done == ["migrations"]
+
+
+def test_a_removal_stops_the_replication_before_its_stack(done: list[str]):
+    removal.destroy(load_environment("dev"), removal.Removal(("streaming",), ()))
+    removal.destroy(load_environment("dev"), removal.Removal((STACK,), ()))
+
+    assert done == ["delete", "stop", "delete"]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_image_and_archive_are_looked_for_by_the_names_that_the_stacks_use(there: bool):
+    keys = {"region_name": "us-east-1", "aws_access_key_id": "x", "aws_secret_access_key": "x"}
+    ecr, s3 = boto3.client("ecr", **keys), boto3.client("s3", **keys)
+    outputs = {
+        "ingestion": {"RepositoryUri": "000000000000.dkr.ecr.us-east-1.amazonaws.com/dm-converter-dev"},
+        "storage": {"ArtifactsBucket": "dm-artifacts-dev"},
+    }
+    archive = {"Bucket": "dm-artifacts-dev", "Key": "emr-environment/environment.tar.gz"}
+    image = {"repositoryName": "dm-converter-dev", "imageIds": [{"imageTag": "abc"}]}
+    with Stubber(ecr) as images, Stubber(s3) as objects:
+        if there:
+            images.add_response("describe_images", {"imageDetails": []}, image)
+            objects.add_response("head_object", {}, archive)
+        else:
+            images.add_client_error("describe_images", "ImageNotFoundException", expected_params=image)
+            objects.add_client_error("head_object", "404", expected_params=archive)
+        absent = not_there(outputs, "abc", ecr, s3)
+
+    assert absent == ([] if there else ["image dm-converter-dev:abc", "s3://dm-artifacts-dev/emr-environment/environment.tar.gz"])
 
 
 def test_a_change_that_dms_takes_of_no_replication_that_ran_is_told_with_the_next_step():
