@@ -103,6 +103,30 @@ def test_a_replication_is_serverless_or_a_task_on_a_private_instance_and_never_b
     assert [name for name, value in REPLICATIONS["on an instance"].outputs().items() if value] == ["ReplicationTaskArn"]
 
 
+def rendered(name, **given):
+    return Template(PROJECT / "templates" / f"{name}.yaml", {"Environment": "dev", "LakeKeyArn": "lake", **given})
+
+
+def logs(template):
+    return {log["LogGroupName"] for log in template.of_type("AWS::Logs::LogGroup").values()}
+
+
+def test_a_log_that_a_service_would_make_for_itself_is_the_stacks_so_that_it_ends_and_goes_with_it():
+    """Its name is the service's choice, by the identifier of what it logs."""
+    database, rotation, ingestion = rendered("database"), rendered("database-rotation"), rendered("ingestion")
+    [cluster] = database.of_type("AWS::RDS::DBCluster").values()
+    assert logs(database) == {f"/aws/rds/cluster/{cluster['DBClusterIdentifier']}/{log}" for log in cluster["EnableCloudwatchLogsExports"]}
+    [schedule] = rotation.of_type("AWS::SecretsManager::RotationSchedule").values()
+    assert logs(rotation) == {f"/aws/lambda/{schedule['HostedRotationLambda']['RotationLambdaName']}"}
+    [containers] = ingestion.of_type("AWS::ECS::Cluster").values()
+    assert containers["ClusterSettings"] == [{"Name": "containerInsights", "Value": "enabled"}]
+    assert f"/aws/ecs/containerinsights/{containers['ClusterName']}/performance" in logs(ingestion)
+    [replication] = REPLICATIONS["serverless"].of_type("AWS::DMS::ReplicationConfig").values()
+    assert logs(REPLICATIONS["serverless"]) == {f"dms-serverless-replication-{replication['ResourceIdentifier']}"}
+    [instance] = REPLICATIONS["on an instance"].of_type("AWS::DMS::ReplicationInstance").values()
+    assert logs(REPLICATIONS["on an instance"]) == {f"dms-tasks-{instance['ReplicationInstanceIdentifier']}"}
+
+
 def test_a_task_does_what_the_serverless_replication_does():
     [replication] = REPLICATIONS["serverless"].of_type("AWS::DMS::ReplicationConfig").values()
     [task] = REPLICATIONS["on an instance"].of_type("AWS::DMS::ReplicationTask").values()
