@@ -84,7 +84,7 @@ def read(spark: SparkSession, contract: Contract, files: Sequence[BatchFile], fo
     """
     filesystem = _filesystem()
     gathers = sum(len(file.bronze_keys) for file in files) >= gathering.FROM_FILES
-    gathered = gathering.Gathering(filesystem, folder)
+    gathered = gathering.Gathering(folder)
     failed: list[FailedFile] = []
     readable: list[BatchFile] = []
     by_schema: dict[str, list[str]] = defaultdict(list)
@@ -100,9 +100,10 @@ def read(spark: SparkSession, contract: Contract, files: Sequence[BatchFile], fo
                 readable.append(file)
                 for part in answer:
                     rows += part.rows
-                    schemas.setdefault(part.schema_text, part.schema)
-                    uri = part.uri if part.content is None else gathered.add(part.schema_text, part.content)
-                    by_schema[part.schema_text] += [uri] if uri else []
+                    schema = part.schema_text
+                    schemas.setdefault(schema, part.schema)
+                    uri = part.uri if part.content is None else gathered.add(schema, part.content)
+                    by_schema[schema] += [uri] if uri else []
     for schema, uri in gathered.finish():
         by_schema[schema].append(uri)
     frames = [_frame(spark, contract, schemas[schema], uris) for schema, uris in by_schema.items()]
@@ -164,7 +165,7 @@ def _whole(uri: str, body: pa.Buffer | bytes, every_page: bool, with_content: bo
 
 def _parsed(uri: str, stored: pa.NativeFile, every_page: bool, with_content: bool = False) -> Part:
     with pq.ParquetFile(stored) as parquet:
-        content = parquet.read() if with_content else None
+        content = parquet.read(use_threads=False) if with_content else None  # other threads read other files
         if every_page and content is None:
             for _ in parquet.iter_batches():
                 pass

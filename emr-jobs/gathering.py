@@ -6,6 +6,7 @@ reads each once, as it has to open it anyway, and writes their rows together bes
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -15,7 +16,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from botocore.config import Config
 from inventory import READERS, remove_objects, stored_objects
-from pyarrow.fs import FileSystem
 
 from lake.keys import split_uri
 
@@ -30,31 +30,34 @@ FOLDER = "gathered"
 class Gathering:
     """Small parts of one batch; ``root`` is the ``s3://`` URI of the batch's folder."""
 
-    def __init__(self, filesystem: FileSystem, root: str) -> None:
-        self._filesystem = filesystem
+    def __init__(self, root: str) -> None:
         self._root = f"{root}/{FOLDER}"
         self._held: dict[str, list[pa.Table]] = {}
+        self._bytes: Counter[str] = Counter()
         self._count = 0
 
     def add(self, schema: str, rows: pa.Table) -> str | None:
         """Keep the rows of a part; returns the URI of an object where enough were held to write one."""
-        held = self._held.setdefault(schema, [])
-        held.append(rows)
-        return self._write(schema) if sum(table.nbytes for table in held) >= GATHERED_BYTES else None
+        self._held.setdefault(schema, []).append(rows)
+        self._bytes[schema] += rows.nbytes
+        return self._write(schema) if self._bytes[schema] >= GATHERED_BYTES else None
 
     def finish(self) -> Iterator[tuple[str, str]]:
         """Write what is still held: schema and URI of each object."""
-        for schema in [schema for schema, held in self._held.items() if held]:
+        for schema in list(self._held):
             yield schema, self._write(schema)
 
     def _write(self, schema: str) -> str:
         held = self._held.pop(schema)
+        del self._bytes[schema]
         first = held[0].schema.remove_metadata()
         rows = pa.concat_tables([table.cast(first) for table in held])
         uri = f"{self._root}/part-{self._count:05d}.parquet"
         self._count += 1
-        with self._filesystem.open_output_stream(uri.removeprefix("s3://")) as sink:
-            pq.write_table(rows, sink, compression="zstd")
+        sink = pa.BufferOutputStream()
+        pq.write_table(rows, sink, compression="zstd")
+        bucket, key = split_uri(uri)
+        _s3().put_object(Bucket=bucket, Key=key, Body=sink.getvalue().to_pybytes())
         return uri
 
 

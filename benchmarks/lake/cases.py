@@ -73,6 +73,8 @@ class Bench:
 
         for bucket in BUCKETS:
             boto3.client("s3").create_bucket(Bucket=bucket)
+        for database in (SILVER, GOLD):
+            catalog().create_namespace(database)
         uri = f"s3://{BUCKETS[1]}/contracts/"
         with tempfile.TemporaryDirectory() as folder:
             for path in (*CONTRACTS.glob("*.yaml"), *OWN_CONTRACTS.glob("*.yaml")):
