@@ -52,6 +52,7 @@ def deploy(
     from datamaster.deploy import account
     from datamaster.deploy.changes import Declined, StackStuck
     from datamaster.deploy.deployment import deploy as bring
+    from datamaster.deploy.docker import DockerFailed
     from datamaster.deploy.migrations import MigrationChanged, MigrationFailed
     from datamaster.deploy.replication import ReplicationFailed
     from datamaster.deploy.stacks import StackFailed
@@ -66,7 +67,7 @@ def deploy(
             asking = _Asking(yes, watch.pause)
             seen = Watch(asking, watch.progress, watch.finished)
             deployment = bring(env, contracts=contracts, variables=environment.variables, stacks=stack or [], watch=seen)
-        except (StackFailed, StackStuck, Declined, MigrationFailed, MigrationChanged, ReplicationFailed) as error:
+        except (StackFailed, StackStuck, Declined, MigrationFailed, MigrationChanged, DockerFailed, ReplicationFailed) as error:
             fail(str(error))
             return 1
     if json:
@@ -81,7 +82,7 @@ def deploy(
             out.print("The replication starts: it loads every table, then follows the changes.")
         if deployment.replication_waits_for:
             out.print(f"The replication is not started: {', '.join(map(escape, deployment.replication_waits_for))} is not there yet.")
-            out.print("Next: make and push it as .github/workflows/deploy-environment.yml does, then dm deploy again.")
+            out.print("Next: dm deploy again on a machine with Docker, which makes it.")
     return 0
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from botocore.exceptions import ClientError
 
+from datamaster.deploy import docker
 from datamaster.deploy.artifacts import Artifacts, collect, upload
 from datamaster.deploy.changes import launch
 from datamaster.deploy.environments import Environment, load_environment
@@ -26,7 +26,6 @@ from datamaster.project import PROJECT
 
 BUILD = PROJECT / "build"
 CONTRACTS = PROJECT / "contracts"
-SPARK_ENVIRONMENT = "emr-environment/environment.tar.gz"
 BEFORE_ARTIFACTS = ("catalog", "control", "streaming")
 # Whose configuration names an object of the artifacts bucket; a test holds this to the files under config/.
 READ_ARTIFACTS = frozenset({"control-api", "converter", "ingest-router", "ingestion", "layers", "processing", "processing-emr"})
@@ -65,7 +64,7 @@ def deploy(
 
     Raises ``UnknownEnvironment``, ``EnvironmentIncomplete``, ``UnknownStack``, ``MissingParameter``, ``PackagingFailed``,
     ``InvalidContract``, ``StackStuck``, ``StackFailed``, ``Declined``, ``MigrationFailed``, ``MigrationChanged``,
-    ``ReplicationFailed``.
+    ``DockerFailed``, ``ReplicationFailed``.
     """
     environment = load_environment(name).with_variables(variables or {})
     wanted = {stack for level in launch_order(environment, stacks) for stack in level}
@@ -81,6 +80,8 @@ def deploy(
     storage = outputs["storage"]
     version = upload(artifacts, storage["ArtifactsBucket"], contracts)
     environment = environment.with_variables(artifacts.variables | spark_variables(artifacts, storage))
+    if "ingestion" in wanted and docker.available() and not environment.variables["laptop"]:
+        outputs |= made_by_docker(environment, outputs, build, watch)
     outputs |= launch(environment, stacks, done=outputs, watch=watch)
     return _with_source(environment, outputs, version, watch)
 
@@ -95,28 +96,35 @@ def _with_source(environment: Environment, outputs: Outputs, version: str, watch
     replication = Replication.of(outputs[STACK], dms)
     if not replication.never_ran():
         return Deployment(environment.name, outputs, version, migrations)
-    absent = not_there(outputs, str(environment.variables["image_tag"]), ecr, s3)
+    absent = _made(environment, outputs["ingestion"]["RepositoryUri"], outputs["storage"]).absent(ecr, s3)
     if not absent:
         replication.start()
     return Deployment(environment.name, outputs, version, migrations, not absent, tuple(absent))
 
 
-def not_there(outputs: Outputs, image_tag: str, ecr: Any, s3: Any) -> list[str]:
-    """What Docker makes and a deployment does not, where nobody has pushed it yet: the container's image, the Spark jobs' archive."""
-    absent = []
-    repository = outputs["ingestion"]["RepositoryUri"].partition("/")[2]
-    try:
-        ecr.describe_images(repositoryName=repository, imageIds=[{"imageTag": image_tag}])
-    except ecr.exceptions.ImageNotFoundException:
-        absent.append(f"image {repository}:{image_tag}")
-    bucket = outputs["storage"]["ArtifactsBucket"]
-    try:
-        s3.head_object(Bucket=bucket, Key=SPARK_ENVIRONMENT)
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "404":
-            raise
-        absent.append(f"s3://{bucket}/{SPARK_ENVIRONMENT}")
-    return absent
+def made_by_docker(environment: Environment, outputs: Outputs, build: Path, watch: Watch) -> Outputs:
+    """Push image and archive where they are not there yet, before the stacks that name them; only a new account has to have the
+    image's repository first. Returns the outputs of what was launched for that. Raises ``DockerFailed``.
+    """
+    ecr, s3 = (boto3.client(name, region_name=environment.region) for name in ("ecr", "s3"))
+    launched: Outputs = {}
+    repository = docker.repository_uri(ecr, f"dm-converter-{environment.name}")
+    if repository is None:
+        launched = launch(environment, ["ingestion"], done=outputs, watch=watch)
+        repository = launched["ingestion"]["RepositoryUri"]
+    made, architecture = _made(environment, repository, outputs["storage"]), str(environment.variables["architecture"])
+    if not docker.image_there(ecr, made.repository, made.tag):
+        watch.progress("the converter's image, which takes minutes")
+        docker.push_image(ecr, made, architecture)
+    if not docker.archive_there(s3, made.bucket, made.key):
+        watch.progress("interpreter and libraries of the Spark jobs, which takes minutes")
+        docker.push_archive(s3, made, architecture, build / environment.name)
+    return launched
+
+
+def _made(environment: Environment, repository: str, storage: Mapping[str, str]) -> docker.Made:
+    names = environment.variables
+    return docker.Made(repository, str(names["image_tag"]), storage["ArtifactsBucket"], str(names["spark_environment"]))
 
 
 def migrated(environment: Environment, outputs: Outputs, watch: Watch) -> tuple[str, ...]:
@@ -133,7 +141,9 @@ def spark_variables(artifacts: Artifacts, storage: Mapping[str, str]) -> dict[st
     jobs = f"s3://{bucket}/{artifacts.variables['jobs_prefix']}"
     return {
         "spark_release": RELEASE_LABEL,
-        "spark_submit_parameters": submit_parameters(jobs, f"s3://{bucket}/{SPARK_ENVIRONMENT}", storage["LakeBucket"]),
+        "spark_submit_parameters": submit_parameters(
+            jobs, f"s3://{bucket}/{artifacts.variables['spark_environment']}", storage["LakeBucket"]
+        ),
     }
 
 
@@ -147,7 +157,8 @@ def plan(name: str, build: Path = BUILD) -> list[list[str]]:
 def artifacts_of(environment: Environment, build: Path) -> Artifacts:
     """Package everything that the stacks of an environment read from the artifacts bucket."""
     folder = build / environment.name
-    artifacts = collect(folder, package_apps(folder))
+    collected = collect(folder, package_apps(folder))
+    artifacts = Artifacts(collected.objects, collected.variables | docker.names(environment))
     if environment.variables["laptop"]:  # functions run where the libraries are installed
         return artifacts
     layers = [build_layer(layer, folder, architecture=environment.variables["architecture"]) for layer in LAYERS]

@@ -11,6 +11,7 @@ from typing import Any
 from sceptre.resolvers import Resolver
 from sceptre.stack import Stack
 
+from datamaster.deploy import docker
 from datamaster.deploy.artifacts import collect
 from datamaster.deploy.environments import Environment
 from datamaster.deploy.package import APPS, package_apps
@@ -50,7 +51,7 @@ def preview(environment: Environment, build: Path, stacks: Collection[str] = ())
     Raises ``MissingParameter``, ``EnvironmentIncomplete``, ``UnknownStack``, ``PackagingFailed``.
     """
     folder = build / environment.name
-    named = environment.with_variables(collect(folder, package_apps(folder)).variables)
+    named = environment.with_variables(collect(folder, package_apps(folder)).variables | docker.names(environment))
     found = []
     problems: list[str] = []
     for number, level in enumerate(levels(named, stacks), 1):

@@ -11,8 +11,9 @@ import pytest
 from botocore.stub import Stubber
 
 from datamaster.deploy import deployment, removal
-from datamaster.deploy.deployment import deploy, not_there
-from datamaster.deploy.environments import load_environment
+from datamaster.deploy.deployment import deploy
+from datamaster.deploy.docker import Made
+from datamaster.deploy.environments import Environment, load_environment
 from datamaster.deploy.replication import STACK, Replication, ReplicationFailed
 from datamaster.deploy.stacks import next_step
 
@@ -130,6 +131,10 @@ def test_a_replication_that_never_stops_is_told(dms: Dms):
         dms.replication.stop(poll_seconds=0, patience=-1)
 
 
+def dev() -> Environment:
+    return load_environment("dev")
+
+
 @pytest.fixture
 def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What a deployment of all stacks and a removal do, in order: on an account whose stacks are there and whose source never ran."""
@@ -145,7 +150,8 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(Replication, "stop", lambda _replication, _seconds: told.append("stop"))
     monkeypatch.setattr(deployment, "launch", lambda *_arguments, **_options: outputs)
     monkeypatch.setattr(deployment, "migrated", lambda *_arguments: told.append("migrations") or ())
-    monkeypatch.setattr(deployment, "not_there", lambda *_arguments: [])
+    monkeypatch.setattr(deployment, "load_environment", lambda _name: dev().with_variables({"image_tag": "abc", "spark_environment": "x"}))
+    monkeypatch.setattr(Made, "absent", lambda *_arguments: [])
     described = [{"OutputKey": name, "OutputValue": value} for name, value in OUTPUTS["task"].items()]
     monkeypatch.setattr(removal, "deployed", lambda _environment: {STACK: {"Outputs": described}})
     monkeypatch.setattr(removal, "delete", lambda *_arguments, **_options: told.append("delete"))
@@ -165,7 +171,7 @@ def test_a_replication_that_has_run_is_not_started_again(done: list[str], monkey
 
 
 def test_the_replication_waits_for_what_was_not_pushed_yet(done: list[str], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(deployment, "not_there", lambda *_arguments: ["image dm-converter-dev:abc"])
+    monkeypatch.setattr(Made, "absent", lambda *_arguments: ["image dm-converter-dev:abc"])
 
     found = deploy("dev", stacks=["network"])
 
@@ -174,32 +180,10 @@ def test_the_replication_waits_for_what_was_not_pushed_yet(done: list[str], monk
 
 
 def test_a_removal_stops_the_replication_before_its_stack(done: list[str]):
-    removal.destroy(load_environment("dev"), removal.Removal(("streaming",), ()))
-    removal.destroy(load_environment("dev"), removal.Removal((STACK,), ()))
+    removal.destroy(dev(), removal.Removal(("streaming",), ()))
+    removal.destroy(dev(), removal.Removal((STACK,), ()))
 
     assert done == ["delete", "stop", "delete"]
-
-
-@pytest.mark.parametrize("there", [True, False])
-def test_image_and_archive_are_looked_for_by_the_names_that_the_stacks_use(there: bool):
-    keys = {"region_name": "us-east-1", "aws_access_key_id": "x", "aws_secret_access_key": "x"}
-    ecr, s3 = boto3.client("ecr", **keys), boto3.client("s3", **keys)
-    outputs = {
-        "ingestion": {"RepositoryUri": "000000000000.dkr.ecr.us-east-1.amazonaws.com/dm-converter-dev"},
-        "storage": {"ArtifactsBucket": "dm-artifacts-dev"},
-    }
-    archive = {"Bucket": "dm-artifacts-dev", "Key": "emr-environment/environment.tar.gz"}
-    image = {"repositoryName": "dm-converter-dev", "imageIds": [{"imageTag": "abc"}]}
-    with Stubber(ecr) as images, Stubber(s3) as objects:
-        if there:
-            images.add_response("describe_images", {"imageDetails": []}, image)
-            objects.add_response("head_object", {}, archive)
-        else:
-            images.add_client_error("describe_images", "ImageNotFoundException", expected_params=image)
-            objects.add_client_error("head_object", "404", expected_params=archive)
-        absent = not_there(outputs, "abc", ecr, s3)
-
-    assert absent == ([] if there else ["image dm-converter-dev:abc", "s3://dm-artifacts-dev/emr-environment/environment.tar.gz"])
 
 
 def test_a_change_that_dms_takes_of_no_replication_that_ran_is_told_with_the_next_step():

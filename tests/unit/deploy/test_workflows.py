@@ -54,16 +54,6 @@ def test_each_environment_is_deployed_after_the_one_before_it_under_its_own_appr
     assert deploying["environment"] == "${{ inputs.environment }}"
 
 
-def test_image_and_archive_are_pushed_before_the_stacks_that_name_them_are_deployed() -> None:
-    run = [step.get("run", "") for step in steps(WORKFLOWS["deploy-environment"])]
-    [whole] = [n for n, text in enumerate(run) if "dm deploy" in text and "--stack" not in text and "--drift" not in text]
-    pushes = [n for n, text in enumerate(run) if "docker push" in text or "emr-environment/environment.tar.gz" in text]
-
-    assert len(pushes) == 2
-    assert max(pushes) < whole
-    assert [text for text in run if "dm deploy" in text and "--drift" not in text and 'image_tag="$GITHUB_SHA"' not in text] == []
-
-
 def test_what_a_workflow_calls_is_there() -> None:
     called = [job["uses"] for workflow in WORKFLOWS.values() for job in workflow["jobs"].values() if "uses" in job]
     commands = "\n".join(step.get("run", "") for workflow in WORKFLOWS.values() for step in steps(workflow))
