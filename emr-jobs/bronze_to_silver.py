@@ -25,7 +25,6 @@ from catalog import SILVER, engine_name, snapshot_id
 from history import History
 from lineage import Lineage, merged
 from merge import Month
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.functions import expr
 from tables import LOADED_BY, MISSING, ensure_silver
@@ -33,6 +32,7 @@ from tables import LOADED_BY, MISSING, ensure_silver
 from lake import cdc
 from lake.contract_store import ContractStore
 from lake.contracts import Contract
+from lake.errors import TerminalError
 from lake.keys import quarantine_uri, split_uri
 from lake.manifests import (
     OUTCOME,
@@ -45,6 +45,9 @@ from lake.manifests import (
     sibling,
     write_document,
 )
+
+ATTEMPTS = 4
+"""So often a batch is merged while others, as an analyst's DELETE in Athena, commit to its table."""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -63,16 +66,32 @@ def run(spark: SparkSession, uri: str) -> SilverOutcome:
     ensure_silver(contract, split_uri(uri)[0])
     batch, folder = Batch(spark, uri, manifest, contract), uri.rsplit("/", 1)[0]
     try:
-        outcome = batch.merge(bronze.read(spark, contract, manifest.files, folder))
-    except PySparkException:
+        outcome = _merged(batch, bronze.read(spark, contract, manifest.files, folder))
+    except TerminalError:
+        raise
+    except Exception:  # what the engine says of a damaged page has a type of its own on each
         readable = bronze.read(spark, contract, manifest.files, folder, every_page=True)
         if not readable.failed:
             raise
-        outcome = batch.merge(readable)
+        outcome = _merged(batch, readable)
     finally:
         gathering.forget(folder)
     write_document(sibling(uri, OUTCOME), outcome.document())
     return outcome
+
+
+def _merged(batch: Batch, files: bronze.Bronze) -> SilverOutcome:
+    """Merge; anew where it failed and the table has another snapshot by then: a commit of somebody else's came between."""
+    for _ in range(ATTEMPTS - 1):
+        seen = snapshot_id(SILVER, batch.contract.table)
+        try:
+            return batch.merge(files)
+        except TerminalError:
+            raise
+        except Exception:
+            if snapshot_id(SILVER, batch.contract.table) == seen:
+                raise
+    return batch.merge(files)
 
 
 class Read(NamedTuple):
