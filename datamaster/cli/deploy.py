@@ -82,7 +82,7 @@ def deploy(
             out.print("The replication starts: it loads every table, then follows the changes.")
         if deployment.replication_waits_for:
             out.print(f"The replication is not started: {', '.join(map(escape, deployment.replication_waits_for))} is not there yet.")
-            out.print("Next: dm deploy again on a machine with Docker, which makes it.")
+            out.print("Next: dm deploy again on a machine where Docker runs, which makes it.")
     return 0
 
 

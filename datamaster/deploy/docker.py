@@ -82,8 +82,8 @@ def image_sources() -> Iterator[Path]:
 
 
 def available() -> bool:
-    """Whether this machine has Docker."""
-    return shutil.which("docker") is not None
+    """Whether Docker runs on this machine: its daemon too."""
+    return shutil.which("docker") is not None and subprocess.run(["docker", "version"], capture_output=True, check=False).returncode == 0
 
 
 def name_of(repository: str) -> str:

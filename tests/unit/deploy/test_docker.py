@@ -33,6 +33,7 @@ case $1 in
     login) cat >>{log}; echo >>{log} ;;
     buildx) echo '"sha256:0123"' ;;
     run) touch {build}/environment.tar.gz ;;
+    version) if [ -e {broken} ]; then echo 'Cannot connect to the Docker daemon' >&2; exit 1; fi ;;
     push) if [ -e {broken} ]; then echo 'denied: no basic auth credentials' >&2; exit 1; fi ;;
 esac
 """
@@ -122,6 +123,14 @@ def test_image_and_archive_lie_where_the_stacks_look_for_them():
     assert repository["RepositoryName"] == docker.name_of(MADE.repository)
     assert "/emr-environment/*" in jobs
     assert names(load_environment("dev"))["spark_environment"].startswith("emr-environment/")
+
+
+def test_docker_is_there_where_its_daemon_answers(account: Account, monkeypatch: pytest.MonkeyPatch):
+    assert docker.available()
+    account.broken.touch()
+    assert not docker.available()
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert not docker.available()
 
 
 @pytest.mark.parametrize("there", [True, False])
