@@ -61,7 +61,7 @@ class Plan:
         return masks_of(self.contract, self.decisions)
 
     def masker(self) -> Masker:
-        """A masker for one thread."""
+        """A masker for the threads of one conversion."""
         return Masker(self.masks, self.decisions, self.mask_key)
 
 
@@ -85,7 +85,7 @@ def convert(plan: Plan, source: Any, sink: Sink, workers: int, checkpoint: Calla
     schema = RowSchema.of(plan.contract)
     reader = BlockReader(GzipStream(source), plan.file_format)
     parse = parser(schema, plan.file_format, reader.header)
-    work = [partial(_piece, reader, parse, _Hider(plan, schema, reader.header)) for _ in range(workers)]
+    work = [partial(_piece, reader, parse, _Hider(plan, schema, reader.header))] * workers
     tally = Tally()
     names: list[str] = []
 
@@ -131,7 +131,7 @@ def convert(plan: Plan, source: Any, sink: Sink, workers: int, checkpoint: Calla
 
 
 class _Hider:
-    """What one worker hides with: its masker, and the rule for rejected lines."""
+    """What the workers hide with: the masker, and the rule for rejected lines."""
 
     def __init__(self, plan: Plan, schema: RowSchema, header: Sequence[str] | None) -> None:
         self.masker = plan.masker()

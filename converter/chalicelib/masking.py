@@ -1,11 +1,12 @@
-"""Masks on Arrow columns: each distinct value of a batch is masked once.
+"""Masks on Arrow columns, with a bounded memory of values masked lately that outlives the batch.
 
-The kernel hashes where it was built; without it, and for the other masks, values seen lately are remembered.
+The kernel hashes where it was built; without it, and for the other masks, each distinct value of a batch is masked once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import orjson
 import pyarrow as pa
@@ -14,12 +15,14 @@ from lake.errors import TerminalError
 from lake.pii import CLEAR, mask_value
 
 try:
-    from dm_kernel import hmac_sha256_hex  # type: ignore[import-not-found,import-untyped,unused-ignore]
+    from dm_kernel import HmacSha256  # type: ignore[import-not-found,import-untyped,unused-ignore]
 except ImportError:
-    hmac_sha256_hex = None
+    HmacSha256 = None
 
 CACHED_VALUES = 20_000
-"""Masked values remembered for each column and worker; about 4 MB a column at e-mail lengths."""
+"""Masked values remembered for each column; about 4 MB at e-mail lengths."""
+CACHED_CODES = 1 << 16
+"""Those that the kernel keeps for each hashed column: 4 MB."""
 EXTRA = "_extra"
 
 
@@ -32,7 +35,7 @@ class WrongMaskKey(TerminalError):
 
 
 class Masker:
-    """Masks the columns of batches. One instance a worker thread: its cache is not shared.
+    """Masks the columns of batches. The threads of a conversion share one, so that a value seen by one is known to all.
 
     ``masks`` is the mask of each column to hide, ``decisions`` the pinned decisions (they may clear a column that no
     contract names yet), ``key`` the HMAC key in bytes; hashing without one raises ``MissingMaskKey``.
@@ -43,6 +46,9 @@ class Masker:
         self._decisions = decisions
         self._key = key
         self._cache: dict[str, dict[str, str | None]] = {name: {} for name in masks}
+        self._codes: dict[str, Any] = {}
+        if HmacSha256 is not None and key is not None:
+            self._codes = {name: HmacSha256(key, CACHED_CODES) for name, kind in masks.items() if kind == "hash"}
 
     def batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The batch with its hidden columns masked and unknown columns hashed."""
@@ -73,20 +79,20 @@ class Masker:
     def _column(self, name: str, kind: str, column: pa.Array) -> pa.Array:
         if kind == "null":
             return pa.nulls(len(column), column.type)
+        if name in self._codes:
+            return pa.array(self._codes[name].hex(column))
         encoded = column.dictionary_encode()
-        if hmac_sha256_hex is not None and kind == "hash" and self._key is not None:
-            if len(encoded.dictionary) * 2 > len(column):
-                return pa.array(hmac_sha256_hex(column, self._key))
-            return pa.array(hmac_sha256_hex(encoded.dictionary, self._key)).take(encoded.indices)
         masked = [self._remembered(self._cache[name], kind, value) for value in encoded.dictionary.to_pylist()]
         return pa.array(masked, column.type).take(encoded.indices)
 
     def _remembered(self, cache: dict[str, str | None], kind: str, value: str) -> str | None:
-        if value not in cache:
+        try:
+            return cache[value]  # in one step: another thread may clear it
+        except KeyError:
             if len(cache) >= CACHED_VALUES:
                 cache.clear()
-            cache[value] = self._mask(kind, value)
-        return cache[value]
+            masked = cache[value] = self._mask(kind, value)
+            return masked
 
     def _extras(self, column: pa.Array) -> pa.Array:
         hidden: list[str | None] = []

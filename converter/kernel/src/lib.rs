@@ -3,16 +3,20 @@
 //! The rules are those of `chalicelib/parse` without native code, which a differential test holds this crate to:
 //! the same rows and the same rejects for any input. No input makes it fail: a record is a row or a reject.
 
+mod cache;
 mod column;
 mod csv;
 mod hash;
 mod json;
+#[cfg(target_arch = "x86_64")]
+mod lanes;
 mod moment;
 mod number;
 mod python;
 mod reject;
 mod rows;
 mod schema;
+mod sha256;
 mod syntax;
 mod text;
 

@@ -34,6 +34,8 @@ type Outcome = (
 
 /// Bytes beyond which the offsets of a string column could overflow.
 const MAX_BLOCK: usize = 1 << 30;
+/// Codes that one column may keep: 64 MB.
+const MAX_PLACES: usize = 1 << 20;
 
 fn schema(fields: Vec<FieldTuple>, evolution: &str) -> PyResult<Schema> {
     let field = |(name, kind, required, key, allow_nan, precision, scale): FieldTuple| {
@@ -175,9 +177,39 @@ impl Column {
     }
 }
 
-/// HMAC-SHA-256 of a string column, as 64 lower-case hexadecimal digits a value; null stays null.
-#[pyfunction]
-fn hmac_sha256_hex(py: Python<'_>, column: &Bound<'_, PyAny>, key: &[u8]) -> PyResult<Column> {
+/// HMAC-SHA-256 under one key, as 64 lower-case hexadecimal digits a value.
+///
+/// It keeps up to `places` codes, a power of two, of values seen lately. Threads may share it.
+#[pyclass(frozen, name = "HmacSha256")]
+struct PyHmacSha256(HmacSha256);
+
+#[pymethods]
+impl PyHmacSha256 {
+    #[new]
+    fn new(key: &[u8], places: usize) -> PyResult<Self> {
+        if !(1..=MAX_PLACES).contains(&places) || !places.is_power_of_two() {
+            return Err(PyValueError::new_err(format!(
+                "{places} places; a power of two up to {MAX_PLACES} is expected"
+            )));
+        }
+        Ok(PyHmacSha256(HmacSha256::new(key, places)))
+    }
+
+    /// Codes kept now, and values answered by them.
+    #[getter]
+    fn kept(&self) -> (usize, usize) {
+        self.0.kept()
+    }
+
+    /// The codes of a string column; null stays null.
+    fn hex(&self, py: Python<'_>, column: &Bound<'_, PyAny>) -> PyResult<Column> {
+        let values = strings(column)?;
+        py.detach(|| self.0.column(&values)).map(Column).map_err(failed)
+    }
+}
+
+/// The string column that an object of Arrow's PyCapsule interface holds.
+fn strings(column: &Bound<'_, PyAny>) -> PyResult<StringArray> {
     let (schema, array): (Bound<'_, PyCapsule>, Bound<'_, PyCapsule>) = column.call_method0("__arrow_c_array__")?.extract()?;
     let schema = schema.pointer_checked(Some(c"arrow_schema"))?.cast::<FFI_ArrowSchema>();
     let array = array.pointer_checked(Some(c"arrow_array"))?.cast::<FFI_ArrowArray>();
@@ -192,8 +224,7 @@ fn hmac_sha256_hex(py: Python<'_>, column: &Bound<'_, PyAny>, key: &[u8]) -> PyR
         }
         from_ffi(FFI_ArrowArray::from_raw(array.as_ptr()), &*schema.as_ptr()).map_err(failed)?
     };
-    let (values, code) = (StringArray::from(data), HmacSha256::new(key));
-    py.detach(|| code.column(&values)).map(Column).map_err(failed)
+    Ok(StringArray::from(data))
 }
 
 #[pymodule]
@@ -202,5 +233,5 @@ fn dm_kernel(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyCsvParser>()?;
     module.add_class::<Batch>()?;
     module.add_class::<Column>()?;
-    module.add_function(wrap_pyfunction!(hmac_sha256_hex, module)?)
+    module.add_class::<PyHmacSha256>()
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 from typing import Any
 
@@ -22,10 +23,11 @@ SCHEMA = pa.schema([("email", pa.string()), ("state", pa.string()), ("_extra", p
 def masking(request: pytest.FixtureRequest, chalice_app: Callable[..., ModuleType], monkeypatch: pytest.MonkeyPatch) -> Any:
     module = chalice_app("converter", "chalicelib.masking")
     if request.param == "kernel":
-        require(module.hmac_sha256_hex is not None, "the parse kernel")
+        require(module.HmacSha256 is not None, "the parse kernel")
     else:
-        monkeypatch.setattr(module, "hmac_sha256_hex", None)
+        monkeypatch.setattr(module, "HmacSha256", None)
     monkeypatch.setattr(module, "CACHED_VALUES", 5)
+    monkeypatch.setattr(module, "CACHED_CODES", 4)
     return module
 
 
@@ -43,6 +45,26 @@ def test_a_masked_column_is_the_mask_of_each_value_across_batches(masking: Any, 
         masked = masker.batch(batch(emails))
         assert masked.column("email").to_pylist() == [mask_value(kind, email, KEY) for email in emails]
         assert masked.column("state").to_pylist() == ["SP"] * len(emails)
+
+
+@pytest.mark.parametrize("kind", ["hash", "partial"])
+def test_threads_that_share_a_masker_get_the_mask_of_each_value(masking: Any, kind: str) -> None:
+    masker = masking.Masker({"email": kind}, {}, KEY)
+    blocks = [[f"{(3 * block + n) % 9}@example.com" for n in range(200)] for block in range(50)]
+    with ThreadPoolExecutor(4) as threads:
+        masked = list(threads.map(lambda emails: masker.batch(batch(emails)).column("email").to_pylist(), blocks))
+
+    assert masked == [[mask_value(kind, email, KEY) for email in emails] for emails in blocks]
+
+
+@pytest.mark.parametrize("kind", ["hash", "partial"])
+def test_what_a_masker_remembers_of_a_column_is_bounded(masking: Any, kind: str) -> None:
+    masker = masking.Masker({"email": kind}, {}, KEY)
+    for block in range(5):
+        masker.batch(batch([f"{block}.{n}@example.com" for n in range(100)]))
+        assert len(masker._cache["email"]) <= 5
+        assert all(0 < codes.kept[0] <= 4 for codes in masker._codes.values())
+        assert masker._cache["email"] or masker._codes
 
 
 def test_unknown_columns_are_hashed_unless_they_were_decided_clear(masking: Any) -> None:

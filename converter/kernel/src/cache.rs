@@ -1,0 +1,102 @@
+//! Codes of values seen lately: a table of fixed size in which each text has one place, and a newer text takes it over.
+
+/// Bytes of a text and of a code; a longer text is never kept.
+const TEXT: usize = 31;
+const CODE: usize = 32;
+/// Of so many values at least one must be found, or the table rests: to look in vain and keep costs about half of what a find saves.
+const WORTH: usize = 4;
+/// How many tables' worth of values it rests for.
+const REST: usize = 8;
+
+/// A text as it is looked up: its length plus one, then its bytes; a place that holds none begins with zero.
+type Key = [u8; TEXT + 1];
+
+/// Where a text that was not found goes.
+pub struct Place {
+    at: usize,
+    key: Key,
+}
+
+/// What a lookup tells.
+pub enum Found {
+    Code([u8; CODE]),
+    /// Unknown yet; `keep` takes its code.
+    Not(Place),
+    /// The text is too long, or the table rests.
+    Never,
+}
+
+/// The table. Its memory is bounded by the number of places; a column whose values never repeat soon passes it by.
+pub struct Cache {
+    places: Vec<[u8; TEXT + 1 + CODE]>,
+    /// Values until the next judgement, and those of them that were found.
+    left: usize,
+    found: usize,
+    rests: bool,
+    pub held: usize,
+    pub answered: usize,
+}
+
+impl Cache {
+    /// A table of `places` places, a power of two. Zeroed memory takes none until it is written.
+    pub fn new(places: usize) -> Cache {
+        Cache {
+            places: vec![[0; TEXT + 1 + CODE]; places],
+            left: places,
+            found: 0,
+            rests: false,
+            held: 0,
+            answered: 0,
+        }
+    }
+
+    #[inline]
+    pub fn get(&mut self, text: &[u8]) -> Found {
+        if self.left == 0 {
+            self.judge();
+        }
+        self.left -= 1;
+        if self.rests || text.len() > TEXT {
+            return Found::Never;
+        }
+        let mut key = [0; TEXT + 1];
+        key[0] = text.len() as u8 + 1;
+        key[1..=text.len()].copy_from_slice(text);
+        let at = self.place(&key);
+        let (kept, code) = self.places[at].split_at(TEXT + 1);
+        match code.first_chunk() {
+            Some(code) if kept == key => {
+                self.found += 1;
+                self.answered += 1;
+                Found::Code(*code)
+            }
+            _ => Found::Not(Place { at, key }),
+        }
+    }
+
+    #[inline]
+    pub fn keep(&mut self, place: &Place, code: &[u8; CODE]) {
+        let kept = &mut self.places[place.at];
+        self.held += usize::from(kept[0] == 0);
+        kept[..=TEXT].copy_from_slice(&place.key);
+        kept[TEXT + 1..].copy_from_slice(code);
+    }
+
+    /// Rest where too little was found among as many values as there are places; after a rest try again.
+    #[cold]
+    fn judge(&mut self) {
+        self.rests = !self.rests && self.found * WORTH < self.places.len();
+        self.left = if self.rests { REST * self.places.len() } else { self.places.len() };
+        self.found = 0;
+    }
+
+    /// The key's place, by multiplying and folding. Texts chosen to meet in one place only cost what hashing them costs.
+    #[inline]
+    fn place(&self, key: &Key) -> usize {
+        let folded = key.as_chunks().0.iter().fold(0x9e37_79b9_7f4a_7c15_u64, |hash, eight| {
+            let product = u128::from(hash ^ u64::from_le_bytes(*eight)) * 0xd6e8_feb8_6659_fd93_u128;
+            (product >> 64) as u64 ^ product as u64
+        });
+        folded as usize & (self.places.len() - 1)
+    }
+}
