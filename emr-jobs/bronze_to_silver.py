@@ -9,6 +9,7 @@ after it, and may be run again at any point: the same manifest gives the same ro
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -46,6 +47,7 @@ from lake.manifests import (
     write_document,
 )
 
+logger = logging.getLogger(__name__)
 ATTEMPTS = 4
 """So often a batch is merged while others, as an analyst's DELETE in Athena, commit to its table."""
 
@@ -91,6 +93,7 @@ def _merged(batch: Batch, files: bronze.Bronze) -> SilverOutcome:
         except Exception:
             if snapshot_id(SILVER, batch.contract.table) == seen:
                 raise
+            logger.warning("another commit to %s came between: its batch is merged anew", batch.contract.table, exc_info=True)
     return batch.merge(files)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ import boto3
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyiceberg.exceptions import CommitFailedException
 
 from datamaster.deploy.changes import launch
 from datamaster.deploy.environments import load_environment
@@ -317,3 +319,32 @@ class Lake:
 
     def status(self, identity: str) -> str:
         return self.control.get(identity).status
+
+
+@contextmanager
+def another_writer(stopped: Callable[[], bool]) -> Iterator[list[int]]:
+    """Commits beers from number 1000 on, one after the other, until it is stopped or the block ends. Their keys."""
+    from catalog import SILVER, catalog
+
+    written: list[int] = []
+    ended = threading.Event()
+
+    def append() -> None:
+        row = catalog().load_table((SILVER, "beer")).scan(limit=1).to_arrow()
+        place = row.schema.get_field_index("beer_id")
+        while not (ended.is_set() or stopped()):
+            key = 1_000 + len(written)
+            own = row.set_column(place, row.schema.field(place), pa.array([key], row.schema.field(place).type))
+            try:
+                catalog().load_table((SILVER, "beer")).append(own)
+            except CommitFailedException:
+                continue
+            written.append(key)
+
+    thread = threading.Thread(target=append)
+    thread.start()
+    try:
+        yield written
+    finally:
+        ended.set()
+        thread.join()

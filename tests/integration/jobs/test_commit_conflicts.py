@@ -2,44 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-import pyarrow as pa
 import pytest
-from domain import Lake, insert, update
-from pyiceberg.exceptions import CommitFailedException
+from domain import Lake, another_writer, insert, update
 
 pytestmark = pytest.mark.integration
-FOREIGN = 1_000
-
-
-@contextmanager
-def another_writer(stopped: threading.Event) -> Iterator[list[int]]:
-    """Commits beers, one after the other, until it is stopped or the block ends. Their keys."""
-    from catalog import SILVER, catalog
-
-    written: list[int] = []
-
-    def append() -> None:
-        row = catalog().load_table((SILVER, "beer")).scan(limit=1).to_arrow()
-        place = row.schema.get_field_index("beer_id")
-        while not stopped.is_set():
-            key = FOREIGN + len(written)
-            try:
-                catalog().load_table((SILVER, "beer")).append(row.set_column(place, row.schema.field(place), pa.array([key], pa.int64())))
-            except CommitFailedException:
-                continue
-            written.append(key)
-
-    thread = threading.Thread(target=append)
-    thread.start()
-    try:
-        yield written
-    finally:
-        stopped.set()
-        thread.join()
 
 
 def test_a_merge_that_another_commit_overtook_is_made_again_upon_it(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,7 +13,7 @@ def test_a_merge_that_another_commit_overtook_is_made_again_upon_it(lake: Lake, 
 
     lake.arrives(*(insert("beer", 10 + n, beer_id=n, beer_name="before") for n in range(20)))
     lake.merge("beer")
-    refused, stopped = [], threading.Event()
+    refused: list[str] = []
     merge = bronze_to_silver.Batch.merge
 
     def watched(*arguments: object) -> object:
@@ -55,11 +21,10 @@ def test_a_merge_that_another_commit_overtook_is_made_again_upon_it(lake: Lake, 
             return merge(*arguments)
         except Exception as error:
             refused.append(str(error))
-            stopped.set()
             raise
 
     monkeypatch.setattr(bronze_to_silver.Batch, "merge", watched)
-    with another_writer(stopped) as written:
+    with another_writer(lambda: bool(refused)) as written:
         turn = 0
         while not refused and turn < 20:
             turn += 1

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from apache_spark import PYTHON, spark_driver
-from domain import Change, Lake, delete, insert, load, rekey, update
+from domain import Change, Lake, another_writer, delete, insert, load, rekey, update
 
 ROOT = Path(__file__).resolve().parents[3]
 pytestmark = [
@@ -177,3 +177,20 @@ def test_both_engines_leave_the_same_rows(
     for table in sorted({*sail, *spark}):
         with subtests.test(table):
             assert comparable(sail[table]) == comparable(spark[table])
+
+
+@pytest.mark.timeout(600)
+def test_spark_too_makes_a_merge_again_that_another_commit_overtook(lake: Lake, tmp_path: Path) -> None:
+    log = tmp_path / "spark.log"
+    with spark_driver(os.environ, lake.names["lake"], log) as run:
+        lake.run = lambda batch, job="bronze_to_silver": run(job, batch["manifest"])  # type: ignore[method-assign]
+        lake.arrives(*(beer(insert, n, n) for n in range(20)))
+        lake.merge("beer")
+        with another_writer(lambda: "came between" in log.read_text()) as written:
+            lake.arrives(*(beer(update, 100 + n, n, "Gose") for n in range(20)))
+            lake.merge("beer")
+
+    assert "another commit to beer came between" in log.read_text()
+    rows = {row["beer_id"]: row["beer_name"] for row in lake.live_rows("beer")}
+    assert [rows.pop(number) for number in range(20)] == ["Gose"] * 20
+    assert sorted(rows) == written
