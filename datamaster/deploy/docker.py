@@ -29,12 +29,22 @@ LOCK = PROJECT / "requirements.lock"
 PLATFORMS = {"x86_64": "linux/amd64", "arm64": "linux/arm64"}
 SPARK_BASE = "amazonlinux:2023"
 """What EMR's own images are made from: https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/using-python-libraries.html"""
+PYTHON = f"{PYTHON_VERSION}.15"
+PYTHON_SHA256 = "f4de1b10bd6c70cbb9fa1cd71fc5038b832747a74ee59d599c69ce4846defb50"
 PACKED = "environment.tar.gz"
+# A virtual environment would lean on an interpreter of this version on the other side, where there is none. One that is built has its
+# standard library beside it and finds that from wherever it is unpacked: https://docs.python.org/3/library/sys_path_init.html
 RECIPE = f"""
-dnf install --quiet --assumeyes python{PYTHON_VERSION} python{PYTHON_VERSION}-pip
-python{PYTHON_VERSION} -m venv --copies /environment
-/environment/bin/pip install --quiet --constraint /requirements.lock venv-pack==0.2.0 {shlex.join(REQUIREMENTS)}
-/environment/bin/venv-pack --quiet --force --prefix /environment --output /build/{PACKED}
+dnf install --quiet --assumeyes bzip2-devel gcc gzip libffi-devel make openssl-devel sqlite-devel tar xz-devel zlib-devel
+curl --silent --fail --show-error --output python.tgz https://www.python.org/ftp/python/{PYTHON}/Python-{PYTHON}.tgz
+echo "{PYTHON_SHA256}  python.tgz" | sha256sum --check --quiet
+tar -xzf python.tgz
+cd Python-{PYTHON}
+./configure --quiet --prefix=/environment --enable-optimizations
+make --silent --jobs "$(nproc)" install
+/environment/bin/python{PYTHON_VERSION} -m pip install --quiet --constraint /requirements.lock {shlex.join(REQUIREMENTS)}
+ln -s python{PYTHON_VERSION} /environment/bin/python
+tar -C /environment -czf /build/{PACKED} .
 """
 
 

@@ -41,7 +41,8 @@ def catalog_settings(warehouse: str) -> Mapping[str, str]:
 def submit_parameters(jobs_uri: str, environment_uri: str, lake_bucket: str) -> str:
     """The text of SparkSubmitParameters.
 
-    ``jobs_uri`` is the folder of the entry points and of jobs.zip, ``environment_uri`` the archive (venv-pack, .tar.gz).
+    ``jobs_uri`` is the folder of the entry points and of jobs.zip, ``environment_uri`` the archive (.tar.gz)
+    whose bin/python is the interpreter.
     """
     settings = {
         "spark.archives": f"{environment_uri}#environment",

@@ -17,6 +17,7 @@ from botocore.stub import Stubber
 from datamaster.deploy import deployment, docker
 from datamaster.deploy.docker import DockerFailed, Made, names, push_archive, push_image, repository_uri
 from datamaster.deploy.environments import load_environment
+from datamaster.deploy.spark_submit import INTERPRETER, PYTHON_VERSION
 from datamaster.deploy.watch import UNWATCHED
 from datamaster.governance.rendering import Template
 from datamaster.project import PROJECT
@@ -171,7 +172,16 @@ def test_the_archive_holds_the_jobs_libraries_in_the_versions_of_the_lock(accoun
 
     told = "\n".join(account.told)
     assert f"--volume {account.build}:/build --volume {PROJECT}/requirements.lock:/requirements.lock:ro amazonlinux:2023 bash -ec" in told
-    assert "--constraint /requirements.lock venv-pack==0.2.0 boto3 orjson PyYAML pyarrow 'pyiceberg[glue]'" in told
+    assert "pip install --quiet --constraint /requirements.lock boto3 orjson PyYAML pyarrow 'pyiceberg[glue]'" in told
+
+
+def test_the_archives_interpreter_lies_where_the_jobs_are_told_and_needs_none_beside_it():
+    """It is built into the folder that is packed, not made as a virtual environment of another one."""
+    assert INTERPRETER == "./environment/bin/python"
+    assert f"ln -s python{PYTHON_VERSION} /environment/bin/python" in docker.RECIPE
+    assert "--prefix=/environment " in docker.RECIPE
+    assert f"tar -C /environment -czf /build/{docker.PACKED} ." in docker.RECIPE
+    assert "venv" not in docker.RECIPE
 
 
 @pytest.mark.parametrize("repository", [True, False])
