@@ -53,7 +53,7 @@ def deploy(
     from datamaster.deploy.changes import Declined, StackStuck
     from datamaster.deploy.deployment import deploy as bring
     from datamaster.deploy.docker import DockerFailed
-    from datamaster.deploy.migrations import MigrationChanged, MigrationFailed
+    from datamaster.deploy.migrations import MigrationChanged, MigrationFailed, SourceStopped
     from datamaster.deploy.replication import ReplicationFailed
     from datamaster.deploy.stacks import StackFailed
     from datamaster.deploy.watch import Watch
@@ -67,7 +67,16 @@ def deploy(
             asking = _Asking(yes, watch.pause)
             seen = Watch(asking, watch.progress, watch.finished)
             deployment = bring(env, contracts=contracts, variables=environment.variables, stacks=stack or [], watch=seen)
-        except (StackFailed, StackStuck, Declined, MigrationFailed, MigrationChanged, DockerFailed, ReplicationFailed) as error:
+        except (
+            StackFailed,
+            StackStuck,
+            Declined,
+            MigrationFailed,
+            MigrationChanged,
+            SourceStopped,
+            DockerFailed,
+            ReplicationFailed,
+        ) as error:
             fail(str(error))
             return 1
     if json:

@@ -64,7 +64,7 @@ def deploy(
 
     Raises ``UnknownEnvironment``, ``EnvironmentIncomplete``, ``UnknownStack``, ``MissingParameter``, ``PackagingFailed``,
     ``InvalidContract``, ``StackStuck``, ``StackFailed``, ``Declined``, ``MigrationFailed``, ``MigrationChanged``,
-    ``DockerFailed``, ``ReplicationFailed``.
+    ``SourceStopped``, ``DockerFailed``, ``ReplicationFailed``.
     """
     environment = load_environment(name).with_variables(variables or {})
     wanted = {stack for level in launch_order(environment, stacks) for stack in level}

@@ -19,11 +19,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from sqlglot import Dialect, TokenType
 
 from datamaster.project import PROJECT
-from lake.errors import TerminalError
+from lake.errors import TerminalError, TransientError
 
 MIGRATIONS = PROJECT / "migrations"
 DATABASE = "datamaster"
 REPLICATION = "rds_replication"
+NOT_RUNNING = ("stopping", "stopped", "starting")
+"""https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/accessing-monitoring.html"""
 RECORDS = """
 CREATE TABLE IF NOT EXISTS public.dm_migrations (
     name text PRIMARY KEY, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())
@@ -36,6 +38,14 @@ class MigrationFailed(TerminalError):
     def __init__(self, name: str, statement: str, reason: str) -> None:
         first = " ".join(statement.split())[:80]
         super().__init__(f"migrations/{name}: {first}: {reason}\nNothing of this file was done. Next: correct it, then dm deploy again")
+
+
+class SourceStopped(TransientError):
+    """The source database does not run, so nobody can ask it for anything: in a pause, as working hours make them."""
+
+    def __init__(self, cluster: str, status: str) -> None:
+        start = f"aws rds start-db-cluster --db-cluster-identifier {cluster}"
+        super().__init__(f"the stacks are deployed, but {cluster} is {status}: migrations wait\nNext: {start}, then dm deploy again")
 
 
 class MigrationChanged(TerminalError):
@@ -55,9 +65,11 @@ class Database:
 
     @classmethod
     def of(cls, outputs: Mapping[str, str], region: str) -> Database:
-        """By the outputs of the stack ``database``, and what RDS says of its cluster."""
+        """By the outputs of the stack ``database``, and what RDS says of its cluster. Raises ``SourceStopped``."""
         rds = boto3.client("rds", region_name=region)
         [cluster] = rds.describe_db_clusters(DBClusterIdentifier=outputs["ClusterArn"])["DBClusters"]
+        if cluster["Status"] in NOT_RUNNING:
+            raise SourceStopped(cluster["DBClusterIdentifier"], cluster["Status"])
         return cls(outputs["ClusterArn"], cluster["MasterUserSecret"]["SecretArn"], outputs["ReplicationUserArn"])
 
 

@@ -12,7 +12,7 @@ import psycopg2
 import pytest
 
 from datamaster.deploy import migrations
-from datamaster.deploy.migrations import Database, MigrationChanged, MigrationFailed, migrate, statements
+from datamaster.deploy.migrations import Database, MigrationChanged, MigrationFailed, SourceStopped, migrate, statements
 
 from .conftest import Database as Source
 from .data_api import DataApi
@@ -106,6 +106,18 @@ def test_the_administrators_secret_is_asked_of_rds_which_keeps_it(emulator: obje
     found = Database.of({"ClusterArn": made["DBClusterArn"], "ReplicationUserArn": "user"}, "us-east-1")
 
     assert found == Database(made["DBClusterArn"], made["MasterUserSecret"]["SecretArn"], "user")
+
+
+def test_a_source_that_is_stopped_is_told_with_the_next_step(emulator: object) -> None:
+    asked = {"Engine": "aurora-postgresql", "MasterUsername": "dm_admin", "ManageMasterUserPassword": True}
+    rds = boto3.client("rds")
+    made = rds.create_db_cluster(DBClusterIdentifier="dm-source-paused", **asked)["DBCluster"]
+    rds.stop_db_cluster(DBClusterIdentifier="dm-source-paused")
+
+    with pytest.raises(
+        SourceStopped, match=r"dm-source-paused is stopp.*\nNext: aws rds start-db-cluster --db-cluster-identifier dm-source-paused"
+    ):
+        Database.of({"ClusterArn": made["DBClusterArn"], "ReplicationUserArn": "user"}, "us-east-1")
 
 
 def test_the_password_is_never_told(database: Source, deploys: Callable[..., list[str]]) -> None:
