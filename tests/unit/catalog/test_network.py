@@ -33,6 +33,16 @@ def test_the_doors_of_s3_and_dynamodb_are_free_and_the_others_open_to_workers_on
         assert rule["SourceSecurityGroupId"] == "<Workers>"
 
 
+def test_the_zones_are_the_regions_first_two_unless_the_environment_names_others():
+    def zones(**given):
+        template = Template(PROJECT / "templates" / "network.yaml", given)
+        return [subnet["AvailabilityZone"] for subnet in template.of_type("AWS::EC2::Subnet").values()]
+
+    assert zones(ZoneA="us-east-1c", ZoneB="us-east-1d") == ["us-east-1c", "us-east-1d"]
+    first, second = zones()
+    assert first != second
+
+
 def test_without_doors_that_are_paid_for_a_nat_takes_their_place():
     without = Template(PROJECT / "templates" / "network.yaml", {"InterfaceEndpoints": "false"})
     assert {body["VpcEndpointType"] for body in without.of_type("AWS::EC2::VPCEndpoint").values()} == {"Gateway"}
