@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import subprocess
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
 
 from datamaster.cli import INTERRUPTED, NO, UNREACHABLE, WRONG_INPUT, app, run, version
 from datamaster.project import PROJECT
@@ -96,3 +98,28 @@ def test_doctor_says_no_where_something_needed_is_missing(monkeypatch: pytest.Mo
 
 def test_the_exit_codes_are_documented() -> None:
     assert all(f"{code}" in (app.info.epilog or "") for code in (0, NO, WRONG_INPUT, UNREACHABLE, INTERRUPTED))
+
+
+def told() -> Iterator[tuple[str, list[str]]]:
+    """Every command line of dm that a page shows: the page, and its words."""
+    for page in [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]:
+        text = page.read_text()
+        shown = re.findall(r"`([^`\n]+)`", text) + re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+        for line in "\n".join(shown).splitlines():
+            for _, words in re.findall(r"(^|[\s/])dm ([a-z-][^#;|&]*)", line):
+                yield page.name, words.split()
+
+
+def test_every_command_and_option_that_a_page_shows_is_there() -> None:
+    known, unknown, seen = typer.main.get_command(app), [], 0
+    for page, words in told():
+        command, rest = known, words
+        while rest and rest[0] in getattr(command, "commands", {}):
+            command, rest = command.commands[rest[0]], rest[1:]
+        options = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)} | {"--help"}
+        asked = [word.split("=")[0] for word in rest if word.startswith("--")]
+        if (rest == words and not asked) or set(asked) - options:
+            unknown.append((page, words))
+        seen += 1
+    assert unknown == []
+    assert seen > 50
