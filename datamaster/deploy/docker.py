@@ -52,7 +52,7 @@ class DockerFailed(TerminalError):
     """Docker did not do what it was asked."""
 
     def __init__(self, what: str, reason: str) -> None:
-        super().__init__(f"docker {what}: {reason}\nNext: mend that, then dm deploy again; or take Docker away, and push by other means")
+        super().__init__(f"docker {what}: {reason}\nNext: mend that, then dm deploy again")
 
 
 @dataclass(frozen=True)
