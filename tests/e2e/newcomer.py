@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -29,7 +30,15 @@ class Newcomer:
 
     def begins(self, *words: str) -> subprocess.Popen[bytes]:
         with (self.folder / "screen.txt").open("wb") as screen:
-            return subprocess.Popen([self.dm, *words], cwd=self.folder, env=self.environment, stdout=screen, stderr=screen)
+            return subprocess.Popen(
+                [self.dm, *words],
+                cwd=self.folder,
+                env=self.environment,
+                stdout=screen,
+                stderr=screen,
+                # a process in a shell's background inherits that Ctrl-C is ignored
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            )
 
     def succeeds(self, *words: str) -> str:
         ran = self.types(*words)
