@@ -20,7 +20,7 @@ from psycopg2 import Error as PostgresError
 from datamaster.local.metrics import services
 from datamaster.local.metrics.embedded import Datum, metrics_of
 from datamaster.local.metrics.logs import FileLogs, FunctionLogs
-from datamaster.local.replicator.progress import caught_up, current_lsn, unread_bytes
+from datamaster.local.replicator.progress import caught_up, current_lsn
 
 LOOK_SECONDS = 10.0
 REPORT_SECONDS = 30.0
@@ -59,9 +59,6 @@ def sources(chosen: argparse.Namespace) -> list[Source]:
     def behind() -> bool:
         return not caught_up(chosen.dsn, chosen.slot, current_lsn(chosen.dsn), ())
 
-    def unread() -> int:
-        return unread_bytes(chosen.dsn, chosen.slot)
-
     stream = services.Stream(chosen.stream, chosen.delivery)
     replication = services.Replication(chosen.config, behind)
     executions, tasks = services.Executions(), services.Containers(chosen.work / "containers-taken")
@@ -72,7 +69,6 @@ def sources(chosen: argparse.Namespace) -> list[Source]:
         executions.new,
         stream.new,
         replication.new,
-        partial(services.source, unread),
         tasks.new,
     ]
 

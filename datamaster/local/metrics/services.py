@@ -176,11 +176,6 @@ class Replication:
         self.before, self.looked_at = counts, now
 
 
-def source(unread: Callable[[], int]) -> Iterator[Datum]:
-    """How much of its log the source keeps. https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/Aurora.AuroraMonitoring.Metrics.html"""
-    yield datum("AWS/RDS", "OldestReplicationSlotLag", unread(), "Bytes", DBClusterIdentifier=f"dm-source-{ENVIRONMENT}")
-
-
 @dataclass
 class Containers:
     """The container tasks that run. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/cloudwatch-metrics.html"""

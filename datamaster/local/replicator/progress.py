@@ -18,19 +18,6 @@ def current_lsn(dsn: str) -> str:
     return lsn
 
 
-def unread_bytes(dsn: str, slot: str) -> int:
-    """How much of its log the source keeps for a slot whose reader has not confirmed it; 0 where there is no such slot."""
-    with psycopg2.connect(dsn) as connection, connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)), 0)::bigint"
-            " FROM pg_replication_slots WHERE slot_name = %s",
-            (slot,),
-        )
-        unread = int(cursor.fetchone()[0])
-    connection.close()
-    return unread
-
-
 def caught_up(dsn: str, slot: str, upto_lsn: str | None = None, tables: Sequence[str] = ()) -> bool:
     """Whether every load is complete and everything committed before ``upto_lsn`` (now, where None) is in the stream.
 

@@ -103,27 +103,17 @@ def record_that_nobody_understands(lake):
 
 
 @contextmanager
-def halted(lake, worker, statement):
-    """One of the platform's processes stands still while the source goes on."""
-    pid = state.processes(lake.home)[worker]["pid"]
-    os.kill(pid, signal.SIGSTOP)
+def halted_delivery(lake):
+    """A delivery worker that stands still while rows come."""
+    worker = state.processes(lake.home)["delivery"]["pid"]
+    os.kill(worker, signal.SIGSTOP)
     with psycopg2.connect(lake.dsn) as connection, connection.cursor() as cursor:
-        cursor.execute(statement)
+        cursor.execute("INSERT INTO dm_core.brewery VALUES (900002, 'Halted Brewery')")
     connection.close()
     try:
         yield
     finally:
-        os.kill(pid, signal.SIGCONT)
-
-
-def halted_delivery(lake):
-    """A delivery worker that stands still while rows come."""
-    return halted(lake, "delivery", "INSERT INTO dm_core.brewery VALUES (900002, 'Halted Brewery')")
-
-
-def halted_replication(lake):
-    """A replicator that stands still while the source's log grows by 2 MB."""
-    return halted(lake, "replicator", "SELECT pg_logical_emit_message(true, 'test', repeat('x', 2000000))")
+        os.kill(worker, signal.SIGCONT)
 
 
 @contextmanager
@@ -158,7 +148,6 @@ FAULTS = {
     "broken-batches": broken_batch,
     "maintenance": failed_maintenance,
     "refused-records": record_that_nobody_understands,
-    "source-log": halted_replication,
     "stream-lag": halted_delivery,
     DEAD_LETTERS: dead_letters,
     "budget": dear_month,
