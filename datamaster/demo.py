@@ -13,7 +13,7 @@ from datamaster.cli.output import err, out, print_table, step
 from datamaster.cli.session import connect
 from datamaster.local import platform
 from datamaster.local.memory import MemoryWatch
-from datamaster.local.state import State
+from datamaster.local.state import PlatformRunning, State
 from datamaster.query import Athena
 from datamaster.source import churn, generate
 from lake.control import ControlTable
@@ -49,6 +49,9 @@ class Demo:
         try:
             good = self._road()
             stop = not self.keep
+        except PlatformRunning:
+            stop = False  # it is not this run's
+            raise
         finally:
             if stop:
                 with step("Stop the platform"):

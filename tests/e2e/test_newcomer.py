@@ -79,11 +79,14 @@ def alive(processes: set[tuple[int, str]]) -> dict[int, str]:
     return found
 
 
-def test_a_second_up_beside_a_running_one_says_so(newcomer: Newcomer) -> None:
-    second = newcomer.types("up")
+@pytest.mark.parametrize("words", [("up",), ("demo", "--reviews", "1000")])
+def test_a_second_platform_beside_a_running_one_is_refused_and_the_first_goes_on(newcomer: Newcomer, words: tuple[str, ...]) -> None:
+    owner = state.owner_of(newcomer.home)
+    second = newcomer.types(*words)
     assert second.returncode == 3
     assert "a platform runs in" in second.stderr
     assert "dm down" in second.stderr
+    assert state.owner_of(newcomer.home) == owner
     assert state.owner_of(newcomer.home) is not None
 
 
