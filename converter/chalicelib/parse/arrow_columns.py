@@ -2,6 +2,9 @@
 
 A row is certain where every value is provably what the exact parser would give. All others are left to it, so a check
 here may be too strict, never too lenient.
+
+pyarrow imports pandas, where that is installed, for the first object of Python or NumPy that it is to take or to give: a
+third of a second. So masks, numbers and constants go between NumPy and pyarrow as buffers.
 """
 
 from __future__ import annotations
@@ -85,7 +88,7 @@ class ColumnCheck:
         fields = self._schema.fields
         arrays = [columns[field.name] if field.name in columns else pa.nulls(rows, read_as(field)) for field in fields]
         if default_operation:
-            arrays[self._schema.index[OPERATION]] = pa.repeat(pa.scalar(LOAD), rows)
+            arrays[self._schema.index[OPERATION]] = pa.repeat(text_array(LOAD)[0], rows)
         certain = np.ones(rows, dtype=np.bool_)
         for place, (field, text_pattern) in enumerate(zip(fields, self._patterns, strict=True)):
             shaped = _shaped(field, arrays[place])
@@ -95,7 +98,7 @@ class ColumnCheck:
                 _certain_values(field, text_pattern, arrays[place], certain)
         self._certain_rows(arrays, certain)
         if not certain.all():
-            arrays = [array.filter(pa.array(certain)) for array in arrays]
+            arrays = [array.filter(bool_array(certain)) for array in arrays]
         finished = [_finish(field, array) for field, array in zip(fields, arrays, strict=True)]
         finished.append(pa.nulls(len(finished[0]), pa.string()))
         return pa.RecordBatch.from_arrays(finished, schema=self._schema.arrow_schema), certain
@@ -106,30 +109,46 @@ class ColumnCheck:
             certain &= _mask(operation.is_valid())
         for place in self._schema.required:
             if arrays[place].null_count:
-                exempt = [FENCE] if self._schema.fields[place].key else [FENCE, DELETE]
-                certain &= _mask(pc.or_(arrays[place].is_valid(), pc.is_in(operation, pa.array(exempt))))
+                exempt = (FENCE,) if self._schema.fields[place].key else (FENCE, DELETE)
+                certain &= _mask(pc.or_(arrays[place].is_valid(), pc.is_in(operation, text_array(*exempt))))
 
 
-def _mask(array: pa.Array) -> Mask:
-    mask: Mask = array.to_numpy(zero_copy_only=False)
-    return mask
+def bool_array(mask: Mask) -> pa.BooleanArray:
+    """A mask as pyarrow's array."""
+    return pa.Array.from_buffers(pa.bool_(), len(mask), [None, pa.py_buffer(np.packbits(mask, bitorder="little"))])
+
+
+def text_array(*texts: str) -> pa.StringArray:
+    """Texts as pyarrow's array."""
+    encoded = [text.encode() for text in texts]
+    offsets = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
+    return pa.StringArray.from_buffers(len(texts), pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded)))
+
+
+def _mask(array: pa.BooleanArray) -> Mask:
+    """Which values are true or null."""
+    mask: Mask = _numbers(array.cast(pa.uint8()), np.bool_)
+    return mask if array.null_count == 0 else mask | _mask(array.is_null())
+
+
+def _numbers(array: pa.Array, dtype: type) -> np.ndarray[Any, Any]:
+    """The values of an array of fixed width; any where it is null."""
+    return np.frombuffer(array.buffers()[1], dtype, len(array), array.offset * np.dtype(dtype).itemsize)
 
 
 def _certain_values(field: Field, text_pattern: str | None, array: pa.Array, certain: Mask) -> None:
     if array.null_count == len(array):
         return
     if field.kind == "operation":
-        certain &= _mask(pc.is_in(array, pa.array(OPERATIONS)))
+        certain &= _mask(pc.is_in(array, text_array(*OPERATIONS)))
     elif text_pattern is not None:
-        certain &= _mask(pc.fill_null(_matches(text_pattern, array), True))
+        certain &= _mask(_matches(text_pattern, array))
     elif field.kind in _BOUNDS:
         low, high = _BOUNDS[field.kind]
-        fits = pc.and_(pc.greater_equal(array, low), pc.less_equal(array, high))
-        certain &= _mask(pc.fill_null(fits, True))
-    elif field.kind == "float64" and array.null_count == 0:
-        certain &= np.isfinite(array.to_numpy())
+        numbers = _numbers(array, np.int64)
+        certain &= (low <= numbers) & (numbers <= high) | _mask(array.is_null())
     elif field.kind in ("float32", "float64"):
-        certain &= _mask(pc.fill_null(pc.is_finite(array.cast(field.arrow_type, safe=False)), True))
+        certain &= _mask(pc.is_finite(array.cast(field.arrow_type, safe=False)))
     elif field.kind == "names" and pc.list_flatten(array).null_count:
         certain[:] = False
 
@@ -168,6 +187,8 @@ def _shaped(field: Field, array: pa.Array) -> pa.Array | None:
 
 
 def _finish(field: Field, array: pa.Array) -> pa.Array:
+    if array.null_count == len(array):
+        return pa.nulls(len(array), field.arrow_type)
     if field.kind == "bytes":
         values = (None if value is None else bytes.fromhex(value.removeprefix("\\x")) for value in array.to_pylist())
         return pa.array(values, pa.binary())

@@ -10,11 +10,10 @@ import json
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from lake.cdc import OPERATION
 
-from .arrow_columns import Mask, Places, bounds_of_lines
+from .arrow_columns import Mask, Places, bool_array, bounds_of_lines
 from .arrow_csv import ArrowRecords
 from .csv_fields import cells, record_spans
 from .outcome import ParsedBlock, Problem, Reason
@@ -47,7 +46,7 @@ class CsvRecords:
         if batch is None or not certain.all():
             covered = self._read_alone(data, starts, certain, rows)
             if batch is not None and covered.any():
-                batch = batch.filter(pa.array(~covered[certain]))
+                batch = batch.filter(bool_array(~covered[certain]))
                 certain &= ~covered
         rows.keep_batch(starts[certain], batch)
         return rows.block(len(starts))

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from lake.cdc import BUILT_AT, DELETE, FENCE, LOAD, OPERATION, UNCHANGED, UPDATE
 
-from .arrow_columns import Places
+from .arrow_columns import Places, text_array
 from .outcome import ParsedBlock, Problem, Reason, Reject
 from .schema import NAME_LIMIT, RowSchema
 
@@ -67,13 +67,13 @@ class RowCollector:
     def block(self, lines: int) -> ParsedBlock:
         """The outcome, once every record was taken: rows in the order of their records."""
         schema = self._schema.arrow_schema
-        columns = zip(*self._rows, strict=True) if self._rows else ((),) * len(schema)
-        arrays = [pa.array(values, type=field.type) for values, field in zip(columns, schema, strict=True)]
-        batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
-        offsets = np.array(self._offsets, dtype=np.int64)
-        if self._batch is not None:
-            offsets = np.concatenate((self._batch_offsets, offsets))
-            batch = pa.concat_batches([self._batch, batch]).take(pa.array(np.argsort(offsets))) if self._rows else self._batch
+        offsets = np.concatenate((self._batch_offsets, np.array(self._offsets, dtype=np.int64)))
+        batch = self._batch
+        if self._rows or batch is None:
+            columns = zip(*self._rows, strict=True) if self._rows else ((),) * len(schema)
+            arrays = [pa.array(values, type=field.type) for values, field in zip(columns, schema, strict=True)]
+            alone = pa.RecordBatch.from_arrays(arrays, schema=schema)
+            batch = alone if batch is None else pa.concat_batches([batch, alone]).take(pa.array(np.argsort(offsets)))
         rejects = _numbered(self._rejects, offsets) if self._rejects else []
         operations = batch.column(OPERATION)
         counts = {str(entry["values"]): entry["counts"] for entry in operations.value_counts().to_pylist()}
@@ -88,7 +88,7 @@ def _numbered(rejects: list[Reject], offsets: Places) -> list[Reject]:
 
 
 def _built_at(batch: pa.RecordBatch) -> tuple[int, int] | None:
-    is_fence = pc.equal(batch.column(OPERATION), FENCE)
+    is_fence = pc.is_in(batch.column(OPERATION), text_array(FENCE))
     times = pc.min_max(batch.column(BUILT_AT).view(pa.int64()).filter(pc.invert(is_fence))).as_py()
     return None if times["min"] is None else (times["min"], times["max"])
 

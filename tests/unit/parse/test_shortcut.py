@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+
+from tests.conftest import ROOT
 
 FULL = (
     b'{"id":1,"small":-32768,"whole":2147483647,"ratio":0.1,"score":-1.5e3,"price":"-12.50","flag":false,"name":"a\\"\\n\\\\ \xc3\xa9",'
@@ -80,3 +84,22 @@ def test_good_lines_take_it_even_beside_a_bad_one(parse: ModuleType, every_type:
     _, certain = lines.read(data, *columns.bounds_of_lines(data))
 
     assert np.array_equal(certain, [True, False, True])
+
+
+def test_good_records_import_no_pandas() -> None:
+    program = f"""
+import sys
+sys.path.insert(0, "converter")
+from chalicelib import parse
+from tests.unit.parse.conftest import contract, line
+schema = parse.RowSchema.of(contract())
+lines = b"\\n".join([line(small=1, score=4.5, flag=True, born="2024-02-28", price=None), line(operation="delete", must=None)])
+for data, header in ((lines, None), ({RECORD!r}, {HEADER!r})):
+    parsed = parse.parser(schema, "csv" if header else "json", header, "fallback").parse(data)
+    assert parsed.batch.num_rows == parsed.rows_read > 0
+print("pandas" in sys.modules)
+"""
+
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert (done.stdout, done.stderr) == ("False\n", "")
