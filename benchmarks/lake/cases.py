@@ -22,13 +22,13 @@ import pyarrow as pa
 import review_flat
 import silver_to_gold
 from apache_spark import spark_driver
-from catalog import GOLD, SILVER, catalog
+from catalog import GOLD, SILVER, catalog, engine_name
 from gold import gold_tables
 from inventory import live_files
 from lake_tables import REVIEW, drop, make_dimensions, make_reviews, months_of, review_columns, write_changes
 from measured import Setting, Timed, derive, merge
 from past import VERSIONS, make_past, write_batch
-from pyiceberg.table import Table
+from pyiceberg.transforms import BucketTransform
 from tables import ensure_silver
 
 from datamaster.local.athena.engine import extension
@@ -42,17 +42,21 @@ BUCKETS = ("bench-lake", "bench-artifacts")
 ROWS_A_MONTH = 28_000
 
 
-LAYOUTS: dict[str, Callable[[Table], object]] = {
-    "the lake's own": lambda table: None,
-    "merge-on-read": lambda table: _set(table, {f"write.{what}.mode": "merge-on-read" for what in ("merge", "update", "delete")}),
-    "not distributed": lambda table: _set(table, {"write.distribution-mode": "none"}),
-    "files of 128 kB": lambda table: _set(table, {"write.target-file-size-bytes": str(128 * 1024)}),
+@dataclass(frozen=True)
+class Layout:
+    """Properties of a table, and into how many buckets of the key its months are cut."""
+
+    properties: dict[str, str] = field(default_factory=dict)
+    buckets: int = 0
+
+
+LAYOUTS = {
+    "the lake's own": Layout(),
+    "merge-on-read": Layout({f"write.{what}.mode": "merge-on-read" for what in ("merge", "update", "delete")}),
+    "not distributed": Layout({"write.distribution-mode": "none"}),
+    "files of 128 kB": Layout({"write.target-file-size-bytes": str(128 * 1024)}),
+    "4 buckets a month": Layout(buckets=4),
 }
-
-
-def _set(table: Table, properties: dict[str, str]) -> None:
-    with table.transaction() as change:
-        change.set_properties(properties)
 
 
 @dataclass
@@ -166,11 +170,15 @@ class Bench:
 
     def _layouts(self, run: Callable[[str], None] | None) -> dict[str, Any]:
         found = {}
-        for name, change in LAYOUTS.items():
+        for name, layout in LAYOUTS.items():
             self.holds = (0, 0)
             drop(REVIEW)
-            change(ensure_silver(self.contracts.table("review"), self.setting.bucket))
+            table = ensure_silver(self.contracts.table("review"), self.setting.bucket)
+            with table.transaction() as change:
+                change.set_properties(layout.properties)
             make_reviews(self.contracts.table("review"), self.setting.bucket, 36, ROWS_A_MONTH)
+            if layout.buckets:
+                self._cut(layout.buckets)
             runs = []
             try:
                 for turn in range(self.repeats + 1):
@@ -182,6 +190,13 @@ class Bench:
                 found[name] = {"seconds": round(middle.seconds, 3), "files": middle.files, "bytes": middle.bytes, "read": self._read()}
             print(f"  {name}: {found[name]}", flush=True)
         return found
+
+    def _cut(self, buckets: int) -> None:
+        """Give the reviews buckets of their key. The engine writes them anew: pyiceberg writes none without its native half."""
+        with catalog().load_table(REVIEW).update_spec() as spec:
+            spec.add_field("review_id", BucketTransform(buckets), "review_bucket")
+        review = engine_name(*REVIEW)
+        self.setting.spark.sql(f"INSERT OVERWRITE {review} SELECT * FROM {review}").collect()
 
     def history(self) -> dict[str, Any]:
         """Batches of 100 and of 10,000 changes to a table with history: 1,000,000 changes of 250,000 notes lie in its log."""
