@@ -13,7 +13,7 @@ from compaction import compact
 from inventory import live_files
 from pyspark.sql import SparkSession
 
-MERGE_ON_READ_BYTES = 8 * 1024 * 1024
+MERGE_ON_READ_BYTES = 4 * 1024 * 1024
 DELETE_FILES = 64
 
 

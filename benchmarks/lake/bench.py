@@ -25,6 +25,7 @@ NAMES = (
     "merge-36",
     "layout",
     "layout-spark",
+    "no-months",
     "small-files",
     "large-batch",
     "large-batch-spark",

@@ -15,23 +15,34 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import duckdb
 import key_index
 import numpy as np
 import pyarrow as pa
 import review_flat
 import silver_to_gold
+import write_mode
 from apache_spark import spark_driver
 from catalog import GOLD, SILVER, catalog, engine_name
+from duckdb_peer import rewritten_by_duckdb
 from gold import gold_tables
 from inventory import live_files
-from lake_tables import REVIEW, drop, make_dimensions, make_reviews, months_of, review_columns, write_changes
+from lake_tables import (
+    ACCOUNT,
+    REVIEW,
+    account_columns,
+    drop,
+    make_accounts,
+    make_dimensions,
+    make_reviews,
+    months_of,
+    review_columns,
+    write_changes,
+)
 from measured import Setting, Timed, derive, merge
 from past import VERSIONS, make_past, write_batch
 from pyiceberg.transforms import BucketTransform
 from tables import ensure_silver
 
-from datamaster.local.athena.engine import extension
 from lake.contract_store import publish
 from lake.contracts import ContractSet
 from lake.manifests import month_text
@@ -40,6 +51,7 @@ CONTRACTS = Path(__file__).resolve().parents[2] / "contracts"
 OWN_CONTRACTS = Path(__file__).resolve().parent / "contracts"
 BUCKETS = ("bench-lake", "bench-artifacts")
 ROWS_A_MONTH = 28_000
+USUAL = write_mode.MERGE_ON_READ_BYTES
 
 
 @dataclass(frozen=True)
@@ -112,6 +124,33 @@ class Bench:
         """10,000 changes in 2 of 36 months of 550,000 rows."""
         return self._few_changes(36, 550_000)
 
+    def no_months(self) -> dict[str, Any]:
+        """1,000 changes all over a table without months, copy-on-write and merge-on-read: the batch, what it writes, a query after it."""
+        found = {}
+        for rows in (500_000, 1_000_000, 4_000_000):
+            for mode, least in (("copy-on-write", 10**15), ("merge-on-read", 0)):
+                write_mode.MERGE_ON_READ_BYTES = least
+                drop(ACCOUNT)
+                make_accounts(self.contracts.table("account"), self.setting.bucket, rows)
+                size = sum(file.bytes for file in live_files(catalog().load_table(ACCOUNT)))
+                runs, reads = [], []
+                for turn in range(self.repeats + 1):
+                    columns = account_columns(self.random.choice(rows, 1_000, replace=False), f"turn {turn}")
+                    name = f"accounts-{rows}-{mode}-{turn}"
+                    runs.append(merge(self.setting, "account", write_changes(self.setting.bucket, name, columns, first=turn * 1_000)))
+                    reads.append(self._seconds("SELECT max(body), sum(length(label)) FROM lake.dm_silver.account"))
+                middle = sorted(runs[1:], key=lambda run: run.seconds)[self.repeats // 2]
+                figures = {
+                    "seconds": round(middle.seconds, 3),
+                    "files": middle.files,
+                    "bytes": middle.bytes,
+                    "read": round(statistics.median(reads[1:]), 3),
+                }
+                found[f"{rows:,} rows, {size / 1e6:.1f} MB, {mode}"] = figures
+                print(f"  {rows:,} rows, {mode}: {figures}", flush=True)
+        write_mode.MERGE_ON_READ_BYTES = USUAL
+        return found
+
     def small_files(self) -> dict[str, Any]:
         """500,000 changes in 500 files of 1,000 rows, and in 5 of 100,000."""
         self._reviews(36, ROWS_A_MONTH)
@@ -136,7 +175,7 @@ class Bench:
             columns = self._updates(1_000_000, months_of(36))
             uris = write_changes(self.setting.bucket, f"large-{turn}", columns, 10)
             files = [file.uri for file in live_files(catalog().load_table(REVIEW))]
-            theirs.append(_by_duckdb(files, uris, self.setting.bucket, turn))
+            theirs.append(rewritten_by_duckdb(files, uris, self.setting.bucket, turn))
             timed = merge(self.setting, "review", uris)
             ours.append(timed)
             print(f"  DuckDB {theirs[-1]:.2f} s, Sail {timed.seconds:.2f} s {timed.parts}", flush=True)
@@ -263,12 +302,13 @@ class Bench:
 
     def _read(self) -> float:
         """Seconds of a query that reads every row as it stands after the merges."""
-        seconds = []
-        for _ in range(self.repeats):
-            begin = time.perf_counter()
-            self.setting.spark.sql("SELECT review_year, avg(review_overall) FROM lake.dm_silver.review GROUP BY 1").collect()
-            seconds.append(time.perf_counter() - begin)
-        return round(statistics.median(seconds), 3)
+        query = "SELECT review_year, avg(review_overall) FROM lake.dm_silver.review GROUP BY 1"
+        return round(statistics.median(self._seconds(query) for _ in range(self.repeats)), 3)
+
+    def _seconds(self, query: str) -> float:
+        begin = time.perf_counter()
+        self.setting.spark.sql(query).collect()
+        return time.perf_counter() - begin
 
     def _reviews(self, months: int, rows: int) -> None:
         """Make the table that a case needs, where it is not there already."""
@@ -297,31 +337,3 @@ class Bench:
             parts.append(review_columns(np.arange(self.next_id, self.next_id + each), month, self.random))
             self.next_id += each
         return {name: pa.concat_arrays([part[name] for part in parts]).slice(0, count) for name in parts[0]}
-
-
-def _by_duckdb(files: list[str], changes: list[str], bucket: str, turn: int) -> float:
-    """DuckDB on the same S3: the table's files joined with the changes, every month written anew."""
-    s3 = boto3.client("s3")
-    credentials = boto3.Session().get_credentials()
-    endpoint = s3.meta.endpoint_url.removeprefix("http://")
-    connection = duckdb.connect(config={"allow_unsigned_extensions": "true"})
-    connection.execute(f"LOAD '{extension('httpfs')}'")
-    connection.execute(
-        f"CREATE SECRET (TYPE s3, KEY_ID '{credentials.access_key}', SECRET '{credentials.secret_key}', ENDPOINT '{endpoint}', "
-        "URL_STYLE 'path', USE_SSL false, REGION 'us-east-1')"
-    )
-    names = connection.execute(f"DESCRIBE SELECT * FROM read_parquet({files[:1]})").fetchnumpy()["column_name"]
-    carried = connection.execute(f"DESCRIBE SELECT * FROM read_parquet({changes[:1]})").fetchnumpy()["column_name"]
-    values = ", ".join(
-        f"CASE WHEN c.review_id IS NULL THEN t.{name} ELSE c.{name} END AS {name}" if name in carried else f"t.{name}" for name in names
-    )
-    begin = time.perf_counter()
-    old, new = f"read_parquet({files}, hive_partitioning = false)", f"read_parquet({changes})"
-    connection.execute(
-        f"COPY (SELECT {values} FROM {old} t FULL JOIN {new} c USING (review_id)) TO 's3://{bucket}/duckdb/{turn}' "
-        "(FORMAT parquet, COMPRESSION zstd, PARTITION_BY (review_year, review_month), WRITE_PARTITION_COLUMNS true)"
-    )
-    seconds = time.perf_counter() - begin
-    connection.close()
-    boto3.resource("s3").Bucket(bucket).objects.filter(Prefix=f"duckdb/{turn}/").delete()
-    return seconds

@@ -74,14 +74,32 @@ def make_dimensions(contracts: dict[str, Contract], bucket: str) -> None:
         table.append(_silver_rows(columns, None, table.schema().as_arrow()))
 
 
-def write_changes(bucket: str, name: str, columns: dict[str, pa.Array], files: int = 1, operation: str = cdc.UPDATE) -> list[str]:
-    """Bronze files of changes behind everything that the tables hold; returns their URIs."""
+def account_columns(ids: np.ndarray, word: str) -> dict[str, pa.Array]:
+    """Accounts: a table without months."""
+    scattered = (ids * 2_654_435_761 % 2**32).tolist()
+    return {
+        "account_id": pa.array(ids),
+        "label": pa.array([f"{word} {number % 977}" for number in scattered]),
+        "body": pa.array([f"{word} {number:08x} of an account" for number in scattered]),
+    }
+
+
+def make_accounts(contract: Contract, bucket: str, count: int) -> None:
+    """The silver table of accounts, half a million a commit."""
+    table = ensure_silver(contract, bucket)
+    for first in range(0, count, 500_000):
+        columns = account_columns(np.arange(first, min(first + 500_000, count)), "old")
+        table.append(_silver_rows(columns, None, table.schema().as_arrow()))
+
+
+def write_changes(bucket: str, name: str, columns: dict[str, pa.Array], files: int = 1, first: int = 0) -> list[str]:
+    """Bronze files of updates behind everything that the tables hold, from the ``first`` on; returns their URIs."""
     count = len(next(iter(columns.values())))
     changes = pa.table(
         columns
         | {
-            cdc.OPERATION: pa.array([operation] * count),
-            cdc.POSITION: pa.array([str(cdc.Position(1_000 + n, 1, 0)) for n in range(count)]),
+            cdc.OPERATION: pa.array([cdc.UPDATE] * count),
+            cdc.POSITION: pa.array([str(cdc.Position(1_000 + first + n, 1, 0)) for n in range(count)]),
             cdc.BUILT_AT: pa.array([SEEN] * count, STAMP),
             cdc.COMMITTED_AT: pa.array([SEEN] * count, STAMP),
             cdc.UNCHANGED: pa.array([None] * count, pa.list_(pa.string())),
@@ -124,4 +142,4 @@ def _silver_rows(columns: dict[str, pa.Array], month: tuple[int, int] | None, sc
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-REVIEW = (SILVER, "review")
+REVIEW, ACCOUNT = (SILVER, "review"), (SILVER, "account")
