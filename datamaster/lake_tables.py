@@ -39,7 +39,7 @@ class SnapshotLine:
 
 @dataclass(frozen=True)
 class PartitionLine:
-    """One partition; ``partition`` is empty for a table without. Sizes are in bytes."""
+    """One partition; ``partition`` is empty for a table without. Rows are those left by position deletes, sizes in bytes."""
 
     partition: str
     rows: int
@@ -145,7 +145,7 @@ def _partitions(table: Table) -> tuple[PartitionLine, ...]:
     lines = [
         PartitionLine(
             partition="/".join(f"{name}={value}" for name, value in (row.get("partition") or {}).items()),
-            rows=row["record_count"],
+            rows=row["record_count"] - row["position_delete_record_count"],
             files=row["file_count"],
             delete_files=row["position_delete_file_count"] + row["equality_delete_file_count"],
             bytes=row["total_data_file_size_in_bytes"],

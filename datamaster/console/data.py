@@ -17,6 +17,8 @@ from datamaster.query import Athena, QueryFailed, Result
 STATUSES = ("pending", "running", "bronze", "silver", "failed")
 LIVE_SECONDS = 2
 GOLD_SECONDS = 120
+ROWS = "sum(CASE content WHEN 0 THEN record_count WHEN 1 THEN -record_count END)"
+"""Rows of data files without those that position deletes, each naming one, have taken away."""
 PARALLEL = 5
 NUMERIC = frozenset({"tinyint", "smallint", "integer", "bigint", "float", "double", "decimal"})
 
@@ -70,7 +72,7 @@ def sizes(names: Sequence[str]) -> pd.DataFrame:
 def _size(asked: Athena, name: str) -> dict[str, Any] | None:
     database, _, table = name.partition(".")
     try:
-        shown = asked.run(f'SELECT sum(record_count), sum(file_size_in_bytes), count(*) FROM "{database}"."{table}$files"')
+        shown = asked.run(f'SELECT {ROWS}, sum(file_size_in_bytes), count(*) FROM "{database}"."{table}$files"')
     except QueryFailed:
         return None
     rows, size, count = shown.rows[0]

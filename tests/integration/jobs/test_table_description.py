@@ -32,6 +32,21 @@ def test_a_table_is_described_by_partition_and_snapshot(lake: Lake) -> None:
     assert "dm_silver.review" in lake_tables.names()
 
 
+def test_rows_that_a_delete_file_takes_away_are_not_counted(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    import write_mode
+
+    monkeypatch.setattr(write_mode, "MERGE_ON_READ_BYTES", 0)
+    lake.arrives(*(insert("beer", 10 + n, beer_id=n) for n in range(4)))
+    lake.merge("beer")
+    lake.arrives(update("beer", 20, beer_id=1, beer_name="Gose"))
+    lake.merge("beer")
+
+    (line,) = lake_tables.describe("beer").partitions
+
+    assert line.delete_files
+    assert line.rows == len(lake.rows("beer")) == 4
+
+
 def test_a_table_that_there_is_not_is_refused_with_those_that_there_are(lake: Lake) -> None:
     lake.arrives(insert("beer", 10, beer_id=1))
     lake.merge("beer")

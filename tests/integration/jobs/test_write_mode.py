@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from domain import Lake, contract_head, delete, insert, update
+from domain import Lake, contract_head, delete, insert, load, update
 
 pytestmark = pytest.mark.integration
 
@@ -108,3 +108,19 @@ def test_a_table_that_has_become_small_again_is_written_anew(lake: Lake, monkeyp
     batch(lake, 4)
     assert not before <= files("item")[0]
     holds(lake, 4)
+
+
+def test_a_reload_ends_what_it_does_not_bring_in_a_large_table_too(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    import write_mode
+
+    monkeypatch.setattr(write_mode, "MERGE_ON_READ_BYTES", LARGE)
+    batch(lake, 1)
+    batch(lake, 2)
+    lake.fence("item", 10)
+    lake.arrives(load("item", 11, item_id=1, label="again"))
+    lake.source_says_loaded("item", 1)
+    lake.merge()
+    assert files("item")[1]
+    lake.merge()
+    assert {row["item_id"]: row["label"] for row in lake.live_rows("item")} == {1: "again"}
+    assert [(row["item_id"], row["label"]) for row in lake.rows("item_history") if row["is_current"]] == [(1, "again")]
