@@ -22,7 +22,6 @@ import merge
 import months
 import quality
 import staging
-import write_mode
 from catalog import SILVER, engine_name, snapshot_id
 from history import History
 from lineage import Lineage, merged
@@ -118,7 +117,6 @@ class Batch:
 
     def merge(self, files: bronze.Bronze) -> SilverOutcome:
         """Merge and sweep; touched.json is written before either."""
-        write_mode.choose(self.spark, self.contract.table)
         delivered = changes.ordered(files.frame, self.manifest.fences)
         checked = self._checked(delivered)
         ordered = checked.accepted

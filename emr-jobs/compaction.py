@@ -24,8 +24,8 @@ COMMIT_BYTES = 512 * 1024 * 1024
 def compact(spark: SparkSession, database: str, table: Table) -> int:
     """Rewrite what lies in too many files. Returns the number of partitions rewritten.
 
-    A table with delete files is rewritten as a whole, because Sail overwrites no part of such a table. Merges leave
-    them in tables without months (write_mode.py), Athena's DELETE and UPDATE in any.
+    A table with delete files is rewritten as a whole, because Sail overwrites no part of such a table. The lake's own jobs
+    leave none; Athena's DELETE and UPDATE do.
     """
     files = live_files(table)
     scattered = scattered_partitions(files)

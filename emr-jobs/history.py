@@ -14,7 +14,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import staging
-import write_mode
 from catalog import SILVER, engine_name
 from changes import AT, GENERATION, GENERATION_WIDTH, PLACE, VALID_AT, carried, value_of
 from inheritance import Inheritance, carried_or_inherited
@@ -41,7 +40,6 @@ class History:
         """Add a batch's changes and derive the versions of ``keys`` anew. Repeating it changes nothing."""
         for name, fields in ((self.log, self._log_fields()), (self.table, self._fields())):
             ensure(SILVER, name, fields, (), silver_location(self.bucket, name))
-        write_mode.choose(self.spark, self.table)
         self._add(changes)
         self._derive(keys)
 

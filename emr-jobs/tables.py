@@ -43,8 +43,7 @@ PROPERTIES = {
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "50",
 }
-"""Copy-on-write: with the touched months named in ON a merge costs the same as merge-on-read and readers pay nothing.
-``write_mode`` says what becomes of large tables without months."""
+"""Copy-on-write: with the touched months named in ON a merge costs the same as merge-on-read and readers pay nothing."""
 
 TYPES: Mapping[str, IcebergType] = {
     "int": IntegerType(),

@@ -20,7 +20,6 @@ import numpy as np
 import pyarrow as pa
 import review_flat
 import silver_to_gold
-import write_mode
 from apache_spark import spark_driver
 from catalog import GOLD, SILVER, catalog, engine_name
 from duckdb_peer import rewritten_by_duckdb
@@ -51,7 +50,6 @@ CONTRACTS = Path(__file__).resolve().parents[2] / "contracts"
 OWN_CONTRACTS = Path(__file__).resolve().parent / "contracts"
 BUCKETS = ("bench-lake", "bench-artifacts")
 ROWS_A_MONTH = 28_000
-USUAL = write_mode.MERGE_ON_READ_BYTES
 
 
 @dataclass(frozen=True)
@@ -128,9 +126,10 @@ class Bench:
         """1,000 changes all over a table without months, copy-on-write and merge-on-read: the batch, what it writes, a query after it."""
         found = {}
         for rows in (500_000, 1_000_000, 4_000_000):
-            for mode, least in (("copy-on-write", 10**15), ("merge-on-read", 0)):
-                write_mode.MERGE_ON_READ_BYTES = least
+            for mode in ("copy-on-write", "merge-on-read"):
                 drop(ACCOUNT)
+                with ensure_silver(self.contracts.table("account"), self.setting.bucket).transaction() as change:
+                    change.set_properties({"write.merge.mode": mode})
                 make_accounts(self.contracts.table("account"), self.setting.bucket, rows)
                 size = sum(file.bytes for file in live_files(catalog().load_table(ACCOUNT)))
                 runs, reads = [], []
@@ -148,7 +147,6 @@ class Bench:
                 }
                 found[f"{rows:,} rows, {size / 1e6:.1f} MB, {mode}"] = figures
                 print(f"  {rows:,} rows, {mode}: {figures}", flush=True)
-        write_mode.MERGE_ON_READ_BYTES = USUAL
         return found
 
     def small_files(self) -> dict[str, Any]:

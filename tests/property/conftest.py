@@ -70,11 +70,8 @@ def platform(tmp_path_factory: pytest.TempPathFactory, app_modules: Callable[...
         catalog.cache_clear()
         import key_index
         import lineage
-        import write_mode
 
         patch.setattr(key_index, "FROM_FILES", 1)
-        patch.setattr(write_mode, "MERGE_ON_READ_BYTES", 0)
-        patch.setattr(write_mode, "DELETE_FILES", 8)
         patch.setattr(lineage, "CLOCK_SLACK", timedelta(0))  # source and replicator have one clock here
         spark = SparkSession.builder.getOrCreate()
         running = Platform(engine.names, spark, server, app_modules)

@@ -16,7 +16,6 @@ def main() -> None:
 
     spark = SparkSession.builder.getOrCreate()
     importlib.import_module("key_index").FROM_FILES = 1  # the scenarios' tables are small
-    importlib.import_module("write_mode").MERGE_ON_READ_BYTES = 0
     answer = sys.stdout
     sys.stdout = sys.stderr
     print(json.dumps({"version": spark.version}), file=answer, flush=True)

@@ -154,10 +154,8 @@ def test_both_engines_leave_the_same_rows(
     make_lake: Callable[[Path], Lake], tmp_path: Path, subtests: pytest.Subtests, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import key_index
-    import write_mode
 
     monkeypatch.setattr(key_index, "FROM_FILES", 1)
-    monkeypatch.setattr(write_mode, "MERGE_ON_READ_BYTES", 0)
     for path in (ROOT / "contracts").glob("*.yaml"):
         (tmp_path / path.name).write_text(path.read_text())
     (tmp_path / "wide.yaml").write_text(CONTRACTS)

@@ -33,9 +33,9 @@ def test_a_table_is_described_by_partition_and_snapshot(lake: Lake) -> None:
 
 
 def test_rows_that_a_delete_file_takes_away_are_not_counted(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    import write_mode
+    import tables
 
-    monkeypatch.setattr(write_mode, "MERGE_ON_READ_BYTES", 0)
+    monkeypatch.setattr(tables, "PROPERTIES", tables.PROPERTIES | {"write.merge.mode": "merge-on-read"})
     lake.arrives(*(insert("beer", 10 + n, beer_id=n) for n in range(4)))
     lake.merge("beer")
     lake.arrives(update("beer", 20, beer_id=1, beer_name="Gose"))
