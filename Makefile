@@ -36,7 +36,7 @@ demo: setup ## Take rows from a real PostgreSQL to gold answers, and prove them 
 # what make conformance and the make check-… below run
 ROLES := tests/integration/roles tests/linters
 NEWCOMER := tests/e2e/test_newcomer.py tests/e2e/test_ordinary_user.py tests/e2e/test_readme.py
-GOVERNANCE := tests/integration/governance tests/integration/pii tests/e2e/test_canary.py
+GOVERNANCE := tests/integration/access tests/integration/privacy tests/e2e/test_canary.py
 OWN_TARGET := --ignore tests/integration/jobs/test_conformance.py --ignore tests/integration/dashboards --ignore tests/browser \
   $(addprefix --ignore ,$(ROLES) $(NEWCOMER) $(GOVERNANCE))
 
@@ -63,9 +63,6 @@ lint: setup ## ruff and mypy
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/ruff format --quiet --check .
 	@.venv/bin/mypy --no-error-summary
-	@for root in ingest-router converter control-api emr-jobs; do \
-	  (cd $$root && MYPYPATH=.:..:../emr-jobs ../.venv/bin/mypy --no-error-summary --config-file ../pyproject.toml --cache-dir ../.mypy_cache \
-	    $$(ls *.py) $$(ls -d chalicelib gold 2>/dev/null)) || exit 1; done
 
 format: setup ## Write what ruff would
 	@.venv/bin/ruff check --quiet --fix . ; .venv/bin/ruff format --quiet .
@@ -83,7 +80,7 @@ CFN_GUARD := @cdklabs/cdk-validator-cfnguard@0.0.62
 	@touch $@
 
 check-aws: setup .venv-lint/.ready ## Hold templates, image and workflows to their linters, each role to its function's calls (needs Node; Go for actionlint)
-	@.venv/bin/python -m datamaster.deploy.check
+	@.venv/bin/python -m datamaster.aws.deploy.check
 	@.venv/bin/python -m pytest -q $(ROLES)
 
 check-dashboards: setup ## Run every panel's query and every alarm's condition on a local platform
@@ -96,8 +93,8 @@ check-console: setup ## Every page of the console in a browser, and how long eac
 	@DM_REQUIRE=1 .venv/bin/python -m pytest -q -rP tests/unit/console tests/browser
 
 check-governance: setup ## Try every square of the access matrix, measure detection, search everything for planted values; print all of it
-	@.venv/bin/python -m datamaster.governance
-	@.venv/bin/python -m pytest -q tests/unit/governance tests/unit/pii $(GOVERNANCE)
+	@.venv/bin/python -m datamaster.aws.access
+	@.venv/bin/python -m pytest -q tests/unit/access tests/unit/privacy $(GOVERNANCE)
 
 SPARK_JARS := org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.9.2 org.apache.iceberg:iceberg-aws-bundle:1.9.2 \
   org.apache.hadoop:hadoop-aws:3.3.4 com.amazonaws:aws-java-sdk-bundle:1.12.262

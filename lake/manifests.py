@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from lake.clients import s3
-from lake.control_records import Fence, parse_timestamp, timestamp
+from lake.control.records import Fence, parse_timestamp, timestamp
 from lake.errors import TransientError
 from lake.keys import split_uri
 

@@ -122,7 +122,7 @@ def metrics_page() -> str:
         "# Metrics",
         "",
         "Each function and container writes its metrics on its own log, in CloudWatch's embedded metric format, and CloudWatch makes",
-        f"metrics of them in the namespace `{NAMESPACE}`. On a laptop `datamaster/local/metrics` does that; it also sends what",
+        f"metrics of them in the namespace `{NAMESPACE}`. On a laptop `datamaster/laptop/metrics` does that; it also sends what",
         "AWS's services tell of themselves and the emulator does not. This page is written from `lake/metrics_catalogue.py`;",
         "a test holds the catalogue equal to what the code emits.",
     ]

@@ -7,7 +7,7 @@ import importlib.util
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
@@ -18,7 +18,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 # Two workers take whole files in this order: what takes minutes comes first and what takes a second last, so that they end together.
 LONGEST_FIRST = ("e2e", "browser", "integration/jobs", "integration", "unit")
-_APP_MODULES = ("app", "chalicelib", "container")
 
 
 def require(available: bool, what: str) -> None:
@@ -79,55 +78,9 @@ def taken_ports() -> Iterator[None]:
         yield
 
 
-def _take_app_modules() -> dict[str, ModuleType]:
-    names = [name for name in sys.modules if name.split(".")[0] in _APP_MODULES]
-    return {name: sys.modules.pop(name) for name in names}
-
-
-@contextmanager
-def on_path(app: str) -> Iterator[None]:
-    """Put one app's folder on the path: every app calls its modules ``app`` and ``chalicelib``."""
-    before = _take_app_modules()
-    folders = [str(ROOT / app), str(ROOT / app / "vendor")]
-    sys.path[:0] = folders[:1]
-    sys.path += folders[1:]
-    try:
-        yield
-    finally:
-        for folder in folders:
-            sys.path.remove(folder)
-        _take_app_modules()
-        sys.modules.update(before)
-
-
-@pytest.fixture
-def chalice_app() -> Iterator[Callable[..., ModuleType]]:
-    """``chalice_app("converter")`` imports that app; ``chalice_app("converter", "chalicelib.parse")`` a module of it.
-
-    One app a test. The modules are taken away again afterwards.
-    """
-    with ExitStack() as stack:
-        entered: list[str] = []
-
-        def load(app: str, module: str = "app") -> ModuleType:
-            if app not in entered:
-                stack.enter_context(on_path(app))
-                entered.append(app)
-            return importlib.import_module(module)
-
-        yield load
-
-
-@pytest.fixture(scope="session")
-def app_modules() -> Callable[..., ModuleType]:
-    """As ``chalice_app``, for a test that more than one app takes part in: each keeps its own modules, none is left to be imported."""
-    loaded: dict[str, dict[str, ModuleType]] = {}
-
-    def load(app: str, module: str = "app") -> ModuleType:
-        with on_path(app):
-            sys.modules.update(loaded.get(app, {}))
-            found = importlib.import_module(module)
-            loaded[app] = _take_app_modules()
-        return found
-
-    return load
+def fresh(door: ModuleType) -> ModuleType:
+    """An app's door as a new execution environment finds it: nothing read from the environment yet, no client made."""
+    for name in ("ingest.settings", "convert.settings", "control_api.settings"):
+        if name in sys.modules:
+            sys.modules[name].settings.cache_clear()
+    return importlib.reload(door)

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from datamaster import pipelines, road
 from datamaster.cli.session import connect
-from datamaster.local import platform
-from datamaster.local.state import State
+from datamaster.laptop import actions, lifecycle
+from datamaster.laptop.state import State
+from datamaster.platform import pipelines
 from datamaster.source.generate import load_generated
 from tests.conftest import environment_restored
 
@@ -20,17 +20,17 @@ def running_platform(home: Path, **options: Any) -> Iterator[State]:
     """``platform.up`` and its end; in between this process's AWS, API and work group are that platform's."""
     with environment_restored():
         try:
-            platform.up(home, **options)
+            lifecycle.up(home, **options)
             yield connect(home)
         finally:
-            platform.down(home)
+            lifecycle.down(home)
 
 
 @contextmanager
 def filled_platform(home: Path, reviews: int) -> Iterator[State]:
     """A platform whose gold tables hold every month of so many reviews."""
     with running_platform(home, seed=lambda dsn: load_generated(dsn, reviews), delivery_seconds=1.0) as running:
-        road.convert_all(running, platform.silent)
+        actions.convert_all(running, lifecycle.silent)
         for layer in ("silver", "gold"):
-            assert not pipelines.run(running, layer, platform.silent).failed
+            assert not pipelines.run(running, layer, lifecycle.silent).failed
         yield running

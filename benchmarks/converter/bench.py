@@ -149,7 +149,7 @@ def _timed(command: list[str | Path], target: Path) -> tuple[float, float, float
 def _environment() -> dict[str, str]:
     """That of this process, with compiled modules kept as an installation keeps them, and with project and kernel to import."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return kept | {"PYTHONPATH": f"{ROOT}{os.pathsep}{KERNEL}"}
+    return kept | {"PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "converter", KERNEL)))}
 
 
 def _install_kernel() -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from datamaster import convert as entrance
+from convert import engine as conversion
+from convert import parse
+from convert.local_file import convert
 
 if __name__ == "__main__":
     engine, contract, source, target = sys.argv[1:]
     key = Path(target).with_suffix(".key")
     key.write_text("0f" * 32)
     if engine == "datamaster-fallback":
-        parse = entrance._engine("parse")
         whole = parse.parser
-        entrance._engine("engine").parser = lambda schema, file_format, header=None: whole(schema, file_format, header, engine="fallback")
-    entrance.convert(Path(source), Path(contract), Path(target), mask_key_file=key)
+        conversion.parser = lambda schema, file_format, header=None: whole(schema, file_format, header, engine="fallback")
+    convert(Path(source), Path(contract), Path(target), mask_key_file=key)

@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from datamaster.convert import _engine
-from lake.contracts import parse_contract
+from convert import engine, parquet, parse
+from lake.contract import parse_contract
 
 
 class _Nowhere(io.RawIOBase):
@@ -33,7 +33,6 @@ class _Nowhere(io.RawIOBase):
 
 def measure(contract_path: str, source: str, file_format: str) -> dict[str, float]:
     """CPU seconds by stage, and ``bound`` in seconds of wall time."""
-    engine, parse, parquet = _engine("engine"), _engine("parse"), _engine("parquet")
     contract = parse_contract(Path(contract_path).read_text(), contract_path)
     schema = parse.RowSchema.of(contract)
     seconds = {"read": 0.0, "parse": 0.0, "write": 0.0}

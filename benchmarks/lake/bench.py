@@ -11,7 +11,6 @@ import json
 import os
 import platform
 import statistics
-import sys
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -19,8 +18,6 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "build" / "bench" / "lake.json"
-sys.path.insert(0, str(ROOT / "emr-jobs"))
-sys.path.insert(0, str(ROOT / "tests" / "integration" / "jobs"))  # apache_spark
 NAMES = (
     "merge-36",
     "layout",
@@ -61,8 +58,8 @@ def main() -> None:
 
 
 def _measure(missing: list[str], repeats: int, found: dict[str, Any]) -> None:
-    from datamaster.local.emulator import start_emulator
-    from datamaster.local.spark import job_environment, start_spark
+    from datamaster.laptop.emulator import start_emulator
+    from datamaster.laptop.spark import job_environment, start_spark
 
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)

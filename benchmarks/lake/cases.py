@@ -15,16 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import key_index
 import numpy as np
 import pyarrow as pa
-import review_flat
-import silver_to_gold
-from apache_spark import spark_driver
-from catalog import GOLD, SILVER, catalog, engine_name
 from duckdb_peer import rewritten_by_duckdb
-from gold import gold_tables
-from inventory import live_files
 from lake_tables import (
     ACCOUNT,
     REVIEW,
@@ -40,11 +33,17 @@ from lake_tables import (
 from measured import Setting, Timed, derive, merge
 from past import VERSIONS, make_past, write_batch
 from pyiceberg.transforms import BucketTransform
-from tables import ensure_silver
 
-from lake.contract_store import publish
-from lake.contracts import ContractSet
+from gold import gold_tables
+from jobs.derived import flat_job, gold_job
+from jobs.iceberg.catalog import GOLD, SILVER, catalog, engine_name
+from jobs.iceberg.inventory import live_files
+from jobs.iceberg.tables import ensure_silver
+from jobs.silver import key_index
+from lake.contract import ContractSet
+from lake.contract.store import publish
 from lake.manifests import month_text
+from tests.integration.jobs.apache_spark import spark_driver
 
 CONTRACTS = Path(__file__).resolve().parents[2] / "contracts"
 OWN_CONTRACTS = Path(__file__).resolve().parent / "contracts"
@@ -269,9 +268,9 @@ class Bench:
         }
 
     def _derive(self, months: dict[str, str], *, whole: bool) -> dict[str, float]:
-        found = {"review_flat": round(derive(self.setting, review_flat, "review_flat", months, whole), 3)}
+        found = {"review_flat": round(derive(self.setting, flat_job, "review_flat", months, whole), 3)}
         for name in gold_tables():
-            found[name] = round(derive(self.setting, silver_to_gold, name, months, whole), 3)
+            found[name] = round(derive(self.setting, gold_job, name, months, whole), 3)
         print(f"  {len(months) or 'all'} months: {found}", flush=True)
         return found
 

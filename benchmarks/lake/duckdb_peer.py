@@ -7,7 +7,7 @@ import time
 import boto3
 import duckdb
 
-from datamaster.local.athena.engine import extension
+from datamaster.athena.duckdb_engine import extension
 
 
 def rewritten_by_duckdb(files: list[str], changes: list[str], bucket: str, turn: int) -> float:

@@ -9,11 +9,11 @@ import boto3
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from catalog import SILVER, catalog
-from tables import ensure_silver
 
+from jobs.iceberg.catalog import SILVER, catalog
+from jobs.iceberg.tables import ensure_silver
 from lake import cdc
-from lake.contracts import Contract
+from lake.contract import Contract
 
 LAST_YEAR = 2025
 BREWERIES, BEERS, PROFILES = 5_000, 60_000, 30_000

@@ -8,12 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import bronze_to_silver
-import months as months_module
-from catalog import SILVER, catalog
-from inventory import live_files
-
-from lake.control_records import Fence
+from jobs.iceberg.catalog import SILVER, catalog
+from jobs.iceberg.inventory import live_files
+from jobs.silver import merge_job
+from jobs.silver import months as months_module
+from lake.control.records import Fence
 from lake.manifests import MANIFEST, BatchFile, MonthsManifest, SilverManifest, utc_now, write_document
 
 
@@ -53,20 +52,20 @@ def merge(setting: Setting, table: str, uris: list[str], run: Callable[[str], An
     steps: tuple[tuple[Any, str], ...] = (
         (months_module, "of_keys"),
         (months_module, "of_images"),
-        (bronze_to_silver.bronze, "read"),
-        (bronze_to_silver.quality, "check"),
-        (bronze_to_silver.quality, "keep"),
-        (bronze_to_silver, "ensure_silver"),
-        (bronze_to_silver.Batch, "_merge"),
-        (bronze_to_silver.Batch, "_keep_history"),
-        (bronze_to_silver.Batch, "_loads"),
+        (merge_job.bronze, "read"),
+        (merge_job.quality, "check"),
+        (merge_job.quality, "keep"),
+        (merge_job, "ensure_silver"),
+        (merge_job.Batch, "_merge"),
+        (merge_job.Batch, "_keep_history"),
+        (merge_job.Batch, "_loads"),
     )
     originals = [(holder, name, getattr(holder, name)) for holder, name in steps]
     for holder, name, original in originals:
         setattr(holder, name, _clocked(name, original, parts))
     begin = time.perf_counter()
     try:
-        run(uri) if run else bronze_to_silver.run(setting.spark, uri)
+        run(uri) if run else merge_job.run(setting.spark, uri)
     finally:
         for holder, name, original in originals:
             setattr(holder, name, original)

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from catalog import SILVER
-from history import History
 from lake_tables import SEEN, STAMP, write_bronze
-from tables import applied_at, ensure, ensure_silver
 
+from jobs.iceberg.catalog import SILVER
+from jobs.iceberg.tables import applied_at, ensure, ensure_silver
+from jobs.silver.history import History
 from lake import cdc
-from lake.contracts import Contract
+from lake.contract import Contract
 from lake.keys import silver_location
 
 VERSIONS = 4

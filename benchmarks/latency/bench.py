@@ -25,14 +25,14 @@ from aws import Seconds, cumulative, waits
 from pyarrow.fs import S3FileSystem
 from pyiceberg.catalog import load_catalog
 
-from datamaster import pipelines, road
 from datamaster.cli.session import connect
-from datamaster.local import platform
-from datamaster.local.state import State
+from datamaster.laptop import actions, lifecycle
+from datamaster.laptop.state import State
+from datamaster.platform import pipelines
 from datamaster.source import churn, generate
 from lake.cdc import Position
 from lake.control import ControlTable
-from lake.control_records import parse_timestamp
+from lake.control.records import parse_timestamp
 
 RESULTS = Path(__file__).resolve().parents[2] / "build" / "bench" / "latency.json"
 STAGES = {
@@ -60,10 +60,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="dm-latency-") as folder:
         home = Path(folder) / "home"
         try:
-            platform.up(home, seed=lambda dsn: generate.load_generated(dsn, options.reviews))
+            lifecycle.up(home, seed=lambda dsn: generate.load_generated(dsn, options.reviews))
             measured, runs = measure(connect(home), options.rate, options.seconds)
         finally:
-            platform.down(home)
+            lifecycle.down(home)
     computed = cumulative(waits())
     report = {
         "machine": f"{machine.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end",
@@ -82,7 +82,7 @@ def main() -> None:
 
 def measure(running: State, rate: float, seconds: float) -> tuple[dict[str, Seconds], list[float]]:
     """Seconds from commit to each stage of every change, and the seconds of each silver run."""
-    road.convert_all(running, silent)
+    actions.convert_all(running, silent)
     pipelines.run(running, "silver", silent)
     started = datetime.now(UTC)
     over = threading.Event()
@@ -98,7 +98,7 @@ def measure(running: State, rate: float, seconds: float) -> tuple[dict[str, Seco
         result = pipelines.run(running, "silver", silent)
         runs.append(time.monotonic() - begin)
         print(f"silver in {runs[-1]:.1f} s: {result.summary}", flush=True)
-    road.convert_all(running, silent)
+    actions.convert_all(running, silent)
     pipelines.run(running, "silver", silent)
     return seconds_by_stage(running, started), runs
 

@@ -17,7 +17,7 @@ Folder = Annotated[Path, typer.Option("--contracts", help="Folder of the contrac
 @app.command()
 def check(folder: Folder = Path("contracts")) -> None:
     """Hold every contract against the standard and the lake's rules."""
-    from datamaster.contract_files import check_contracts
+    from datamaster.cli.contract_files import check_contracts
 
     contracts = check_contracts(folder)
     rows = [

@@ -9,11 +9,11 @@ import typer
 
 from datamaster.cli.output import err, out, print_table
 from datamaster.cli.session import Home, connect
-from datamaster.local.state import PlatformNotRunning
+from datamaster.laptop.state import PlatformNotRunning
 from lake.errors import TransientError
 
 if TYPE_CHECKING:
-    from datamaster.dashboards.grafana import Change, Grafana, Place
+    from datamaster.aws.dashboards.grafana import Change, Grafana, Place
 
 app = typer.Typer(no_args_is_help=True, help="The Grafana dashboards: what would change, bring them there, run their queries.")
 
@@ -37,7 +37,7 @@ WorkGroup = Annotated[str, typer.Option(help="Athena's work group; dm-lake-<envi
 @app.command()
 def diff(url: Url, environment: Environment = "prod", secret: Secret = "", work_group: WorkGroup = "", home: Home = Path(".dm")) -> int:
     """Show what a push would change. Exit code 1 where it would change something."""
-    from datamaster.dashboards.files import stored
+    from datamaster.aws.dashboards.made_files import stored
 
     grafana, place = _target(url, environment, secret, work_group, home)
     changes = grafana.diff(place, stored())
@@ -48,7 +48,7 @@ def diff(url: Url, environment: Environment = "prod", secret: Secret = "", work_
 @app.command()
 def push(url: Url, environment: Environment = "prod", secret: Secret = "", work_group: WorkGroup = "", home: Home = Path(".dm")) -> int:
     """Create or change data sources and dashboards; what is as it should be is left alone."""
-    from datamaster.dashboards.files import stored
+    from datamaster.aws.dashboards.made_files import stored
 
     grafana, place = _target(url, environment, secret, work_group, home)
     _show(grafana.push(place, stored()))
@@ -60,9 +60,9 @@ def check(environment: Environment = "local", work_group: WorkGroup = "", home: 
     """Run every panel's query. Exit code 1 where one fails or brings nothing."""
     import boto3
 
-    from datamaster.dashboards.check import check as run
-    from datamaster.dashboards.files import stored
-    from datamaster.query import Athena
+    from datamaster.aws.dashboards.made_files import stored
+    from datamaster.aws.dashboards.panel_check import check as run
+    from datamaster.platform.query import Athena
 
     place = _place(environment, work_group, home)
     given = {"environment": place.environment, "region": place.region, "account": place.account}
@@ -71,7 +71,7 @@ def check(environment: Environment = "local", work_group: WorkGroup = "", home: 
     print_table(("dashboard", "panel", "rows or points", "problem"), rows, numeric=("rows or points",))
     bad = [one for one in found if not one.good]
     if bad:
-        err.print(f"{len(bad)} of {len(found)} panels show nothing; correct their query in datamaster/dashboards/{bad[0].dashboard}.py")
+        err.print(f"{len(bad)} of {len(found)} panels show nothing; correct their query in datamaster/aws/dashboards/{bad[0].dashboard}.py")
     return 1 if bad else 0
 
 
@@ -88,7 +88,7 @@ def console(
 
 
 def _target(url: str, environment: str, secret: str, work_group: str, home: Path) -> tuple[Grafana, Place]:
-    from datamaster.dashboards.grafana import Grafana, token
+    from datamaster.aws.dashboards.grafana import Grafana, token
 
     place = _place(environment, work_group, home)
     named = secret or f"dm-grafana-{environment}"
@@ -99,7 +99,7 @@ def _place(environment: str, work_group: str, home: Path) -> Place:
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
-    from datamaster.dashboards.grafana import Place
+    from datamaster.aws.dashboards.grafana import Place
 
     if environment == "local":
         connect(home)

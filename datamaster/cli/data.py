@@ -58,18 +58,18 @@ def export(
     home: Home = Path(".dm"),
 ) -> None:
     """Export a table from the source in one consistent snapshot, down the same road as its changes."""
-    from datamaster import road
+    from datamaster.laptop import actions
 
     running = connect(home)
     with step(f"Export of {table}") as current:
-        result = road.export_table(running, table, whole=whole, progress=current.say)
+        result = actions.export_table(running, table, whole=whole, progress=current.say)
         current.done(f"{result.rows:,} rows in {len(result.objects)} objects")
 
 
 def reload(table: Annotated[str, typer.Argument(help="The lake's name of the table.")], home: Home = Path(".dm")) -> None:
     """Load a table anew: a fence, then every row; what is gone from the source is gone from the lake."""
-    from datamaster import road
+    from datamaster.laptop import actions
 
     running = connect(home)
     with step(f"Reload of {table}"):
-        road.reload_table(running, table)
+        actions.reload_table(running, table)

@@ -16,8 +16,8 @@ from datamaster.cli.output import err, fail, out, print_json, print_table
 from datamaster.project import PROJECT
 
 if TYPE_CHECKING:
-    from datamaster.deploy.environments import Environment
-    from datamaster.deploy.watch import StackChanges
+    from datamaster.aws.deploy.environments import Environment
+    from datamaster.aws.deploy.watch import StackChanges
 
 Env = Annotated[str, typer.Option("--env", help="The environment: a file under environments/.")]
 Stacks = Annotated[list[str] | None, typer.Option("--stack", help="Only this stack and what it needs; repeat for more.")]
@@ -49,14 +49,14 @@ def deploy(
     environment = _environment(env, set_ or [])
     if dry_run:
         return _show_plan(environment, stack or [], json)
-    from datamaster.deploy import account
-    from datamaster.deploy.changes import Declined, StackStuck
-    from datamaster.deploy.deployment import deploy as bring
-    from datamaster.deploy.docker import DockerFailed
-    from datamaster.deploy.migrations import MigrationChanged, MigrationFailed, SourceStopped
-    from datamaster.deploy.replication import ReplicationFailed
-    from datamaster.deploy.stacks import StackFailed
-    from datamaster.deploy.watch import Watch
+    from datamaster.aws.deploy import account
+    from datamaster.aws.deploy.change_sets import Declined, StackStuck
+    from datamaster.aws.deploy.deployment import deploy as bring
+    from datamaster.aws.deploy.docker import DockerFailed
+    from datamaster.aws.deploy.migrations import MigrationChanged, MigrationFailed, SourceStopped
+    from datamaster.aws.deploy.replication import ReplicationFailed
+    from datamaster.aws.deploy.stacks import StackFailed
+    from datamaster.aws.deploy.watch import Watch
 
     who = account.connect(environment)
     if drift:
@@ -106,11 +106,11 @@ def destroy(
 
     Exits 1 where a stack could not be deleted or nobody agreed; 3 where AWS cannot be reached.
     """
-    from datamaster.deploy import account
-    from datamaster.deploy import removal as removing
-    from datamaster.deploy.replication import ReplicationFailed
-    from datamaster.deploy.stacks import StackFailed
-    from datamaster.deploy.watch import Watch
+    from datamaster.aws.deploy import account
+    from datamaster.aws.deploy import removal as removing
+    from datamaster.aws.deploy.replication import ReplicationFailed
+    from datamaster.aws.deploy.stacks import StackFailed
+    from datamaster.aws.deploy.watch import Watch
 
     environment = _environment(env, set_ or [])
     who = account.connect(environment)
@@ -147,7 +147,7 @@ def destroy(
 
 
 def _environment(name: str, replaced: Sequence[str]) -> Environment:
-    from datamaster.deploy.environments import load_environment
+    from datamaster.aws.deploy.environments import load_environment
 
     environment = load_environment(name)
     if environment.variables["laptop"]:
@@ -166,8 +166,8 @@ def _value(text: str, environment: Environment) -> tuple[str, Any]:
 
 
 def _show_plan(environment: Environment, stacks: Sequence[str], json: bool) -> int:
-    from datamaster.deploy.deployment import BUILD
-    from datamaster.deploy.preview import preview
+    from datamaster.aws.deploy.deployment import BUILD
+    from datamaster.aws.deploy.preview import preview
 
     found = preview(environment, BUILD, stacks)
     if json:
@@ -195,8 +195,8 @@ def _counted(number: int, what: str) -> str:
 
 
 def _show_drift(environment: Environment, stacks: Sequence[str], json: bool) -> int:
-    from datamaster.deploy.drift import drift
-    from datamaster.deploy.watch import Watch
+    from datamaster.aws.deploy.drift import drift
+    from datamaster.aws.deploy.watch import Watch
 
     with _watch() as watch:
         found = drift(environment, stacks, Watch(progress=watch.progress))

@@ -46,12 +46,13 @@ def run(
     home: Home = Path(".dm"),
 ) -> int:
     """Run bronze to silver, silver to gold, or the tables' maintenance, now instead of on schedule. Exits 1 where a table failed."""
-    from datamaster import pipelines, road
+    from datamaster.laptop import actions
+    from datamaster.platform import pipelines
 
     running = connect(home)
     if wait and layer is Layer.silver:
         with step("What is committed, to bronze") as current:
-            statuses = road.convert_all(running, current.say)
+            statuses = actions.convert_all(running, current.say)
             current.done(", ".join(f"{count} files {status}" for status, count in sorted(statuses.items())))
     asked: dict[str, object] = {"tables": table} if table else {}
     if layer is Layer.maintenance:
@@ -86,7 +87,7 @@ def query(
     home: Home = Path(".dm"),
 ) -> int:
     """Ask the lake through Athena. Exits 1 where the statement is refused or fails, and says why."""
-    from datamaster.query import Athena, QueryFailed, as_table, write_csv, write_json
+    from datamaster.platform.query import Athena, QueryFailed, as_table, write_csv, write_json
 
     running = connect(home)
     try:
@@ -110,11 +111,11 @@ def verify(
     home: Home = Path(".dm"),
 ) -> int:
     """Compare the lake with its source, row by row and column by column. Exits 1 on any difference."""
-    from datamaster import road
+    from datamaster.laptop import actions
 
     running = connect(home)
     with step("Compare the lake with its source") as current:
-        report = road.verify_lake(running, current.say)
+        report = actions.verify_lake(running, current.say)
         current.done(report.summary)
     if json:
         print_json(report.as_dict())
@@ -134,7 +135,7 @@ def convert(
     json: Annotated[bool, typer.Option("--json", help="JSON for scripts.")] = False,
 ) -> None:
     """Convert one local file to Parquet by its contract, as the platform would. Needs no platform."""
-    from datamaster.convert import convert as convert_file
+    from convert.local_file import convert as convert_file
 
     with step(f"Convert {file.name}") as current:
         told = f"Convert {file.name}: {{}} %".format

@@ -32,7 +32,7 @@ def demo(
     home: Home = Path(".dm"),
 ) -> int:
     """Take rows from a real PostgreSQL to gold answers, and prove the lake equal to its source."""
-    from datamaster.demo import Demo
+    from datamaster.cli.demo import Demo
 
     return Demo(home, reviews=reviews, changes=changes, data=data, keep=keep).run()
 
@@ -43,11 +43,11 @@ def up(
     home: Home = Path(".dm"),
 ) -> int:
     """Start the platform and deploy to it. Returns when it is ready; it runs until dm down."""
-    from datamaster.local import platform
+    from datamaster.laptop import lifecycle
 
     contracts = None
     if source is not None:
-        from datamaster.own_source import prepare
+        from datamaster.source.preparation import prepare
 
         contracts = home / "contracts"
         findings = prepare(source, table or [], contracts)
@@ -56,7 +56,7 @@ def up(
         if any(finding.blocking for finding in findings):
             return 1
     with step("Start the platform") as current:
-        running = platform.up(home, source=source, contracts=contracts, progress=current.say)
+        running = lifecycle.up(home, source=source, contracts=contracts, progress=current.say)
         current.done(f"{len(running.pids)} processes")
     err.print("dm status shows it, dm down stops it.")
     return 0
@@ -67,19 +67,18 @@ def down(
     home: Home = Path(".dm"),
 ) -> None:
     """Stop the platform. Its lake is gone with it."""
-    from datamaster.local import platform
+    from datamaster.laptop import lifecycle
 
     with step("Stop the platform"):
-        platform.down(home, forget=forget)
+        lifecycle.down(home, forget=forget)
 
 
 def status(json: Json = False, home: Home = Path(".dm")) -> int:
     """Show the platform's processes and the road's backlog. Exits 1 where a process is not running."""
-    from datamaster import road
-    from datamaster.local import platform
+    from datamaster.laptop import actions, lifecycle
 
-    found = platform.status(home)
-    backlog = road.backlog(connect(home))
+    found = lifecycle.status(home)
+    backlog = actions.backlog(connect(home))
     if json:
         print_json({"supervisor": found.supervisor, "healthy": found.healthy, "processes": found.processes, "files": backlog})
     else:
@@ -92,7 +91,7 @@ def status(json: Json = False, home: Home = Path(".dm")) -> int:
 
 def doctor(json: Json = False) -> int:
     """Look at what this machine has of what the platform needs. Exits 1 where it cannot run."""
-    from datamaster.doctor import examine
+    from datamaster.laptop.doctor import examine
 
     findings = examine()
     if json:

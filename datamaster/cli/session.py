@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from datamaster.local import state
-from datamaster.local.state import State
+from datamaster.laptop import state
+from datamaster.laptop.state import State
 from lake import clients
 
 Home = Annotated[Path, typer.Option("--home", help="Where the platform keeps its state.", file_okay=False, envvar="DM_HOME")]

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from datamaster.sizing.pages import cost_document, cost_page, scale_document, scale_page
-from datamaster.sizing.road import Road
-from datamaster.sizing.scale import LOADS, Load
+from datamaster.aws.sizing.capacity import Road
+from datamaster.aws.sizing.documents import cost_document, cost_page, scale_document, scale_page
+from datamaster.aws.sizing.scale import LOADS, Load
 from lake.errors import TerminalError
 
 app = typer.Typer(no_args_is_help=True, help="Quotas and prices of AWS, against the numbers in the templates. Calls nothing.")

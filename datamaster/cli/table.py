@@ -21,7 +21,7 @@ TABLES = ("table", "rows", "files", "kB", "partitions", "snapshots", "last chang
 @app.command("ls")
 def ls(json: Json = False, home: Home = Path(".dm")) -> None:
     """List the tables with their sizes."""
-    from datamaster import lake_tables
+    from datamaster.platform import lake_tables
 
     connect(home)
     found = [lake_tables.describe(name) for name in lake_tables.names()]
@@ -44,7 +44,7 @@ def show(
     home: Home = Path(".dm"),
 ) -> None:
     """Show one table: its partitions and files with their sizes, its snapshots, what changed last."""
-    from datamaster import lake_tables
+    from datamaster.platform import lake_tables
 
     connect(home)
     table = lake_tables.describe(name)

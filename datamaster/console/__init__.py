@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from datamaster.local.process import free_port
+from datamaster.laptop.process import free_port
 
 HERE = Path(__file__).parent
 

@@ -6,10 +6,10 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from datamaster.console import data
-from datamaster.console.data import Month
+from datamaster.aws.dashboards.analytics import RATED
+from datamaster.console import platform_data
+from datamaster.console.platform_data import Month
 from datamaster.console.states import nothing, shown
-from datamaster.dashboards.analytics import RATED
 
 # The states as tiles of one size, as on a printed cartogram: column and row.
 TILES = {
@@ -28,7 +28,7 @@ def page() -> None:
     """The page."""
     st.header("Charts")
     with shown("the months"):
-        known = data.ask(BEFORE)
+        known = platform_data.ask(BEFORE)
     if known.empty:
         nothing("Gold holds no month yet.", "`dm run gold` builds it.")
         return
@@ -37,8 +37,12 @@ def page() -> None:
     months = two.pills("Months", known[known["review_year"] == year]["review_month"].tolist(), selection_mode="multi", key=f"months-{year}")
     chosen = Month(year, tuple(sorted(int(month) for month in months)))
     with shown("the charts"):
-        states, beers, breweries = data.ask(_states(chosen)), data.ask(_best("beer", chosen)), data.ask(_best("brewery", chosen))
-        styles, drinkers = data.ask(_styles(chosen)), data.ask(_drinkers(chosen))
+        states, beers, breweries = (
+            platform_data.ask(_states(chosen)),
+            platform_data.ask(_best("beer", chosen)),
+            platform_data.ask(_best("brewery", chosen)),
+        )
+        styles, drinkers = platform_data.ask(_styles(chosen)), platform_data.ask(_drinkers(chosen))
     counted = int(states["review_count"].sum())
     st.caption(f"{counted:,} reviews in {year}" + (f", months {', '.join(map(str, chosen.months))}" if chosen.months else ""))
     left, right = st.columns(2, border=True)

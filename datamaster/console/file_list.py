@@ -6,10 +6,10 @@ from typing import Any
 
 import streamlit as st
 
-from datamaster import files
-from datamaster.console import data
+from datamaster.console import platform_data
 from datamaster.console.grid import COUNT, TEXT, TIME, grid
 from datamaster.console.states import nothing, shown
+from datamaster.platform import files
 from lake.errors import LakeError
 from lake.keys import raw_prefix
 
@@ -24,10 +24,10 @@ def page() -> None:
     """The page."""
     st.header("Files")
     with shown("the tables"):
-        tables = sorted(table["table"] for table in data.tables()["tables"])
+        tables = sorted(table["table"] for table in platform_data.tables()["tables"])
     one, two, three = st.columns(3)
     table = one.selectbox("Table", [ANY, *tables], key="table")
-    status = two.selectbox("Status", [ANY, *data.STATUSES], key="status")
+    status = two.selectbox("Status", [ANY, *platform_data.STATUSES], key="status")
     limit = three.selectbox("At most", LIMITS, key="limit")
     _list(None if table == ANY else table, None if status == ANY else status, limit)
 
@@ -35,14 +35,14 @@ def page() -> None:
 @st.fragment(run_every=EVERY_SECONDS)
 def _list(table: str | None, status: str | None, limit: int) -> None:
     with shown("the files", live=True):
-        found = data.listed_files(table, status, limit)
+        found = platform_data.listed_files(table, status, limit)
     followed = st.session_state.get("followed")
     if followed:
         _follow(followed)
     if not found:
         nothing("No file is like that.", "Choose another table or status, or wait: files appear when they are registered.")
         return
-    st.caption(f"{data.counted(len(found), 'file')}, newest first; mark one to see all about it")
+    st.caption(f"{platform_data.counted(len(found), 'file')}, newest first; mark one to see all about it")
     picked = grid([_row(file) for file in found], KINDS, on_select="rerun", selection_mode="single-row", key="files")
     _failures([file for file in found if file["status"] == "failed"])
     chosen = picked["selection"]["rows"]
@@ -80,7 +80,7 @@ def _retry(file_id: str) -> None:
         st.error(f"**The file was not tried again.** {error}", icon=":material/block:")
         return
     st.session_state["followed"] = file_id
-    data.listed_files.clear()
+    platform_data.listed_files.clear()
     st.rerun()
 
 

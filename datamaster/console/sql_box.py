@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from datamaster.console import data
+from datamaster.console import platform_data
 from datamaster.console.states import nothing
-from datamaster.query import AthenaUnreachable, QueryFailed
+from datamaster.platform.query import AthenaUnreachable, QueryFailed
 
 EXAMPLE = "SELECT state, sum(review_count) AS reviews\nFROM dm_gold.state_by_review_volume\nGROUP BY state\nORDER BY reviews DESC\nLIMIT 10"
 LIMIT = 1000
@@ -26,7 +26,7 @@ def page() -> None:
         return
     try:
         with st.spinner("Athena is at it …", show_time=True):
-            result = data.athena().run(sql, LIMIT)
+            result = platform_data.athena().run(sql, LIMIT)
     except QueryFailed as error:
         st.error(f"**Athena refused the statement.** {error}", icon=":material/block:")
         st.caption("Correct it and press Run again; `SHOW TABLES IN dm_gold` lists what there is.")
@@ -39,4 +39,4 @@ def page() -> None:
         return
     more = f"the first {LIMIT:,} rows" if result.more else f"{len(result.rows):,} rows"
     st.caption(f"{more} in {result.seconds:.2f} s")
-    st.dataframe(data.frame(result), hide_index=True, width="stretch")
+    st.dataframe(platform_data.frame(result), hide_index=True, width="stretch")

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from datamaster.console import data
+from datamaster.console import platform_data
 from datamaster.console.grid import BYTES, COUNT, TEXT, grid
 from datamaster.console.states import nothing, shown
 
@@ -18,7 +18,7 @@ def page() -> None:
     """The page."""
     st.header("Tables")
     with shown("the tables"):
-        found = data.tables()
+        found = platform_data.tables()
     silver = [_row(table, "silver") for table in found["tables"]]
     derived = [_row(table, table["layer"]) for table in found["derived"]]
     if not any(row["settled"] for row in silver):
@@ -26,7 +26,7 @@ def page() -> None:
         return
     names = [f"dm_{'gold' if row['layer'] == 'gold' else 'silver'}.{row['table']}" for row in (*silver, *derived) if row["settled"]]
     with shown("the sizes"):
-        sizes = {row["table"]: row for row in data.sizes(tuple(names)).to_dict("records")}
+        sizes = {row["table"]: row for row in platform_data.sizes(tuple(names)).to_dict("records")}
     for row, name in zip([row for row in (*silver, *derived) if row["settled"]], names, strict=True):
         held = sizes.get(name, {})
         row |= {"rows": held.get("rows"), "size": held.get("bytes"), "files": held.get("files")}
@@ -41,7 +41,11 @@ def page() -> None:
 def _row(table: dict[str, Any], layer: str) -> dict[str, Any]:
     last, opened = table["last_batch"], table["open_batch"] or {}
     waits = table.get("waiting_seconds") or 0
-    behind = data.counted(len(table["pending_months"]), "month") if table.get("pending_months") else (data.age(waits) if waits else "–")
+    behind = (
+        platform_data.counted(len(table["pending_months"]), "month")
+        if table.get("pending_months")
+        else (platform_data.age(waits) if waits else "–")
+    )
     return {
         "table": table["table"],
         "layer": layer,
@@ -53,4 +57,4 @@ def _row(table: dict[str, Any], layer: str) -> dict[str, Any]:
 
 def _ago(moment: str) -> str:
     seconds = (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
-    return f"{data.age(max(seconds, 0))} ago"
+    return f"{platform_data.age(max(seconds, 0))} ago"

@@ -9,8 +9,8 @@ import psycopg2
 import psycopg2.extensions
 import yaml
 
-from datamaster.local.replicator.catalog import CatalogColumn, read_columns, split_name
-from lake.contract_reader import RESERVED, parse_contract
+from datamaster.source.pg_catalog import CatalogColumn, read_columns, split_name
+from lake.contract.reader import RESERVED, parse_contract
 from lake.types import ColumnType, UnknownType
 
 API_VERSION = "v3.0.2"
@@ -24,7 +24,7 @@ def contract_yaml(dsn: str, table: str, references: bool = False) -> str:
     one column, which makes the tables they name part of the agreement. A type that the lake does not carry becomes
     ``text``, a numeric without precision ``double precision``; the column's description says so.
 
-    Raises ``UnknownSourceTable``, ``TableWithoutKey``, and ``lake.contracts.InvalidContract`` where a name is one that the
+    Raises ``UnknownSourceTable``, ``TableWithoutKey``, and ``lake.contract.InvalidContract`` where a name is one that the
     lake keeps for itself.
     """
     schema, name = split_name(table)

@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 import psycopg2
 import psycopg2.extensions
 
-from datamaster.local.replicator.catalog import quoted, split_name
-from datamaster.local.replicator.task import PUBLICATION, SLOT
+from datamaster.replicator.task import PUBLICATION, SLOT
+from datamaster.source.pg_catalog import quoted, split_name
 from lake.errors import TerminalError, TransientError
 
 OLDEST_VERSION = 13

@@ -16,21 +16,21 @@ from typing import TYPE_CHECKING
 
 import boto3
 
-from datamaster.query import Athena
+from datamaster.platform.query import Athena
 from datamaster.verify.derived import GOLD, compare_flat, compare_gold, has_reviews
-from datamaster.verify.history import compare_history
-from datamaster.verify.masks import masked_columns
-from datamaster.verify.quality import RESULTS, compare_quality, has_rules
+from datamaster.verify.history_versions import compare_history
+from datamaster.verify.masked_columns import masked_columns
+from datamaster.verify.quality_results import RESULTS, compare_quality, has_rules
 from datamaster.verify.report import Difference, Report, TableReport
 from datamaster.verify.silver import compare_silver
-from datamaster.verify.source import SourceSnapshot
+from datamaster.verify.source_snapshot import SourceSnapshot
 from datamaster.verify.workbench import Workbench
-from lake.contract_store import ContractStore
-from lake.contracts import ContractSet
+from lake.contract import ContractSet
+from lake.contract.store import ContractStore
 from lake.control import ControlTable
 
 if TYPE_CHECKING:
-    from datamaster.local.state import State
+    from datamaster.laptop.state import State
 
 __all__ = ["Difference", "Report", "TableReport", "compare_lake", "verify"]
 

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 
-from datamaster.query import Athena, QueryFailed
-from datamaster.verify.masks import masked
+from datamaster.platform.query import Athena, QueryFailed
+from datamaster.verify.masked_columns import masked
 from datamaster.verify.report import TableReport
 from datamaster.verify.silver import source_table, typed
-from datamaster.verify.source import SourceSnapshot, names
+from datamaster.verify.source_snapshot import SourceSnapshot, names
 from datamaster.verify.workbench import Workbench, quoted
-from lake.contracts import ContractSet
+from lake.contract import ContractSet
 
 HALF_A_STEP = "0.005 + 1e-10"
 BASE = ("review", "beer", "brewery", "profile")

@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import duckdb
 
-from datamaster.query import Athena, QueryFailed
-from datamaster.verify.masks import masked
+from datamaster.platform.query import Athena, QueryFailed
+from datamaster.verify.masked_columns import masked
 from datamaster.verify.report import TableReport
-from datamaster.verify.source import SourceSnapshot, names
+from datamaster.verify.source_snapshot import SourceSnapshot, names
 from datamaster.verify.workbench import Workbench, quoted
-from lake.contracts import Column, Contract, MonthPartition
+from lake.contract import Column, Contract, MonthPartition
 
 SQL_TYPES = {
     "smallint": "BIGINT",

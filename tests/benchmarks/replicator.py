@@ -19,11 +19,11 @@ from typing import Any
 
 import boto3
 
-from datamaster.local import postgres
-from datamaster.local.emulator import start_emulator
-from datamaster.local.process import spawn, stop
-from datamaster.local.replicator.progress import caught_up
-from datamaster.local.replicator.task import SLOT
+from datamaster.laptop import postgres
+from datamaster.laptop.emulator import start_emulator
+from datamaster.laptop.process import spawn, stop
+from datamaster.replicator.positions import caught_up
+from datamaster.replicator.task import SLOT
 from datamaster.source import churn, generate
 
 STREAM = "benchmark"
@@ -43,7 +43,7 @@ def main() -> None:
         loaded = generate.load_generated(server.dsn, chosen.reviews)
         rows = loaded.brewery + loaded.beer + loaded.profile + loaded.review
         tables = ",".join(f"dm_core.{table}" for table in generate.TABLES)
-        command = [sys.executable, "-m", "datamaster.local.replicator", "--dsn", server.dsn, "--stream", STREAM, "--tables", tables]
+        command = [sys.executable, "-m", "datamaster.replicator", "--dsn", server.dsn, "--stream", STREAM, "--tables", tables]
 
         started = time.monotonic()
         replicator = spawn(command, dict(os.environ), home / "replicator.log")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from datamaster.console import command
-from datamaster.local.process import free_port, spawn, stop
+from datamaster.laptop.process import free_port, spawn, stop
 from tests.conftest import require
 from tests.platforms import filled_platform
 

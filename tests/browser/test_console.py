@@ -9,9 +9,8 @@ import psycopg2
 import pytest
 from playwright.sync_api import expect
 
-from datamaster import road
-from datamaster.console.data import counted
-from datamaster.local import platform
+from datamaster.console.platform_data import counted
+from datamaster.laptop import actions, lifecycle
 from lake.control import ControlTable
 
 PAGES = {"": "The road", "files": "Files", "tables": "Tables", "charts": "Charts", "sql": "SQL"}
@@ -52,7 +51,7 @@ def test_the_road_shows_a_new_file_without_being_asked(page, lake):
     with psycopg2.connect(lake.dsn) as connection, connection.cursor() as cursor:
         cursor.execute("INSERT INTO dm_core.brewery VALUES (910001, 'Browsed Brewery')")
     connection.close()
-    road.convert_all(lake, platform.silent)
+    actions.convert_all(lake, lifecycle.silent)
 
     expect(bronze).to_contain_text("1 file", timeout=PATIENT)
 

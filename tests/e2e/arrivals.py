@@ -10,7 +10,7 @@ from urllib.parse import quote_plus
 
 import boto3
 
-from datamaster.local.state import State
+from datamaster.laptop.state import State
 from lake.keys import RAW
 
 QUEUE = "dm-arrivals-local"

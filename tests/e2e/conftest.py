@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -12,10 +11,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from datamaster.local.state import State
+from datamaster.laptop.state import State
 from tests.platforms import running_platform
-
-sys.path.insert(0, str(Path(__file__).parent))  # arrivals and journey lie beside the tests
 
 PATIENCE_SECONDS = 120.0
 T = TypeVar("T")

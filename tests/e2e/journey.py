@@ -16,16 +16,16 @@ from typing import Any
 
 import boto3
 import psycopg2
-from arrivals import Arrivals
 
-from datamaster import pipelines, road
-from datamaster.local import state
-from datamaster.local.state import State
-from datamaster.query import Athena
+from datamaster.laptop import actions, state
+from datamaster.laptop.state import State
+from datamaster.platform import pipelines
+from datamaster.platform.query import Athena
 from datamaster.source import churn
 from lake.control import ControlRecord, ControlTable
-from lake.control_records import BRONZE, CONTAINER, LAMBDA, PENDING, RUNNING, SILVER
+from lake.control.records import BRONZE, CONTAINER, LAMBDA, PENDING, RUNNING, SILVER
 from lake.keys import is_export_manifest
+from tests.e2e.arrivals import Arrivals
 
 CHANGES = 3_000
 CHANGES_A_SECOND = 120
@@ -179,7 +179,7 @@ class Journey:
     def go(self, running: State, loading: threading.Thread) -> None:
         self.connect(running)
         loading.join(60)
-        road.convert_all(running, silent)
+        actions.convert_all(running, silent)
         self.arrivals.announce_again()
         assert not pipelines.run(running, "silver", silent).failed
         with ThreadPoolExecutor(2) as pool:
@@ -194,10 +194,10 @@ class Journey:
         self.silver_before_the_late = self.silver_rows()
         self.early = {record.object_key for record in self.control.files()} & set(self.arrivals.late)
         self.arrivals.send_late(self.held_back)
-        self.statuses = road.convert_all(running, silent)
+        self.statuses = actions.convert_all(running, silent)
         assert not pipelines.run(running, "silver", silent).failed
         assert not pipelines.run(running, "gold", silent).failed
-        self.report = road.verify_lake(running, silent)
+        self.report = actions.verify_lake(running, silent)
 
     def live_changes(self, pool: ThreadPoolExecutor) -> None:
         sent_before = read(self.running.dsn, CHANGES_SENT)
@@ -211,7 +211,7 @@ class Journey:
         changing.result(120)
 
     def export_amid_a_kill(self, pool: ThreadPoolExecutor) -> None:
-        exporting = pool.submit(road.export_table, self.running, "review", True, silent)
+        exporting = pool.submit(actions.export_table, self.running, "review", True, silent)
         self.kill_container()
         exporting.result(120)
 

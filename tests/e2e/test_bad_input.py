@@ -20,13 +20,14 @@ import psycopg2
 import pyarrow.parquet
 import pytest
 
-from datamaster import pipelines, road
-from datamaster.deploy.deployment import CONTRACTS
-from datamaster.local.state import State
-from datamaster.query import Athena
-from lake.contract_store import POINTER_TTL_SECONDS, publish
+from datamaster.aws.deploy.deployment import CONTRACTS
+from datamaster.laptop import actions
+from datamaster.laptop.state import State
+from datamaster.platform import pipelines
+from datamaster.platform.query import Athena
+from lake.contract.store import POINTER_TTL_SECONDS, publish
 from lake.control import ControlRecord, ControlTable
-from lake.control_records import BRONZE, FAILED, SILVER
+from lake.control.records import BRONZE, FAILED, SILVER
 
 HEADER = "brewery_id,brewery_name\n"
 GOOD = gzip.compress(f'{HEADER}900001,"Good, next to the bad"\n'.encode())
@@ -92,7 +93,7 @@ class Lake:
         self.s3.put_object(Bucket=self.running.stage_bucket, Key=key, Body=body)
 
     def convert(self) -> None:
-        road.convert_all(self.running, lambda _text: None)
+        actions.convert_all(self.running, lambda _text: None)
 
     def settle(self) -> None:
         self.convert()

@@ -16,10 +16,11 @@ import orjson
 import psycopg2
 import pytest
 
-from datamaster import pipelines, road
-from datamaster.deploy.deployment import CONTRACTS
-from datamaster.governance.search import PERMITTED, Searched, search
-from datamaster.local.state import State
+from datamaster.aws.access.search import PERMITTED, Searched, search
+from datamaster.aws.deploy.deployment import CONTRACTS
+from datamaster.laptop import actions
+from datamaster.laptop.state import State
+from datamaster.platform import pipelines
 from datamaster.source import generate
 from lake.control import ControlTable
 
@@ -87,9 +88,9 @@ def walk(tmp_path: Path, start_platform: Callable[..., Any]) -> Callable[..., Wa
 
         with start_platform(tmp_path / "home", seed=seed, contracts=contracts, delivery_seconds=1.0) as running:
             plant(running, word)
-            road.convert_all(running, silent)
-            road.export_table(running, "profile", True, silent)
-            road.convert_all(running, silent)
+            actions.convert_all(running, silent)
+            actions.export_table(running, "profile", True, silent)
+            actions.convert_all(running, silent)
             for layer in ("silver", "gold"):
                 assert pipelines.run(running, layer, silent).failed == ()
             emails = [str(item.get("decision")) for item in [ControlTable(running.control_table).pii_decision("profile", "email") or {}]]

@@ -14,14 +14,14 @@ import psycopg2
 import pytest
 import yaml
 
-from datamaster import pipelines, road
-from datamaster.deploy.deployment import CONTRACTS
-from datamaster.local import postgres
-from datamaster.local.state import State
-from datamaster.query import Athena
+from datamaster.aws.deploy.deployment import CONTRACTS
+from datamaster.laptop import actions, postgres
+from datamaster.laptop.state import State
+from datamaster.platform import pipelines
+from datamaster.platform.query import Athena
 from datamaster.source.introspect import contract_yaml
 from datamaster.verify import Report, TableReport
-from lake.contracts import parse_contract
+from lake.contract import parse_contract
 
 TABLE = """
 CREATE SCHEMA shop;
@@ -111,10 +111,10 @@ def of_parcel(report: Report) -> TableReport:
 
 
 def carried(running: State) -> TableReport:
-    road.convert_all(running, lambda _text: None)
+    actions.convert_all(running, lambda _text: None)
     result = pipelines.run(running, "silver", lambda _text: None)
     assert not result.failed, result.failed
-    return of_parcel(road.verify_lake(running, lambda _text: None))
+    return of_parcel(actions.verify_lake(running, lambda _text: None))
 
 
 @pytest.fixture(scope="module")

@@ -15,11 +15,10 @@ from unittest.mock import patch
 
 import psycopg2
 import pytest
-from newcomer import Newcomer
 
-from datamaster import road
 from datamaster.cli.session import connect
-from datamaster.local import postgres, state
+from datamaster.laptop import actions, postgres, state
+from tests.e2e.newcomer import Newcomer
 
 REVIEWS = 12_000
 
@@ -44,7 +43,7 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory, taken_ports: None) -> Ite
 def until_in_bronze(newcomer: Newcomer) -> None:
     """Wait as the demo does: until all that was committed is in bronze. A user looks at dm status, and goes on."""
     with patch.dict(os.environ):
-        statuses = road.convert_all(connect(newcomer.home), lambda _text: None)
+        statuses = actions.convert_all(connect(newcomer.home), lambda _text: None)
     assert not statuses["failed"]
 
 

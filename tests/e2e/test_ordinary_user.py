@@ -15,10 +15,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from newcomer import Newcomer
 
-from datamaster.local import state
+from datamaster.laptop import state
 from tests.conftest import ROOT, require
+from tests.e2e.newcomer import Newcomer
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 PROGRAMS = ("dm", "chalice")

@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from datamaster.local import postgres
+from datamaster.laptop import postgres
 
 pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from journey import LATE, Find, Journey, Wait
 
 from datamaster.source import generate
-from lake.control_records import CONTAINER, FAILED, LAMBDA, SILVER
+from lake.control.records import CONTAINER, FAILED, LAMBDA, SILVER
+from tests.e2e.journey import LATE, Find, Journey, Wait
 
 pytestmark = pytest.mark.timeout(1200)  # all of it is the first test's
 

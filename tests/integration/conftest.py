@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from datamaster.deploy.changes import launch
-from datamaster.deploy.environments import load_environment
-from datamaster.deploy.stacks import Outputs
-from datamaster.local.emulator import Emulator, start_emulator
+from datamaster.aws.deploy.change_sets import launch
+from datamaster.aws.deploy.environments import load_environment
+from datamaster.aws.deploy.stacks import Outputs
+from datamaster.laptop.emulator import Emulator, start_emulator
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from datamaster.deploy import control_tower
-from datamaster.deploy.check import LINTERS
-from datamaster.deploy.lint import Finding
-from datamaster.governance.rendering import stack
+from datamaster.aws.access.rendering import stack
+from datamaster.aws.deploy import control_tower
+from datamaster.aws.deploy.check import LINTERS
+from datamaster.aws.deploy.lint import Finding
 
 Properties = dict[str, Any]
 

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import boto3
 import pytest
 
-from datamaster.local import postgres
-from datamaster.local.replicator.statistics import serve
-from lake.contract_store import publish
-from lake.contracts import ContractSet
+from batches import settle
+from datamaster.laptop import postgres
+from datamaster.replicator.statistics_endpoint import serve
+from lake.contract import ContractSet
+from lake.contract.store import publish
+from tests.integration.jobs.domain import empty, name_the_main_module, running_engine
+from tests.property.group import Group
+from tests.property.road import Road
+from tests.property.scenarios import Course, Scenario
+from tests.property.source import Source, loads_with_moments
+from tests.property.source_lake import SourceLake
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "integration" / "jobs")]
-from domain import empty, name_the_main_module, running_engine  # noqa: E402 - found by the path above
-from group import Group  # noqa: E402
-from road import Road  # noqa: E402
-from scenarios import Course, Scenario  # noqa: E402
-from source import Source, loads_with_moments  # noqa: E402
-from source_lake import SourceLake  # noqa: E402
 
 MASK_KEY = "0f" * 32
 
@@ -32,11 +30,10 @@ MASK_KEY = "0f" * 32
 class Platform:
     """Runs groups. ``engine`` are the names of the deployed stacks."""
 
-    def __init__(self, engine: dict[str, str], spark: Any, server: postgres.Server, app: Callable[..., ModuleType]) -> None:
+    def __init__(self, engine: dict[str, str], spark: Any, server: postgres.Server) -> None:
         self._engine = engine
         self._spark = spark
         self._server = server
-        self._app = app
         self._secret = boto3.client("secretsmanager").create_secret(Name="mask-key-of-the-property", SecretString=MASK_KEY)["ARN"]
         self.source: Source | None = None
 
@@ -44,11 +41,11 @@ class Platform:
         """Run one group from an empty lake and an empty source, under the contracts of a folder. Raises ``Broken``."""
         empty(self._engine)
         publish(HERE / contracts, self._engine["contracts"])
-        lake = SourceLake(self._spark, self._engine, ContractSet.from_directory(HERE / contracts), self._app)
-        road = Road(self._engine, self._secret, self._app)
+        lake = SourceLake(self._spark, self._engine, ContractSet.from_directory(HERE / contracts))
+        road = Road(self._engine, self._secret)
         self.source = Source(self._server.dsn)
         try:
-            group = Group(number, scenarios, course, self.source, road, lake, self._app("control-api", "chalicelib.batches.settle"))
+            group = Group(number, scenarios, course, self.source, road, lake, settle)
             group.run()
         finally:
             self.source.close()
@@ -56,25 +53,23 @@ class Platform:
 
 
 @pytest.fixture(scope="session")
-def platform(tmp_path_factory: pytest.TempPathFactory, app_modules: Callable[..., ModuleType]) -> Iterator[Platform]:
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     home = tmp_path_factory.mktemp("property")
     with running_engine(home) as engine, postgres.start(home / "postgres" / "data") as server, pytest.MonkeyPatch.context() as patch:
         from pyspark.sql import SparkSession
 
-        patch.syspath_prepend(str(HERE.parents[1] / "emr-jobs"))
         name_the_main_module(patch)
         for name, value in {**engine.environment, "CONTRACTS_URI": engine.names["contracts"]}.items():
             patch.setenv(name, value)
-        from catalog import catalog
+        from jobs.iceberg.catalog import catalog
 
         catalog.cache_clear()
-        import key_index
-        import lineage
+        from jobs.silver import key_index, lineage
 
         patch.setattr(key_index, "FROM_FILES", 1)
         patch.setattr(lineage, "CLOCK_SLACK", timedelta(0))  # source and replicator have one clock here
         spark = SparkSession.builder.getOrCreate()
-        running = Platform(engine.names, spark, server, app_modules)
+        running = Platform(engine.names, spark, server)
         statistics = serve(0, lambda: running.source.statistics() if running.source else [], lambda _: None)
         patch.setenv("AWS_ENDPOINT_URL_DATABASE_MIGRATION_SERVICE", f"http://127.0.0.1:{statistics.server_address[1]}")
         with loads_with_moments(lambda: running.source):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
+from jobs.silver import history, merge, merge_job
 from lake.control import ControlTable
-from lake.control_batches import ControlBatches
+from lake.control.batches import ControlBatches
 
 
 class Killed(BaseException):
@@ -23,15 +23,14 @@ def armed(name: str, settle: Any) -> Iterator[list[str]]:
 
     ``settle`` is the module of the control API that settles.
     """
-    job, merge, history = (importlib.import_module(module) for module in ("bronze_to_silver", "merge", "history"))
     points: dict[str, tuple[Any, str, int, bool]] = {
         "plan before it opens a batch": (ControlBatches, "open", 1, False),
         "plan before it assigns a file": (ControlTable, "assign", 1, False),
-        "job before touched.json": (job, "write_document", 1, False),
+        "job before touched.json": (merge_job, "write_document", 1, False),
         "job before MERGE": (merge, "statement", 1, False),
-        "job after MERGE": (job.Batch, "_keep_history", 1, False),
+        "job after MERGE": (merge_job.Batch, "_keep_history", 1, False),
         "job between the history's changes and versions": (history.History, "_derive", 1, False),
-        "job before outcome.json": (job, "write_document", 2, False),
+        "job before outcome.json": (merge_job, "write_document", 2, False),
         "settle before the months": (ControlBatches, "add_pending", 1, False),
         "settle before a file": (ControlTable, "settle", 1, False),
         "settle after a file": (ControlTable, "settle", 1, True),

@@ -12,14 +12,14 @@ from typing import Any
 
 import boto3
 import pytest
-from oracle import KEY, PARTIAL, WHOLE, Line
-from road import Road
-from source import Source
 
-from datamaster import export
-from lake.contracts import Contract
+from export import table_export
+from lake.contract import Contract
 from lake.control import ControlTable, UnknownFile
-from lake.control_records import timestamp
+from lake.control.records import timestamp
+from tests.property.oracle import KEY, PARTIAL, WHOLE, Line
+from tests.property.road import Road
+from tests.property.source import Source
 
 WHOLE_EXPORT = "export"
 
@@ -54,7 +54,7 @@ def exported(event: str, source: Source, road: Road, contract: Contract, moments
     The first of ``moments`` is called between the time that the rows carry and the slot, the second while the slot is made:
     what commits there is in the snapshot, and behind the rows' position. A table without changes has no slot and calls neither.
     """
-    take = export._import_snapshot
+    take = table_export._import_snapshot
 
     def taken(reader: Any, replication: Any) -> str:
         before, meanwhile = moments
@@ -70,8 +70,8 @@ def exported(event: str, source: Source, road: Road, contract: Contract, moments
 
     control = _Events(road.names["table"], announce)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(export, "_import_snapshot", taken)
-        done = export.export_table(source.dsn, road.names["stage"], contract, control, whole=event == WHOLE_EXPORT)
+        patch.setattr(table_export, "_import_snapshot", taken)
+        done = table_export.export_table(source.dsn, road.names["stage"], contract, control, whole=event == WHOLE_EXPORT)
     until = timestamp(datetime.now(UTC))
     return [Exported(written.file_id, _lines(road.names["stage"], written.key, until), ()) for written in done.objects]
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from crashes import Killed, armed
-from exports import WHOLE_EXPORT, Exported, exported
-from oracle import PARTIAL, WHOLE, WIDTH, ZERO, Fold, Line, differences, generation, micros, parsed, shown
-from road import Road
-from scenarios import LATE_ROUNDS, MOMENTS, ROUNDS, TURNS, Course, Scenario, Transaction, Turn
-from source import TABLE, Load, Source
-from source_lake import SourceLake
+from tests.property.crashes import Killed, armed
+from tests.property.exports import WHOLE_EXPORT, Exported, exported
+from tests.property.oracle import PARTIAL, WHOLE, WIDTH, ZERO, Fold, Line, differences, generation, micros, parsed, shown
+from tests.property.road import Road
+from tests.property.scenarios import LATE_ROUNDS, MOMENTS, ROUNDS, TURNS, Course, Scenario, Transaction, Turn
+from tests.property.source import TABLE, Load, Source
+from tests.property.source_lake import SourceLake
 
 LAKE_TABLE = "note"
 TARGET = f"silver/{LAKE_TABLE}"

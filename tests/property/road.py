@@ -5,13 +5,19 @@ from __future__ import annotations
 import base64
 import gzip
 import itertools
-from collections.abc import Callable, Sequence
-from types import ModuleType, SimpleNamespace
+from collections.abc import Sequence
+from types import SimpleNamespace
 
 import boto3
 
+from convert.conversion import Converter
+from convert.settings import Settings
+from ingest import door
+from ingest.raw_objects import RawObject
+from ingest.registration import Registration
 from lake.control import ControlTable
 from lake.keys import raw_prefix
+from tests.conftest import fresh
 
 LEASE_SECONDS = 60
 LAMBDA_LIMIT = 100_000
@@ -21,19 +27,17 @@ STREAM = "arn:aws:kinesis:us-east-1:000000000000:stream/dm-source"
 class Road:
     """Takes records to bronze. ``names`` are those of the domain's engine, ``secret`` that of the mask key."""
 
-    def __init__(self, names: dict[str, str], secret: str, app: Callable[..., ModuleType]) -> None:
+    def __init__(self, names: dict[str, str], secret: str) -> None:
         self.control = ControlTable(names["table"])
         self.names = names
         self._stage = names["stage"]
         self._s3 = boto3.client("s3")
-        self._router = app("ingest-router")
-        self._raw_object = app("ingest-router", "chalicelib.raw_objects").RawObject
-        registration = app("ingest-router", "chalicelib.registration").Registration
+        self._router = fresh(door)
+        self._raw_object = RawObject
         store = self._router.contract_store()
-        self._registration = registration(self.control, store, self._router.raw_objects, LAMBDA_LIMIT)
-        settings = app("converter", "chalicelib.settings").Settings
+        self._registration = Registration(self.control, store, self._router.raw_objects, LAMBDA_LIMIT)
         place = (names["contracts"], names["table"], names["lake"], secret)
-        self._converter = app("converter", "chalicelib.conversion").Converter(settings(*place, LEASE_SECONDS, LEASE_SECONDS, 1))
+        self._converter = Converter(Settings(*place, LEASE_SECONDS, LEASE_SECONDS, 1))
         self._numbers = itertools.count(1)
 
     def lines(self, records: Sequence[bytes]) -> list[bytes]:

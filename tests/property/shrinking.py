@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from group import Broken
-from scenarios import Course, Scenario
+from tests.property.group import Broken
+from tests.property.scenarios import Course, Scenario
 
 ATTEMPTS = 6
 CANDIDATES = 60

@@ -11,13 +11,13 @@ from typing import Any
 
 import psycopg2
 import pytest
-from oracle import WIDTH
-from scenarios import MONTHS, Change, Transaction
 
-from datamaster.local.replicator import changes, task
-from datamaster.local.replicator.emitter import Emitter
-from datamaster.local.replicator.progress import caught_up
-from datamaster.local.replicator.state import TableStatistics, ask_reload
+from datamaster.replicator import change_reader, task
+from datamaster.replicator.emitter import Emitter
+from datamaster.replicator.positions import caught_up
+from datamaster.replicator.task_state import TableStatistics, ask_reload
+from tests.property.oracle import WIDTH
+from tests.property.scenarios import MONTHS, Change, Transaction
 
 TABLE = "app.note"
 SPARE = 9
@@ -273,7 +273,7 @@ def loads_with_moments(sources: Callable[[], Source | None]) -> Iterator[None]:
         patch.setattr(Emitter, "fence", fenced)
         patch.setattr(Emitter, "row", sent)
         for name in ("PUSH_SECONDS", "ACKNOWLEDGE_SECONDS", "COMMAND_SECONDS", "IDLE_SECONDS"):
-            patch.setattr(changes, name, getattr(changes, name) / 10)
+            patch.setattr(change_reader, name, getattr(change_reader, name) / 10)
         yield
 
 

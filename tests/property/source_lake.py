@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from domain import Lake
+from batches.maintenance_batches import Maintenance
+from batches.plan import Planner
+from tests.integration.jobs.domain import Lake
 
 TASK = "arn:aws:dms:us-east-1:000000000000:task:property"
 
@@ -13,12 +15,11 @@ class SourceLake(Lake):
     """A lake as the job tests have it, with a real task behind its planner."""
 
     def planner(self) -> Any:
-        module = self._app("control-api", "chalicelib.batches.plan")
-        return module.Planner.of(self.settings(DMS_TASK_ARN=TASK), self.execution)
+        return Planner.of(self.settings(DMS_TASK_ARN=TASK), self.execution)
 
     def maintain(self, table: str) -> None:
         """Compact a table, index its keys and expire every snapshot but the last, as the state machine does."""
-        maintenance = self._app("control-api", "chalicelib.batches.maintenance").Maintenance.of(self.settings(), self.execution)
+        maintenance = Maintenance.of(self.settings(), self.execution)
         for batch in maintenance.plan((table,), 0).batches:
             self.run(batch, "maintenance")
             maintenance.settle(batch)

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 import pytest
-from group import Broken
-from scenarios import courses, drawn, scenarios
+
+from jobs.silver import changes, lineage, merge
+from tests.property.group import Broken
+from tests.property.scenarios import courses, drawn, scenarios
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 GROUPS, IN_A_GROUP = (1, 2), 25
 
 
 def without_the_position_condition(patch: pytest.MonkeyPatch) -> None:
-    merge = importlib.import_module("merge")
     patch.setattr(merge, "newer", lambda generation, position: f"({generation} is not null)")
 
 
 def without_the_fence(patch: pytest.MonkeyPatch) -> None:
-    changes = importlib.import_module("changes")
     ordered = changes.ordered
     patch.setattr(changes, "ordered", lambda frame, fences: ordered(frame, ()))
 
 
 def without_the_fold_per_column(patch: pytest.MonkeyPatch) -> None:
     """A column that a change leaves out is taken from the change as if it were null."""
-    changes = importlib.import_module("changes")
     place = f"concat({changes.AT}, coalesce(concat('1', %s), '0'))"
     patch.setattr(
         changes,
@@ -36,7 +34,6 @@ def without_the_fold_per_column(patch: pytest.MonkeyPatch) -> None:
 
 
 def without_the_tombstones_partition(patch: pytest.MonkeyPatch) -> None:
-    merge = importlib.import_module("merge")
     named = merge.months_predicate
     patch.setattr(
         merge, "months_predicate", lambda partition, months, row="t.": named(partition, {*months} - {merge.TOMBSTONES}, row) or "false"
@@ -44,7 +41,6 @@ def without_the_tombstones_partition(patch: pytest.MonkeyPatch) -> None:
 
 
 def without_the_doubt_about_what_a_load_has_read(patch: pytest.MonkeyPatch) -> None:
-    lineage = importlib.import_module("lineage")
     patch.setattr(lineage.Events, "_written_anew", lambda events, origin, at: False)
 
 

@@ -14,9 +14,10 @@ from pprint import pformat
 from typing import Any
 
 import pytest
-from group import Broken
-from scenarios import Course, Scenario, courses, drawn, scenarios
-from shrinking import shrunk
+
+from tests.property.group import Broken
+from tests.property.scenarios import Course, Scenario, courses, drawn, scenarios
+from tests.property.shrinking import shrunk
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(1_800)]
 IN_A_GROUP = int(os.environ.get("DM_GROUP") or "64")

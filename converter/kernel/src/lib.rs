@@ -1,6 +1,6 @@
 //! Raw JSON lines and CSV to Arrow columns, by a contract, in one pass over the bytes.
 //!
-//! The rules are those of `chalicelib/parse` without native code, which a differential test holds this crate to:
+//! The rules are those of `convert/parse` without native code, which a differential test holds this crate to:
 //! the same rows and the same rejects for any input. No input makes it fail: a record is a row or a reject.
 
 mod cache;

@@ -10,7 +10,7 @@ import pyarrow.parquet
 import pytest
 from pyiceberg.catalog.glue import GlueCatalog
 
-from datamaster.local.athena.__main__ import server
+from datamaster.athena.__main__ import server
 
 UTC = datetime.UTC
 SCORES = pa.table(

@@ -7,9 +7,9 @@ import threading
 import boto3
 import pytest
 
-from datamaster.local.athena.__main__ import server
-from datamaster.local.athena.errors import StatementFailed
-from datamaster.query import Athena, QueryFailed
+from datamaster.athena.__main__ import server
+from datamaster.athena.failures import StatementFailed
+from datamaster.platform.query import Athena, QueryFailed
 
 pytestmark = pytest.mark.integration
 

@@ -7,7 +7,7 @@ import boto3
 import pytest
 from rich.console import Console
 
-from datamaster.query import Athena, AthenaUnreachable, QueryFailed, as_table, write_csv, write_json
+from datamaster.platform.query import Athena, AthenaUnreachable, QueryFailed, as_table, write_csv, write_json
 
 pytestmark = pytest.mark.integration
 

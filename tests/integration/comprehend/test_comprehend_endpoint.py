@@ -15,7 +15,7 @@ pytestmark = pytest.mark.integration
 @pytest.fixture(scope="module")
 def comprehend():
     process = subprocess.Popen(
-        [sys.executable, "-m", "datamaster.local.comprehend", "--port", "0"], stdout=subprocess.PIPE, text=True, env=dict(os.environ)
+        [sys.executable, "-m", "datamaster.laptop.comprehend", "--port", "0"], stdout=subprocess.PIPE, text=True, env=dict(os.environ)
     )
     url = process.stdout.readline().split()[-1]
     yield boto3.client("comprehend", endpoint_url=url, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from datamaster.deploy.stacks import Outputs
+from datamaster.aws.deploy.stacks import Outputs
 from lake.control import AlreadyTaken, ControlRecord, ControlTable, Fence, LeaseLost, NewFile, Outcome, UnknownFile, WrongStatus
 from lake.keys import file_id
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from types import ModuleType
 from typing import Any
 
 import pytest
 
-from datamaster.deploy.stacks import Outputs
+from batches import plan
+from datamaster.aws.deploy.stacks import Outputs
 from lake.control import ControlTable, Fence, NewFile, Outcome
-from lake.control_store import table_key
-from lake.control_tables import CLOCK_SLACK
+from lake.control.store import table_key
+from lake.control.table_items import CLOCK_SLACK
 from lake.keys import file_id
 
 pytestmark = pytest.mark.integration
@@ -66,11 +65,8 @@ def test_a_fence_whose_keeper_died_is_made_good_when_it_comes_again(fenced: Fenc
     assert fenced.status == "bronze"
 
 
-def test_an_old_fence_whose_keeper_died_is_made_good_by_the_next_plan_and_once(
-    fenced: Fenced, chalice_app: Callable[..., ModuleType]
-) -> None:
+def test_an_old_fence_whose_keeper_died_is_made_good_by_the_next_plan_and_once(fenced: Fenced) -> None:
     fenced.grow_old()
-    plan = chalice_app("control-api", "chalicelib.batches.plan")
     planner = plan.Planner(None, fenced.control, None, None, "execution")
 
     planner._requeue_behind_fresh_fences(fenced.table)

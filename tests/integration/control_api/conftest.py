@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -16,10 +15,12 @@ import yaml
 from chalice.test import Client
 from jsonschema import Draft7Validator, RefResolver
 
-from datamaster.deploy.stacks import Outputs
-from lake.contract_store import publish
+from control_api import door
+from datamaster.aws.deploy.stacks import Outputs
+from lake.contract.store import publish
 from lake.control import ControlTable, NewFile, Outcome
 from lake.keys import file_id
+from tests.conftest import fresh
 
 ROOT = Path(__file__).resolve().parents[3]
 APP = ROOT / "control-api"
@@ -84,13 +85,11 @@ def stacks(lake_stacks: Outputs) -> Outputs:
 
 
 @pytest.fixture
-def control_app(stacks: Outputs, chalice_app: Callable[..., ModuleType], monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+def control_app(stacks: Outputs, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setenv("CONTROL_TABLE", stacks["control"]["TableName"])
     monkeypatch.setenv("CONTRACTS_URI", f"s3://{stacks['storage']['ArtifactsBucket']}/contracts/")
     monkeypatch.setenv("LAKE_BUCKET", stacks["storage"]["LakeBucket"])
-    sys.path.append(str(APP / "vendor"))
-    yield chalice_app("control-api")
-    sys.path.remove(str(APP / "vendor"))
+    return fresh(door)
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from datamaster.local.exports import exports
-from datamaster.local.process import free_port
-from datamaster.local.state import State
+from datamaster.laptop.exports import exports
+from datamaster.laptop.process import free_port
+from datamaster.laptop.state import State
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[3]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lake.control import Fence
-from lake.control_batches import ControlBatches, TargetState
+from lake.control.batches import ControlBatches, TargetState
 
 pytestmark = pytest.mark.integration
 

@@ -14,9 +14,9 @@ import uuid
 import boto3
 import pytest
 
-from datamaster.deploy import deploy
-from datamaster.files import ApiRefused, ApiUnreachable, NotConnected, list_files, list_tables, retry_file, show_file, sweep_files
-from datamaster.local.emulator import start_emulator
+from datamaster.aws.deploy import deploy
+from datamaster.laptop.emulator import start_emulator
+from datamaster.platform.files import ApiRefused, ApiUnreachable, NotConnected, list_files, list_tables, retry_file, show_file, sweep_files
 from lake.control import ControlTable, NewFile
 from lake.keys import file_id
 
@@ -50,7 +50,7 @@ def failed(deployed):
 
 
 def test_files_are_listed_newest_first_over_pages(failed, monkeypatch):
-    monkeypatch.setattr("datamaster.files.PAGE", 5)
+    monkeypatch.setattr("datamaster.platform.files.PAGE", 5)
     assert [file["file_id"] for file in list_files(table="beer", status="failed")] == failed[::-1]
     assert [file["file_id"] for file in list_files(table="beer", limit=7)] == failed[:4:-1]
 

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from control_api import files
+from control_api.parameters import DEFAULT_LIMIT, MAX_LIMIT
+
 OPENAPI = yaml.safe_load((Path(__file__).resolve().parents[3] / "control-api" / "openapi.yaml").read_text())
 METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -42,28 +45,27 @@ def test_path_parameters_are_equal(control_app):
             assert parameters(path, method, "path") == set(entry.view_args)
 
 
-def test_query_parameters_are_equal(control_app, chalice_app):
-    filters = chalice_app("control-api", "chalicelib.files").FILTERS
+def test_query_parameters_are_equal(control_app):
+    filters = files.FILTERS
     assert parameters("/files", "GET", "query") == set(filters)
     assert parameters("/files/{file_id}/retry", "POST", "query") == {"force"}
     for path in ("/tables", "/health", "/files/{file_id}"):
         assert parameters(path, "GET", "query") == set()
 
 
-def test_limits_are_equal(control_app, chalice_app):
-    module = chalice_app("control-api", "chalicelib.parameters")
+def test_limits_are_equal(control_app):
     limit = next(parameter["schema"] for parameter in described()["/files", "GET"]["parameters"] if parameter["name"] == "limit")
-    assert (limit["maximum"], limit["default"]) == (module.MAX_LIMIT, module.DEFAULT_LIMIT)
+    assert (limit["maximum"], limit["default"]) == (MAX_LIMIT, DEFAULT_LIMIT)
 
 
-def test_the_fields_of_a_file_are_equal(control_app, chalice_app):
+def test_the_fields_of_a_file_are_equal(control_app):
     schema = OPENAPI["components"]["schemas"]["File"]
-    fields = set(chalice_app("control-api", "chalicelib.files").FILE_FIELDS)
+    fields = set(files.FILE_FIELDS)
     assert set(schema["properties"]) == set(schema["required"]) == fields
 
 
 def test_statuses_are_equal(control_app):
-    from lake.control_records import STATUSES
+    from lake.control.records import STATUSES
 
     assert tuple(OPENAPI["components"]["schemas"]["Status"]["enum"]) == STATUSES
     assert set(OPENAPI["components"]["schemas"]["FileCounts"]["properties"]) == set(STATUSES)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import boto3
 import pytest
 
+from datamaster.aws.deploy.stacks import outputs
 from datamaster.cli.session import connect
-from datamaster.deploy.stacks import outputs
-from datamaster.query import Athena
+from datamaster.platform.query import Athena
 from tests.platforms import filled_platform
 
-sys.path.append(str(Path(__file__).parent))
 REVIEWS = 4000
 
 
@@ -43,6 +39,6 @@ def cloudwatch(lake):
 @pytest.fixture(scope="session")
 def report(lake):
     """The cost of every line of the generated report."""
-    from cur import write_report
+    from tests.integration.dashboards.cur import write_report
 
     return write_report(outputs("dm-local-storage")["CostsBucket"])

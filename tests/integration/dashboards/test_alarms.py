@@ -15,13 +15,13 @@ import boto3
 import psycopg2
 import pytest
 
-from datamaster import pipelines, road
-from datamaster.dashboards.alarms import breached
-from datamaster.dashboards.objectives import objectives
-from datamaster.files import sweep_files
-from datamaster.local import platform, state
+from datamaster.aws.dashboards.alarms import breached
+from datamaster.aws.dashboards.objectives import objectives
+from datamaster.laptop import actions, lifecycle, state
+from datamaster.platform import pipelines
+from datamaster.platform.files import sweep_files
 from lake.control import ControlTable
-from lake.control_batches import ControlBatches
+from lake.control.batches import ControlBatches
 
 pytestmark = pytest.mark.integration
 PATIENCE_SECONDS = 120
@@ -44,11 +44,11 @@ def waiting_rows(lake):
     with psycopg2.connect(lake.dsn) as connection, connection.cursor() as cursor:
         cursor.execute("INSERT INTO dm_core.brewery VALUES (900001, 'Late Brewery')")
     connection.close()
-    road.convert_all(lake, platform.silent)
+    actions.convert_all(lake, lifecycle.silent)
     _unsettled_after(lake, 5)
     yield
-    assert not pipelines.run(lake, "silver", platform.silent).failed
-    assert not pipelines.run(lake, "gold", platform.silent).failed
+    assert not pipelines.run(lake, "silver", lifecycle.silent).failed
+    assert not pipelines.run(lake, "gold", lifecycle.silent).failed
 
 
 def _unsettled_after(lake, seconds):

@@ -6,10 +6,10 @@ import time
 
 import pytest
 
+from datamaster.aws.dashboards.made_files import stored
+from datamaster.aws.dashboards.panel_check import check
+from datamaster.aws.dashboards.queries import panels
 from datamaster.cli import run
-from datamaster.dashboards.check import check
-from datamaster.dashboards.files import stored
-from datamaster.dashboards.queries import panels
 from lake.metrics_catalogue import BY_NAME, NAMESPACE
 
 pytestmark = pytest.mark.integration
@@ -55,7 +55,7 @@ def test_a_broken_query_is_named_with_athenas_reason_and_where_to_correct_it(lak
     broken = stored()["analytics"]
     [panel] = [panel for panel in panels(broken) if panel["title"] == "Top drinkers"]
     panel["targets"][0]["rawSQL"] = "SELECT profile_nmae FROM dm_gold.top_drinkers"
-    monkeypatch.setattr("datamaster.dashboards.files.stored", lambda: {"analytics": broken})
+    monkeypatch.setattr("datamaster.aws.dashboards.made_files.stored", lambda: {"analytics": broken})
 
     assert run(["dashboards", "check", "--home", str(lake.home)]) == 1
 
@@ -63,7 +63,7 @@ def test_a_broken_query_is_named_with_athenas_reason_and_where_to_correct_it(lak
     [line] = [line for line in told.out.splitlines() if "Top drinkers" in line]
     assert "query A: " in line
     assert "profile_nmae" in told.out
-    assert "show nothing; correct their query in datamaster/dashboards/analytics.py" in " ".join(told.err.split())
+    assert "show nothing; correct their query in datamaster/aws/dashboards/analytics.py" in " ".join(told.err.split())
 
 
 def test_a_panel_without_rows_is_told(athena, cloudwatch):

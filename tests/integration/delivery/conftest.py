@@ -20,11 +20,11 @@ import boto3
 import orjson
 import pytest
 
-from datamaster.deploy.package import package_app
-from datamaster.local.delivery import wait_until_delivered
-from datamaster.local.emulator import Emulator
-from datamaster.local.process import spawn, stop
-from lake.contract_store import publish
+from datamaster.aws.deploy.package import package_app
+from datamaster.laptop.delivery import wait_until_delivered
+from datamaster.laptop.emulator import Emulator
+from datamaster.laptop.process import spawn, stop
+from lake.contract.store import publish
 
 ROOT = Path(__file__).resolve().parents[3]
 TEMPLATE = ROOT / "templates" / "streaming-delivery.yaml"
@@ -78,7 +78,7 @@ class Delivery:
             "TransformFunctionArn": f"arn:aws:lambda:us-east-1:000000000000:function:{self.function}",
         }
         given = [part for name, value in parameters.items() for part in ("--parameter", f"{name}={value}")]
-        command = [sys.executable, "-m", "datamaster.local.delivery", "--template", str(TEMPLATE), *given]
+        command = [sys.executable, "-m", "datamaster.laptop.delivery", "--template", str(TEMPLATE), *given]
         process = spawn(
             [*command, "--state", str(self.state), "--interval-seconds", str(interval)], os.environ | self.environment, self.log
         )

@@ -9,7 +9,7 @@ import boto3
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from datamaster.local.kinesis import KinesisRecords
+from datamaster.wire.kinesis import KinesisRecords
 
 pytestmark = pytest.mark.integration
 STREAM = "records"

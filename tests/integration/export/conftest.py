@@ -14,9 +14,9 @@ import boto3
 import psycopg2
 import pytest
 
-from datamaster.export import Export
-from datamaster.local import postgres
-from lake.contracts import ContractSet, parse_contract
+from datamaster.laptop import postgres
+from export.table_export import Export
+from lake.contract import ContractSet, parse_contract
 from lake.control import ControlTable, NewFile
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from datamaster.deploy.stacks import Outputs
-from datamaster.export import ExportFailed, NotRegistered, export_table
-from datamaster.export_task import main
+from datamaster.aws.deploy.stacks import Outputs
+from export.table_export import ExportFailed, NotRegistered, export_table
+from export.task import main
 from lake.cdc import ZERO_POSITION, Position
-from lake.contract_store import publish
+from lake.contract.store import publish
 from tests.integration.export.conftest import CONTRACTS, NO_CHANGES, ROOT, Shop, registering
 
 pytestmark = pytest.mark.integration

@@ -9,9 +9,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from datamaster.convert import convert
-from datamaster.export import export_table
-from lake.contracts import parse_contract
+from convert.local_file import convert
+from export.table_export import export_table
+from lake.contract import parse_contract
 from tests.integration.export.conftest import Shop, registering
 
 pytestmark = pytest.mark.integration

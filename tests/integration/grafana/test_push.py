@@ -5,9 +5,9 @@ from __future__ import annotations
 import boto3
 import pytest
 
+from datamaster.aws.dashboards.grafana import Grafana, GrafanaRefused, GrafanaUnreachable, NoToken, Place, token
+from datamaster.aws.dashboards.made_files import stored
 from datamaster.cli import run
-from datamaster.dashboards.files import stored
-from datamaster.dashboards.grafana import Grafana, GrafanaRefused, GrafanaUnreachable, NoToken, Place, token
 from tests.integration.grafana.grafana_server import GrafanaServer
 
 pytestmark = pytest.mark.integration

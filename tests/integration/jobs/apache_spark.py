@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
-from datamaster.deploy.spark_submit import catalog_settings
+from datamaster.aws.deploy.spark_submit import catalog_settings
 
 ROOT = Path(__file__).resolve().parents[3]
 PYTHON = os.environ.get("DM_CONFORMANCE_PYTHON", "")

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
-from lake.contract_store import publish
-from lake.contracts import ContractSet
+from lake.contract import ContractSet
+from lake.contract.store import publish
+from tests.integration.jobs.domain import Engine, Lake, empty, name_the_main_module, running_engine
 
 ROOT = Path(__file__).resolve().parents[3]
-sys.path.insert(0, str(Path(__file__).parent))
-from domain import Engine, Lake, empty, name_the_main_module, running_engine  # noqa: E402 - found beside this file
 
 
 @pytest.fixture(scope="session")
@@ -30,10 +27,9 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 def engine(services: Engine) -> Iterator[dict[str, str]]:
     """What a job finds in its environment and on its path, for the length of one file. Names of buckets and table."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ROOT / "emr-jobs"))
         name_the_main_module(patch)
         os.environ.update(services.environment)
-        from catalog import catalog
+        from jobs.iceberg.catalog import catalog
 
         catalog.cache_clear()
         yield services.names
@@ -50,13 +46,13 @@ def spark(engine: dict[str, str]) -> Iterator[Any]:
 
 
 @pytest.fixture
-def make_lake(engine: dict[str, str], spark: Any, chalice_app: Callable[..., ModuleType]) -> Callable[[Path], Lake]:
+def make_lake(engine: dict[str, str], spark: Any) -> Callable[[Path], Lake]:
     """``make_lake(folder)``: an empty lake under the contracts of a folder."""
 
     def make(folder: Path) -> Lake:
         empty(engine)
         publish(folder, engine["contracts"])
-        return Lake(spark, engine, ContractSet.from_directory(folder), chalice_app)
+        return Lake(spark, engine, ContractSet.from_directory(folder))
 
     return make
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 import threading
@@ -21,18 +20,23 @@ import pyarrow.parquet as pq
 import pytest
 from pyiceberg.exceptions import CommitFailedException
 
-from datamaster.deploy.changes import launch
-from datamaster.deploy.environments import load_environment
-from datamaster.local.emulator import start_emulator
-from datamaster.local.spark import job_environment, start_spark
+from batches import plan, settings, settle
+from datamaster.aws.deploy.change_sets import launch
+from datamaster.aws.deploy.environments import load_environment
+from datamaster.laptop.emulator import start_emulator
+from datamaster.laptop.spark import job_environment, start_spark
+from jobs.derived import flat_job, gold_job
+from jobs.silver import merge_job
+from jobs.upkeep import upkeep_job
 from lake import cdc
-from lake.contracts import Contract, ContractSet
+from lake.contract import Contract, ContractSet
 from lake.control import ControlTable, Fence, NewFile, Outcome
-from lake.control_batches import ControlBatches
+from lake.control.batches import ControlBatches
 from lake.keys import bronze_part, file_id
 from tests.conftest import environment_restored
 
 ROOT = Path(__file__).resolve().parents[3]
+JOBS = {"bronze_to_silver": merge_job, "review_flat": flat_job, "silver_to_gold": gold_job, "maintenance": upkeep_job}
 MIDNIGHT = datetime(2026, 1, 1, tzinfo=UTC)
 ARROW = {
     "int": pa.int32(),
@@ -169,7 +173,7 @@ def name_the_main_module(patch: pytest.MonkeyPatch) -> None:
 
 def empty(names: Mapping[str, str]) -> None:
     """Drop every table of silver and gold and forget every file."""
-    from catalog import catalog
+    from jobs.iceberg.catalog import catalog
 
     for database in ("dm_silver", "dm_gold"):
         for name in catalog().list_tables(database):
@@ -248,8 +252,7 @@ class Lake:
     # what runs
 
     def planner(self) -> Any:
-        module = self._app("control-api", "chalicelib.batches.plan")
-        planner = module.Planner.of(self.settings(), self.execution)
+        planner = plan.Planner.of(self.settings(), self.execution)
         object.__setattr__(planner, "statistics", self)
         return planner
 
@@ -261,22 +264,21 @@ class Lake:
         return SimpleNamespace(rows=rows, ended_at=ended)
 
     def settler(self) -> Any:
-        return self._app("control-api", "chalicelib.batches.settle").Settler.of(self.settings(), self.execution)
+        return settle.Settler.of(self.settings(), self.execution)
 
     def settings(self, **changes: Any) -> Any:
-        module = self._app("control-api", "chalicelib.batches.settings")
-        return module.BatchSettings.of(
+        return settings.BatchSettings.of(
             {"CONTROL_TABLE": self.names["table"], "LAKE_BUCKET": self.names["lake"], "CONTRACTS_URI": self.names["contracts"]} | changes
         )
 
     def plan(self, *tables: str) -> list[dict[str, Any]]:
-        plan = self.planner().silver(tables or None)
-        print("left alone:", plan.skipped)  # shown where a test fails
-        batches: list[dict[str, Any]] = plan.batches
-        return batches
+        planned = self.planner().silver(tables or None)
+        print("left alone:", planned.skipped)  # shown where a test fails
+        found: list[dict[str, Any]] = planned.batches
+        return found
 
     def run(self, batch: Mapping[str, Any], job: str = "bronze_to_silver") -> Any:
-        return importlib.import_module(job).run(self.spark, batch["manifest"])
+        return JOBS[job].run(self.spark, batch["manifest"])
 
     def merge(self, *tables: str) -> list[dict[str, Any]]:
         """Plan, run and settle, as the state machine does."""
@@ -326,7 +328,7 @@ class Lake:
 @contextmanager
 def another_writer(stopped: Callable[[], bool]) -> Iterator[list[int]]:
     """Commits beers from number 1000 on, one after the other, until it is stopped or the block ends. Their keys."""
-    from catalog import SILVER, catalog
+    from jobs.iceberg.catalog import SILVER, catalog
 
     written: list[int] = []
     ended = threading.Event()

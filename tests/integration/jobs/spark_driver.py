@@ -5,7 +5,6 @@ Started by that test with the interpreter of .venv-spark, which has PySpark and 
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
 import traceback
@@ -14,15 +13,20 @@ import traceback
 def main() -> None:
     from pyspark.sql import SparkSession
 
+    from jobs.derived import flat_job, gold_job
+    from jobs.silver import key_index, merge_job
+    from jobs.upkeep import upkeep_job
+
+    runs = {"bronze_to_silver": merge_job, "review_flat": flat_job, "silver_to_gold": gold_job, "maintenance": upkeep_job}
     spark = SparkSession.builder.getOrCreate()
-    importlib.import_module("key_index").FROM_FILES = 1  # the scenarios' tables are small
+    key_index.FROM_FILES = 1  # the scenarios' tables are small
     answer = sys.stdout
     sys.stdout = sys.stderr
     print(json.dumps({"version": spark.version}), file=answer, flush=True)
     for line in sys.stdin:
         task = json.loads(line)
         try:
-            importlib.import_module(task["job"]).run(spark, task["manifest"])
+            runs[task["job"]].run(spark, task["manifest"])
             print(json.dumps({"ok": True}), file=answer, flush=True)
         except Exception as error:
             traceback.print_exc()

@@ -7,7 +7,8 @@ from typing import Any
 import boto3
 import pyarrow as pa
 import pytest
-from domain import Lake, delete, insert, update
+
+from tests.integration.jobs.domain import Lake, delete, insert, update
 
 pytestmark = pytest.mark.integration
 MARCH, APRIL = 1583020800, 1585699200
@@ -206,7 +207,7 @@ def test_a_crash_between_review_flat_and_gold_loses_no_month(lake: Lake, monkeyp
 
 
 def test_many_small_files_are_read_once_and_leave_nothing_behind(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    import gathering
+    from jobs.silver import gathering
 
     written: list[str] = []
     write = gathering.Gathering._write

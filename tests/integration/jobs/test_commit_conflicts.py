@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import pytest
-from domain import Lake, another_writer, insert, update
+
+from tests.integration.jobs.domain import Lake, another_writer, insert, update
 
 pytestmark = pytest.mark.integration
 
 
 def test_a_merge_that_another_commit_overtook_is_made_again_upon_it(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    import bronze_to_silver
+    from jobs.silver import merge_job
 
     lake.arrives(*(insert("beer", 10 + n, beer_id=n, beer_name="before") for n in range(20)))
     lake.merge("beer")
     refused: list[str] = []
-    merge = bronze_to_silver.Batch.merge
+    merge = merge_job.Batch.merge
 
     def watched(*arguments: object) -> object:
         try:
@@ -23,7 +24,7 @@ def test_a_merge_that_another_commit_overtook_is_made_again_upon_it(lake: Lake, 
             refused.append(str(error))
             raise
 
-    monkeypatch.setattr(bronze_to_silver.Batch, "merge", watched)
+    monkeypatch.setattr(merge_job.Batch, "merge", watched)
     with another_writer(lambda: bool(refused)) as written:
         turn = 0
         while not refused and turn < 20:
@@ -38,7 +39,7 @@ def test_a_merge_that_another_commit_overtook_is_made_again_upon_it(lake: Lake, 
 
 
 def test_what_fails_without_another_commit_is_not_tried_again(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    import bronze_to_silver
+    from jobs.silver import merge_job
 
     lake.arrives(insert("beer", 10, beer_id=1))
     tried: list[object] = []
@@ -47,7 +48,7 @@ def test_what_fails_without_another_commit_is_not_tried_again(lake: Lake, monkey
         tried.append(arguments)
         raise RuntimeError("the engine is gone")
 
-    monkeypatch.setattr(bronze_to_silver.Batch, "merge", fails)
+    monkeypatch.setattr(merge_job.Batch, "merge", fails)
     with pytest.raises(RuntimeError, match="the engine is gone"):
         lake.merge("beer")
     assert len(tried) == 1

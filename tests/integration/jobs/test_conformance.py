@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apache_spark import PYTHON, spark_driver
-from domain import Change, Lake, another_writer, delete, insert, load, rekey, update
+
+from batches import maintenance_batches
+from tests.integration.jobs.apache_spark import PYTHON, spark_driver
+from tests.integration.jobs.domain import Change, Lake, another_writer, delete, insert, load, rekey, update
 
 ROOT = Path(__file__).resolve().parents[3]
 pytestmark = [
@@ -105,7 +107,7 @@ KEYS = {"beer": "beer_id", "review": "review_id", "wide": "wide_id"}
 
 def maintain(lake: Lake) -> None:
     """Compact every table and expire its old snapshots: few files are left, and by the comparison after it the same rows."""
-    maintenance = lake._app("control-api", "chalicelib.batches.maintenance").Maintenance.of(lake.settings(), lake.execution)
+    maintenance = maintenance_batches.Maintenance.of(lake.settings(), lake.execution)
     batches = maintenance.plan(keep_days=0).batches
     assert {"beer", "review", "review_flat", "quality_results"} <= {batch["table"] for batch in batches}
     for batch in batches:
@@ -117,7 +119,7 @@ def maintain(lake: Lake) -> None:
 
 def play(lake: Lake) -> dict[str, list[dict[str, Any]]]:
     """Everything on one lake, round by round; returns the rows of every table, read by PyIceberg."""
-    from catalog import catalog
+    from jobs.iceberg.catalog import catalog
 
     for turn in range(ROUNDS):
         for rounds in SCENARIOS.values():
@@ -153,7 +155,7 @@ def comparable(rows: list[dict[str, Any]]) -> list[str]:
 def test_both_engines_leave_the_same_rows(
     make_lake: Callable[[Path], Lake], tmp_path: Path, subtests: pytest.Subtests, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import key_index
+    from jobs.silver import key_index
 
     monkeypatch.setattr(key_index, "FROM_FILES", 1)
     for path in (ROOT / "contracts").glob("*.yaml"):

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from domain import Change, Lake, contract_head, delete, insert, rekey, update
+
+from tests.integration.jobs.domain import Change, Lake, contract_head, delete, insert, rekey, update
 
 pytestmark = pytest.mark.integration
 SCENARIOS = int(os.environ.get("DM_SCENARIOS", "300"))

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from domain import Lake, delete, insert, update
 from pyspark.errors import PySparkException
+
+from tests.integration.jobs.domain import Lake, delete, insert, update
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[3]

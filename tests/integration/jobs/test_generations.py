@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from domain import Lake, delete, insert, load, place, update
+
+from tests.integration.jobs.domain import Lake, delete, insert, load, place, update
 
 pytestmark = pytest.mark.integration
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from domain import MIDNIGHT, Change, Lake, contract_head, delete, insert, load, place, rekey, update
 
 from lake import cdc
+from tests.integration.jobs.domain import MIDNIGHT, Change, Lake, contract_head, delete, insert, load, place, rekey, update
 
 pytestmark = pytest.mark.integration
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import boto3
 import pytest
-from domain import Lake, insert
 
-from datamaster.deploy.artifacts import job_objects
-from datamaster.deploy.spark_submit import submit_parameters
-from datamaster.local.spark import InvalidJob, job_log, run_job
+from datamaster.aws.deploy.artifacts import job_objects
+from datamaster.aws.deploy.spark_submit import submit_parameters
+from datamaster.laptop.spark import InvalidJob, job_log, run_job
+from tests.integration.jobs.domain import Lake, insert
 
 pytestmark = pytest.mark.integration
 

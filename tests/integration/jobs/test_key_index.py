@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from domain import Lake, delete, insert, update
 from test_maintenance import maintain
+
+from tests.integration.jobs.domain import Lake, delete, insert, update
 
 pytestmark = pytest.mark.integration
 MARCH, APRIL, MAY = 1583020800, 1585699200, 1588291200
@@ -14,7 +15,7 @@ MARCH, APRIL, MAY = 1583020800, 1585699200, 1588291200
 
 @pytest.fixture(autouse=True)
 def worth_it_from_one_file(engine: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    import key_index
+    from jobs.silver import key_index
 
     monkeypatch.setattr(key_index, "FROM_FILES", 1)
     monkeypatch.setattr(key_index, "YOUNG_SHARE", 1)
@@ -22,7 +23,7 @@ def worth_it_from_one_file(engine: dict[str, str], monkeypatch: pytest.MonkeyPat
 
 def young(lake: Lake) -> set[tuple[int, int]] | None:
     """The months that the index leaves to the table; None where there is no index to use."""
-    import key_index
+    from jobs.silver import key_index
 
     found = key_index.find("review", ["review_id", "review_year", "review_month"])
     return None if found is None else set(found.young)
@@ -77,7 +78,7 @@ def test_the_index_is_made_anew_when_much_of_the_table_is_younger(lake: Lake) ->
 
 
 def test_an_index_whose_snapshot_has_expired_is_made_anew(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    import key_index
+    from jobs.silver import key_index
 
     monkeypatch.setattr(key_index, "YOUNG_SHARE", 0)
     two_months(lake)
@@ -92,7 +93,7 @@ def test_an_index_whose_snapshot_has_expired_is_made_anew(lake: Lake, monkeypatc
 
 
 def test_an_index_of_another_history_is_not_used(lake: Lake) -> None:
-    from catalog import catalog
+    from jobs.iceberg.catalog import catalog
 
     two_months(lake)
     before = catalog().load_table(("dm_silver", "review")).current_snapshot()
@@ -110,7 +111,7 @@ def test_an_index_of_another_history_is_not_used(lake: Lake) -> None:
 
 
 def test_a_table_of_few_files_has_no_index(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    import key_index
+    from jobs.silver import key_index
 
     monkeypatch.setattr(key_index, "FROM_FILES", 3)
     two_months(lake)

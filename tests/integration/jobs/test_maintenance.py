@@ -9,17 +9,18 @@ from typing import Any
 import boto3
 import pytest
 import yaml
-from domain import Lake, insert, update
 
+from batches import maintenance_batches
 from lake.keys import split_uri
 from lake.manifests import read_document, utc_now, write_document
+from tests.integration.jobs.domain import Lake, insert, update
 
 pytestmark = pytest.mark.integration
 MARCH, APRIL = 1583020800, 1585699200
 
 
 def maintenance(lake: Lake) -> Any:
-    return lake._app("control-api", "chalicelib.batches.maintenance").Maintenance.of(lake.settings(), lake.execution)
+    return maintenance_batches.Maintenance.of(lake.settings(), lake.execution)
 
 
 def maintain(lake: Lake, *tables: str, keep_days: float = 0, orphans_now: bool = False) -> list[dict[str, Any]]:
@@ -36,8 +37,8 @@ def maintain(lake: Lake, *tables: str, keep_days: float = 0, orphans_now: bool =
 
 
 def month_files(lake: Lake, table: str) -> dict[tuple[int, ...], int]:
-    from catalog import catalog
-    from inventory import live_files
+    from jobs.iceberg.catalog import catalog
+    from jobs.iceberg.inventory import live_files
 
     found: dict[tuple[int, ...], int] = {}
     for file in live_files(catalog().load_table(("dm_silver", table))):
@@ -52,7 +53,7 @@ def keys_under(uri: str) -> set[str]:
 
 def reviews_in_many_files(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     """Merge-on-read leaves a file a batch, and delete files beside them where rows changed."""
-    import tables
+    from jobs.iceberg import tables
 
     monkeypatch.setattr(tables, "PROPERTIES", tables.PROPERTIES | {f"write.{what}.mode": "merge-on-read" for what in ("merge", "update")})
     for number in range(3):
@@ -89,8 +90,8 @@ def test_delete_files_are_gone_and_the_rows_they_deleted_with_them(lake: Lake, m
 
 
 def test_old_snapshots_are_expired_and_their_files_removed_at_once(lake: Lake) -> None:
-    from catalog import catalog
-    from inventory import named_objects, stored_objects
+    from jobs.iceberg.catalog import catalog
+    from jobs.iceberg.inventory import named_objects, stored_objects
 
     for number in range(3):
         lake.arrives(insert("beer", 10 + number, beer_id=number))
@@ -133,7 +134,7 @@ def test_an_object_that_nothing_names_is_removed_only_when_it_is_old(lake: Lake)
 
 
 def test_nothing_is_removed_where_the_listing_lacks_files_of_the_snapshot(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    import maintenance as job
+    from jobs.upkeep import upkeep_job as job
 
     lake.arrives(insert("beer", 10, beer_id=7))
     lake.merge("beer")

@@ -6,7 +6,8 @@ from itertools import permutations
 from typing import Any
 
 import pytest
-from domain import Change, Lake, delete, insert, load, rekey, update
+
+from tests.integration.jobs.domain import Change, Lake, delete, insert, load, rekey, update
 
 pytestmark = pytest.mark.integration
 MARCH, APRIL = 1583020800, 1585699200  # the first seconds of March and April 2020

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from domain import Lake, contract_head, delete, insert, load, rekey, update
 
 from lake import cdc
+from tests.integration.jobs.domain import Lake, contract_head, delete, insert, load, rekey, update
 
 pytestmark = pytest.mark.integration
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import threading
 from collections.abc import Callable
@@ -12,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from domain import MIDNIGHT, Lake, contract_head, insert, load
+
+from jobs.silver import quality
+from tests.integration.jobs.domain import MIDNIGHT, Lake, contract_head, insert, load
 
 pytestmark = pytest.mark.integration
 
@@ -101,14 +102,14 @@ def test_a_reference_to_no_live_row_is_found(lake_with: Callable[..., Lake]) -> 
 
 
 def test_a_stopped_table_keeps_its_rows_until_the_contract_allows_the_new_ones(lake_with: Callable[..., Lake], tmp_path: Path) -> None:
-    from lake.contract_store import publish
+    from lake.contract.store import publish
 
     lake = lake_with("{metric: range, mustBeBetween: [0, 5], severity: stop}")
     lake.arrives(item(1, 1, 3))
     lake.merge()
     lake.arrives(item(2, 1, 4), item(3, 2, 9))
     (batch,) = lake.plan()
-    with pytest.raises(importlib.import_module("quality").TableStopped, match=r'"item" was not merged: .* 1 of 2 rows'):
+    with pytest.raises(quality.TableStopped, match=r'"item" was not merged: .* 1 of 2 rows'):
         lake.run(batch)
     assert [row["amount"] for row in lake.live_rows("item")] == [3]
     lake.settler().silver(batch | {"error": {"Error": "TableStopped"}})
@@ -168,8 +169,8 @@ def test_the_rows_that_break_a_rule_are_counted_in_a_metric(lake_with: Callable[
 
 
 def test_results_that_tables_write_at_once_are_all_kept(lake_with: Callable[..., Lake], monkeypatch: pytest.MonkeyPatch) -> None:
-    lake, quality = lake_with(), importlib.import_module("quality")
-    contract = lake.contracts.table("item")
+    lake = lake_with()
+    contract = lake.contract.table("item")
     result = quality.Result(contract.quality_rules[0], 1, 0)
     ensure, all_have_read = quality.ensure, threading.Barrier(4)
 

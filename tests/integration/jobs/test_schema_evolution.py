@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from domain import Change, Lake, contract_head, insert
 
-from lake.contract_store import publish
-from lake.contracts import ContractSet
+from jobs.iceberg import tables
+from lake.contract import ContractSet
+from lake.contract.store import publish
+from tests.integration.jobs.domain import Change, Lake, contract_head, insert
 
 pytestmark = pytest.mark.integration
 
@@ -98,9 +98,7 @@ def test_a_narrower_type_is_refused_with_the_reason(item: Table) -> None:
     item.lake.arrives(insert("item", 2, item_id=2, label="b", amount=True))
     (batch,) = item.lake.plan()
 
-    with pytest.raises(
-        importlib.import_module("tables").UnsafeEvolution, match='column "amount": the lake holds int and the contract now says'
-    ):
+    with pytest.raises(tables.UnsafeEvolution, match='column "amount": the lake holds int and the contract now says'):
         item.lake.run(batch)
 
     assert [row["item_id"] for row in item.lake.rows("item")] == [1]

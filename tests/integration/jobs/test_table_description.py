@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from domain import Lake, insert, update
 
-from datamaster import lake_tables
+from datamaster.platform import lake_tables
+from tests.integration.jobs.domain import Lake, insert, update
 
 pytestmark = pytest.mark.integration
 MARCH, APRIL = 1583020800, 1585699200
@@ -33,7 +33,7 @@ def test_a_table_is_described_by_partition_and_snapshot(lake: Lake) -> None:
 
 
 def test_rows_that_a_delete_file_takes_away_are_not_counted(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    import tables
+    from jobs.iceberg import tables
 
     monkeypatch.setattr(tables, "PROPERTIES", tables.PROPERTIES | {"write.merge.mode": "merge-on-read"})
     lake.arrives(*(insert("beer", 10 + n, beer_id=n) for n in range(4)))

@@ -5,10 +5,10 @@ from pathlib import Path
 import boto3
 import pytest
 
-from datamaster.deploy.changes import launch
-from datamaster.deploy.deletion import delete
-from datamaster.deploy.environments import load_environment
-from datamaster.deploy.package import write_zip
+from datamaster.aws.deploy.change_sets import launch
+from datamaster.aws.deploy.deletion import delete
+from datamaster.aws.deploy.environments import load_environment
+from datamaster.aws.deploy.package import write_zip
 from datamaster.project import PROJECT
 
 pytestmark = pytest.mark.integration

@@ -5,10 +5,10 @@ import json
 import boto3
 import pytest
 
-from datamaster.deploy.changes import launch
-from datamaster.deploy.deletion import delete
-from datamaster.deploy.environments import load_environment
-from datamaster.deploy.stacks import launch_order
+from datamaster.aws.deploy.change_sets import launch
+from datamaster.aws.deploy.deletion import delete
+from datamaster.aws.deploy.environments import load_environment
+from datamaster.aws.deploy.stacks import launch_order
 
 pytestmark = pytest.mark.integration
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 import boto3
 import pytest
 
+from datamaster.aws.deploy.environments import load_environment
+from datamaster.aws.deploy.stacks import deployed
 from datamaster.cli import run
-from datamaster.deploy.environments import load_environment
-from datamaster.deploy.stacks import deployed
 
 pytestmark = pytest.mark.integration
 QUICK = ["--env", "dev", "--set", "poll_seconds=0.05"]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from datamaster.local.drivers import Driver, start_driver
+from datamaster.laptop.drivers import Driver, start_driver
 
 pytestmark = pytest.mark.integration
 
@@ -33,7 +33,7 @@ print(json.dumps({
 PARENT = """
 import os, sys, time
 from pathlib import Path
-from datamaster.local.drivers import start_driver
+from datamaster.laptop.drivers import start_driver
 script, log = map(Path, sys.argv[1:])
 print(start_driver(script, [], [], os.environ, log).pid, flush=True)
 time.sleep(600)

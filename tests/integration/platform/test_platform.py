@@ -16,9 +16,9 @@ import boto3
 import psycopg2
 import pytest
 
-from datamaster.local import platform, state
-from datamaster.local.memory import memory_of
-from datamaster.local.state import PlatformNotRunning, PlatformRunning, State
+from datamaster.laptop import lifecycle, state
+from datamaster.laptop.memory import memory_of
+from datamaster.laptop.state import PlatformNotRunning, PlatformRunning, State
 from lake.control import ControlTable
 from tests.platforms import running_platform
 
@@ -97,9 +97,9 @@ def test_all_processes_together_leave_room_on_a_small_machine(running: State):
 
 def test_a_second_platform_in_the_same_home_says_that_one_runs(running: State):
     with pytest.raises(PlatformRunning, match=f"a platform runs in {running.home} already, process {running.pids['supervisor']}"):
-        platform.up(running.home)
+        lifecycle.up(running.home)
 
-    assert platform.status(running.home).healthy
+    assert lifecycle.status(running.home).healthy
 
 
 def test_what_the_state_names_is_there(running: State):
@@ -123,8 +123,8 @@ def test_a_worker_that_is_killed_comes_back(running: State):
 
 def test_a_home_without_a_platform_says_how_to_start_one(tmp_path: Path):
     with pytest.raises(PlatformNotRunning, match=r"no platform runs in .*; start one with dm up"):
-        platform.status(tmp_path)
-    platform.down(tmp_path)
+        lifecycle.status(tmp_path)
+    lifecycle.down(tmp_path)
 
 
 @LINUX
@@ -143,7 +143,7 @@ def test_after_down_amid_changes_and_a_merge_no_process_of_it_is_left(running: S
     assert drivers
     assert drivers <= everyone
 
-    platform.down(running.home)
+    lifecycle.down(running.home)
 
     deadline = time.monotonic() + 5  # the kernel takes a moment to clear away what was killed
     while (left := {pid for pid in everyone if alive(pid)}) and time.monotonic() < deadline:
@@ -162,7 +162,7 @@ def test_a_start_that_fails_leaves_no_process(tmp_path: Path, monkeypatch: pytes
         raise ValueError("the rows cannot be made")
 
     with pytest.raises(ValueError, match="the rows cannot be made"):
-        platform.up(tmp_path, seed=failing)
+        lifecycle.up(tmp_path, seed=failing)
 
     assert state.owner_of(tmp_path) is None
     assert len(started) > 3

@@ -13,17 +13,17 @@ import orjson
 import pytest
 from ministack.services.cloudformation import provisioners
 
-from datamaster.deploy import Watch, deploy
-from datamaster.deploy.changes import launch
-from datamaster.deploy.deployment import CONTRACTS, Deployment, artifacts_of, plan, spark_variables
-from datamaster.deploy.environments import load_environment
-from datamaster.deploy.package import digest, write_zip
-from datamaster.deploy.removal import delete_data, destroy, left_behind, removal
-from datamaster.deploy.stacks import StackFailed, deployed
-from datamaster.deploy.templates import read_template
-from datamaster.deploy.watch import StackChanges
+from datamaster.aws.deploy import Watch, deploy
+from datamaster.aws.deploy.change_sets import launch
+from datamaster.aws.deploy.deployment import CONTRACTS, Deployment, artifacts_of, plan, spark_variables
+from datamaster.aws.deploy.environments import load_environment
+from datamaster.aws.deploy.package import digest, write_zip
+from datamaster.aws.deploy.removal import delete_data, destroy, left_behind, removal
+from datamaster.aws.deploy.stacks import StackFailed, deployed
+from datamaster.aws.deploy.templates import read_template
+from datamaster.aws.deploy.watch import StackChanges
 from datamaster.project import PROJECT
-from lake.contracts import ContractSet
+from lake.contract import ContractSet
 
 pytestmark = pytest.mark.integration
 ACTIVITIES = ("dm-run-task-local", "dm-start-job-run-local")

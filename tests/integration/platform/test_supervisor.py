@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from datamaster.local import state
-from datamaster.local.supervisor import DETACH, EXIT_HELD, Child, message
+from datamaster.laptop import state
+from datamaster.laptop.supervisor import DETACH, EXIT_HELD, Child, message
 
 pytestmark = pytest.mark.integration
 PATIENCE_SECONDS = 20
@@ -60,7 +60,7 @@ class Running:
         self.process = self.another()
 
     def another(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen([sys.executable, "-m", "datamaster.local.supervisor", str(self.home)], stdin=subprocess.PIPE, bufsize=0)
+        return subprocess.Popen([sys.executable, "-m", "datamaster.laptop.supervisor", str(self.home)], stdin=subprocess.PIPE, bufsize=0)
 
     def tell(self, words: bytes) -> None:
         assert self.process.stdin

@@ -13,9 +13,9 @@ from typing import Any
 import boto3
 import pytest
 
-from datamaster.local.emulator import plain_environment
-from datamaster.local.process import spawn
-from datamaster.local.workers import ActivityWorker, InvalidTask, Started, start_container
+from datamaster.laptop.emulator import plain_environment
+from datamaster.laptop.process import spawn
+from datamaster.laptop.workers import ActivityWorker, InvalidTask, Started, start_container
 
 pytestmark = pytest.mark.integration
 

@@ -17,15 +17,15 @@ from typing import Any
 import boto3
 import pytest
 
-from datamaster.deploy.changes import launch
-from datamaster.deploy.environments import load_environment
-from datamaster.governance.rendering import Template
-from datamaster.local.aws_json import AwsJsonServer
-from datamaster.local.comprehend.endpoint import OPERATIONS
-from datamaster.local.emulator import ACCOUNT, start_emulator
+from datamaster.aws.access.rendering import Template
+from datamaster.aws.deploy.change_sets import launch
+from datamaster.aws.deploy.environments import load_environment
+from datamaster.laptop.comprehend.operations import OPERATIONS
+from datamaster.laptop.emulator import ACCOUNT, start_emulator
 from datamaster.project import PROJECT
-from lake.contract_store import publish
-from tests.conftest import on_path
+from datamaster.wire.aws_json import AwsJsonServer
+from lake.contract.store import publish
+from tests.conftest import fresh
 
 from .rights import Places
 
@@ -58,6 +58,9 @@ class Context:
 def role_of(function: str) -> str:
     """The logical id of a function's role."""
     return f"{'ApiHandler' if function == 'APIHandler' else function}Role"
+
+
+DOORS = {"ingest-router": "ingest.door", "converter": "convert.door", "control-api": "control_api.door"}
 
 
 @dataclass
@@ -106,11 +109,11 @@ class Guarded:
             "POWERTOOLS_SERVICE_NAME": app,
             **self.endpoints,
         }
-        with pytest.MonkeyPatch.context() as patch, on_path(app):
+        with pytest.MonkeyPatch.context() as patch:
             for name, value in (variables | environment).items():
                 patch.setenv(name, value)
             patch.setattr(boto3, "DEFAULT_SESSION", self.roles[function])
-            yield importlib.import_module("app")
+            yield fresh(importlib.import_module(DOORS[app]))
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ OPERATIONS = {
 }
 CLIENTS = ("s3", "_client", "_states", "_kinesis", "_dms", "_comprehend", "table", "client", ")")
 """How the code calls what a client is kept in."""
-NOT_OF_FUNCTIONS = {"lake/contract_store.py": ("publish",), "lake/control_tables.py": ("watermark", "set_watermark")}
+NOT_OF_FUNCTIONS = {"lake/contract/store.py": ("publish",), "lake/control/table_items.py": ("watermark", "set_watermark")}
 """Of lake/, what ``dm deploy`` and the batch export call."""
 
 
@@ -80,7 +80,7 @@ def _site() -> str:
 def sites() -> set[str]:
     """Every line of the functions' code that calls an AWS client or table, but for what only ``dm`` and the jobs run."""
     found: set[str] = set()
-    for folder in (*(f"{app}/chalicelib" for app in ("ingest-router", "converter", "control-api")), "lake"):
+    for folder in ("ingest-router/ingest", "converter/convert", "control-api/control_api", "control-api/batches", "lake"):
         for path in sorted((PROJECT / folder).rglob("*.py")):
             name = str(path.relative_to(PROJECT))
             functions = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from datamaster.governance.policies import ALLOWED, decide
-from datamaster.governance.rendering import Template
+from datamaster.aws.access.policies import ALLOWED, decide
+from datamaster.aws.access.rendering import Template
 from datamaster.project import PROJECT
 
 from .conftest import FUNCTIONS

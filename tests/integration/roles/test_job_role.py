@@ -16,17 +16,18 @@ from pyiceberg.catalog import load_catalog
 from pyiceberg.schema import Schema
 from pyiceberg.types import StringType
 
-from datamaster.deploy.changes import launch
-from datamaster.deploy.environments import load_environment
-from datamaster.governance.policies import listed
-from datamaster.governance.rendering import Template
-from datamaster.local.drivers import start_driver
-from datamaster.local.emulator import ACCOUNT, start_emulator
-from datamaster.local.process import tail
-from datamaster.local.spark import job_environment, start_spark
+from batches import maintenance_batches
+from datamaster.aws.access.policies import listed
+from datamaster.aws.access.rendering import Template
+from datamaster.aws.deploy.change_sets import launch
+from datamaster.aws.deploy.environments import load_environment
+from datamaster.laptop.drivers import start_driver
+from datamaster.laptop.emulator import ACCOUNT, start_emulator
+from datamaster.laptop.process import tail
+from datamaster.laptop.spark import job_environment, start_spark
 from datamaster.project import PROJECT
-from lake.contract_store import publish
-from lake.contracts import ContractSet
+from lake.contract import ContractSet
+from lake.contract.store import publish
 
 from .implied import UPLOADS
 from .recorder import Call
@@ -70,7 +71,7 @@ class JobWork:
 
 
 @pytest.fixture(scope="module")
-def work(tmp_path_factory: pytest.TempPathFactory, app_modules: Any) -> Iterator[JobWork]:
+def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JobWork]:
     home = tmp_path_factory.mktemp("job-role")
     with start_emulator(home / "emulator", authorize=True) as running, pytest.MonkeyPatch.context() as patch:
         for name, value in running.environment.items():
@@ -96,7 +97,7 @@ def work(tmp_path_factory: pytest.TempPathFactory, app_modules: Any) -> Iterator
             "contracts": contracts,
         }
         with wire.listening(), start_spark(as_role, home / "sail.log") as spark:
-            a_day(lake_of(names, app_modules, job_environment(as_role, spark.remote), home), home)
+            a_day(lake_of(names, job_environment(as_role, spark.remote), home), home)
         yield JobWork(wire.calls, wire.failures, policies, values)
 
 
@@ -126,7 +127,7 @@ def credentials(policies: list[dict[str, Any]]) -> dict[str, str]:
 
 def lake_of(names: Mapping[str, str], app: Any, environment: Mapping[str, str], home: Path) -> Any:
     """A lake whose jobs are processes with the role's credentials; all else is the administrator's."""
-    from domain import Lake
+    from tests.integration.jobs.domain import Lake
 
     class LakeOfTheRole(Lake):
         def run(self, batch: Mapping[str, Any], job: str = "bronze_to_silver") -> None:
@@ -141,7 +142,7 @@ def lake_of(names: Mapping[str, str], app: Any, environment: Mapping[str, str], 
 def a_day(lake: Any, home: Path) -> None:
     """Loads, changes, a key that moves; a batch of many small files that brings new columns, binary among them, and a row that
     a rule holds back, run twice; review_flat and gold; derived tables that an older definition left; the maintenance of all that."""
-    from domain import delete, insert, load, update
+    from tests.integration.jobs.domain import delete, insert, load, update
 
     lake.arrives(insert("brewery", 1, brewery_id=1, brewery_name="Dupont"))
     lake.arrives(insert("beer", 2, beer_id=1, beer_name="Saison", beer_style="Saison"))
@@ -152,7 +153,7 @@ def a_day(lake: Any, home: Path) -> None:
     lake.build_gold()
 
     publish(wider_contracts(home / "contracts"), lake.names["contracts"])
-    lake.contracts = ContractSet.from_directory(home / "contracts")
+    lake.contract = ContractSet.from_directory(home / "contracts")
     lake.fence("beer", 10)
     for number in range(1, SMALL_FILES):
         lake.arrives(update("beer", 100 + number, beer_id=1, beer_name="Saison Dupont", colour="gold", label=b"\x89"))
@@ -168,7 +169,7 @@ def a_day(lake: Any, home: Path) -> None:
     of_another_type("dm_gold", "state_by_review_volume", "review_count")
     lake.build_gold()
 
-    maintenance = lake._app("control-api", "chalicelib.batches.maintenance").Maintenance.of(lake.settings(), lake.execution)
+    maintenance = maintenance_batches.Maintenance.of(lake.settings(), lake.execution)
     for batch in maintenance.plan((), 0).batches:
         lake.run(batch, "maintenance")
 

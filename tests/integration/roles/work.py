@@ -17,10 +17,10 @@ import orjson
 from boto3.dynamodb.types import TypeSerializer
 
 from datamaster.project import PROJECT
-from lake.contract_store import publish
+from lake.contract.store import publish
 from lake.control import ControlTable, NewFile, Outcome
-from lake.control_batches import MAINTENANCE, REVIEW_FLAT, ControlBatches
-from lake.control_records import Fence
+from lake.control.batches import MAINTENANCE, REVIEW_FLAT, ControlBatches
+from lake.control.records import Fence
 from lake.keys import file_id, raw_prefix
 from lake.manifests import OUTCOME, TOUCHED, SilverOutcome, sibling, write_document
 

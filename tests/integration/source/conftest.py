@@ -16,10 +16,10 @@ import orjson
 import psycopg2
 import pytest
 
-from datamaster.local import postgres
-from datamaster.local.emulator import Emulator
-from datamaster.local.process import spawn, stop
-from datamaster.local.replicator.progress import caught_up
+from datamaster.laptop import postgres
+from datamaster.laptop.emulator import Emulator
+from datamaster.laptop.process import spawn, stop
+from datamaster.replicator.positions import caught_up
 from lake.cdc import ZERO_POSITION, Position
 
 NUMBERS = itertools.count(1)
@@ -104,7 +104,7 @@ class Replication:
     def start(self, *tables: str) -> None:
         self.tables = tables or self.tables
         self.starts += 1
-        command = [sys.executable, "-m", "datamaster.local.replicator", "--dsn", self.dsn, "--stream", self.stream, "--slot", self.slot]
+        command = [sys.executable, "-m", "datamaster.replicator", "--dsn", self.dsn, "--stream", self.stream, "--slot", self.slot]
         self.process = spawn([*command, "--tables", ",".join(self.tables)], self._environment, self.log)
 
     def kill(self) -> None:

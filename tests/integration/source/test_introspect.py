@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from datamaster.local.replicator.catalog import TableWithoutKey, UnknownSourceTable
 from datamaster.source.generate import create_schema
 from datamaster.source.introspect import contract_yaml
-from lake.contract_reader import parse_contract
+from datamaster.source.pg_catalog import TableWithoutKey, UnknownSourceTable
+from lake.contract.reader import parse_contract
 
 pytestmark = pytest.mark.integration
 CONTRACTS = Path(__file__).resolve().parents[3] / "contracts"

@@ -11,8 +11,8 @@ import boto3
 import psycopg2
 import pytest
 
-from datamaster.deploy import migrations
-from datamaster.deploy.migrations import Database, MigrationChanged, MigrationFailed, SourceStopped, migrate, statements
+from datamaster.aws.deploy import migrations
+from datamaster.aws.deploy.migrations import Database, MigrationChanged, MigrationFailed, SourceStopped, migrate, statements
 
 from .conftest import Database as Source
 from .data_api import DataApi

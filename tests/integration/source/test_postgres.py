@@ -12,7 +12,7 @@ import time
 import psycopg2
 import pytest
 
-from datamaster.local import postgres
+from datamaster.laptop import postgres
 
 pytestmark = pytest.mark.integration
 
@@ -93,7 +93,7 @@ def test_root_with_private_programs_runs_a_copy_of_them(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
 def test_the_server_ends_with_the_process_that_runs_it(data, ending):
-    command = [sys.executable, "-m", "datamaster.local.postgres", "--data", str(data)]
+    command = [sys.executable, "-m", "datamaster.laptop.postgres", "--data", str(data)]
     runner = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     dsn = runner.stdout.readline().strip()
     assert value(dsn, "SELECT 1") == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg2
 import pytest
 
-from datamaster.local import postgres
+from datamaster.laptop import postgres
 from datamaster.source.preflight import SlotInUse, SourceUnreachable, check, forget
 
 pytestmark = pytest.mark.integration

@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from datamaster.local import postgres
-from datamaster.local.replicator.progress import caught_up
-from datamaster.local.replicator.state import ask_reload
+from datamaster.laptop import postgres
+from datamaster.replicator.positions import caught_up
+from datamaster.replicator.task_state import ask_reload
 from datamaster.source import churn, generate
 
 pytestmark = pytest.mark.integration

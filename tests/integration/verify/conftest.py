@@ -17,12 +17,12 @@ import pyarrow as pa
 import pytest
 from pyiceberg.catalog.glue import GlueCatalog
 
-from datamaster.local import postgres
-from datamaster.local.athena.__main__ import server
-from datamaster.query import Athena
+from datamaster.athena.__main__ import server
+from datamaster.laptop import postgres
+from datamaster.platform.query import Athena
 from datamaster.source.generate import create_schema, load_generated
 from datamaster.verify import compare_lake
-from lake.contracts import ContractSet
+from lake.contract import ContractSet
 from lake.control import ControlTable
 
 ROOT = Path(__file__).resolve().parents[3]

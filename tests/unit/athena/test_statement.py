@@ -2,8 +2,8 @@
 
 import pytest
 
-from datamaster.local.athena.errors import NotAnswered, StatementFailed
-from datamaster.local.athena.statement import Describe, ShowTables, parse, tables_read
+from datamaster.athena.failures import NotAnswered, StatementFailed
+from datamaster.athena.statement import Describe, ShowTables, parse, tables_read
 
 
 def read(sql):

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from datamaster.local.athena.values import java_double, java_float, nested_text
+from datamaster.athena.result_values import java_double, java_float, nested_text
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,10 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from datamaster.bronze_tables import TEMPLATE, bronze_table, template
+from convert.parse import schema
+from datamaster.aws.pages.bronze_tables import TEMPLATE, bronze_table, template
 from datamaster.project import PROJECT
-from lake.contracts import ContractSet
+from lake.contract import ContractSet
 from lake.keys import bronze_part
 
 CONTRACTS = ContractSet.from_directory(PROJECT / "contracts").tables
@@ -25,12 +26,12 @@ HIVE = {
 
 
 def test_the_template_is_what_the_contracts_make():
-    assert TEMPLATE.read_text() == template(CONTRACTS.values()), "run python -m datamaster.bronze_tables"
+    assert TEMPLATE.read_text() == template(CONTRACTS.values()), "run python -m datamaster.aws.pages.bronze_tables"
 
 
 @pytest.mark.parametrize("table", CONTRACTS)
-def test_a_table_has_the_columns_of_the_files(table, chalice_app):
-    written = chalice_app("converter", "chalicelib.parse.schema").RowSchema.of(CONTRACTS[table]).arrow_schema
+def test_a_table_has_the_columns_of_the_files(table):
+    written = schema.RowSchema.of(CONTRACTS[table]).arrow_schema
     described = bronze_table(CONTRACTS[table])["Properties"]["TableInput"]["StorageDescriptor"]["Columns"]
 
     assert [(column["Name"], column["Type"]) for column in described] == [(field.name, HIVE[field.type]) for field in written]

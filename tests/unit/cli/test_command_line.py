@@ -85,14 +85,14 @@ def test_an_interrupt_is_its_own_exit_code(monkeypatch: pytest.MonkeyPatch) -> N
     def interrupted() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("datamaster.doctor.examine", interrupted)
+    monkeypatch.setattr("datamaster.laptop.doctor.examine", interrupted)
     assert run(["doctor"]) == INTERRUPTED
 
 
 def test_doctor_says_no_where_something_needed_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    from datamaster.doctor import Finding
+    from datamaster.laptop.doctor import Finding
 
-    monkeypatch.setattr("datamaster.doctor.examine", lambda: [Finding("PostgreSQL", "none", False, "make setup installs it")])
+    monkeypatch.setattr("datamaster.laptop.doctor.examine", lambda: [Finding("PostgreSQL", "none", False, "make setup installs it")])
     assert run(["doctor"]) == NO
 
 

@@ -3,7 +3,7 @@
 import boto3
 import pytest
 
-from datamaster.local.comprehend.detection import RECOGNIZERS, detect
+from datamaster.laptop.comprehend.entities import RECOGNIZERS, detect
 
 
 def test_only_comprehends_entity_types_are_answered():

@@ -8,11 +8,11 @@ streamlit_testing = pytest.importorskip("streamlit.testing.v1")
 
 import pandas as pd  # noqa: E402
 
-from datamaster import files  # noqa: E402
-from datamaster.console import charts, data  # noqa: E402
-from datamaster.query import AthenaUnreachable, QueryFailed, Result  # noqa: E402
+from datamaster.console import charts, platform_data  # noqa: E402
+from datamaster.platform import files  # noqa: E402
+from datamaster.platform.query import AthenaUnreachable, QueryFailed, Result  # noqa: E402
 
-EMPTY = dict.fromkeys(data.STATUSES, 0)
+EMPTY = dict.fromkeys(platform_data.STATUSES, 0)
 TABLE = {"table": "beer", "files": EMPTY, "waiting_seconds": 0, "frozen_reason": None, "last_batch": None, "open_batch": None}
 
 
@@ -59,13 +59,13 @@ def words(elements):
 
 
 def test_a_road_without_files_says_when_some_will_come(api):
-    assert "Nothing has come down the road yet." in words(shown("road").info)
+    assert "Nothing has come down the road yet." in words(shown("stages").info)
 
 
 def test_a_road_counts_files_by_stage(api):
     api.tables = {"tables": [TABLE | {"files": EMPTY | {"failed": 1, "silver": 4000}}], "derived": []}
 
-    values = {metric.label: metric.value for metric in shown("road").metric}
+    values = {metric.label: metric.value for metric in shown("stages").metric}
 
     assert (values["Failed"], values["Silver"], values["Bronze"]) == ("1 file", "4,000 files", "0 files")
 
@@ -99,7 +99,7 @@ def test_tables_that_were_never_merged_say_what_would(api):
     assert "dm run silver" in words(shown("table_list").info)
 
 
-@pytest.mark.parametrize("name", ["road", "file_list", "table_list"])
+@pytest.mark.parametrize("name", ["stages", "file_list", "table_list"])
 def test_an_api_that_does_not_answer_is_told_with_the_next_step(name, api):
     api.error = files.ApiUnreachable("the control API at http://x does not answer")
 
@@ -122,7 +122,7 @@ def athena(monkeypatch):
             return self.result
 
     held = Held()
-    monkeypatch.setattr(data, "athena", lambda: held)
+    monkeypatch.setattr(platform_data, "athena", lambda: held)
     return held
 
 
@@ -159,4 +159,4 @@ def test_a_statement_without_rows_says_so(athena):
 
 @pytest.mark.parametrize(("seconds", "text"), [(None, "–"), (5, "5 s"), (180, "3 min"), (7200, "2 h"), (200000, "2 d")])
 def test_an_age_is_told_in_its_own_unit(seconds, text):
-    assert data.age(seconds) == text
+    assert platform_data.age(seconds) == text

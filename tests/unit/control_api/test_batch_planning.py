@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
 from botocore.exceptions import ClientError
 
-from lake.contracts import Contract, ContractSet
-from lake.control_batches import OpenBatch, TargetState
-from lake.control_records import Fence
+from batches import load_statistics
+from batches.plan import Plan, Planner
+from batches.settings import BatchSettings
+from lake.contract import Contract, ContractSet
+from lake.control.batches import OpenBatch, TargetState
+from lake.control.records import Fence
 
 ROOT = Path(__file__).resolve().parents[3]
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 STOPPED = ClientError({"Error": {"Code": "InvalidResourceStateFault", "Message": "the replication is stopped"}}, "DescribeTableStatistics")
 ENVIRONMENT = {"CONTROL_TABLE": "t", "LAKE_BUCKET": "lake", "CONTRACTS_URI": "s3://a/contracts/", "DMS_TASK_ARN": "arn:task"}
-App = Callable[..., ModuleType]
 
 
 @pytest.fixture
@@ -29,20 +31,19 @@ def brewery() -> Contract:
 
 
 @pytest.fixture
-def make_planner(chalice_app: App) -> Callable[..., Any]:
+def make_planner() -> Callable[..., Any]:
     """``make_planner(control=…, batches=…, statistics=…)``: a planner on stand-ins for its stores."""
-    settings = chalice_app("control-api", "chalicelib.batches.settings").BatchSettings.of(ENVIRONMENT)
-    module = chalice_app("control-api", "chalicelib.batches.plan")
+    settings = BatchSettings.of(ENVIRONMENT)
 
     def make(**stores: Any) -> Any:
-        return module.Planner(settings=settings, owner="execution-1", **stores)
+        return Planner(settings=settings, owner="execution-1", **stores)
 
     return make
 
 
-def test_a_stopped_replication_has_no_complete_load_and_raises_nothing(chalice_app: App, brewery: Contract) -> None:
-    settings = chalice_app("control-api", "chalicelib.batches.settings").BatchSettings.of(ENVIRONMENT)
-    statistics = chalice_app("control-api", "chalicelib.batches.statistics").LoadStatistics(settings)
+def test_a_stopped_replication_has_no_complete_load_and_raises_nothing(brewery: Contract) -> None:
+    settings = BatchSettings.of(ENVIRONMENT)
+    statistics = load_statistics.LoadStatistics(settings)
     statistics._dms = MagicMock()
     statistics._dms.describe_table_statistics.side_effect = STOPPED
 
@@ -59,13 +60,11 @@ def test_dms_is_not_asked_about_a_generation_that_is_swept(make_planner: Callabl
     statistics.complete_load.assert_not_called()
 
 
-def test_a_table_that_cannot_be_planned_is_skipped_with_the_reason_and_stops_no_other(
-    make_planner: Callable[..., Any], chalice_app: App
-) -> None:
+def test_a_table_that_cannot_be_planned_is_skipped_with_the_reason_and_stops_no_other(make_planner: Callable[..., Any]) -> None:
     batches = MagicMock()
     batches.get_open.return_value = None
     planner = make_planner(control=MagicMock(), batches=batches, statistics=MagicMock())
-    plan = chalice_app("control-api", "chalicelib.batches.plan").Plan()
+    plan = Plan()
 
     planner._plan(plan, "silver/beer", MagicMock(side_effect=STOPPED))
     planner._plan(plan, "silver/brewery", lambda: OpenBatch("silver/brewery", "b1", "s3://m", "execution-1", "", 1))
@@ -75,10 +74,10 @@ def test_a_table_that_cannot_be_planned_is_skipped_with_the_reason_and_stops_no_
     assert "the replication is stopped" in answer["skipped"][0]["reason"]
 
 
-def test_a_plan_of_failures_alone_is_raised_so_that_it_is_made_again(make_planner: Callable[..., Any], chalice_app: App) -> None:
+def test_a_plan_of_failures_alone_is_raised_so_that_it_is_made_again(make_planner: Callable[..., Any]) -> None:
     batches = MagicMock()
     batches.get_open.side_effect = STOPPED
-    plan = chalice_app("control-api", "chalicelib.batches.plan").Plan()
+    plan = Plan()
     make_planner(control=MagicMock(), batches=batches, statistics=MagicMock())._plan(plan, "silver/beer", MagicMock())
 
     with pytest.raises(ClientError, match="the replication is stopped"):

@@ -13,7 +13,9 @@ from unittest.mock import MagicMock
 import pytest
 import yaml
 
-from lake.control_batches import BatchHeld, ControlBatches, OpenBatch, TargetState
+from batches import settle
+from batches.settings import BatchSettings
+from lake.control.batches import BatchHeld, ControlBatches, OpenBatch, TargetState
 from lake.manifests import FailedFile, SilverManifest, SilverOutcome
 
 STATE_MACHINES = Path(__file__).resolve().parents[3] / "templates" / "statemachines"
@@ -22,8 +24,8 @@ ENVIRONMENT = {"CONTROL_TABLE": "t", "LAKE_BUCKET": "lake", "CONTRACTS_URI": "s3
 App = Callable[..., ModuleType]
 
 
-def test_the_answer_of_settle_stays_small_whatever_fails(chalice_app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = chalice_app("control-api", "chalicelib.batches.settle")
+def test_the_answer_of_settle_stays_small_whatever_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = settle
     manifest = SilverManifest("b1", "beer", "1", "s3://a/", (), (), 0, False, MOMENT)
     outcome = SilverOutcome(None, 0, 0, failed_files=tuple(FailedFile(f"f{n}", "unreadable " * 100) for n in range(500)))
     documents = {"manifest.json": manifest.document(), "outcome.json": outcome.document(), "touched.json": {"months": []}}
@@ -32,7 +34,7 @@ def test_the_answer_of_settle_stays_small_whatever_fails(chalice_app: App, monke
     control.fences.return_value, control.files.return_value = [], []
     batches.get_open.return_value = SimpleNamespace(batch_id="b1", owner="execution-1")
     batches.state.return_value = TargetState()
-    settings = chalice_app("control-api", "chalicelib.batches.settings").BatchSettings.of(ENVIRONMENT)
+    settings = BatchSettings.of(ENVIRONMENT)
     settler = module.Settler(settings, control, batches, "execution-1")
 
     answer = settler.silver({"table": "beer", "batch_id": "b1", "manifest": "s3://lake/batches/beer/b1/manifest.json"})
@@ -42,11 +44,11 @@ def test_the_answer_of_settle_stays_small_whatever_fails(chalice_app: App, monke
     assert control.reject.call_args.args[3].startswith("unreadable")
 
 
-def test_an_execution_whose_batch_was_taken_over_settles_nothing(chalice_app: App) -> None:
-    settings = chalice_app("control-api", "chalicelib.batches.settings").BatchSettings.of(ENVIRONMENT)
+def test_an_execution_whose_batch_was_taken_over_settles_nothing() -> None:
+    settings = BatchSettings.of(ENVIRONMENT)
     control, batches = MagicMock(), MagicMock(spec=ControlBatches)
     batches.get_open.return_value = OpenBatch("silver/beer", "b1", "s3://m", "execution-2", "later", 2)
-    settler = chalice_app("control-api", "chalicelib.batches.settle").Settler(settings, control, batches, "execution-1")
+    settler = settle.Settler(settings, control, batches, "execution-1")
 
     with pytest.raises(BatchHeld, match="held by execution-2"):
         settler.silver({"table": "beer", "batch_id": "b1", "manifest": "s3://m"})
@@ -59,8 +61,8 @@ def machines() -> list[dict[str, Any]]:
     return [yaml.safe_load((STATE_MACHINES / f"{name}.asl.yaml").read_text()) for name in names]
 
 
-def test_a_batch_is_leased_for_as_long_as_its_execution_may_run(chalice_app: App) -> None:
-    settings = chalice_app("control-api", "chalicelib.batches.settings").BatchSettings.of(ENVIRONMENT)
+def test_a_batch_is_leased_for_as_long_as_its_execution_may_run() -> None:
+    settings = BatchSettings.of(ENVIRONMENT)
 
     assert settings.lease_seconds >= max(machine["TimeoutSeconds"] for machine in machines())
 

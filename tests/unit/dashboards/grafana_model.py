@@ -10,8 +10,8 @@ from grafana_foundation_sdk.models.athena import Dataquery
 from grafana_foundation_sdk.models.cloudwatch import CloudWatchMetricsQuery
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from datamaster.dashboards.panels import ATHENA, CLOUDWATCH
-from datamaster.dashboards.queries import panels
+from datamaster.aws.dashboards.panels import ATHENA, CLOUDWATCH
+from datamaster.aws.dashboards.queries import panels
 
 TARGETS = {ATHENA["type"]: Dataquery, CLOUDWATCH["type"]: CloudWatchMetricsQuery}
 EMPTY = (None, "", [], {}, False, 0)

@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from datamaster.dashboards.files import contents, dashboards, stored
-from datamaster.dashboards.queries import UnknownVariable, panels, put_in, queries
+from datamaster.aws.dashboards.made_files import contents, dashboards, stored
+from datamaster.aws.dashboards.queries import UnknownVariable, panels, put_in, queries
 from lake.metrics_catalogue import BY_NAME, NAMESPACE
 from tests.unit.dashboards.grafana_model import lost_of_dashboard, lost_of_targets
 
@@ -27,7 +27,7 @@ PROMISED = {
 def test_every_written_file_is_what_code_and_objectives_make():
     stale = [str(path) for path, text in contents().items() if not path.exists() or path.read_text() != text]
 
-    assert stale == [], "write them anew: python -m datamaster.dashboards"
+    assert stale == [], "write them anew: python -m datamaster.aws.dashboards"
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from datamaster.local.metrics.embedded import metrics_of
+from datamaster.laptop.metrics.embedded import metrics_of
 from lake.telemetry import MetricUnit, count
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datamaster.local.metrics.logs import FileLogs
+from datamaster.laptop.metrics.logs import FileLogs
 
 
 def test_a_line_is_read_once_and_not_before_it_is_whole(tmp_path):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ingest import registration, sweep, transformation
 from lake.metrics_catalogue import CATALOGUE, CONTROL, CONVERTER, ROUTER, metrics_page
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -40,14 +41,12 @@ def unit(call: ast.Call) -> str:
 
 
 @pytest.fixture
-def expanded(chalice_app):
+def expanded():
     """What an app emits, names with a place for something written out."""
     router = {
-        "transform_*": [field.name for field in fields(chalice_app(ROUTER, "chalicelib.transformation").Counts)],
-        "files_*": [getattr(chalice_app(ROUTER, "chalicelib.registration"), name) for name in ("REGISTERED", "FAILED", "KNOWN", "IGNORED")],
-        "sweep_*": [
-            f.name for f in fields(chalice_app(ROUTER, "chalicelib.sweep").Swept) if f.name not in ("next_key", "unsettled_seconds")
-        ],
+        "transform_*": [field.name for field in fields(transformation.Counts)],
+        "files_*": [getattr(registration, name) for name in ("REGISTERED", "FAILED", "KNOWN", "IGNORED")],
+        "sweep_*": [f.name for f in fields(sweep.Swept) if f.name not in ("next_key", "unsettled_seconds")],
     }
 
     def of(app):
@@ -79,7 +78,7 @@ def test_no_metric_is_listed_twice():
     assert sorted(set(names)) == sorted(names)
 
 
-def test_a_metric_is_sent_by_a_function_that_its_app_has(chalice_app):
+def test_a_metric_is_sent_by_a_function_that_its_app_has():
     functions = {app: "\n".join(path.read_text() for path in (ROOT / app).rglob("*.py")) for app in (ROUTER, CONVERTER, CONTROL)}
 
     for metric in CATALOGUE:

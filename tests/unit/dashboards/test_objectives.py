@@ -8,10 +8,10 @@ import pytest
 import yaml
 from typer.main import get_command
 
+from datamaster.aws.dashboards.made_files import PROJECT, stored
+from datamaster.aws.dashboards.objectives import ENVIRONMENTS, InvalidObjective, objectives
+from datamaster.aws.dashboards.queries import panels
 from datamaster.cli import app
-from datamaster.dashboards.files import PROJECT, stored
-from datamaster.dashboards.objectives import ENVIRONMENTS, InvalidObjective, objectives
-from datamaster.dashboards.queries import panels
 
 KNOWN = objectives()
 

@@ -7,8 +7,8 @@ import gzip
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamaster.local.delivery.buffers import Buffers
-from datamaster.local.delivery.checkpoint import Checkpoint, load_checkpoint
+from datamaster.laptop.delivery.buffers import Buffers
+from datamaster.laptop.delivery.checkpoint import Checkpoint, load_checkpoint
 
 EVENTS = st.lists(
     st.one_of(

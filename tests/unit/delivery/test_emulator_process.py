@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ministack.services import kinesis
 
-from datamaster.local.emulator_process import expire_records
+from datamaster.laptop.emulator_process import expire_records
 
 DAY = 24 * 3600
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from datamaster.local.delivery.prefix import MissingPartitionKey, evaluate
+from datamaster.laptop.delivery.prefix import MissingPartitionKey, evaluate
 
 MOMENT = datetime(2024, 7, 9, 5, 3, 1, tzinfo=UTC)
 

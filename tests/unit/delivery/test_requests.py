@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamaster.local.delivery.transformer import Record
-from datamaster.local.delivery.worker import requests
+from datamaster.laptop.delivery.transformer import Record
+from datamaster.laptop.delivery.worker import requests
 
 
 @given(st.lists(st.integers(0, 30), max_size=40), st.integers(1, 50))

@@ -8,8 +8,8 @@ from __future__ import annotations
 import pytest
 from botocore.exceptions import ClientError
 
-from datamaster.local.delivery.checkpoint import SHARD_END
-from datamaster.local.delivery.shards import ShardReader
+from datamaster.laptop.delivery.checkpoint import SHARD_END
+from datamaster.laptop.delivery.shards import ShardReader
 
 
 class Stream:
@@ -70,7 +70,7 @@ def test_an_iterator_that_expired_is_replaced_where_it_stood(stream):
 
 
 def test_a_throttled_shard_rests_and_goes_on(stream, monkeypatch):
-    monkeypatch.setattr("datamaster.local.delivery.shards.THROTTLED_SECONDS", 0)
+    monkeypatch.setattr("datamaster.laptop.delivery.shards.THROTTLED_SECONDS", 0)
     stream.errors += ["ProvisionedThroughputExceededException"] * 2
 
     assert read(reader_of(stream), 8) == ["1", "2", "3", "4"]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from datamaster.local.delivery.stream import NoDeliveryStream, from_template
-from datamaster.local.delivery.template import Template, UnresolvedValue
+from datamaster.laptop.delivery.stream import NoDeliveryStream, from_template
+from datamaster.laptop.delivery.template import Template, UnresolvedValue
 
 TEMPLATE = Path(__file__).parents[3] / "templates" / "streaming-delivery.yaml"
 GIVEN = {

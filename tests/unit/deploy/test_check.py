@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from datamaster.deploy import check
-from datamaster.deploy.lint import Finding
+from datamaster.aws.deploy import check
+from datamaster.aws.deploy.lint import Finding
 
 
 def test_a_linter_that_fails_gives_a_finding_for_each_line_that_it_writes() -> None:

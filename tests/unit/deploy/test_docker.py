@@ -14,12 +14,12 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from datamaster.deploy import deployment, docker
-from datamaster.deploy.docker import DockerFailed, Made, names, push_archive, push_image, repository_uri
-from datamaster.deploy.environments import load_environment
-from datamaster.deploy.spark_submit import INTERPRETER, PYTHON_VERSION
-from datamaster.deploy.watch import UNWATCHED
-from datamaster.governance.rendering import Template
+from datamaster.aws.access.rendering import Template
+from datamaster.aws.deploy import deployment, docker
+from datamaster.aws.deploy.docker import DockerFailed, Made, names, push_archive, push_image, repository_uri
+from datamaster.aws.deploy.environments import load_environment
+from datamaster.aws.deploy.spark_submit import INTERPRETER, PYTHON_VERSION
+from datamaster.aws.deploy.watch import UNWATCHED
 from datamaster.project import PROJECT
 
 REGISTRY = "000000000000.dkr.ecr.us-east-1.amazonaws.com"
@@ -109,10 +109,10 @@ def test_the_images_name_covers_each_file_that_the_dockerfile_copies():
 
     assert {
         "converter/Dockerfile",
-        "converter/container.py",
+        "converter/convert/container.py",
         "converter/requirements-image.txt",
         "lake/cdc.py",
-        "lake/pii/masks.py",
+        "lake/privacy/masks.py",
     } <= found
     assert not {name for name in found if name.endswith(".pyc")}
 

@@ -12,20 +12,20 @@ import isal.igzip_lib
 import pyarrow
 import pytest
 
-from datamaster.deploy import native
-from datamaster.deploy.layers import LAYERS, build_layer, needed
-from datamaster.deploy.package import package_apps
+from datamaster.aws.deploy import shared_libraries
+from datamaster.aws.deploy.layers import LAYERS, build_layer, needed
+from datamaster.aws.deploy.package import package_apps
 from datamaster.project import PROJECT
 
 ARROW_LIMIT_BYTES = 90 * 2**20
 APP_LIMIT_BYTES = 2**20
 LIBRARY = Path(isal.igzip_lib.__file__)
-HERE = native.MACHINES["x86_64"]
+HERE = shared_libraries.MACHINES["x86_64"]
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def test_a_library_of_this_system_is_let_through() -> None:
-    native.check([LIBRARY], HERE)
+    shared_libraries.check([LIBRARY], HERE)
 
 
 def test_a_library_of_another_processor_is_refused(tmp_path: Path) -> None:
@@ -34,23 +34,25 @@ def test_a_library_of_another_processor_is_refused(tmp_path: Path) -> None:
     content[18:20] = (183).to_bytes(2, "little")  # e_machine: AArch64
     foreign.write_bytes(content)
 
-    with pytest.raises(native.ForeignLibrary, match=r"lib\.so is for EM_AARCH64"):
-        native.check([foreign], HERE)
+    with pytest.raises(shared_libraries.ForeignLibrary, match=r"lib\.so is for EM_AARCH64"):
+        shared_libraries.check([foreign], HERE)
 
 
 def test_a_library_whose_need_nothing_meets_is_refused() -> None:
     library = Path(pyarrow.lib.__file__)
 
-    with pytest.raises(native.ForeignLibrary, match=r"needs libarrow\.so\.\d+, .*which neither"):
-        native.check([library], HERE)
-    native.check((path for path in native.natives(library.parent) if not path.name.startswith("lib.") or path == library), HERE)
+    with pytest.raises(shared_libraries.ForeignLibrary, match=r"needs libarrow\.so\.\d+, .*which neither"):
+        shared_libraries.check([library], HERE)
+    shared_libraries.check(
+        (path for path in shared_libraries.natives(library.parent) if not path.name.startswith("lib.") or path == library), HERE
+    )
 
 
 def test_a_library_that_was_built_against_a_newer_system_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "GLIBC", (2, 3))
+    monkeypatch.setattr(shared_libraries, "GLIBC", (2, 3))
 
-    with pytest.raises(native.ForeignLibrary, match=r"needs glibc 2\.\d+; the runtime has 2\.3"):
-        native.check([LIBRARY], HERE)
+    with pytest.raises(shared_libraries.ForeignLibrary, match=r"needs glibc 2\.\d+; the runtime has 2\.3"):
+        shared_libraries.check([LIBRARY], HERE)
 
 
 @pytest.mark.parametrize(
@@ -72,19 +74,20 @@ def test_the_layer_for_lambda_holds_the_kernel_and_stays_small(tmp_path: Path) -
     layer = build_layer("arrow", tmp_path)
 
     assert layer.unzipped_bytes <= ARROW_LIMIT_BYTES
-    assert [path.name for path in native.natives(tmp_path) if path.parent.name == "dm_kernel"] == ["dm_kernel.abi3.so"]
+    assert [path.name for path in shared_libraries.natives(tmp_path) if path.parent.name == "dm_kernel"] == ["dm_kernel.abi3.so"]
 
 
 CONVERSION = """
 import json, sys, time
-sys.path[:0] = sys.argv[1:4]
+sys.path[:0] = [*sys.argv[1:4], sys.argv[3] + "/converter"]
 began = time.process_time()
 from pathlib import Path
-from datamaster.convert import convert, engine_name
+from convert.local_file import convert
+from convert.parse import ENGINE
 imported = time.process_time()
 summary = convert(Path(sys.argv[4]), Path(sys.argv[5]), Path(sys.argv[6]))
 places = {module.__file__ for name, module in sys.modules.items() if name in ("pyarrow", "orjson", "yaml", "isal", "dm_kernel")}
-print(json.dumps({"engine": engine_name(), "written": summary["records_written"], "places": sorted(places),
+print(json.dumps({"engine": ENGINE, "written": summary["records_written"], "places": sorted(places),
                   "import_s": imported - began, "first_s": time.process_time() - imported}))
 """
 
@@ -121,7 +124,7 @@ def test_the_layers_for_arm64_hold_libraries_of_that_processor_alone(tmp_path: P
     for name in LAYERS:
         build_layer(name, tmp_path, architecture="arm64")
 
-    found = list(native.natives(tmp_path))
+    found = list(shared_libraries.natives(tmp_path))
 
-    native.check(found, native.MACHINES["arm64"])
+    shared_libraries.check(found, shared_libraries.MACHINES["arm64"])
     assert {path.parent.name for path in found} >= {"orjson", "pyarrow", "isal"}

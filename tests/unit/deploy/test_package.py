@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from datamaster.deploy.environments import UnknownEnvironment, load_environment
-from datamaster.deploy.package import PackagingFailed, normalise, write_zip
+from datamaster.aws.deploy.environments import UnknownEnvironment, load_environment
+from datamaster.aws.deploy.package import PackagingFailed, normalise, write_zip
 
 COMPLETE = {
     "app.py": b"app = 1\n",
-    "chalicelib/__init__.py": b"",
+    "convert/__init__.py": b"",
     "chalice/app.py": b"",
-    "lake/contracts.py": b"",
-    "lake/control.py": b"",
+    "lake/contract/__init__.py": b"",
+    "lake/control/__init__.py": b"",
 }
 
 
@@ -38,7 +38,7 @@ def test_another_line_of_code_gives_another_name(tmp_path: Path):
 
 def test_compiled_files_are_left_out(tmp_path: Path):
     archive = tmp_path / "app.zip"
-    write_zip(archive, COMPLETE | {"chalicelib/__pycache__/x.cpython-311.pyc": b"\0"})
+    write_zip(archive, COMPLETE | {"convert/__pycache__/x.cpython-311.pyc": b"\0"})
 
     normalise("converter", archive)
 
@@ -49,7 +49,7 @@ def test_a_package_without_the_shared_library_is_refused_by_name(tmp_path: Path)
     archive = tmp_path / "app.zip"
     write_zip(archive, {name: content for name, content in COMPLETE.items() if not name.startswith("lake/")})
 
-    with pytest.raises(PackagingFailed, match=r"converter: the package lacks lake/contracts\.py, lake/control\.py"):
+    with pytest.raises(PackagingFailed, match=r"converter: the package lacks lake/contract/__init__\.py, lake/control/__init__\.py"):
         normalise("converter", archive)
 
 

@@ -10,14 +10,14 @@ import orjson
 import pytest
 import yaml
 
+from datamaster.aws.deploy import environments
+from datamaster.aws.deploy.deployment import READ_ARTIFACTS
+from datamaster.aws.deploy.environments import load_environment
+from datamaster.aws.deploy.preview import MissingParameter, parameter_problems, parameters_of, require_parameters, resources_of
+from datamaster.aws.deploy.stacks import UnknownStack, launch_order, levels
+from datamaster.aws.deploy.templates import read_template
+from datamaster.aws.pages.stacks_page import PAGE, page
 from datamaster.cli import WRONG_INPUT, run
-from datamaster.deploy import environments
-from datamaster.deploy.deployment import READ_ARTIFACTS
-from datamaster.deploy.environments import load_environment
-from datamaster.deploy.interface_page import PAGE, page
-from datamaster.deploy.preview import MissingParameter, parameter_problems, parameters_of, require_parameters, resources_of
-from datamaster.deploy.stacks import UnknownStack, launch_order, levels
-from datamaster.deploy.templates import read_template
 from datamaster.project import PROJECT
 
 ACCOUNTS = ["dev", "staging", "prod"]
@@ -172,4 +172,4 @@ def test_every_template_is_a_stack_of_some_account():
 
 
 def test_the_page_of_interfaces_says_what_templates_and_configuration_say():
-    assert PAGE.read_text() == page(), "python -m datamaster.deploy.interface_page"
+    assert PAGE.read_text() == page(), "python -m datamaster.aws.pages.stacks_page"

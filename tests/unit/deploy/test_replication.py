@@ -10,12 +10,12 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from datamaster.deploy import deployment, removal
-from datamaster.deploy.deployment import deploy
-from datamaster.deploy.docker import Made
-from datamaster.deploy.environments import Environment, load_environment
-from datamaster.deploy.replication import STACK, Replication, ReplicationFailed
-from datamaster.deploy.stacks import next_step
+from datamaster.aws.deploy import deployment, removal
+from datamaster.aws.deploy.deployment import deploy
+from datamaster.aws.deploy.docker import Made
+from datamaster.aws.deploy.environments import Environment, load_environment
+from datamaster.aws.deploy.replication import STACK, Replication, ReplicationFailed
+from datamaster.aws.deploy.stacks import next_step
 
 CONFIG = "arn:aws:dms:us-east-1:000000000000:replication-config:dm"
 TASK = "arn:aws:dms:us-east-1:000000000000:task:dm"

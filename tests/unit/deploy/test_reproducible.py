@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from datamaster.deploy import layers
-from datamaster.deploy.layers import build_layer
+from datamaster.aws.deploy import layers
+from datamaster.aws.deploy.layers import build_layer
 from datamaster.project import PROJECT
 
 COLLECT = """
 import hashlib, json, sys
 from pathlib import Path
-from datamaster.deploy.artifacts import collect
-from datamaster.deploy.package import package_apps
+from datamaster.aws.deploy.artifacts import collect
+from datamaster.aws.deploy.package import package_apps
 build = Path(sys.argv[1])
 objects = collect(build, package_apps(build)).objects
 print(json.dumps({key: hashlib.sha256(content).hexdigest() for key, content in objects.items()}))

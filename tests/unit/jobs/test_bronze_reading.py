@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 import socket
-import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyarrow.fs import AwsStandardS3RetryStrategy, LocalFileSystem, S3FileSystem
 
-from lake.contracts import Contract, ContractSet
+from jobs.silver import bronze
+from lake.contract import Contract, ContractSet
 from lake.manifests import BatchFile, FailedFile
 
 ROOT = Path(__file__).resolve().parents[3]
-MODULES = {path.stem for path in (ROOT / "emr-jobs").glob("*.py")} | {"gold"}
-
-
-@pytest.fixture
-def bronze() -> Iterator[ModuleType]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ROOT / "emr-jobs"))
-        import bronze
-
-        yield bronze
-    for name in MODULES:
-        sys.modules.pop(name, None)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +39,7 @@ def part(tmp_path: Path) -> Path:
     return tmp_path / "part.parquet"
 
 
-def test_a_store_that_does_not_answer_ends_the_run_and_not_the_file(bronze: ModuleType, brewery: Contract) -> None:
+def test_a_store_that_does_not_answer_ends_the_run_and_not_the_file(brewery: Contract) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         store = S3FileSystem(
@@ -69,7 +55,7 @@ def test_a_store_that_does_not_answer_ends_the_run_and_not_the_file(bronze: Modu
             bronze._open(store, brewery, BatchFile("f1", "1", ("s3://lake/part.parquet",)), False)
 
 
-def test_damaged_pages_are_final(bronze: ModuleType, brewery: Contract, part: Path) -> None:
+def test_damaged_pages_are_final(brewery: Contract, part: Path) -> None:
     body = bytearray(part.read_bytes())
     body[4:400] = b"\xff" * 396
     part.write_bytes(body)
@@ -80,13 +66,13 @@ def test_damaged_pages_are_final(bronze: ModuleType, brewery: Contract, part: Pa
     assert "part.parquet" in answer.reason
 
 
-def test_a_footer_that_is_no_footer_is_final(bronze: ModuleType, brewery: Contract, part: Path) -> None:
+def test_a_footer_that_is_no_footer_is_final(brewery: Contract, part: Path) -> None:
     part.write_bytes(b"PAR1" + bytes(50) + b"\x10\x00\x00\x00PAR1")
 
     assert isinstance(bronze._open(LocalFileSystem(), brewery, BatchFile("f1", "1", (f"s3://{part}",)), False), FailedFile)
 
 
-def test_a_missing_part_is_final_and_a_whole_one_is_read(bronze: ModuleType, brewery: Contract, part: Path) -> None:
+def test_a_missing_part_is_final_and_a_whole_one_is_read(brewery: Contract, part: Path) -> None:
     missing = bronze._open(LocalFileSystem(), brewery, BatchFile("f1", "1", (f"s3://{part}x",)), False)
     (whole,) = bronze._open(LocalFileSystem(), brewery, BatchFile("f2", "1", (f"s3://{part}",)), True)
 

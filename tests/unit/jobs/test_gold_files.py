@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from gold import gold_tables, parse
+
 ROOT = Path(__file__).resolve().parents[3]
 
 
-@pytest.fixture(autouse=True)
-def jobs_on_path() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ROOT / "emr-jobs"))
-        yield
-    sys.modules.pop("gold", None)
-
-
 def test_every_file_of_the_project_is_a_gold_table() -> None:
-    from gold import gold_tables
-
     names = {path.stem for path in (ROOT / "emr-jobs" / "gold").glob("*.sql")}
 
     assert set(gold_tables()) == names
@@ -29,8 +19,6 @@ def test_every_file_of_the_project_is_a_gold_table() -> None:
 
 
 def test_a_changed_file_has_another_definition() -> None:
-    from gold import parse
-
     text = "-- description: d\n-- partition: y, m\nSELECT 1"
 
     assert parse("t", text).definition != parse("t", text + " + 1").definition

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from lake.contracts import ContractSet, InvalidContract, UnknownTable, month_of, parse_contract
+from lake.contract import ContractSet, InvalidContract, UnknownTable, month_of, parse_contract
 
 ROOT = Path(__file__).resolve().parents[3]
 MINIMAL = """

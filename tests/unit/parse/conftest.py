@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from lake.contracts import Contract, parse_contract
+from convert import parse as parser_package
+from lake.contract import Contract, parse_contract
 from tests.conftest import require_kernel
 
 COLUMNS = (
@@ -64,9 +65,9 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def parse(chalice_app: Callable[..., ModuleType]) -> ModuleType:
+def parse() -> ModuleType:
     """The parser's package."""
-    return chalice_app("converter", "chalicelib.parse")
+    return parser_package
 
 
 @pytest.fixture

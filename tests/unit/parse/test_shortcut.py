@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from convert.parse import arrow_columns, arrow_json, csv_records, json_lines
 from tests.conftest import ROOT
 
 FULL = (
@@ -60,7 +60,7 @@ def outcome(parsed: Any) -> tuple[Any, ...]:
 
 @pytest.mark.parametrize("doubtful", [[], *([line] for line in DOUBTFUL), DOUBTFUL], ids=range(len(DOUBTFUL) + 2))
 def test_json_lines_are_read_alike_with_and_without_it(parse: ModuleType, every_type: Callable[..., Any], doubtful: list[bytes]) -> None:
-    reader, schema = importlib.import_module("chalicelib.parse.json_lines").JsonRecords, parse.RowSchema.of(every_type())
+    reader, schema = json_lines.JsonRecords, parse.RowSchema.of(every_type())
     data = b"\n".join([FULL, *doubtful, FULL, FULL])
 
     assert outcome(reader(schema).parse(data)) == outcome(reader(schema, shortcut=False).parse(data))
@@ -70,15 +70,15 @@ def test_json_lines_are_read_alike_with_and_without_it(parse: ModuleType, every_
     "doubtful", [[], *([record] for record in DOUBTFUL_RECORDS), DOUBTFUL_RECORDS], ids=range(len(DOUBTFUL_RECORDS) + 2)
 )
 def test_csv_records_are_read_alike_with_and_without_it(parse: ModuleType, every_type: Callable[..., Any], doubtful: list[bytes]) -> None:
-    reader, schema = importlib.import_module("chalicelib.parse.csv_records").CsvRecords, parse.RowSchema.of(every_type())
+    reader, schema = csv_records.CsvRecords, parse.RowSchema.of(every_type())
     data = b"\n".join([RECORD, *doubtful, RECORD, RECORD])
 
     assert outcome(reader(schema, HEADER).parse(data)) == outcome(reader(schema, HEADER, shortcut=False).parse(data))
 
 
 def test_good_lines_take_it_even_beside_a_bad_one(parse: ModuleType, every_type: Callable[..., Any]) -> None:
-    columns = importlib.import_module("chalicelib.parse.arrow_columns")
-    lines = importlib.import_module("chalicelib.parse.arrow_json").ArrowLines(parse.RowSchema.of(every_type()))
+    columns = arrow_columns
+    lines = arrow_json.ArrowLines(parse.RowSchema.of(every_type()))
     data = b"\n".join([FULL, FULL.replace(b"false", b"0"), FULL])
 
     _, certain = lines.read(data, *columns.bounds_of_lines(data))
@@ -89,8 +89,7 @@ def test_good_lines_take_it_even_beside_a_bad_one(parse: ModuleType, every_type:
 def test_good_records_import_no_pandas() -> None:
     program = f"""
 import sys
-sys.path.insert(0, "converter")
-from chalicelib import parse
+from convert import parse
 from tests.unit.parse.conftest import contract, line
 schema = parse.RowSchema.of(contract())
 lines = b"\\n".join([line(small=1, score=4.5, flag=True, born="2024-02-28", price=None), line(operation="delete", must=None)])

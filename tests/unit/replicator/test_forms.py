@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamaster.local.replicator import values
-from datamaster.local.replicator.changes import alteration
-from datamaster.local.replicator.full_load import ESCAPES, copy_values
-from datamaster.local.replicator.state import TableStatistics
-from datamaster.local.replicator.statistics import InvalidRequest, answer
-from datamaster.local.replicator.values import form_of
+from datamaster.replicator.change_reader import alteration
+from datamaster.replicator.full_load import ESCAPES, copy_values
+from datamaster.replicator.statistics_endpoint import InvalidRequest, answer
+from datamaster.replicator.task_state import TableStatistics
+from datamaster.source import value_forms
+from datamaster.source.value_forms import form_of
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "dms-messages.md"
 ARN = "arn:aws:dms:us-east-1:000000000000:task:t"
@@ -24,17 +24,17 @@ ARN = "arn:aws:dms:us-east-1:000000000000:task:t"
 @pytest.mark.parametrize(
     ("write", "text", "json"),
     [
-        (values.number, b"12.50", b"12.50"),
-        (values.number, b"1e+20", b"1e+20"),
-        (values.number, b"-Infinity", b'"-Infinity"'),
-        (values.unbounded_numeric, b"0.0000005", b"0.000001"),
-        (values.unbounded_numeric, b"-12345678901234567890123456789", b"-12345678901234567890123456789.000000"),
-        (values.unbounded_numeric, b"NaN", b'"NaN"'),
-        (values.truth, b"f", b'"false"'),
-        (values.moment, b"2024-01-02 03:04:05.06+00", b'"2024-01-02T03:04:05.060000"'),
-        (values.moment, b"0044-03-15 12:00:00 BC", b'"0001-01-01T00:00:00.000000"'),
-        (values.day, b"infinity", b'"9999-12-31"'),
-        (values.hexadecimal, rb"\x00ff", b'"0x00FF"'),
+        (value_forms.number, b"12.50", b"12.50"),
+        (value_forms.number, b"1e+20", b"1e+20"),
+        (value_forms.number, b"-Infinity", b'"-Infinity"'),
+        (value_forms.unbounded_numeric, b"0.0000005", b"0.000001"),
+        (value_forms.unbounded_numeric, b"-12345678901234567890123456789", b"-12345678901234567890123456789.000000"),
+        (value_forms.unbounded_numeric, b"NaN", b'"NaN"'),
+        (value_forms.truth, b"f", b'"false"'),
+        (value_forms.moment, b"2024-01-02 03:04:05.06+00", b'"2024-01-02T03:04:05.060000"'),
+        (value_forms.moment, b"0044-03-15 12:00:00 BC", b'"0001-01-01T00:00:00.000000"'),
+        (value_forms.day, b"infinity", b'"9999-12-31"'),
+        (value_forms.hexadecimal, rb"\x00ff", b'"0x00FF"'),
     ],
 )
 def test_a_value_is_written_in_dms_s_form(write, text, json):
@@ -57,11 +57,11 @@ def test_a_column_s_form_follows_its_type(type_name, category, modifier, form):
 
 
 def test_the_page_shows_the_table_that_the_replicator_uses():
-    assert values.markdown() in PAGE.read_text()
+    assert value_forms.markdown() in PAGE.read_text()
 
 
 def test_every_form_says_how_sure_it_is():
-    assert {form.evidence for form in values.FORMS} == {"observed", "documented", "assumed"}
+    assert {form.evidence for form in value_forms.FORMS} == {"observed", "documented", "assumed"}
 
 
 @given(st.lists(st.none() | st.text(st.characters(exclude_characters="\0", codec="utf-8")), min_size=1, max_size=5))

@@ -9,9 +9,9 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datamaster.local.replicator import outbox
-from datamaster.local.replicator.messages import Record
-from datamaster.local.replicator.outbox import Outbox, RecordTooLarge, Stopped, StreamRefused, batches, deliver, to_resend
+from datamaster.replicator import outbox
+from datamaster.replicator.messages import Record
+from datamaster.replicator.outbox import Outbox, RecordTooLarge, Stopped, StreamRefused, batches, deliver, to_resend
 
 
 @pytest.fixture(autouse=True)

@@ -6,13 +6,13 @@ from dataclasses import replace
 import pytest
 import yaml
 
+from datamaster.aws.sizing.capacity import Road
+from datamaster.aws.sizing.cost import SIZES, alternatives, month, total
+from datamaster.aws.sizing.documents import cost_page, scale_page
+from datamaster.aws.sizing.figures import MEASURED, TABLE, UNVERIFIED, Figure, figures
+from datamaster.aws.sizing.scale import Files, Load, binding, walk
 from datamaster.cli import WRONG_INPUT, run
 from datamaster.project import PROJECT
-from datamaster.sizing.cost import SIZES, alternatives, month, total
-from datamaster.sizing.figures import MEASURED, TABLE, UNVERIFIED, Figure, figures
-from datamaster.sizing.pages import cost_page, scale_page
-from datamaster.sizing.road import Road
-from datamaster.sizing.scale import Files, Load, binding, walk
 from tests.benchmarks.test_transform_records import review
 
 PROD = Road.of("prod")
@@ -126,7 +126,7 @@ def test_every_price_and_quota_is_used():
     }
     used |= {name for entry in month(400_000e9, PROD) for name in entry.prices}
     assert used == set(figures("prices"))
-    source = (PROJECT / "datamaster" / "sizing" / "scale.py").read_text()
+    source = (PROJECT / "datamaster" / "aws" / "sizing" / "scale.py").read_text()
     assert [name for name in figures("quotas") if f'"{name}"' not in source] == []
 
 
@@ -138,7 +138,7 @@ def test_a_change_on_the_stream_is_as_long_as_the_figures_say():
 
 
 def test_the_index_count_is_the_control_tables():
-    from datamaster.governance.rendering import Template
+    from datamaster.aws.access.rendering import Template
 
     [table] = Template(PROJECT / "templates" / "control.yaml").of_type("AWS::DynamoDB::Table").values()
     assert len(table["GlobalSecondaryIndexes"]) == MEASURED.indexes

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from datamaster.verify.history import compare_history
-from datamaster.verify.quality import compare_quality
+from datamaster.verify.history_versions import compare_history
+from datamaster.verify.quality_results import compare_quality
 from datamaster.verify.report import ROW, Difference, TableReport
 from datamaster.verify.workbench import Workbench
-from lake.contracts import ContractSet
+from lake.contract import ContractSet
 
 CONTRACT = """
 apiVersion: v3.0.2

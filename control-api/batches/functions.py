@@ -1,0 +1,67 @@
+"""The functions that stand round every Spark job in the state machines bronze-to-silver, silver-to-gold and maintenance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chalice.app import Blueprint
+
+from batches.maintenance_batches import KEEP_DAYS, Maintenance
+from batches.plan import Planner
+from batches.settings import batch_settings
+from batches.settle import Settler
+from lake.telemetry import metrics
+
+batch_functions = Blueprint(__name__)
+
+
+@batch_functions.lambda_function(name="plan_silver")
+def plan_silver(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """``{"execution", "input": {"tables"?}}`` → the batches to merge and the tables to skip."""
+    tables = (event.get("input") or {}).get("tables")
+    return Planner.of(batch_settings(), event["execution"]).silver(tables).answer()
+
+
+@batch_functions.lambda_function(name="settle_silver")
+def settle_silver(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """``{"execution"}`` with a batch of plan_silver, with ``error`` where its job failed → what became of it."""
+    return Settler.of(batch_settings(), event["execution"]).silver(event)
+
+
+@batch_functions.lambda_function(name="plan_review_flat")
+def plan_review_flat(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """``{"execution"}`` → at most one batch of months."""
+    return Planner.of(batch_settings(), event["execution"]).review_flat().answer()
+
+
+@batch_functions.lambda_function(name="settle_review_flat")
+def settle_review_flat(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """``{"execution"}`` with a batch of plan_review_flat, with ``error`` where its job failed → what became of it."""
+    return Settler.of(batch_settings(), event["execution"]).review_flat(event)
+
+
+@batch_functions.lambda_function(name="plan_gold")
+def plan_gold(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """``{"execution"}`` → a batch for each gold table that has months to rebuild."""
+    return Planner.of(batch_settings(), event["execution"]).gold().answer()
+
+
+@batch_functions.lambda_function(name="settle_gold")
+def settle_gold(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """``{"execution"}`` with a batch of plan_gold, with ``error`` where its job failed → what became of it."""
+    return Settler.of(batch_settings(), event["execution"]).gold(event)
+
+
+@batch_functions.lambda_function(name="plan_maintenance")
+def plan_maintenance(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """``{"execution", "input": {"tables"?, "keep_days"?}}`` → a batch for each table to look after, and the tables to skip."""
+    asked = event.get("input") or {}
+    maintenance = Maintenance.of(batch_settings(), event["execution"])
+    return maintenance.plan(asked.get("tables"), asked.get("keep_days", KEEP_DAYS)).answer()
+
+
+@batch_functions.lambda_function(name="settle_maintenance")
+@metrics.log_metrics  # Lambda enters by this module: app.py, whose middleware sends them elsewhere, is not imported
+def settle_maintenance(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """``{"execution"}`` with a batch of plan_maintenance, with ``error`` where its job failed → what was done to its tables."""
+    return Maintenance.of(batch_settings(), event["execution"]).settle(event)

@@ -1,0 +1,128 @@
+"""Maintenance: a table's open batch is its lock here too, so that no writer of the same table runs beside it.
+
+A batch of maintenance holds nothing that could be lost: it is closed when its job has ended, well or not, and the next
+plan of the table drops what a dead execution left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from batches.plan import Plan, new_batch_id
+from batches.settings import BatchSettings
+from gold import gold_tables
+from lake.contract.store import ContractStore
+from lake.control.batches import MAINTENANCE, QUALITY_RESULTS, REVIEW_FLAT, BatchHeld, ControlBatches, OpenBatch
+from lake.errors import LakeError, TerminalError
+from lake.keys import batch_prefix
+from lake.manifests import MANIFEST, OUTCOME, MaintenanceManifest, read_document, sibling, utc_now, write_document
+from lake.telemetry import MetricUnit, count, logger
+
+KEEP_DAYS = 5
+ORPHAN_AGE = timedelta(days=3)
+"""Older than any job may run: what a writer has written and not committed yet is no orphan."""
+DATABASES = {"silver": "dm_silver", "gold": "dm_gold"}
+
+
+class InvalidRequest(TerminalError):
+    """The input of the execution asks for what there is not."""
+
+
+@dataclass(frozen=True)
+class Maintenance:
+    """Opens and closes batches of maintenance for one execution, their owner."""
+
+    settings: BatchSettings
+    batches: ControlBatches
+    owner: str
+
+    @classmethod
+    def of(cls, settings: BatchSettings, owner: str) -> Maintenance:
+        """Maintenance on the stores that the settings name."""
+        return cls(settings, ControlBatches(settings.control_table), owner)
+
+    def plan(self, tables: Iterable[str] | None = None, keep_days: float = KEEP_DAYS) -> Plan:
+        """One batch for each table that was ever built and that nobody works on.
+
+        Snapshots of the last ``keep_days`` days stay readable; a table that there is not is skipped. Raises ``InvalidRequest``.
+        """
+        if not isinstance(keep_days, int | float) or keep_days < 0:
+            raise InvalidRequest(f"keep_days is {keep_days!r}; a number of days, 0 or more")
+        contracts = ContractStore(self.settings.contracts_uri).current().tables
+        known = {target.split("/", 1)[1]: target for target in _targets(contracts)}
+        wanted = list(tables or known)
+        plan = Plan()
+        for table in wanted:
+            if table not in known:
+                plan.skip(table, f"no such table; known: {', '.join(known)}")
+                continue
+            try:
+                key = tuple(column.name for column in contracts[table].key) if table in contracts else ()
+                batch = self._open(known[table], timedelta(days=keep_days), key)
+            except BatchHeld as error:
+                plan.skip(table, str(error))
+            except (LakeError, BotoCoreError, ClientError) as error:  # one table's failure is its own
+                plan.fail(table, error)
+            else:
+                plan.skip(table, batch) if isinstance(batch, str) else plan.add(batch)
+        return plan
+
+    def settle(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """Report what the job did as metrics and give the table free."""
+        target = self._target(batch)
+        answer = {"table": batch["table"], "batch_id": batch["batch_id"], "status": "settled"}
+        if batch.get("error"):
+            count("JobsFailed", target=f"maintenance/{batch['table']}")
+            count("MaintenanceFailed")
+            logger.error("maintenance failed", extra={"table": batch["table"], "error": batch["error"]})
+            self.batches.close(target, batch["batch_id"], self.owner)
+            return answer | {"status": "released", "error": batch["error"]}
+        tables = read_document(sibling(batch["manifest"], OUTCOME))["tables"]
+        if self.batches.close(target, batch["batch_id"], self.owner):
+            for table in tables:
+                _count(table)
+        return answer | {"tables": tables}
+
+    def _target(self, batch: Mapping[str, Any]) -> str:
+        layers = {database: layer for layer, database in DATABASES.items()}
+        manifest = MaintenanceManifest.of(read_document(batch["manifest"]))
+        return f"{layers[manifest.database]}/{manifest.table}"
+
+    def _open(self, target: str, keep: timedelta, key: tuple[str, ...]) -> OpenBatch | str:
+        layer, table = target.split("/", 1)
+        held = self.batches.get_open(target)
+        if held is not None and held.purpose == MAINTENANCE:
+            self.batches.drop(held)
+        elif held is not None:
+            return f"batch {held.batch_id} is open; it is finished first"
+        if target != QUALITY_RESULTS and self.batches.state(target).settled_batch is None:
+            return "was never built"
+        batch_id = new_batch_id(now := utc_now())
+        manifest = MaintenanceManifest(batch_id, DATABASES[layer], table, now - keep, now - ORPHAN_AGE, key)
+        uri = f"s3://{self.settings.lake_bucket}/{batch_prefix(table, batch_id)}{MANIFEST}"
+        write_document(uri, manifest.document())
+        return self.batches.open(target, batch_id, uri, self.owner, self.settings.lease_seconds, MAINTENANCE)
+
+
+def _targets(contracts: Iterable[str]) -> Iterator[str]:
+    for table in sorted(contracts):
+        yield f"silver/{table}"
+    yield REVIEW_FLAT
+    yield QUALITY_RESULTS
+    for table in gold_tables():
+        yield f"gold/{table}"
+
+
+def _count(table: Mapping[str, Any]) -> None:
+    """A table's sizes before and after, and what was done to it."""
+    for moment in ("before", "after"):
+        count("TableFiles", table[moment]["files"], table=table["table"], moment=moment)
+        count("TableBytes", table[moment]["bytes"], MetricUnit.Bytes, table=table["table"], moment=moment)
+        count("StoredBytes", table[moment]["stored_bytes"], MetricUnit.Bytes, table=table["table"], moment=moment)
+    count("SnapshotsExpired", table["snapshots_expired"], table=table["table"])
+    count("ObjectsRemoved", table["objects_removed"], table=table["table"])

@@ -1,0 +1,273 @@
+"""Choosing what a run of the state machines does: an open batch is finished first, else a new one is opened."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from batches.load_statistics import LoadStatistics
+from batches.settings import BatchSettings
+from gold import gold_tables
+from lake.cdc import FENCE, LOAD
+from lake.contract import Contract
+from lake.contract.store import ContractStore
+from lake.control import ControlTable
+from lake.control.batches import MAINTENANCE, REVIEW_FLAT, BatchHeld, ControlBatches, OpenBatch
+from lake.control.records import BRONZE, FAILED, PENDING, RUNNING, SILVER, ControlRecord, Fence, parse_timestamp, timestamp
+from lake.control.table_items import CLOCK_SLACK
+from lake.errors import LakeError
+from lake.keys import batch_prefix
+from lake.manifests import (
+    MANIFEST,
+    BatchFile,
+    MonthsManifest,
+    SilverManifest,
+    read_document,
+    utc_now,
+    write_document,
+)
+from lake.telemetry import logger
+
+DROPPED = "drop-table"
+FENCE_WATCH = timedelta(hours=1)
+FLAT_DEFINITION = "1"
+"""Raised with every change of review_flat's columns or join, so that the next run builds the whole table."""
+
+
+@dataclass
+class Plan:
+    """The batches that a state machine maps over, and the tables that it leaves alone, with reasons."""
+
+    batches: list[dict[str, Any]] = field(default_factory=list)
+    skipped: list[dict[str, str]] = field(default_factory=list)
+    failures: list[Exception] = field(default_factory=list)
+
+    def add(self, batch: OpenBatch) -> None:
+        """Let the state machine run a batch."""
+        table = batch.target.split("/", 1)[1]
+        self.batches.append(
+            {"table": table, "batch_id": batch.batch_id, "manifest": batch.manifest, "arguments": ["--manifest", batch.manifest]}
+        )
+
+    def skip(self, table: str, reason: str) -> None:
+        """Leave a table alone."""
+        self.skipped.append({"table": table, "reason": reason})
+
+    def fail(self, table: str, error: Exception) -> None:
+        """Leave a table alone because it could not be planned."""
+        logger.exception("%s could not be planned", table, exc_info=error)
+        self.failures.append(error)
+        self.skip(table, f"{type(error).__name__}: {error}")
+
+    def answer(self) -> dict[str, Any]:
+        """What the function returns to its state machine. Raises the first failure where nothing else came of any table:
+        that is an outage, and the state machine plans again."""
+        if self.failures and len(self.failures) == len(self.skipped) and not self.batches:
+            raise self.failures[0]
+        return {"batches": self.batches, "skipped": self.skipped}
+
+
+@dataclass(frozen=True)
+class Planner:
+    """Plans runs for one execution of a state machine, which becomes the owner of what it opens."""
+
+    settings: BatchSettings
+    control: ControlTable
+    batches: ControlBatches
+    statistics: LoadStatistics
+    owner: str
+
+    @classmethod
+    def of(cls, settings: BatchSettings, owner: str) -> Planner:
+        """A planner on the stores that the settings name."""
+        return cls(settings, ControlTable(settings.control_table), ControlBatches(settings.control_table), LoadStatistics(settings), owner)
+
+    def silver(self, tables: Iterable[str] | None) -> Plan:
+        """One batch for each contracted table that has bronze files, or old rows to sweep.
+
+        The table with the most rows waiting is first: the state machine starts batches in this order, some at a time, and a
+        long one that starts last is waited for alone.
+        """
+        contracts = ContractStore(self.settings.contracts_uri).current()
+        plan = Plan()
+        for contract in self._longest_first(map(contracts.table, tables or contracts.tables)):
+            table = contract.table
+            self._plan(plan, f"silver/{table}", partial(self._open_silver, contract, contracts.version))
+        return plan
+
+    def review_flat(self) -> Plan:
+        """One batch with the months of review_flat that silver batches have touched."""
+        plan = Plan()
+        self._plan(plan, REVIEW_FLAT, partial(self._open_months, REVIEW_FLAT, FLAT_DEFINITION))
+        return plan
+
+    def gold(self) -> Plan:
+        """One batch for each gold table, with the months of review_flat that were rebuilt since its last run."""
+        plan = Plan()
+        if self.batches.state(REVIEW_FLAT).settled_batch is None:
+            plan.skip("gold", "review_flat was never built; run the silver state machine first")
+            return plan
+        for table in gold_tables().values():
+            self._plan(plan, f"gold/{table.name}", partial(self._open_months, f"gold/{table.name}", table.definition))
+        return plan
+
+    def _plan(self, plan: Plan, target: str, open_new: Callable[[], OpenBatch | str]) -> None:
+        table = target.split("/", 1)[1]
+        try:
+            held = self.batches.get_open(target)
+            if held is not None and held.purpose == MAINTENANCE:
+                self.batches.drop(held)
+                held = None
+            batch = self.batches.take(held, self.owner, self.settings.lease_seconds) if held else open_new()
+            if isinstance(batch, OpenBatch) and held and target.startswith("silver/") and target != REVIEW_FLAT:
+                self._resume(batch)
+        except BatchHeld as error:
+            plan.skip(table, str(error))
+        except (LakeError, BotoCoreError, ClientError) as error:
+            # one table's failure is its own
+            plan.fail(table, error)
+        else:
+            plan.skip(table, batch) if isinstance(batch, str) else plan.add(batch)
+
+    def _open_silver(self, contract: Contract, version: str) -> OpenBatch | str:
+        """Open a batch of the table's oldest bronze files, or say why there is nothing to do."""
+        fences = tuple(self.control.fences(contract.table))
+        newest = max(fences, default=None)
+        if newest is not None and newest.kind == DROPPED:
+            return f"dropped at its source on {newest.at.isoformat()}; it stays as it was until it is loaded again"
+        self._requeue_behind_fresh_fences(contract.table)
+        files = self._bronze_files(contract.table)
+        state = self.batches.state(f"silver/{contract.table}")
+        swept = state.swept_generation
+        complete = self._complete_generation(contract, newest, swept)
+        if not files and complete <= swept:
+            return "no new files"
+        batch_id = new_batch_id(now := utc_now())
+        manifest = SilverManifest(
+            batch_id=batch_id,
+            table=contract.table,
+            contract_version=version,
+            contracts_uri=self.settings.contracts_uri,
+            files=tuple(BatchFile(r.file_id, r.contract_version or version, self._uris(r)) for r in files),
+            fences=fences,
+            swept_generation=max(complete, swept),
+            sweep=complete > swept,
+            opened_at=now,
+            read_until=state.read_until or {},
+        )
+        batch = self._open(f"silver/{contract.table}", batch_id, manifest.document())
+        self._assign(manifest.files, batch_id)
+        return batch
+
+    def _longest_first(self, contracts: Iterable[Contract]) -> list[Contract]:
+        def waiting(contract: Contract) -> int:
+            return sum(record.records_written or 0 for record in self.control.files(table=contract.table, status=BRONZE))
+
+        return sorted(contracts, key=lambda contract: (-waiting(contract), contract.table))
+
+    def _resume(self, batch: OpenBatch) -> None:
+        """Finish an open batch with its files, under the contract in force: its rules may be what stopped it."""
+        manifest = SilverManifest.of(read_document(batch.manifest))
+        version = ContractStore(self.settings.contracts_uri).current().version
+        if manifest.contract_version != version:
+            write_document(batch.manifest, replace(manifest, contract_version=version).document())
+        self._assign(manifest.files, batch.batch_id)
+
+    def _bronze_files(self, table: str) -> list[ControlRecord]:
+        newest_first = list(self.control.files(table=table, status=BRONZE))
+        return newest_first[::-1][: self.settings.batch_files]
+
+    def _uris(self, record: ControlRecord) -> tuple[str, ...]:
+        return tuple(key if key.startswith("s3://") else f"s3://{self.settings.lake_bucket}/{key}" for key in record.bronze_keys)
+
+    def _assign(self, files: Iterable[BatchFile], batch_id: str) -> None:
+        for file in files:
+            self.control.assign(file.file_id, batch_id)
+
+    def _requeue_behind_fresh_fences(self, table: str) -> None:
+        """Put files that were merged before a young fence was known, and hold records behind it, back to bronze.
+
+        Whoever keeps a fence does so too, but reads an index that may be some seconds behind, and may die before it is
+        done: an old fence that nobody marked is as good as young.
+        """
+        young = timestamp(utc_now() - FENCE_WATCH)
+        for item in self.control.items_of(table, "fence#"):
+            if item.get("requeued_at") and item["seen_at"] < young:
+                continue
+            fence = Fence(parse_timestamp(item["at"]), item["kind"])
+            seen = batch_time(parse_timestamp(item["seen_at"]))
+            for record in self.control.files(table=table, status=SILVER, since=fence.at - CLOCK_SLACK):
+                if (record.built_at_max or "") >= item["at"] and (record.batch_id or "")[: len(seen)] <= seen:
+                    self.control.back_to_bronze(record.file_id)
+            if not item.get("requeued_at"):
+                self.control.mark_requeued(table, fence)
+
+    def _complete_generation(self, contract: Contract, newest: Fence | None, swept: int) -> int:
+        """The newest generation, where its load is complete at the source and all of it is settled; 0 otherwise, or where it is swept."""
+        if newest is None or newest.generation <= swept:
+            return 0
+        if not contract.cdc:
+            return newest.generation if self._all_settled(contract.table, newest) else 0
+        load = self.statistics.complete_load(contract)
+        if load is None or (load.ended_at is not None and load.ended_at < newest.at):
+            return 0
+        if self._load_waits(contract.table, newest):
+            return 0
+        loads: Mapping[str, int] = self.batches.state(f"silver/{contract.table}").loads or {}
+        missing = load.rows - loads.get(str(newest.generation), 0)
+        if missing < 0:  # the source tells of a later load, whose fence has not arrived
+            return 0
+        return newest.generation if missing == 0 or missing <= self._rejected_loads(contract.table, newest) else 0
+
+    def _load_waits(self, table: str, fence: Fence) -> bool:
+        """Whether a file that is not merged yet may hold rows of the load behind the fence. What is not converted may hold anything."""
+        if any(self.control.count_files(table, status) for status in (PENDING, RUNNING)):
+            return True
+        at = timestamp(fence.at)
+        waiting = self.control.files(table=table, status=BRONZE)
+        return any((r.built_at_max is None or r.built_at_max >= at) and (not r.operations or LOAD in r.operations) for r in waiting)
+
+    def _rejected_loads(self, table: str, fence: Fence) -> int:
+        """Records that the converter rejected in files of load rows alone: the source counts them, silver never does."""
+        at = timestamp(fence.at)
+        merged = self.control.files(table=table, status=SILVER, since=fence.at - CLOCK_SLACK)
+        loads = [r for r in merged if LOAD in r.operations and set(r.operations) <= {LOAD, FENCE}]
+        return sum(r.records_rejected or 0 for r in loads if (r.built_at_min or "") >= at)
+
+    def _all_settled(self, table: str, fence: Fence) -> bool:
+        """Whether every file of an export is merged: its fence is kept after the last of them was registered."""
+        waiting = any(self.control.count_files(table, status) for status in (PENDING, RUNNING, BRONZE))
+        return not waiting and next(iter(self.control.files(table=table, status=FAILED, since=fence.at)), None) is None
+
+    def _open_months(self, target: str, definition: str) -> OpenBatch | str:
+        pending = self.batches.pending(target)
+        state = self.batches.state(target)
+        whole = state.definition != definition
+        if not pending and (not whole or (target == REVIEW_FLAT and state.settled_batch is None)):
+            return "no month has changed"
+        batch_id = new_batch_id(now := utc_now())
+        table = target.split("/", 1)[1]
+        manifest = MonthsManifest(batch_id, table, definition, pending, whole, now)
+        return self._open(target, batch_id, manifest.document())
+
+    def _open(self, target: str, batch_id: str, manifest: Mapping[str, Any]) -> OpenBatch:
+        """Write the manifest, then open the batch: a crash between leaves a document that nobody reads."""
+        uri = f"s3://{self.settings.lake_bucket}/{batch_prefix(target.split('/', 1)[1], batch_id)}{MANIFEST}"
+        write_document(uri, manifest)
+        return self.batches.open(target, batch_id, uri, self.owner, self.settings.lease_seconds)
+
+
+def new_batch_id(now: datetime) -> str:
+    """An id that sorts by time."""
+    return f"{batch_time(now)}-{uuid.uuid4().hex[:8]}"
+
+
+def batch_time(moment: datetime) -> str:
+    """The part of a batch id that tells when it was opened: UTC, microseconds."""
+    return f"{moment:%Y%m%dT%H%M%S%f}"

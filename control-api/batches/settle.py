@@ -1,0 +1,165 @@
+"""Writing a run's outcome to the control table. Each step may be repeated; the batch is closed last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+from batches.settings import BatchSettings
+from gold import gold_tables
+from lake.clients import s3
+from lake.control import ControlTable
+from lake.control.batches import REVIEW_FLAT, BatchHeld, ControlBatches, TargetState
+from lake.control.records import BRONZE, SILVER, ControlRecord, parse_timestamp
+from lake.keys import SETTLED_TAG, split_uri
+from lake.manifests import OUTCOME, TOUCHED, BatchFile, MonthsManifest, SilverManifest, SilverOutcome, read_document, sibling
+from lake.telemetry import count
+
+TAGGERS = 16
+ERROR_LIMIT = 1_000
+
+
+@dataclass(frozen=True)
+class Settler:
+    """Settles batches on one control table for the execution that holds them, their owner."""
+
+    settings: BatchSettings
+    control: ControlTable
+    batches: ControlBatches
+    owner: str
+
+    @classmethod
+    def of(cls, settings: BatchSettings, owner: str) -> Settler:
+        """A settler on the stores that the settings name."""
+        return cls(settings, ControlTable(settings.control_table), ControlBatches(settings.control_table), owner)
+
+    def silver(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """Settle a silver batch: its months are asked for before its files are marked, so that a crash loses neither.
+
+        The answer counts; the reasons are on the files' records, for a state machine's state holds no more than 256 KB.
+        """
+        target = f"silver/{batch['table']}"
+        if batch.get("error"):
+            return self._released(target, batch)
+        if not self._is_open(target, batch):
+            return _answer(batch, "settled")
+        manifest = SilverManifest.of(read_document(batch["manifest"]))
+        outcome = SilverOutcome.of(read_document(sibling(batch["manifest"], OUTCOME)))
+        touched = read_document(sibling(batch["manifest"], TOUCHED))["months"]
+        self.batches.add_pending(REVIEW_FLAT, {*touched, *outcome.months}, manifest.batch_id)
+        reasons = {f.file_id: f.reason for f in outcome.failed_files}
+        for file_id, reason in reasons.items():
+            self.control.reject(file_id, manifest.batch_id, "UnreadableBronze", reason)
+        merged = [file for file in manifest.files if file.file_id not in reasons]
+        for file in merged:
+            self.control.settle(file.file_id, manifest.batch_id, outcome.snapshot_id)
+        self._requeue_behind_new_fences(manifest)
+        Tags().settle([record for file in merged if (record := self._settled(file, manifest.batch_id))], self.settings.lake_bucket)
+        self.batches.keep_state(target, self._after(target, manifest, outcome))
+        self.batches.close(target, manifest.batch_id, self.owner)
+        count("RowsMerged", outcome.rows_merged, table=manifest.table)
+        count("RowsMissingValues", outcome.missing, table=manifest.table)
+        for result in outcome.quality:
+            count("QualityRowsFailed", result["rows_failed"], table=manifest.table, rule=result["rule"])
+        left = next(iter(self.control.files(table=manifest.table, status=BRONZE, page_size=1)), None)
+        return _answer(batch, "settled") | {
+            "rows_read": outcome.rows_read,
+            "rows_merged": outcome.rows_merged,
+            "failed_files": len(reasons),
+            "more": left is not None,
+        }
+
+    def review_flat(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """Settle a run of review_flat: every gold table is asked for its months before they are ticked off here."""
+        return self._months(REVIEW_FLAT, batch, [f"gold/{name}" for name in gold_tables()])
+
+    def gold(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """Settle a run of a gold table."""
+        return self._months(f"gold/{batch['table']}", batch, [])
+
+    def _months(self, target: str, batch: Mapping[str, Any], readers: Iterable[str]) -> dict[str, Any]:
+        if batch.get("error"):
+            return self._released(target, batch)
+        if not self._is_open(target, batch):
+            return _answer(batch, "settled")
+        manifest = MonthsManifest.of(read_document(batch["manifest"]))
+        outcome = read_document(sibling(batch["manifest"], OUTCOME))
+        for reader in readers:
+            self.batches.add_pending(reader, outcome["months"], manifest.batch_id)
+        self.batches.tick_off(target, manifest.months)
+        state = replace(self.batches.state(target), definition=manifest.definition, settled_batch=manifest.batch_id)
+        self.batches.keep_state(target, state)
+        self.batches.close(target, manifest.batch_id, self.owner)
+        return _answer(batch, "settled") | {"months": len(outcome["months"])}
+
+    def _is_open(self, target: str, batch: Mapping[str, Any]) -> bool:
+        """Whether the batch is still to be settled. Raises ``BatchHeld`` where another execution has taken it over."""
+        held = self.batches.get_open(target)
+        if held is None or held.batch_id != batch["batch_id"]:
+            return False
+        if held.owner != self.owner:
+            raise BatchHeld(target, held.batch_id, held.owner, held.lease_expires_at)
+        return True
+
+    def _released(self, target: str, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """The job failed: the next run may take the batch at once, and finds the reason on it."""
+        error = batch["error"]
+        count("JobsFailed", target=target)
+        self.batches.release(target, batch["batch_id"], str(error)[:ERROR_LIMIT], self.owner)
+        return _answer(batch, "released") | {"error": error}
+
+    def _settled(self, file: BatchFile, batch_id: str) -> ControlRecord | None:
+        record = self.control.get(file.file_id)
+        return record if record.status == SILVER and record.batch_id == batch_id else None
+
+    def _requeue_behind_new_fences(self, manifest: SilverManifest) -> None:
+        """A fence that arrived after the batch was opened gives newer records another generation: they are merged again.
+
+        Read after the files are marked: a fence that arrives later finds them as silver files by itself.
+        """
+        late = [fence for fence in self.control.fences(manifest.table) if fence not in manifest.fences]
+        if not late:
+            return
+        first = min(late).at
+        for file in manifest.files:
+            record = self._settled(file, manifest.batch_id)
+            if record and record.built_at_max and parse_timestamp(record.built_at_max) >= first:
+                self.control.back_to_bronze(file.file_id)
+
+    def _after(self, target: str, manifest: SilverManifest, outcome: SilverOutcome) -> TargetState:
+        state = self.batches.state(target)
+        loads = {**(state.loads or {}), **outcome.loads}
+        read_until = {**(state.read_until or {}), **outcome.read_until}
+        swept = manifest.swept_generation if outcome.swept else state.swept_generation
+        swept = max(swept, state.swept_generation)
+        return replace(state, loads=loads, read_until=read_until, swept_generation=swept, settled_batch=manifest.batch_id)
+
+
+class Tags:
+    """Tags settled objects; lifecycle rules expire what carries the tag and nothing else."""
+
+    def settle(self, records: Iterable[ControlRecord], lake_bucket: str) -> None:
+        """Tag the bronze parts and the raw object's version of each file, the raw object last: its tag says that all are tagged."""
+        with ThreadPoolExecutor(TAGGERS) as pool:
+            list(pool.map(lambda record: self._tag(record, lake_bucket), records))
+
+    def _tag(self, record: ControlRecord, lake_bucket: str) -> None:
+        version = {} if record.version_id in ("", "null") else {"VersionId": record.version_id}
+        for key in record.bronze_keys:
+            bucket, name = split_uri(key) if key.startswith("s3://") else (lake_bucket, key)
+            self._put(bucket, name, {})
+        self._put(record.bucket, record.object_key, version)
+
+    def _put(self, bucket: str, key: str, version: Mapping[str, str]) -> None:
+        tags = {"TagSet": [{"Key": name, "Value": value} for name, value in SETTLED_TAG.items()]}
+        try:
+            s3().put_object_tagging(Bucket=bucket, Key=key, Tagging=tags, **version)
+        except s3().exceptions.ClientError as error:
+            if error.response["Error"]["Code"] not in ("NoSuchKey", "NoSuchVersion"):  # expired or deleted since: nothing to tag
+                raise
+
+
+def _answer(batch: Mapping[str, Any], status: str) -> dict[str, Any]:
+    return {"table": batch["table"], "batch_id": batch["batch_id"], "status": status, "more": False}

@@ -1,0 +1,95 @@
+"""The control API: what became of every file and table, and another try for a file. Beside it, plan and settle of batches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cache
+from typing import Any
+
+from chalice.app import Chalice, CloudWatchEvent, IAMAuthorizer, Rate, Response
+
+from batches.functions import batch_functions
+from control_api.failures import in_http
+from control_api.files import list_files, retry_file, show_file
+from control_api.health import OK, health
+from control_api.parameters import Parameters
+from control_api.settings import settings
+from control_api.state_metrics import emit, report
+from control_api.table_states import TableStates
+from gold import gold_tables
+from lake.contract.store import ContractStore
+from lake.control import ControlTable
+from lake.control.batches import ControlBatches
+from lake.telemetry import observe
+
+app = Chalice(app_name="dm-control-api")
+observe(app)
+app.register_blueprint(batch_functions)
+signed = IAMAuthorizer()
+
+
+@app.route("/files", methods=["GET"], authorizer=signed)
+@in_http
+def get_files() -> dict[str, Any]:
+    """Files, newest first: by table, status and time of arrival, a page at a time."""
+    return list_files(control_table(), query())
+
+
+@app.route("/files/{file_id}", methods=["GET"], authorizer=signed)
+@in_http
+def get_file(file_id: str) -> dict[str, Any]:
+    """One file."""
+    return show_file(control_table(), file_id)
+
+
+@app.route("/files/{file_id}/retry", methods=["POST"], authorizer=signed)
+@in_http
+def post_retry(file_id: str) -> dict[str, Any]:
+    """Another try for a file that failed, or that lost rows on its way."""
+    return retry_file(control_table(), file_id, query())
+
+
+@app.route("/tables", methods=["GET"], authorizer=signed)
+@in_http
+def get_tables() -> dict[str, Any]:
+    """Every table: its files by status, its batches, what it waits for."""
+    Parameters(query(), ())
+    return table_states().all(contract_store().current().tables)
+
+
+@app.route("/health", methods=["GET"], authorizer=signed)
+def get_health() -> Response:
+    """Whether the API can do its work; 503 where it cannot."""
+    state = health(control_table(), contract_store())
+    return Response(state, status_code=200 if state["status"] == OK else 503)
+
+
+@app.schedule(Rate(5, unit=Rate.MINUTES), name="report_state")
+def report_state(_event: CloudWatchEvent) -> dict[str, Any]:
+    """Send what the control table tells as metrics: files by status, ages, the share that failed."""
+    found = report(table_states(), control_table(), contract_store().current().tables)
+    emit(found)
+    return asdict(found)
+
+
+def query() -> Mapping[str, str] | None:
+    """The query parameters of the current request."""
+    return app.current_request.query_params if app.current_request else None
+
+
+@cache
+def control_table() -> ControlTable:
+    """The control table."""
+    return ControlTable(settings().control_table)
+
+
+def table_states() -> TableStates:
+    """The tables as the control table knows them."""
+    return TableStates(control_table(), ControlBatches(settings().control_table), tuple(sorted(gold_tables())))
+
+
+@cache
+def contract_store() -> ContractStore:
+    """The published contracts."""
+    return ContractStore(settings().contracts_uri)

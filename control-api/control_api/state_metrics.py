@@ -1,0 +1,85 @@
+"""What the control table tells as metrics: how many files are where, how long rows wait, what failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from control_api.table_states import TableStates
+from lake.control import ControlTable
+from lake.control.records import FAILED, STATUSES, parse_timestamp, timestamp
+from lake.telemetry import MetricUnit, count
+
+WINDOW = timedelta(hours=24)
+"""Files registered within it make up the failure ratio."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """The numbers of one moment: ages in seconds, ``failed_percent`` of the files registered in the last 24 hours."""
+
+    files: dict[str, int]
+    waiting: dict[str, int]
+    pending_months: dict[str, int]
+    settled_ago: dict[str, int]
+    stalest: int
+    broken_batches: int
+    failed_percent: float
+
+
+def report(states: TableStates, control: ControlTable, contracted: Any, moment: datetime | None = None) -> Report:
+    """Read the control table. A derived table waits since its last batch, where it has months to rebuild."""
+    now = moment or datetime.now(UTC)
+    shown = states.all(contracted)
+    files = {status: sum(table["files"][status] for table in shown["tables"]) for status in STATUSES}
+    waiting = {table["table"]: table["waiting_seconds"] for table in shown["tables"]}
+    pending = {table["table"]: len(table["pending_months"]) for table in shown["derived"]}
+    ago = {
+        table["table"]: int((now - parse_timestamp(table["last_batch"]["settled_at"])).total_seconds())
+        for table in (*shown["tables"], *shown["derived"])
+        if table["last_batch"] is not None
+    }
+    late = [ago[table] for table, months in pending.items() if months and table in ago]
+    opened = [table["open_batch"] for table in (*shown["tables"], *shown["derived"]) if table["open_batch"] is not None]
+    broken = sum(batch["error"] is not None for batch in opened)
+    return Report(files, waiting, pending, ago, max([*waiting.values(), *late, 0]), broken, failed_percent(control, now - WINDOW))
+
+
+def failed_percent(control: ControlTable, since: datetime) -> float:
+    """The share of failed files in those registered since; 0 where there are none."""
+    counts = {status: _registered(control, status, since) for status in STATUSES}
+    total = sum(counts.values())
+    return round(100 * counts[FAILED] / total, 3) if total else 0.0
+
+
+def emit(found: Report) -> None:
+    """Send a report as metrics."""
+    for status, number in found.files.items():
+        count("FilesByStatus", number, status=status)
+    for table, seconds in found.waiting.items():
+        count("WaitingSeconds", seconds, MetricUnit.Seconds, table=table)
+    for table, months in found.pending_months.items():
+        count("PendingMonths", months, table=table)
+    for table, seconds in found.settled_ago.items():
+        count("SettledSecondsAgo", seconds, MetricUnit.Seconds, table=table)
+    count("StalestSeconds", found.stalest, MetricUnit.Seconds)
+    count("BrokenBatches", found.broken_batches)
+    count("FailedFilesPercent", found.failed_percent, MetricUnit.Percent)
+
+
+def _registered(control: ControlTable, status: str, since: datetime) -> int:
+    request: dict[str, Any] = {
+        "IndexName": "by_status",
+        "Select": "COUNT",
+        "KeyConditionExpression": "#status = :status AND listed_at >= :since",
+        "ExpressionAttributeNames": {"#status": "status"},
+        "ExpressionAttributeValues": {":status": status, ":since": timestamp(since)},
+    }
+    total = 0
+    while True:
+        page = control.table.query(**request)
+        total += int(page["Count"])
+        if "LastEvaluatedKey" not in page:
+            return total
+        request["ExclusiveStartKey"] = page["LastEvaluatedKey"]

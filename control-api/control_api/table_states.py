@@ -1,0 +1,77 @@
+"""Tables as the API shows them: what waits, what was settled last, what keeps a table back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from lake.control import ControlTable
+from lake.control.batches import REVIEW_FLAT, ControlBatches
+from lake.control.records import BRONZE, PENDING, RUNNING, STATUSES, parse_timestamp
+
+WAITING = (PENDING, RUNNING, BRONZE)
+DROPPED = "drop-table"
+
+
+@dataclass(frozen=True)
+class TableStates:
+    """Reads the state of every table; ``gold`` are the names of the gold tables."""
+
+    control: ControlTable
+    batches: ControlBatches
+    gold: tuple[str, ...]
+
+    def all(self, contracted: Iterable[str]) -> dict[str, Any]:
+        """The contracted tables by their files, the derived ones by the months that they have to rebuild."""
+        derived = [REVIEW_FLAT, *(f"gold/{name}" for name in self.gold)]
+        return {"tables": [self.contracted(table) for table in sorted(contracted)], "derived": [self.derived(target) for target in derived]}
+
+    def contracted(self, table: str) -> dict[str, Any]:
+        """A table that files come for. ``waiting_seconds`` is the age of its oldest file that silver does not hold yet."""
+        return {
+            "table": table,
+            "files": {status: self.control.count_files(table, status) for status in STATUSES},
+            "waiting_seconds": self._waiting_seconds(table),
+            "frozen_reason": self._frozen_reason(table),
+            **self._batches(f"silver/{table}"),
+        }
+
+    def derived(self, target: str) -> dict[str, Any]:
+        """A table that is built from others. ``pending_months`` are those to rebuild, as YYYY-MM."""
+        layer, table = target.split("/", 1)
+        return {"table": table, "layer": layer, "pending_months": sorted(self.batches.pending(target)), **self._batches(target)}
+
+    def _batches(self, target: str) -> dict[str, Any]:
+        state, opened = self.batches.state(target), self.batches.get_open(target)
+        last = {"batch_id": state.settled_batch, "settled_at": state.settled_at} if state.settled_batch else None
+        current = None
+        if opened is not None:
+            current = {
+                "batch_id": opened.batch_id,
+                "attempt_count": opened.attempt_count,
+                "lease_expires_at": opened.lease_expires_at,
+                "error": opened.error,
+            }
+        return {"last_batch": last, "open_batch": current}
+
+    def _frozen_reason(self, table: str) -> str | None:
+        newest = max(self.control.fences(table), default=None)
+        if newest is None or newest.kind != DROPPED:
+            return None
+        return f"dropped at its source at {newest.at.astimezone(UTC).isoformat()}; kept as it was until it is loaded again"
+
+    def _waiting_seconds(self, table: str) -> int:
+        oldest = [created for status in WAITING if (created := self._oldest(table, status)) is not None]
+        return int((datetime.now(UTC) - min(oldest)).total_seconds()) if oldest else 0
+
+    def _oldest(self, table: str, status: str) -> datetime | None:
+        answer = self.control.table.query(
+            IndexName="by_table_status",
+            KeyConditionExpression="table_status = :key",
+            ExpressionAttributeValues={":key": f"{table}#{status}"},
+            ScanIndexForward=True,
+            Limit=1,
+        )
+        return parse_timestamp(answer["Items"][0]["created_at"]) if answer["Items"] else None

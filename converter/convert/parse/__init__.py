@@ -1,0 +1,68 @@
+"""Blocks of raw bytes to columns, by a contract: one interface, two engines.
+
+``kernel`` is native code (converter/kernel), ``fallback`` the same rules without it; the kernel is taken where it can be
+imported. Both give the same rows and the same rejects for any input.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from convert.parse.blocks import Block, BlockReader, RecordTooLong
+from convert.parse.csv_header import WrongHeader, check_header
+from convert.parse.gunzip import CorruptGzip, GzipStream, NotGzip
+from convert.parse.outcome import ParsedBlock, Reason, Reject
+from convert.parse.schema import RowSchema
+
+__all__ = [
+    "ENGINE",
+    "FORMATS",
+    "Block",
+    "BlockParser",
+    "BlockReader",
+    "CorruptGzip",
+    "GzipStream",
+    "NotGzip",
+    "ParsedBlock",
+    "Reason",
+    "RecordTooLong",
+    "Reject",
+    "RowSchema",
+    "WrongHeader",
+    "parser",
+]
+
+try:
+    from convert.parse.kernel_engine import KernelParser
+except ImportError:
+    KernelParser = None  # type: ignore[assignment,misc]
+
+FORMATS = ("json", "csv")
+ENGINE = "fallback" if KernelParser is None else "kernel"
+"""The engine that ``parser`` takes unless told otherwise: kernel or fallback."""
+
+
+class BlockParser(Protocol):
+    """Parses blocks of whole records; it keeps no state between blocks, so threads may share it."""
+
+    def parse(self, block: Any) -> ParsedBlock:
+        """Parse a bytes-like block. Never raises on its content: a record is a row or a reject."""
+
+
+def parser(schema: RowSchema, file_format: str, header: tuple[str, ...] | None = None, engine: str = ENGINE) -> BlockParser:
+    """The parser of a file's blocks.
+
+    ``file_format`` is json or csv; a CSV file needs its ``header``. ``engine`` is kernel or fallback.
+    Raises ``WrongHeader`` where the header lacks a required column.
+    """
+    if file_format not in FORMATS or (file_format == "csv") != (header is not None):
+        raise ValueError(f'format "{file_format}", header {header!r}; expected json, or csv with a header')
+    if header is not None:
+        check_header(header, schema)
+    if engine == "kernel":
+        return KernelParser(schema, header)
+    # imported only where they are needed: a cold start pays for pyarrow's readers
+    from convert.parse.csv_records import CsvRecords
+    from convert.parse.json_lines import JsonRecords
+
+    return JsonRecords(schema) if header is None else CsvRecords(schema, header)

@@ -1,0 +1,61 @@
+"""The header of a CSV file: read, and held against the row's schema."""
+
+from __future__ import annotations
+
+from convert.parse.csv_fields import cells, record_spans
+from convert.parse.outcome import Problem
+from convert.parse.schema import RowSchema
+from lake.cdc import CDC_FIELDS
+from lake.errors import TerminalError
+
+NAME_CHARACTERS = 128
+"""Characters that a column's name may have: `_extra` repeats it in every row."""
+
+
+class WrongHeader(TerminalError):
+    """A CSV file's first record is no header that its table's contract can read."""
+
+
+def read_header(data: bytes) -> tuple[tuple[str, ...], int, int]:
+    """The column names, and how many bytes and lines to leave out to come to the first data record.
+
+    Raises ``WrongHeader`` where there is no header or a name is empty or stands twice.
+    """
+    lines = 0
+    for span in record_spans(data):
+        lines += data.count(b"\n", span.start, span.after)
+        if span.stop > span.start:
+            return _names(data[span.start : span.stop]), span.after, lines
+    raise WrongHeader("the file has no header: its first record must name the columns")
+
+
+def check_header(header: tuple[str, ...], schema: RowSchema) -> None:
+    """Raises ``WrongHeader`` where the header lacks a column that every row must carry."""
+    missing = [schema.fields[place].name for place in schema.required if schema.fields[place].name not in header]
+    if missing:
+        known = ", ".join(f.name for f in schema.fields if f.name not in CDC_FIELDS)
+        raise WrongHeader(f"table {schema.table}: the header {_shown(header)} lacks {', '.join(missing)}; columns: {known}")
+
+
+def _names(record: bytes) -> tuple[str, ...]:
+    try:
+        found = cells(record)
+    except Problem as problem:
+        raise WrongHeader(f"the header is no CSV record: {problem.reason.value}") from None
+    names = tuple(name or "" for name in found)
+    if len(names) == 1 and ";" in names[0]:
+        raise WrongHeader(f"the header {_shown(names)} is cut by semicolons; fields are separated by commas")
+    if "" in names:
+        raise WrongHeader(f"the header {_shown(names)} has no name for column {names.index('') + 1}")
+    longest = max(names, key=len)
+    if len(longest) > NAME_CHARACTERS:
+        raise WrongHeader(f'the header names a column "{longest[:40]}…", longer than {NAME_CHARACTERS} characters')
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise WrongHeader(f"the header names {', '.join(twice)} twice")
+    return names
+
+
+def _shown(names: tuple[str, ...]) -> str:
+    text = ",".join(names)
+    return f'"{text}"' if len(text) <= 200 else f'"{text[:200]}…"'

@@ -1,0 +1,161 @@
+"""The row that a raw file's records become: a contract's columns, the change record's fields, and ``_extra``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+
+import pyarrow as pa
+
+from convert.parse.outcome import Reason
+from lake.cdc import CDC_TYPES, OPERATION, OPERATIONS, POSITION, UNCHANGED
+from lake.contract import Contract
+from lake.types import RULE_BY_NAME, ColumnType
+
+EXTRA = "_extra"
+NAME_LIMIT = 128
+"""Characters of an unknown column's name that a reject carries."""
+MAX_DEPTH = 64
+"""Levels of nesting that a line may have, its own object included."""
+
+_KINDS = {
+    "smallint": "int16",
+    "integer": "int32",
+    "bigint": "int64",
+    "real": "float32",
+    "double": "float64",
+    "numeric": "decimal",
+    "boolean": "boolean",
+    "uuid": "uuid",
+    "date": "date",
+    "timestamp": "timestamp",
+    "timestamptz": "timestamp",
+    "bytea": "bytes",
+}
+_ARROW = {
+    "int16": pa.int32(),
+    "int32": pa.int32(),
+    "int64": pa.int64(),
+    "float32": pa.float32(),
+    "float64": pa.float64(),
+    "boolean": pa.bool_(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us", "UTC"),
+    "bytes": pa.binary(),
+    "names": pa.list_(pa.string()),
+}
+_SPECIAL = {OPERATION: "operation", POSITION: "position", UNCHANGED: "names"}
+_SPECIAL_RULES = {
+    "operation": f"one of {', '.join(OPERATIONS)}",
+    "position": "16 hexadecimal digits, -, 10 digits, -, 1 digit",
+    "names": "array of strings",
+}
+_MESSAGES = {
+    Reason.UTF8: "not valid UTF-8",
+    Reason.NUL: "holds a NUL character",
+    Reason.NOT_JSON: f"not one JSON value of at most {MAX_DEPTH} levels (RFC 8259)",
+    Reason.NOT_OBJECT: "a JSON value, but not an object",
+    Reason.NOT_CSV: "a quote or carriage return where RFC 4180 has none",
+    Reason.RAGGED: "not as many fields as the header has",
+    Reason.DUPLICATE_MEMBER: "the member stands twice",
+    Reason.UNKNOWN_COLUMN: "the contract does not know the column",
+    Reason.NAN: "the contract does not allow NaN and infinity here",
+    Reason.REQUIRED: "null or missing, but required",
+    Reason.OPERATION: f"expected one of {', '.join(OPERATIONS)}",
+}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One column of the row.
+
+    ``kind`` names the reading rule; ``precision`` and ``scale`` are digits of a decimal, 0 elsewhere.
+    """
+
+    name: str
+    kind: str
+    spelling: str
+    required: bool = False
+    key: bool = False
+    allow_nan: bool = False
+    precision: int = 0
+    scale: int = 0
+
+    @property
+    def arrow_type(self) -> pa.DataType:
+        """The Arrow type of the column."""
+        if self.kind == "decimal":
+            return pa.decimal128(self.precision, self.scale)
+        return _ARROW.get(self.kind, pa.string())
+
+    def rule(self, file_format: str) -> str:
+        """What a value must look like in a ``json`` or ``csv`` file."""
+        if self.kind in _SPECIAL_RULES:
+            return _SPECIAL_RULES[self.kind]
+        rule = RULE_BY_NAME[self.spelling]
+        return rule.json if file_format == "json" else rule.csv
+
+
+@dataclass(frozen=True)
+class RowSchema:
+    """Names and types of the row, in the order of the Parquet file.
+
+    ``evolution`` says what becomes of a value whose column the contract does not know: ``evolve`` keeps it in
+    ``_extra``, ``discard_value`` drops it, ``freeze`` and ``discard_row`` reject its row.
+    """
+
+    table: str
+    fields: tuple[Field, ...]
+    evolution: str
+
+    @classmethod
+    def of(cls, contract: Contract) -> RowSchema:
+        """The row of a contract's table."""
+        columns = [_field(c.name, c.type, required=c.required, key=c.key is not None, allow_nan=c.allow_nan) for c in contract.columns]
+        changes = [
+            Field(name, _SPECIAL[name], spelling) if name in _SPECIAL else _field(name, ColumnType.parse(spelling))
+            for name, spelling in CDC_TYPES.items()
+        ]
+        return cls(contract.table, (*columns, *changes), contract.evolution)
+
+    @cached_property
+    def arrow_schema(self) -> pa.Schema:
+        """The Arrow schema of every batch: the fields, then ``_extra`` (text of a JSON object, or null)."""
+        return pa.schema([*(pa.field(f.name, f.arrow_type) for f in self.fields), pa.field(EXTRA, pa.string())])
+
+    @cached_property
+    def index(self) -> MappingProxyType[str, int]:
+        """Place of each field by name."""
+        return MappingProxyType({f.name: i for i, f in enumerate(self.fields)})
+
+    @cached_property
+    def required(self) -> tuple[int, ...]:
+        """Places of the fields that a load, an insert and an update must carry."""
+        return tuple(i for i, f in enumerate(self.fields) if f.required)
+
+    @cached_property
+    def keys(self) -> tuple[int, ...]:
+        """Places of the fields that a delete must carry."""
+        return tuple(i for i, f in enumerate(self.fields) if f.key)
+
+    def detail(self, reason: str, column: str, file_format: str) -> str:
+        """One sentence on a reject: what would be valid. It never repeats the value, which may be personal."""
+        if reason in (Reason.TYPE, Reason.RANGE) and column in self.index:
+            field = self.fields[self.index[column]]
+            numbers = f"({field.precision},{field.scale})" if field.kind == "decimal" else ""
+            return f"{field.spelling}{numbers}: expected {field.rule(file_format)}"
+        return _MESSAGES[Reason(reason)]
+
+
+def _field(name: str, column_type: ColumnType, *, required: bool = False, key: bool = False, allow_nan: bool = False) -> Field:
+    return Field(
+        name=name,
+        kind=_KINDS.get(column_type.name, "text"),
+        spelling=column_type.name,
+        required=required,
+        key=key,
+        allow_nan=allow_nan,
+        precision=column_type.precision or 0,
+        scale=column_type.scale or 0,
+    )

@@ -1,0 +1,88 @@
+"""The decisions on a file's columns: the stored ones, new ones where there is enough evidence, or the wait for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import reduce
+from operator import add
+from typing import Any
+
+from lake.contract import Contract
+from lake.control import ControlRecord, ControlTable
+from lake.control.records import parse_timestamp
+from lake.privacy import PERSONAL, Detector, Evidence, decide, undecided
+from lake.telemetry import count
+
+Sampler = Callable[[Sequence[str]], Mapping[str, Sequence[str]]]
+
+STRICT = PERSONAL
+"""What a column is taken for when its files have waited long enough."""
+
+
+class Decisions:
+    """Finds the decisions that a conversion has to obey.
+
+    ``units_a_day`` bounds what detection may cost a table in a UTC day, in Comprehend's units. Files beyond it wait, as for a decision.
+    """
+
+    def __init__(self, control: ControlTable, detector: Detector, wait_seconds: int, units_a_day: int) -> None:
+        self._control = control
+        self._detector = detector
+        self._wait = wait_seconds
+        self._units_a_day = units_a_day
+
+    def of(self, record: ControlRecord, contract: Contract, sampler: Sampler) -> dict[str, str] | None:
+        """The decision on each column that detection decides, or None where the file has to wait for one.
+
+        ``sampler`` gives values of columns from the whole file; it is called only where something is undecided.
+        A file without a value in an undecided column does not wait for it, nor does one that has waited long enough:
+        the strict default holds for them. What an earlier attempt pinned on the record stays.
+        """
+        decided = {**self.stored(contract), **(record.pii_decision or {})}
+        open_columns = undecided(contract, decided)
+        if not open_columns:
+            return decided
+        waits = False
+        for column, values in sampler(open_columns).items():
+            decision = self._decide(record, contract, column, values) if values else None
+            waits = waits or (decision is None and bool(values))
+            decided[column] = decision or STRICT
+        return None if waits and not self._has_waited(record) else decided
+
+    def stored(self, contract: Contract) -> dict[str, str]:
+        """The decisions that have been taken on the contract's columns."""
+        found = ((column.name, self._control.pii_decision(contract.table, column.name)) for column in contract.detected_columns)
+        return {name: str(item["decision"]) for name, item in found if item is not None}
+
+    def _decide(self, record: ControlRecord, contract: Contract, column: str, values: Sequence[str]) -> str | None:
+        """Add this file's evidence and decide where all files' is enough. Whoever writes first decides for all."""
+        units = self._detector.units(values)
+        if not self._control.spend(record.table_name, datetime.now(UTC).date().isoformat(), units, self._units_a_day):
+            count("PiiUnitsRefused", units, table=record.table_name)
+            return None
+        count("PiiUnits", units, table=record.table_name)
+        own = self._detector.examine(values)
+        items = self._control.add_evidence(record.table_name, column, record.file_id, asdict(own))
+        total = reduce(add, (_evidence(item) for item in items), Evidence())
+        verdict = decide(total)
+        if verdict is None:
+            return None
+        decision = {"decision": verdict, "score": total.score, "schema_version": contract.version, **asdict(total)}
+        held = self._control.decide(record.table_name, column, decision)
+        self._control.wake(record.table_name)
+        return str(held["decision"])
+
+    def _has_waited(self, record: ControlRecord) -> bool:
+        waited = datetime.now(UTC) - parse_timestamp(record.created_at)
+        return waited.total_seconds() >= self._wait
+
+
+def _evidence(item: Mapping[str, Any]) -> Evidence:
+    return Evidence(
+        seen=int(item["seen"]),
+        flagged=int(item["flagged"]),
+        entities={kind: int(count) for kind, count in item["entities"].items()},
+        scores={kind: float(score) for kind, score in item["scores"].items()},
+    )

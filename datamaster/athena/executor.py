@@ -1,0 +1,161 @@
+"""Runs one statement: plan, check, engine, result in S3."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import duckdb
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from datamaster.athena.duckdb_engine import Engine
+from datamaster.athena.failures import SchemaNotFound, StatementFailed, explained
+from datamaster.athena.glue_catalog import Catalog, GlueTable
+from datamaster.athena.relations import Plan, Planner
+from datamaster.athena.result_values import ResultColumn
+from datamaster.athena.results import write_csv, write_lines
+from datamaster.athena.statement import Describe, Select, ShowColumns, ShowDatabases, ShowTables, Statement, TableName, tables_read
+
+BATCH_ROWS = 20_000
+_UNNAMED = "unnamed column "
+
+
+class AccessCheck(Protocol):
+    """Decides whether a caller may read tables."""
+
+    def __call__(self, access_key: str | None, tables: frozenset[TableName]) -> None:
+        """Raise ``StatementFailed`` (PERMISSION_DENIED) where the owner of ``access_key`` may not read one of ``tables``."""
+
+
+def everyone(access_key: str | None, tables: frozenset[TableName]) -> None:
+    """The check of an emulator without authorisation: every caller reads every table."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to run, for whom, and where the result goes."""
+
+    statement: Statement
+    database: str
+    access_key: str | None
+    output_bucket: str
+    output_key: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A finished statement: the columns of its result and the number of its rows."""
+
+    columns: tuple[dict[str, Any], ...]
+    rows: int
+
+
+class Executor:
+    """Runs statements on one engine; safe to use from several threads."""
+
+    def __init__(self, engine: Engine, catalog: Catalog, s3: Any, file_io: dict[str, str], allowed: AccessCheck = everyone) -> None:
+        self.engine, self.catalog, self.s3, self.allowed = engine, catalog, s3, allowed
+        self.planner = Planner(catalog, file_io, engine.constant)
+
+    def run(self, job: Job, started: Callable[[duckdb.DuckDBPyConnection], None]) -> Answer:
+        """Run ``job`` and put its result into S3; ``started`` gets the session, so that it can be interrupted.
+
+        Raises ``StatementFailed`` with Athena's reason.
+        """
+        self.allowed(job.access_key, tables_read(job.statement, job.database))
+        with tempfile.TemporaryDirectory(prefix="athena-") as folder:
+            file = Path(folder) / "result"
+            if isinstance(job.statement, Select):
+                answer = self._select(job.statement, job, file, started)
+            else:
+                answer = self._utility(job.statement, job.database, file)
+            try:
+                self.s3.upload_file(str(file), job.output_bucket, job.output_key)
+            except Exception as error:
+                raise StatementFailed(
+                    "HIVE_WRITER_OPEN_ERROR", f"result not written to s3://{job.output_bucket}/{job.output_key}: {error}"
+                ) from error
+        return answer
+
+    def _select(self, statement: Select, job: Job, file: Path, started: Callable[[duckdb.DuckDBPyConnection], None]) -> Answer:
+        plan = self.planner.plan(statement, job.database)
+        self.allowed(job.access_key, frozenset(plan.tables))
+        sql = _engine_sql(plan)
+        with self.engine.session() as session:
+            started(session)
+            for name, table in plan.memory.items():
+                session.register(name, table)
+            try:
+                columns = _described(session, sql)
+                names = ", ".join(f"c{index}" for index in range(len(columns)))
+                texts = ", ".join(f"{column.text(f'c{index}')} AS c{index}" for index, column in enumerate(columns))
+                reader = session.execute(f"SELECT {texts} FROM ({sql}) AS result({names})").to_arrow_reader(BATCH_ROWS)
+                rows = write_csv(reader, [column.name for column in columns], file)
+            except duckdb.Error as error:
+                raise explained(error) from error
+        return Answer(tuple(column.info for column in columns), rows)
+
+    def _utility(self, statement: ShowDatabases | ShowTables | ShowColumns | Describe, database: str, file: Path) -> Answer:
+        heads, lines = _listing(self.catalog, statement, database)
+        write_lines(lines, file)
+        return Answer(tuple(ResultColumn(head, "VARCHAR").info | {"Type": "string"} for head in heads), len(lines))
+
+
+def _engine_sql(plan: Plan) -> str:
+    _name_columns(plan.tree)
+    try:
+        return plan.tree.sql(dialect="duckdb")
+    except SqlglotError as error:
+        raise StatementFailed("NOT_SUPPORTED", str(error).splitlines()[0]) from error
+
+
+def _name_columns(tree: exp.Query) -> None:
+    """Mark the columns that the statement does not name: Athena calls them _col0, _col1, … by their place."""
+    first: exp.Expr = tree
+    while isinstance(first, exp.SetOperation | exp.Subquery):
+        first = first.this
+    if isinstance(first, exp.Select):
+        for place, column in enumerate(first.expressions):
+            if not column.alias and not isinstance(column, exp.Column | exp.Star | exp.Dot):
+                column.replace(exp.alias_(column.copy(), f"{_UNNAMED}{place}", quoted=True))
+
+
+def _described(session: duckdb.DuckDBPyConnection, sql: str) -> list[ResultColumn]:
+    described = session.execute(f"DESCRIBE {sql}").fetchall()
+    return [ResultColumn(f"_col{place}" if name.startswith(_UNNAMED) else name, kind) for place, (name, kind, *_) in enumerate(described)]
+
+
+def _listing(
+    catalog: Catalog, statement: ShowDatabases | ShowTables | ShowColumns | Describe, database: str
+) -> tuple[list[str], list[str]]:
+    """Column names and lines of a SHOW or DESCRIBE, tabs between the columns of a line."""
+    if isinstance(statement, ShowDatabases):
+        return ["database_name"], _like(catalog.databases(), statement.pattern)
+    if isinstance(statement, ShowTables):
+        name = (statement.database or database).lower()
+        if not catalog.has_database(name):
+            raise SchemaNotFound(name)
+        return ["tab_name"], _like([table.name.table for table in catalog.tables(name)], statement.pattern)
+    table = catalog.table(TableName((statement.database or database).lower(), statement.table.lower()))
+    if isinstance(statement, ShowColumns):
+        return ["field"], [column.name for column in table.columns + table.partition_keys]
+    return ["col_name", "data_type", "comment"], _description(table)
+
+
+def _description(table: GlueTable) -> list[str]:
+    return [
+        "\t".join(f"{part:<20}" for part in (column.name, column.type, column.comment)) for column in table.columns + table.partition_keys
+    ]
+
+
+def _like(names: list[str], pattern: str | None) -> list[str]:
+    """Names that match a Hive pattern: a star for any characters, a bar for alternatives."""
+    if pattern is None:
+        return names
+    expression = "|".join(re.escape(part).replace(r"\*", ".*") for part in pattern.split("|"))
+    return [name for name in names if re.fullmatch(expression, name)]

@@ -1,0 +1,57 @@
+"""Runs every query of every dashboard and tells what each brings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from datamaster.aws.dashboards.panels import Json
+from datamaster.aws.dashboards.queries import Query, answer, panels, put_in, queries, resolved
+from datamaster.platform.query import Athena, QueryFailed
+
+SINCE = timedelta(hours=3)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One panel: how many rows or points its queries bring together, and why one failed ("" where none did)."""
+
+    dashboard: str
+    panel: str
+    found: int
+    problem: str = ""
+
+    @property
+    def good(self) -> bool:
+        """It shows something."""
+        return self.found > 0 and not self.problem
+
+
+def check(
+    dashboards: Mapping[str, Json], athena: Athena, cloudwatch: Any, given: Mapping[str, str] | None = None, since: timedelta = SINCE
+) -> list[Checked]:
+    """Run everything. A query that fails is told with its reason; ``given`` are values of variables."""
+    found: list[Checked] = []
+    for name, dashboard in dashboards.items():
+        try:
+            values = resolved(dashboard, athena, given)
+        except QueryFailed as error:
+            found.append(Checked(name, "its variables", 0, str(error)))
+            continue
+        by_panel: dict[str, list[Query]] = {put_in(panel["title"], values): [] for panel in panels(dashboard)}
+        for query in queries(dashboard, values):
+            by_panel[query.panel].append(query)
+        found += [_checked(name, title, asked, athena, cloudwatch, since) for title, asked in by_panel.items()]
+    return found
+
+
+def _checked(name: str, title: str, asked: list[Query], athena: Athena, cloudwatch: Any, since: timedelta) -> Checked:
+    total = 0
+    for query in asked:
+        try:
+            total += answer(query, athena, cloudwatch, since)
+        except QueryFailed as error:
+            return Checked(name, title, total, f"query {query.ref}: {error}")
+    return Checked(name, title, total)

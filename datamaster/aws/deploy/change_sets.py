@@ -1,0 +1,169 @@
+"""Change sets: what CloudFormation would do to each stack, shown before it does it; and the launch that executes them in order.
+
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-updating-stacks-changesets.html
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from sceptre.exceptions import SceptreException
+from sceptre.plan.actions import StackActions
+from sceptre.stack import Stack
+
+from datamaster.aws.deploy.environments import Environment
+from datamaster.aws.deploy.stacks import Outputs, StackFailed, failure_reason, in_full, levels, outputs_of
+from datamaster.aws.deploy.watch import UNWATCHED, Change, StackChanges, Waiting, Watch
+from lake.errors import TerminalError
+
+CAPABILITIES = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND")
+NO_CHANGES = ("didn't contain changes", "No updates are to be performed")  # SAM templates have the second
+UNFINISHED = ("CREATE_PENDING", "CREATE_IN_PROGRESS")
+
+
+class Declined(TerminalError):
+    """Whoever was asked said no to a change."""
+
+    def __init__(self, stacks: Collection[str]) -> None:
+        super().__init__(f"not agreed: {', '.join(stacks)} stay as they were, and what needs them too")
+
+
+class StackStuck(TerminalError):
+    """A stack is in a state that no deployment can start from."""
+
+    def __init__(self, environment: str, name: str, status: str, reason: str) -> None:
+        super().__init__(f'stack "dm-{environment}-{name}" is in {status}: {_explained(environment, name, status, reason)}')
+
+
+def _explained(environment: str, name: str, status: str, reason: str) -> str:
+    again = f"then dm deploy --env {environment} again"
+    remove = f"dm destroy --env {environment} --stack {name}"
+    if status == "UPDATE_ROLLBACK_FAILED":
+        command = f"aws cloudformation continue-update-rollback --stack-name dm-{environment}-{name}"
+        return f"an update failed and could not be undone ({reason}).\nNext: remove what stands in its way, {command}, {again}."
+    if status.endswith("IN_PROGRESS"):
+        return f"someone is at work on it.\nNext: wait until that ends, {again}."
+    if status == "DELETE_FAILED":
+        return f"it could not be deleted ({reason}).\nNext: remove what stands in its way, {remove}, {again}."
+    return f"it could not be created ({reason}), and CloudFormation cannot update what was never made.\nNext: {remove}, {again}."
+
+
+def launch(environment: Environment, stacks: Collection[str] = (), *, done: Collection[str] = (), watch: Watch = UNWATCHED) -> Outputs:
+    """Create or update stacks and what they need, all of them where none is named, those in ``done`` apart.
+
+    Level by level, the change sets of a level are shown together; those that are agreed to are executed side by side, and a
+    stack without changes is not touched. A failed stack is rolled back by CloudFormation to what it was.
+
+    Returns each stack's outputs by its short name ("storage"). Raises ``StackFailed`` with CloudFormation's reason,
+    ``StackStuck`` for a stack that has to be repaired first, and ``Declined``.
+    """
+    order = [[stack for stack in level if stack.name not in done] for level in levels(environment, stacks)]
+    return _Launch(environment, watch).run(order)
+
+
+class _Launch(Waiting):
+    def run(self, order: Sequence[Sequence[Stack]]) -> Outputs:
+        found: Outputs = {}
+        for level in order:
+            self.watch.progress(f"looking at {', '.join(stack.name for stack in level)}")
+            proposed = self.side_by_side(level, self._propose)
+            changed = [changes for changes in proposed if changes]
+            if changed and not self.watch.approve(changed):
+                for refused in changed:
+                    self._discard(refused)
+                raise Declined([changes.name for changes in changed])
+            self.side_by_side(changed, self._execute)
+            for stack, changes in zip(level, proposed, strict=True):
+                found[stack.name] = self._settle(stack)
+                if not changes:
+                    self.end(stack.name, "unchanged")
+        return found
+
+    def _propose(self, stack: Stack) -> StackChanges | None:
+        """The change set that brings a stack to its template; none where nothing would change."""
+        try:
+            described = self._describe(stack)
+            if described is not None and not _updatable(described["StackStatus"]):
+                reason = failure_reason(self.client, stack.external_name)
+                raise StackStuck(self.environment.name, stack.name, described["StackStatus"], reason)
+            new = described is None or described["StackStatus"] == "REVIEW_IN_PROGRESS"
+            created = self.client.create_change_set(
+                StackName=stack.external_name,
+                ChangeSetName=f"dm-{secrets.token_hex(6)}",
+                ChangeSetType="CREATE" if new else "UPDATE",
+                Capabilities=list(CAPABILITIES),
+                Parameters=StackActions(stack)._format_parameters(stack.parameters),
+                Tags=[{"Key": str(key), "Value": str(value)} for key, value in stack.tags.items()],
+                **stack.template.get_boto_call_parameter(),
+            )
+            return self._read(stack, created["Id"], new)
+        except (BotoCoreError, ClientError, SceptreException) as error:
+            raise StackFailed(stack.external_name, str(error)) from error
+
+    def _read(self, stack: Stack, change_set: str, new: bool) -> StackChanges | None:
+        while (found := self.client.describe_change_set(ChangeSetName=change_set))["Status"] in UNFINISHED:
+            if self.interrupted.wait(self.poll_seconds):
+                break
+        pages = [found]
+        while token := pages[-1].get("NextToken"):
+            pages.append(self.client.describe_change_set(ChangeSetName=change_set, NextToken=token))
+        changes = [change["ResourceChange"] for page in pages for change in page.get("Changes", [])]
+        named = tuple(Change(c["Action"], c["LogicalResourceId"], c["ResourceType"], c.get("Replacement") == "True") for c in changes)
+        proposal = StackChanges(stack.external_name, stack.name, change_set, new, named)
+        if found["Status"] != "FAILED":
+            return proposal
+        reason = in_full(self.client, found.get("StatusReason", "CloudFormation gave no reason"), ChangeSetName=change_set)
+        self._discard(proposal)
+        if any(words in reason for words in NO_CHANGES):
+            return None
+        raise StackFailed(stack.external_name, reason)
+
+    def _discard(self, changes: StackChanges) -> None:
+        """Leave no change set behind, nor the empty stack that one of a new stack comes with."""
+        self.client.delete_change_set(ChangeSetName=changes.change_set)
+        if changes.new:
+            self.client.delete_stack(StackName=changes.stack)
+
+    def _execute(self, changes: StackChanges) -> None:
+        try:
+            self.client.execute_change_set(ChangeSetName=changes.change_set)
+            status = self.wait(changes.name, changes.stack)
+        except (BotoCoreError, ClientError) as error:
+            raise StackFailed(changes.stack, str(error)) from error
+        if status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+            self.end(changes.name, "failed")
+            reason = failure_reason(self.client, changes.stack)
+            if changes.new:
+                remove = f"dm destroy --env {self.environment.name} --stack {changes.name}"
+                reason += f"\nNothing of it is left but its record, which {remove} removes."
+            raise StackFailed(changes.stack, reason)
+        self.end(changes.name, "created" if changes.new else "updated")
+
+    def _settle(self, stack: Stack) -> dict[str, str]:
+        """Protect a stack from deletion where the environment says so; returns its outputs."""
+        described = self._describe(stack)
+        if described is None:
+            raise StackFailed(stack.external_name, "it is gone; someone deleted it meanwhile")
+        protected = bool(self.environment.variables.get("termination_protection"))
+        if bool(described.get("EnableTerminationProtection")) != protected:
+            self.client.update_termination_protection(StackName=stack.external_name, EnableTerminationProtection=protected)
+        return outputs_of(described)
+
+    def _describe(self, stack: Stack) -> dict[str, Any] | None:
+        try:
+            [described] = self.client.describe_stacks(StackName=stack.external_name)["Stacks"]
+        except ClientError as error:
+            if "does not exist" in str(error):
+                return None
+            raise
+        return None if described["StackStatus"] == "DELETE_COMPLETE" else described
+
+
+def _updatable(status: str) -> bool:
+    """Whether a change set can start from a stack's status."""
+    if status == "ROLLBACK_COMPLETE":  # the stack was never made: AWS lets it only be deleted
+        return False
+    return status.endswith("COMPLETE") or status == "REVIEW_IN_PROGRESS"

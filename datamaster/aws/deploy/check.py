@@ -1,0 +1,152 @@
+"""Holds what is deployed to its linters: ``python -m datamaster.aws.deploy.check``.
+
+Templates, rendered with the packaged functions: cfn-lint, checkov, the rules of ``datamaster.aws.deploy.guard``, and those of Control
+Tower by cfn-guard. State machines: asl-validator. The container's Dockerfile: hadolint. GitHub's workflows: actionlint, where Go
+is there to build it.
+
+Exit code 0 where nothing is found but what templates/linter-exceptions.yml names, and every exception is still needed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import orjson
+import yaml
+
+from datamaster.aws.access.rendering import stack
+from datamaster.aws.deploy import control_tower, guard
+from datamaster.aws.deploy.artifacts import STATE_MACHINES
+from datamaster.aws.deploy.lint import Finding
+from datamaster.aws.deploy.package import APPS, package_apps
+from datamaster.aws.deploy.templates import read_template
+from datamaster.project import PROJECT
+
+EXCEPTIONS = PROJECT / "templates" / "linter-exceptions.yml"
+LINTERS = PROJECT / ".venv-lint" / "bin"
+BUILD = PROJECT / "build" / "check"
+DOCKERFILE = PROJECT / "converter" / "Dockerfile"
+WORKFLOWS = PROJECT / ".github" / "workflows"
+ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
+TEMPLATE_LIMIT_BYTES = 51_200
+"""The longest template that a call may carry: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html"""
+
+
+def render(build: Path) -> list[Path]:
+    """Every template as CloudFormation would get it."""
+    shutil.rmtree(build, ignore_errors=True)
+    packages = package_apps(build / "packages")
+    folder = build / "templates"
+    folder.mkdir(parents=True)
+    for path in sorted((PROJECT / "templates").glob("*.yaml")):
+        if ".merge" not in path.name:
+            shutil.copy(path, folder / path.name)
+    for app in APPS:
+        shutil.copy(packages[app].template, folder / f"functions-{app}.yaml")
+    return sorted(folder.iterdir())
+
+
+def cfn_lint(templates: Sequence[Path]) -> list[Finding]:
+    """Findings of cfn-lint, warnings and informational ones included."""
+    command = [str(LINTERS / "cfn-lint"), "--format", "json", "--include-checks", "W", "--regions", "us-east-1", "--template"]
+    answer = subprocess.run([*command, *map(str, templates)], capture_output=True, text=True)
+    found = json.loads(answer.stdout or "[]")
+    return [Finding(item["Rule"]["Id"], item["Message"], Path(item["Filename"]).name) for item in found]
+
+
+def checkov(folder: Path) -> tuple[int, list[Finding]]:
+    """How many CloudFormation checks of checkov pass, and those that fail."""
+    command = [str(LINTERS / "checkov"), "--directory", str(folder), "--framework", "cloudformation", "--output", "json"]
+    answer = subprocess.run([*command, "--quiet", "--skip-download"], capture_output=True, text=True)
+    report = json.loads(answer.stdout)
+    failed = [Finding(item["check_id"], item["resource"], Path(item["file_path"]).name) for item in report["results"]["failed_checks"]]
+    return report["summary"]["passed"], failed
+
+
+def too_long(templates: Sequence[Path]) -> list[Finding]:
+    """Templates that no call to CloudFormation could carry."""
+    sizes = {path.name: path.stat().st_size for path in templates}
+    long = {name: size for name, size in sizes.items() if size > TEMPLATE_LIMIT_BYTES}
+    return [Finding("TEMPLATE_SIZE", f"{size:,} of {TEMPLATE_LIMIT_BYTES:,} bytes", name) for name, size in long.items()]
+
+
+def asl_validator(build: Path) -> list[Finding]:
+    """State machines that do not hold to the Amazon States Language."""
+    folder = build / "statemachines"
+    folder.mkdir(parents=True)
+    found = []
+    for path in sorted(STATE_MACHINES.glob("*.asl.yaml")):
+        definition = folder / path.name.replace(".yaml", ".json")
+        definition.write_bytes(orjson.dumps(yaml.safe_load(path.read_text())))
+        found += lines(path.name, "asl-validator", [str(LINTERS / "asl-validator"), "--json-path", str(definition)])
+    return found
+
+
+def hadolint() -> list[Finding]:
+    """Findings of hadolint, informational ones included."""
+    return lines(DOCKERFILE.name, "hadolint", [str(LINTERS / "hadolint"), "--no-color", str(DOCKERFILE)])
+
+
+def actionlint() -> list[Finding] | None:
+    """Findings of actionlint; nothing where Go is not there to build it. Where DM_REQUIRE demands everything, that is a finding."""
+    if shutil.which("go") is None:
+        return [Finding("actionlint", "needs Go, and DM_REQUIRE demands it")] if os.environ.get("DM_REQUIRE") else None
+    command = ["go", "run", ACTIONLINT, "-no-color", "-oneline", "-shellcheck=", *map(str, sorted(WORKFLOWS.glob("*.yml")))]
+    return lines(WORKFLOWS.name, "actionlint", command)
+
+
+def control_tower_rules(folder: Path, build: Path) -> tuple[int, list[Finding]]:
+    """How many of Control Tower's rules concern the stacks of production, and what breaks one."""
+    stacks = sorted(path.stem for path in (PROJECT / "config").glob("*.yaml") if path.stem != "config")
+    templates = {name: control_tower.rendered(stack(name, control_tower.ENVIRONMENT, folder)) for name in stacks}
+    return control_tower.judge(templates, LINTERS, build)
+
+
+def lines(where: str, check: str, command: Sequence[str]) -> list[Finding]:
+    """A finding for each line that a failed linter writes."""
+    answer = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT)
+    if answer.returncode == 0:
+        return []
+    told = (answer.stdout + answer.stderr).strip() or f"ended with code {answer.returncode}"
+    return [Finding(check, line.strip(), where) for line in told.splitlines() if line.strip()]
+
+
+def excepted() -> dict[tuple[str, str], str]:
+    """The findings that stand, with their reasons."""
+    return {(entry["check"], entry["resource"]): entry["reason"] for entry in yaml.safe_load(EXCEPTIONS.read_text())}
+
+
+def main() -> int:
+    """Render, lint, and tell."""
+    templates = render(BUILD)
+    with ThreadPoolExecutor(2) as pool:
+        linted, scanned = pool.submit(cfn_lint, templates), pool.submit(checkov, BUILD / "templates")
+        guarded = guard.all_findings((path.name, read_template(path.read_text())) for path in templates)
+        ruled, tower = control_tower_rules(BUILD / "templates", BUILD / "rendered")
+        guarded += tower
+        machines, image, workflows = asl_validator(BUILD), hadolint(), actionlint()
+        strict = linted.result() + too_long(templates) + machines + image + (workflows or [])
+        passed, failed = scanned.result()
+    known = excepted()
+    new = [finding for finding in failed + guarded if (finding.check, finding.resource) not in known]
+    unneeded = known.keys() - {(finding.check, finding.resource) for finding in failed + guarded}
+    for finding in sorted(strict + new):
+        print(f"{finding.where}: {finding.check} {finding.resource}")
+    for check, resource in sorted(unneeded):
+        print(f"{EXCEPTIONS.name}: {check} {resource} is not found any more; remove it")
+    judged = f"cfn-lint, {ruled} rules of Control Tower by cfn-guard, {len(guard.RULES)} guard rules, asl-validator, hadolint"
+    judged += ", actionlint" if workflows is not None else " (actionlint not run: it needs Go)"
+    rest = f"checkov: {passed} passed · {len(new)} failed, {len(known)} excepted"
+    print(f"{len(templates)} templates · {judged}: {len(strict)} findings · {rest}")
+    return 1 if strict or new or unneeded else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

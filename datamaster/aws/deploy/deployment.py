@@ -1,0 +1,166 @@
+"""Brings an environment's stacks to what the templates say."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from datamaster.aws.deploy import docker
+from datamaster.aws.deploy.artifacts import Artifacts, collect, upload
+from datamaster.aws.deploy.change_sets import launch
+from datamaster.aws.deploy.environments import Environment, load_environment
+from datamaster.aws.deploy.layers import LAYERS, build_layer
+from datamaster.aws.deploy.migrations import Database, migrate
+from datamaster.aws.deploy.package import package_apps
+from datamaster.aws.deploy.preview import require_parameters
+from datamaster.aws.deploy.replication import STACK, Replication
+from datamaster.aws.deploy.spark_submit import RELEASE_LABEL, submit_parameters
+from datamaster.aws.deploy.stacks import Outputs, launch_order
+from datamaster.aws.deploy.watch import UNWATCHED, Watch
+from datamaster.project import PROJECT
+
+BUILD = PROJECT / "build"
+CONTRACTS = PROJECT / "contracts"
+BEFORE_ARTIFACTS = ("catalog", "control", "streaming")
+# Whose configuration names an object of the artifacts bucket; a test holds this to the files under config/.
+READ_ARTIFACTS = frozenset({"control-api", "converter", "ingest-router", "ingestion", "layers", "processing", "processing-emr"})
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What is deployed: the outputs of each stack by its short name, and the version of the contracts in force.
+
+    The version is empty where only stacks were deployed that read no contracts. ``migrations`` are the files that were run;
+    ``replication_started`` says whether the replication was started, which happens once, and ``replication_waits_for`` what keeps it
+    from that.
+    """
+
+    environment: str
+    outputs: Outputs
+    contracts_version: str
+    migrations: tuple[str, ...] = ()
+    replication_started: bool = False
+    replication_waits_for: tuple[str, ...] = ()
+
+
+def deploy(
+    name: str,
+    *,
+    contracts: Path = CONTRACTS,
+    build: Path = BUILD,
+    variables: Mapping[str, Any] | None = None,
+    stacks: Collection[str] = (),
+    watch: Watch = UNWATCHED,
+) -> Deployment:
+    """Package the apps, launch the stacks that hold data, upload what the others read, and launch those.
+
+    ``contracts`` is the folder that is published, ``variables`` replace values of environments/<name>.yaml, ``stacks`` are those
+    that are launched with what they need, all of them where none is named. AWS is found by this process's environment.
+
+    Raises ``UnknownEnvironment``, ``EnvironmentIncomplete``, ``UnknownStack``, ``MissingParameter``, ``PackagingFailed``,
+    ``InvalidContract``, ``StackStuck``, ``StackFailed``, ``Declined``, ``MigrationFailed``, ``MigrationChanged``,
+    ``SourceStopped``, ``DockerFailed``, ``ReplicationFailed``.
+    """
+    environment = load_environment(name).with_variables(variables or {})
+    wanted = {stack for level in launch_order(environment, stacks) for stack in level}
+    require_parameters(environment, wanted)
+    if not wanted & READ_ARTIFACTS:
+        outputs = launch(environment, stacks, watch=watch)
+        return _with_source(environment, outputs, "", watch)
+    with ThreadPoolExecutor(1) as pool:
+        packaging = pool.submit(artifacts_of, environment, build)
+        outputs = launch(environment, [stack for stack in BEFORE_ARTIFACTS if stack in wanted] or ["storage"], watch=watch)
+        artifacts = packaging.result()
+    watch.progress("functions, jobs and contracts")
+    storage = outputs["storage"]
+    version = upload(artifacts, storage["ArtifactsBucket"], contracts)
+    environment = environment.with_variables(artifacts.variables | spark_variables(artifacts, storage))
+    if "ingestion" in wanted and docker.available() and not environment.variables["laptop"]:
+        outputs |= made_by_docker(environment, outputs, build, watch)
+    outputs |= launch(environment, stacks, done=outputs, watch=watch)
+    return _with_source(environment, outputs, version, watch)
+
+
+def _with_source(environment: Environment, outputs: Outputs, version: str, watch: Watch) -> Deployment:
+    """What follows the stacks: the source's definitions, then the first start of its replication."""
+    migrations = migrated(environment, outputs, watch)
+    if not outputs.keys() >= {STACK, "ingestion", "processing-emr"}:  # of a whole deployment: nothing is let in that nobody would take on
+        return Deployment(environment.name, outputs, version, migrations)
+    watch.progress("replication of the source")
+    dms, ecr, s3 = (boto3.client(name, region_name=environment.region) for name in ("dms", "ecr", "s3"))
+    replication = Replication.of(outputs[STACK], dms)
+    if not replication.never_ran():
+        return Deployment(environment.name, outputs, version, migrations)
+    absent = _made(environment, outputs["ingestion"]["RepositoryUri"], outputs["storage"]).absent(ecr, s3)
+    if not absent:
+        replication.start()
+    return Deployment(environment.name, outputs, version, migrations, not absent, tuple(absent))
+
+
+def made_by_docker(environment: Environment, outputs: Outputs, build: Path, watch: Watch) -> Outputs:
+    """Push image and archive where they are not there yet, before the stacks that name them; only a new account has to have the
+    image's repository first. Returns the outputs of what was launched for that. Raises ``DockerFailed``.
+    """
+    ecr, s3 = (boto3.client(name, region_name=environment.region) for name in ("ecr", "s3"))
+    launched: Outputs = {}
+    repository = docker.repository_uri(ecr, f"dm-converter-{environment.name}")
+    if repository is None:
+        launched = launch(environment, ["ingestion"], done=outputs, watch=watch)
+        repository = launched["ingestion"]["RepositoryUri"]
+    made, architecture = _made(environment, repository, outputs["storage"]), str(environment.variables["architecture"])
+    if not docker.image_there(ecr, made.repository, made.tag):
+        watch.progress("the converter's image, which takes minutes")
+        docker.push_image(ecr, made, architecture)
+    if not docker.archive_there(s3, made.bucket, made.key):
+        watch.progress("interpreter and libraries of the Spark jobs, which takes minutes")
+        docker.push_archive(s3, made, architecture, build / environment.name)
+    return launched
+
+
+def _made(environment: Environment, repository: str, storage: Mapping[str, str]) -> docker.Made:
+    names = environment.variables
+    return docker.Made(repository, str(names["image_tag"]), storage["ArtifactsBucket"], str(names["spark_environment"]))
+
+
+def migrated(environment: Environment, outputs: Outputs, watch: Watch) -> tuple[str, ...]:
+    """Bring the source database's definitions up to date where its stack was deployed; returns the files that were run."""
+    if "database" not in outputs:
+        return ()
+    watch.progress("migrations of the source database")
+    return tuple(migrate(Database.of(outputs["database"], environment.region), environment.region))
+
+
+def spark_variables(artifacts: Artifacts, storage: Mapping[str, str]) -> dict[str, str]:
+    """How the jobs are submitted: by the places of their code and of the archive with interpreter and libraries."""
+    bucket = storage["ArtifactsBucket"]
+    jobs = f"s3://{bucket}/{artifacts.variables['jobs_prefix']}"
+    return {
+        "spark_release": RELEASE_LABEL,
+        "spark_submit_parameters": submit_parameters(
+            jobs, f"s3://{bucket}/{artifacts.variables['spark_environment']}", storage["LakeBucket"]
+        ),
+    }
+
+
+def plan(name: str, build: Path = BUILD) -> list[list[str]]:
+    """The stacks that ``deploy`` would launch, level by level. Packages the apps, calls nothing on AWS."""
+    environment = load_environment(name)
+    folder = build / environment.name
+    return launch_order(environment.with_variables(collect(folder, package_apps(folder)).variables))
+
+
+def artifacts_of(environment: Environment, build: Path) -> Artifacts:
+    """Package everything that the stacks of an environment read from the artifacts bucket."""
+    folder = build / environment.name
+    collected = collect(folder, package_apps(folder))
+    artifacts = Artifacts(collected.objects, collected.variables | docker.names(environment))
+    if environment.variables["laptop"]:  # functions run where the libraries are installed
+        return artifacts
+    layers = [build_layer(layer, folder, architecture=environment.variables["architecture"]) for layer in LAYERS]
+    objects = artifacts.objects | {layer.key: layer.archive.read_bytes() for layer in layers}
+    return Artifacts(objects, artifacts.variables | {"layers": {layer.name: layer.key for layer in layers}})

@@ -1,0 +1,151 @@
+"""What a deployment would take, told without a call on AWS: order, parameters, and the resources of each template."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sceptre.resolvers import Resolver
+from sceptre.stack import Stack
+
+from datamaster.aws.deploy import docker
+from datamaster.aws.deploy.artifacts import collect
+from datamaster.aws.deploy.environments import Environment
+from datamaster.aws.deploy.package import APPS, package_apps
+from datamaster.aws.deploy.stacks import levels
+from datamaster.aws.deploy.templates import read_template
+from datamaster.project import PROJECT
+from lake.errors import TerminalError
+
+CONFIG = "config"
+
+
+class MissingParameter(TerminalError):
+    """A template asks for parameters that the stack's configuration does not give, or gives a value it does not allow."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        super().__init__("; ".join(problems))
+
+
+@dataclass(frozen=True)
+class StackPreview:
+    """One stack as it would be launched.
+
+    ``about`` is what the stack is for. ``parameters`` holds values as they are, and "<stack>.<output>" for those that another stack
+    gives. ``resources`` counts the resources by type that the stack's conditions let through.
+    """
+
+    stack: str
+    level: int
+    about: str
+    parameters: Mapping[str, str]
+    resources: Mapping[str, int]
+
+
+def preview(environment: Environment, build: Path, stacks: Collection[str] = ()) -> list[StackPreview]:
+    """Every stack that a deployment would launch, in order. Packages the apps, calls nothing on AWS.
+
+    Raises ``MissingParameter``, ``EnvironmentIncomplete``, ``UnknownStack``, ``PackagingFailed``.
+    """
+    folder = build / environment.name
+    named = environment.with_variables(collect(folder, package_apps(folder)).variables | docker.names(environment))
+    found = []
+    problems: list[str] = []
+    for number, level in enumerate(levels(named, stacks), 1):
+        for stack in level:
+            template, given = read_template(stack.template.body), parameters_of(stack)
+            problems += parameter_problems(stack.name, template, given)
+            found.append(StackPreview(stack.name, number, description_of(template), given, resources_of(template, given)))
+    if problems:
+        raise MissingParameter(problems)
+    return found
+
+
+def require_parameters(environment: Environment, stacks: Collection[str]) -> None:
+    """Hold the configuration of the stacks against their templates. Raises ``MissingParameter``.
+
+    A function's template is what its packaging writes, but all its parameters are those of the file that is merged into it.
+    """
+    problems: list[str] = []
+    for level in levels(environment):
+        for stack in level:
+            if stack.name in stacks:
+                problems += parameter_problems(stack.name, read_template(_source(stack.name).read_text()), parameters_of(stack))
+    if problems:
+        raise MissingParameter(problems)
+
+
+def description_of(template: Mapping[str, Any]) -> str:
+    """What a template says that its stack is for, as a sentence."""
+    told = str(template.get("Description", "")).removeprefix("Data Master - ").strip()
+    return f"{told[:1].upper()}{told[1:]}"
+
+
+def _source(stack: str) -> Path:
+    return PROJECT / "templates" / (f"functions-{stack}.merge.yaml" if stack in APPS else f"{stack}.yaml")
+
+
+def parameters_of(stack: Stack) -> dict[str, str]:
+    """A stack's parameters as its configuration gives them, unresolved."""
+    return {name: _told(value) for name, value in stack._parameters.items()}
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, Resolver):
+        return str(value.argument).replace(".yaml::", ".")
+    return ",".join(value) if isinstance(value, list) else str(value)
+
+
+def parameter_problems(stack: str, template: Mapping[str, Any], given: Mapping[str, str]) -> list[str]:
+    """What keeps CloudFormation from taking a stack's parameters, each with what would be valid."""
+    declared = template.get("Parameters", {})
+    file = f"{CONFIG}/{stack}.yaml"
+    problems = [
+        f'{file} gives no value for parameter "{name}"' for name in declared if name not in given and "Default" not in declared[name]
+    ]
+    problems += [
+        f'{file} gives a parameter "{name}" that the template does not have; it has {", ".join(declared)}'
+        for name in given.keys() - declared.keys()
+    ]
+    for name in given.keys() & declared.keys():
+        allowed = [str(value) for value in declared[name].get("AllowedValues", [])]
+        if allowed and given[name] not in allowed:
+            problems.append(f'{file}: parameter "{name}" is "{given[name]}"; one of {", ".join(allowed)}')
+    return problems
+
+
+def resources_of(template: Mapping[str, Any], parameters: Mapping[str, str]) -> dict[str, int]:
+    """How many resources of each type would be made. A condition that hangs on another stack's output counts as met."""
+    defaults = {name: str(declared.get("Default", "")) for name, declared in template.get("Parameters", {}).items()}
+    known = {**defaults, **parameters}
+    conditions = template.get("Conditions", {})
+    made = [
+        resource["Type"]
+        for resource in template["Resources"].values()
+        if "Condition" not in resource or holds(conditions[resource["Condition"]], conditions, known)
+    ]
+    return dict(sorted(Counter(made).items()))
+
+
+def holds(condition: Any, conditions: Mapping[str, Any], parameters: Mapping[str, str]) -> bool:
+    """Whether one of CloudFormation's conditions is met.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference-conditions.html
+    """
+    [(function, argument)] = condition.items()
+    if function == "Condition":
+        return holds(conditions[argument], conditions, parameters)
+    if function == "Fn::Equals":
+        left, right = (_value(side, parameters) for side in argument)
+        return left == right
+    met = [holds(part, conditions, parameters) for part in argument]
+    return {"Fn::Not": lambda: not met[0], "Fn::And": lambda: all(met), "Fn::Or": lambda: any(met)}[function]()
+
+
+def _value(side: Any, parameters: Mapping[str, str]) -> str:
+    if isinstance(side, Mapping):
+        return parameters.get(side["Ref"], "") if "Ref" in side else ""
+    return str(side)

@@ -1,0 +1,177 @@
+"""The stacks of an environment: their order, and what CloudFormation tells of them. Sceptre holds order, parameters and outputs.
+
+https://docs.sceptre-project.org/4.7.0/docs/python_usage.html
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+from jinja2.exceptions import UndefinedError
+from sceptre.connection_manager import ConnectionManager
+from sceptre.context import SceptreContext
+from sceptre.exceptions import SceptreException
+from sceptre.plan.plan import SceptrePlan
+from sceptre.stack import Stack
+
+from datamaster.aws.deploy.environments import Environment, EnvironmentIncomplete
+from datamaster.aws.deploy.package import APPS
+from datamaster.aws.deploy.spark_submit import RELEASE_LABEL
+from datamaster.project import PROJECT
+from lake.errors import TerminalError
+
+Outputs = dict[str, dict[str, str]]
+BY_ITS_PACKAGE = "by its package"
+"""Stands for a value that is known once something has been packaged."""
+# What a deletion, or a look at the order, does not need to know of the artifacts.
+UNKNOWN_ARTIFACTS: dict[str, Any] = {
+    "functions": {app: {"template": BY_ITS_PACKAGE, "key": BY_ITS_PACKAGE} for app in APPS},
+    "definitions": dict.fromkeys(("convert-file", "bronze-to-silver", "silver-to-gold", "maintenance"), BY_ITS_PACKAGE),
+    "layers": {"libraries": BY_ITS_PACKAGE, "arrow": BY_ITS_PACKAGE},
+    "jobs_prefix": BY_ITS_PACKAGE,
+    "spark_release": RELEASE_LABEL,
+    "spark_submit_parameters": BY_ITS_PACKAGE,
+}
+
+
+class UnknownStack(TerminalError):
+    """No file under config/ describes a stack of this name in this environment."""
+
+    def __init__(self, name: str, environment: str, known: Iterable[str]) -> None:
+        super().__init__(f'environment "{environment}" has no stack "{name}"; it has {", ".join(sorted(known))}')
+
+
+class StackFailed(TerminalError):
+    """CloudFormation could not bring a stack to the state that its template describes."""
+
+    def __init__(self, stack: str, reason: str) -> None:
+        super().__init__(f'stack "{stack}" failed: {reason}{next_step(reason)}')
+
+
+def next_step(reason: str) -> str:
+    """What someone can do about a failure in CloudFormation's words; empty where the words say all there is."""
+    if re.search(r"already exists|BucketAlready", reason):
+        return (
+            "\nNext: something of this name is there that no stack of this environment holds. A bucket's name is taken across all accounts."
+            " If an earlier deployment left it, dm destroy --delete-data removes it with what is in it; then dm deploy again."
+        )
+    if re.search(r"AccessDenied|not authorized|UnauthorizedOperation", reason):
+        return "\nNext: give the identity that deploys this right (docs/deploy.md), then dm deploy again."
+    if re.search(r"LimitExceeded|[Qq]uota|UnreservedConcurrentExecution", reason):
+        return "\nNext: ask for more under Service Quotas (docs/deploy.md names them), then dm deploy again."
+    if re.search(r"InvalidResourceState.*replication|replication.*InvalidResourceState", reason, re.IGNORECASE | re.DOTALL):
+        return (
+            "\nNext: DMS changes no replication that runs, and no serverless one that ever ran. dm destroy --stack streaming-dms stops it"
+            " and takes it away; dm deploy then makes it anew, and it loads every table again."
+        )
+    return ""
+
+
+def levels(environment: Environment, names: Collection[str] = (), *, reverse: bool = False) -> list[list[Stack]]:
+    """Sceptre's stacks, level by level: a level needs only those before it.
+
+    With ``names`` those and what they need; in ``reverse``, as for a deletion, those and what needs them, last launched first.
+    Raises ``UnknownStack`` and ``EnvironmentIncomplete``.
+    """
+    logging.getLogger("sceptre").setLevel(logging.WARNING)
+    # Sceptre keeps its clients for the life of the process, also when the environment leads elsewhere by now.
+    ConnectionManager._boto_sessions.clear()
+    ConnectionManager._clients.clear()
+    context = SceptreContext(project_path=str(PROJECT), command_path="", user_variables=UNKNOWN_ARTIFACTS | environment.variables)
+    try:
+        plan = SceptrePlan(context)
+        plan.resolve("delete" if reverse else "launch", reverse)
+    except SceptreException as error:
+        if not isinstance(error.__cause__, UndefinedError):
+            raise
+        raise EnvironmentIncomplete(environment.name, re.findall(r"'(\w+)'$", str(error.__cause__))) from error
+    order: list[list[Stack]] = [sorted((s for s in level if not s.ignore), key=lambda s: s.name) for level in plan.launch_order]
+    needs = {stack.name: {needed.name for needed in stack.dependencies} for level in order for stack in level}
+    for name in names:
+        if name not in needs:
+            raise UnknownStack(name, environment.name, needs)
+    wanted = _reached(names, needs, reverse) if names else needs.keys()
+    kept = [[stack for stack in level if stack.name in wanted] for level in order]
+    return [level for level in kept if level]
+
+
+def _reached(names: Collection[str], needs: dict[str, set[str]], reverse: bool) -> set[str]:
+    """Stacks by name, and those they need, or in ``reverse`` those that need them, at any distance."""
+    found, due = set(names), list(names)
+    while due:
+        name = due.pop()
+        next_ones = {other for other in needs if name in needs[other]} if reverse else needs[name] & needs.keys()
+        due += next_ones - found
+        found |= next_ones
+    return found
+
+
+def launch_order(environment: Environment, names: Collection[str] = ()) -> list[list[str]]:
+    """The names of the stacks, level by level: a level needs only those before it."""
+    return [[stack.name for stack in level] for level in levels(environment, names)]
+
+
+def cloudformation(environment: Environment) -> Any:
+    """CloudFormation in the environment's region."""
+    return boto3.client("cloudformation", region_name=environment.region)
+
+
+def deployed(environment: Environment) -> dict[str, dict[str, Any]]:
+    """CloudFormation's description of every stack of an environment that is there, by short name."""
+    prefix = f"dm-{environment.name}-"
+    pages = cloudformation(environment).get_paginator("describe_stacks").paginate()
+    stacks = [stack for page in pages for stack in page["Stacks"]]
+    here = [stack for stack in stacks if stack["StackName"].startswith(prefix) and stack["StackStatus"] != "DELETE_COMPLETE"]
+    return {stack["StackName"].removeprefix(prefix): stack for stack in here}
+
+
+def outputs(stack: str) -> dict[str, str]:
+    """What a deployed stack gives away, by name."""
+    [described] = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+    return outputs_of(described)
+
+
+def outputs_of(described: dict[str, Any]) -> dict[str, str]:
+    """The outputs in CloudFormation's description of a stack, by name."""
+    return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
+
+
+def failure_reason(client: Any, stack: str) -> str:
+    """The first failure of the stack's last operation, in CloudFormation's own words. ``stack`` is a name, or an id of one that is gone."""
+    events: list[dict[str, Any]] = []
+    with suppress(ClientError):
+        for page in client.get_paginator("describe_stack_events").paginate(StackName=stack):
+            events += page["StackEvents"]
+    last = _last_operation(events)
+    failed = [event for event in last if event["ResourceStatus"].endswith("FAILED") and event.get("ResourceStatusReason")]
+    if not failed:
+        return "CloudFormation gave no reason"
+    first = min(failed, key=lambda event: event["Timestamp"])
+    return in_full(client, f"{first['LogicalResourceId']}: {first['ResourceStatusReason']}", StackName=stack)
+
+
+def in_full(client: Any, reason: str, **operation: str) -> str:
+    """A failure's reason; where CloudFormation only says that its validation failed, each resource that did and why.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/validate-stack-deployments.html
+    """
+    if "DescribeEvents" not in reason:
+        return reason
+    events = client.describe_events(**operation)["OperationEvents"]
+    failed = [event for event in events if event.get("ValidationStatus") == "FAILED"]
+    return "; ".join(f"{event['LogicalResourceId']}: {event['ValidationStatusReason']}" for event in failed) or reason
+
+
+def _last_operation(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The events since a create, update or delete of the stack itself began; they come newest first."""
+    begun = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS", "REVIEW_IN_PROGRESS")
+    for number, event in enumerate(events):
+        if event["ResourceType"] == "AWS::CloudFormation::Stack" and event["ResourceStatus"] in begun:
+            return events[: number + 1]
+    return events

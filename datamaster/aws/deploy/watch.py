@@ -1,0 +1,114 @@
+"""Who is asked and told while stacks change, and the wait for several of them at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Event
+from typing import Any, TypeVar
+
+from botocore.exceptions import ClientError
+
+from datamaster.aws.deploy.environments import Environment
+from datamaster.aws.deploy.stacks import cloudformation
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Change:
+    """What becomes of one resource: ``action`` is Add, Modify, Remove or Import; ``replaced`` says whether a new one takes its place."""
+
+    action: str
+    resource: str
+    kind: str
+    replaced: bool
+
+
+@dataclass(frozen=True)
+class StackChanges:
+    """A change set that waits to be executed. ``new`` says that the stack is not there yet."""
+
+    stack: str
+    name: str
+    change_set: str
+    new: bool
+    changes: tuple[Change, ...]
+
+
+Approve = Callable[[Sequence[StackChanges]], bool]
+Progress = Callable[[str], None]
+Finished = Callable[[str, str, float], None]
+
+
+def everything(_changes: Sequence[StackChanges]) -> bool:
+    """Agree to every change."""
+    return True
+
+
+def silent(_message: str) -> None:
+    """Tell nobody."""
+
+
+def unseen(_stack: str, _outcome: str, _seconds: float) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who is asked and told while stacks change.
+
+    ``approve`` sees the changes of a level before they are made. ``progress`` hears what is waited for, ``finished`` of each stack
+    its name, what came of it ("created", "updated", "unchanged", "deleted", "failed") and the seconds.
+    """
+
+    approve: Approve = everything
+    progress: Progress = silent
+    finished: Finished = unseen
+
+
+UNWATCHED = Watch()
+
+
+class Waiting:
+    """Work on several stacks at once, and the wait for it."""
+
+    def __init__(self, environment: Environment, watch: Watch) -> None:
+        self.environment, self.watch = environment, watch
+        self.client = cloudformation(environment)
+        self.poll_seconds = float(environment.variables["poll_seconds"])
+        self._begun: dict[str, float] = {}
+        self.interrupted = Event()
+
+    def side_by_side(self, items: Sequence[Any], work: Callable[[Any], T]) -> list[T]:
+        """Do work for all items at once; the first error is raised when all have ended, an interrupt at once."""
+        if not items:
+            return []
+        with ThreadPoolExecutor(len(items)) as pool:
+            try:
+                return [future.result() for future in [pool.submit(work, item) for item in items]]
+            except KeyboardInterrupt:
+                self.interrupted.set()
+                raise
+
+    def wait(self, name: str, stack: str) -> str:
+        """Wait until nobody is at work on a stack, given by name or id; returns its status."""
+        self._begun[name] = time.monotonic()
+        while True:
+            try:
+                [described] = self.client.describe_stacks(StackName=stack)["Stacks"]
+            except ClientError as error:
+                if "does not exist" in str(error):
+                    return "DELETE_COMPLETE"
+                raise
+            status = str(described["StackStatus"])
+            if not status.endswith("IN_PROGRESS") or self.interrupted.wait(self.poll_seconds):
+                return status
+            now = time.monotonic()
+            self.watch.progress(", ".join(f"{other} ({now - begun:.0f} s)" for other, begun in sorted(self._begun.items())))
+
+    def end(self, name: str, outcome: str) -> None:
+        """Tell that a stack is done with."""
+        self.watch.finished(name, outcome, time.monotonic() - self._begun.pop(name, time.monotonic()))

@@ -1,0 +1,1 @@
+"""Pages and templates written from code and contracts."""

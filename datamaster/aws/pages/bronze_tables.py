@@ -1,0 +1,90 @@
+"""The Glue tables over bronze, made from the contracts. ``python -m datamaster.aws.pages.bronze_tables`` writes the template.
+
+Their one partition is the day of arrival, projected: no day is ever registered, and a query that names days lists only theirs
+(https://docs.aws.amazon.com/athena/latest/ug/partition-projection.html). The file's id below the day is no partition: it has no
+range that a projection could count up, and Athena reads a partition's folder with those in it; ``"$path"`` tells the file of a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import yaml
+
+from datamaster.project import PROJECT
+from lake.cdc import CDC_TYPES
+from lake.contract import Contract, ContractSet
+
+TEMPLATE = PROJECT / "templates" / "bronze-tables.yaml"
+FIRST_DAY = "2020-01-01"
+EXTRA = "_extra"
+HIVE = {"int": "int", "long": "bigint", "float": "float", "double": "double", "boolean": "boolean", "string": "string", "date": "date"}
+HIVE |= {"timestamptz": "timestamp", "binary": "binary"}
+"""Hive's name of an Iceberg type: https://docs.aws.amazon.com/athena/latest/ug/data-types.html"""
+CHANGE = {"text": "string", "timestamptz": "timestamp", "bigint": "bigint", "text[]": "array<string>"}
+HEAD = """# Written by python -m datamaster.aws.pages.bronze_tables from contracts/; a test holds it to them.
+AWSTemplateFormatVersion: "2010-09-09"
+Description: Data Master - tables over the bronze files, a partition for each day of arrival, projected.
+"""
+
+
+def hive_type(iceberg: str) -> str:
+    """A column's type as Athena names it in a table over Parquet files; decimals keep precision and scale."""
+    return iceberg.replace(" ", "") if iceberg.startswith("decimal") else HIVE[iceberg]
+
+
+def bronze_table(contract: Contract) -> dict[str, Any]:
+    """The CloudFormation resource of a contract's bronze table."""
+    columns = [(column.name, hive_type(column.type.iceberg)) for column in contract.columns]
+    columns += [*((name, CHANGE[kind]) for name, kind in CDC_TYPES.items()), (EXTRA, "string")]
+    place = f"s3://${{LakeBucket}}/bronze/{contract.table}"
+    return {
+        "Type": "AWS::Glue::Table",
+        "Properties": {
+            "CatalogId": {"Ref": "AWS::AccountId"},
+            "DatabaseName": {"Ref": "BronzeDatabase"},
+            "TableInput": {
+                "Name": contract.table,
+                "Description": "Files as they arrived, masked: every change once or more, in no order.",
+                "TableType": "EXTERNAL_TABLE",
+                "PartitionKeys": [{"Name": "ingest_date", "Type": "date"}],
+                "Parameters": {
+                    "classification": "parquet",
+                    "projection.enabled": "true",
+                    "projection.ingest_date.type": "date",
+                    "projection.ingest_date.format": "yyyy-MM-dd",
+                    "projection.ingest_date.range": f"{FIRST_DAY},NOW+1DAYS",
+                    "storage.location.template": {"Fn::Sub": f"{place}/ingest_date=${{!ingest_date}}/"},
+                },
+                "StorageDescriptor": {
+                    "Location": {"Fn::Sub": f"{place}/"},
+                    "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
+                    "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
+                    "SerdeInfo": {"SerializationLibrary": "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"},
+                    "Columns": [{"Name": name, "Type": kind} for name, kind in columns],
+                },
+            },
+        },
+    }
+
+
+def template(contracts: Iterable[Contract]) -> str:
+    """The whole template, a table a contract."""
+    parameters = {"LakeBucket": {"Type": "String"}, "BronzeDatabase": {"Type": "String"}}
+    tables = {_logical(contract.table): bronze_table(contract) for contract in sorted(contracts, key=lambda one: one.table)}
+    body = yaml.safe_dump({"Parameters": parameters, "Resources": tables}, sort_keys=False, width=140)
+    return f"{HEAD}{body}"
+
+
+def _logical(table: str) -> str:
+    return "".join(part.capitalize() for part in table.split("_"))
+
+
+def main() -> None:
+    """Write the template."""
+    TEMPLATE.write_text(template(ContractSet.from_directory(PROJECT / "contracts").tables.values()))
+
+
+if __name__ == "__main__":
+    main()

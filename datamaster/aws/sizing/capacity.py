@@ -1,0 +1,87 @@
+"""The settings of the road that bound it, read from where they stand: templates, environments, code."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import yaml
+
+from batches.settings import BATCH_FILES
+from datamaster.aws.access.rendering import Template
+from datamaster.project import PROJECT
+
+
+@dataclass(frozen=True)
+class Road:
+    """One environment's settings. Sizes in MB, times in seconds."""
+
+    environment: str
+    buffer_seconds: int
+    buffer_megabytes: int
+    transform_megabytes: int
+    transform_memory: int
+    transform_at_once: int
+    register_at_once: int
+    convert_at_once: int
+    convert_memory: int
+    lambda_limit: int
+    container_cpu: float
+    container_memory: float
+    silver_seconds: int
+    batch_files: int
+    job_cpu: int
+    retention_hours: int
+    database_capacity: float
+    replication_capacity: float
+    apply_threads: int
+    endpoints: int
+    keys: int
+    secrets: int
+
+    @classmethod
+    def of(cls, environment: str) -> Road:
+        """Read the settings of an environment."""
+        chosen = yaml.safe_load((PROJECT / "environments" / f"{environment}.yaml").read_text())
+        names = ["streaming-delivery", "functions-ingest-router.merge", "functions-converter.merge", "ingestion", "processing"]
+        names += ["processing-emr", "network", "security", "database", "streaming-dms"]
+        found = {name: Template(PROJECT / "templates" / f"{name}.yaml", {"Environment": environment}) for name in names}
+        delivery, router, converter = (found[name] for name in names[:3])
+        at_once = {**router.document["Mappings"]["Concurrency"][environment], **converter.document["Mappings"]["Concurrency"][environment]}
+        endpoints = [body for body in found["network"].of_type("AWS::EC2::VPCEndpoint").values() if body["VpcEndpointType"] == "Interface"]
+        return cls(
+            environment=environment,
+            buffer_seconds=int(delivery.parameters["BufferSeconds"]),
+            buffer_megabytes=int(delivery.parameters["BufferMegabytes"]),
+            transform_megabytes=int(_processor(delivery, "BufferSizeInMBs")),
+            transform_memory=int(router.properties("TransformRecords")["MemorySize"]),
+            transform_at_once=int(at_once["TransformRecords"]),
+            register_at_once=int(at_once["RegisterFiles"]),
+            convert_at_once=int(at_once["ConvertFile"]),
+            convert_memory=int(converter.properties("ConvertFile")["MemorySize"]),
+            lambda_limit=int(chosen["convert_lambda_limit"]),
+            container_cpu=int(found["ingestion"].parameters["TaskCpu"]) / 1024,
+            container_memory=int(found["ingestion"].parameters["TaskMemory"]) / 1024,
+            silver_seconds=_rate_seconds(found["processing"].parameters["SilverSchedule"]),
+            batch_files=BATCH_FILES,
+            job_cpu=int(found["processing-emr"].parameters["MaximumCpu"].split()[0]),
+            retention_hours=int(chosen["retention_hours"]),
+            database_capacity=float(chosen["database_minimum_capacity"]),
+            replication_capacity=float(found["streaming-dms"].parameters["MinimumCapacity"]),
+            apply_threads=int(found["streaming-dms"].parameters["ApplyThreads"]),
+            endpoints=len(endpoints) if chosen["interface_endpoints"] == "true" else 0,
+            keys=len(found["security"].of_type("AWS::KMS::Key")),
+            secrets=sum(len(found[name].of_type("AWS::SecretsManager::Secret")) for name in ("security", "database")) + 1,
+        )
+
+
+def _processor(delivery: Template, name: str) -> str:
+    stream = delivery.properties("Delivery")["ExtendedS3DestinationConfiguration"]["ProcessingConfiguration"]["Processors"][0]
+    return next(str(parameter["ParameterValue"]) for parameter in stream["Parameters"] if parameter["ParameterName"] == name)
+
+
+def _rate_seconds(schedule: str) -> int:
+    found = re.fullmatch(r"rate\((\d+) minutes?\)", schedule)
+    if found is None:
+        raise ValueError(f"processing.yaml: SilverSchedule {schedule!r}; a rate in minutes expected")
+    return int(found[1]) * 60

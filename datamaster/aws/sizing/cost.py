@@ -1,0 +1,223 @@
+"""What a month costs on AWS at a volume of changes, by service, beside other ways to the same tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from datamaster.aws.sizing.capacity import Road
+from datamaster.aws.sizing.figures import MEASURED, UNVERIFIED, Measured, figures
+from datamaster.aws.sizing.scale import GIGABYTE, Files, Load
+
+HOURS = 730
+SECONDS = HOURS * 3600
+SIZES = {"1 GB": GIGABYTE, "100 GB": 100 * GIGABYTE, "5 TB": 5_000 * GIGABYTE}
+"""Bytes of changes on the stream in a month."""
+KINESIS_STEP = 1024
+"""Kinesis counts each record that comes in in steps of so many bytes: https://aws.amazon.com/kinesis/data-streams/pricing/"""
+FIREHOSE_STEP = 5 * 1024
+"""Firehose counts each record from a stream in steps of so many bytes: https://aws.amazon.com/firehose/pricing/"""
+ZONES = 2
+JOB_CORES, JOB_MEMORY = 8, 32
+"""Cores and GB that a Spark job holds at least: a driver and an executor of four cores and 16 GB each."""
+GLUE_DPU, DPU_CORES = 2, 4
+"""Workers of a Glue job at least; each is four cores and 16 GB: https://docs.aws.amazon.com/glue/latest/dg/add-job.html"""
+ALL_DAY = 24
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One service's month in dollars; ``of`` says what it is made of, ``prices`` which prices it takes."""
+
+    service: str
+    dollars: float
+    of: str
+    prices: tuple[str, ...]
+
+    @property
+    def verified(self) -> bool:
+        """Whether each of its prices has a page and a date."""
+        return all(figures("prices")[name].stated != UNVERIFIED for name in self.prices)
+
+
+def month(bytes_a_month: float, road: Road, measured: Measured = MEASURED) -> list[Cost]:
+    """Every service of the road, in the order in which a change meets them."""
+    changes = bytes_a_month / measured.message_bytes
+    load = Load("", changes / SECONDS)
+    files = Files.of(load, road, measured)
+    return [
+        *_source(road),
+        *_stream(changes, bytes_a_month, road, measured),
+        *_delivery(changes, bytes_a_month, files, road, measured),
+        *_conversion(changes, files, road, measured),
+        _spark("EMR Serverless", changes, road, measured),
+        _storage(changes, files, measured),
+        _athena(changes, measured),
+        *_standing(road),
+    ]
+
+
+def alternatives(bytes_a_month: float, road: Road, measured: Measured = MEASURED) -> dict[str, list[Cost]]:
+    """Other ways to the same silver tables, whole: the road with some of its services in another's place.
+
+    None of them masks personal data, quarantines rows or counts a load complete; what that takes would come on top.
+    """
+    changes = bytes_a_month / measured.message_bytes
+    ours = month(bytes_a_month, road, measured)
+    return {
+        "this road": ours,
+        "Glue ETL instead of EMR Serverless": [*_without(ours, "EMR Serverless"), _glue(changes, road, measured)],
+        "Firehose to Iceberg instead of converter and MERGE": [
+            *_without(ours, "EMR Serverless", "Lambda, conversion", "Fargate", "Firehose", "DynamoDB", "Step Functions", "SQS"),
+            _firehose_iceberg(changes),
+        ],
+        "DMS to S3 as Parquet instead of stream and converter": _without(
+            ours, "Kinesis", "Firehose", "Lambda, transform", "Lambda, conversion", "Fargate"
+        ),
+    }
+
+
+def total(costs: Iterable[Cost]) -> float:
+    """Dollars a month."""
+    return sum(cost.dollars for cost in costs)
+
+
+def _cost(service: str, of: str, **amounts: float) -> Cost:
+    """A cost from amounts by the name of their price, ``-`` written ``_``."""
+    names = {name.replace("_", "-"): amount for name, amount in amounts.items()}
+    return Cost(service, sum(figures("prices")[name].value * amount for name, amount in names.items()), of, tuple(names))
+
+
+def _in_steps(size: int, step: int) -> int:
+    """The bytes that a record is counted as."""
+    return -(-size // step) * step
+
+
+def _source(road: Road) -> list[Cost]:
+    capacity, replication = road.database_capacity, road.replication_capacity
+    return [
+        _cost("Aurora", f"{capacity:g} ACU all month, 20 GB", aurora_capacity=capacity * HOURS, aurora_storage=20),
+        _cost("DMS Serverless", f"{replication:g} DCU all month", dms_capacity=replication * HOURS),
+    ]
+
+
+def _stream(changes: float, size: float, road: Road, measured: Measured) -> list[Cost]:
+    gigabytes = size / GIGABYTE
+    kept = gigabytes * max(0, road.retention_hours - ALL_DAY) / HOURS
+    calls = size / 1_000_000 / road.transform_megabytes
+    seconds = changes / measured.transformed
+    counted = _in_steps(measured.message_bytes, KINESIS_STEP)
+    return [
+        _cost(
+            "Kinesis",
+            f"on demand, each change counted as {counted // 1024} KB, read once, kept {road.retention_hours // ALL_DAY} days",
+            kinesis_stream=HOURS,
+            kinesis_in=changes * counted / GIGABYTE,
+            kinesis_out=gigabytes,
+            kinesis_retention=kept,
+        ),
+        _cost(
+            "Lambda, transform",
+            f"{road.transform_memory} MB, a call for each {road.transform_megabytes} MB",
+            lambda_request=calls,
+            lambda_memory=seconds * road.transform_memory / 1024,
+        ),
+    ]
+
+
+def _delivery(changes: float, size: float, files: Files, road: Road, measured: Measured) -> list[Cost]:
+    counted = _in_steps(measured.message_bytes, FIREHOSE_STEP)
+    objects = min(changes, files.a_second * SECONDS)
+    return [
+        _cost(
+            "Firehose",
+            f"each change counted as {counted // 1024} KB; an object a table and {road.buffer_seconds} s or {road.buffer_megabytes} MB",
+            firehose_in=changes * counted / GIGABYTE,
+            firehose_partitioned=size / GIGABYTE,
+            firehose_object=objects,
+        ),
+        _cost("SQS", "three requests an object, and polling", sqs_request=3 * objects + SECONDS / 20 * 5),
+    ]
+
+
+def _conversion(changes: float, files: Files, road: Road, measured: Measured) -> list[Cost]:
+    objects = min(changes, files.a_second * SECONDS)
+    seconds = changes / measured.converted + objects * measured.file_seconds
+    writes = objects * measured.writes_a_file * measured.write_units * (1 + measured.indexes)
+    costs = [
+        _cost("DynamoDB", "the files' records and their indexes", dynamodb_write=writes, dynamodb_read=writes),
+        _cost("Step Functions", "an execution a file", states_transition=objects * measured.transitions_a_file),
+    ]
+    if files.by_lambda:
+        return [
+            *costs,
+            _cost(
+                "Lambda, conversion",
+                f"{road.convert_memory} MB",
+                lambda_request=objects,
+                lambda_memory=seconds * road.convert_memory / 1024,
+            ),
+        ]
+    hours = (changes / measured.converted / road.container_cpu + objects * 60) / 3600
+    return [
+        *costs,
+        _cost(
+            "Fargate",
+            f"{road.container_cpu:g} vCPU, {road.container_memory:g} GB, a minute of start each",
+            fargate_cpu=hours * road.container_cpu,
+            fargate_memory=hours * road.container_memory,
+        ),
+    ]
+
+
+def _job_hours(changes: float, road: Road, measured: Measured) -> float:
+    """Hours in which a job of JOB_CORES runs: each run's own time, if anything changed, and that of its rows."""
+    runs = min(SECONDS / road.silver_seconds, changes)
+    return (runs * measured.job_seconds + _core_seconds(runs, changes, measured) / JOB_CORES) / 3600
+
+
+def _core_seconds(runs: float, changes: float, measured: Measured) -> float:
+    """What the changes take to merge, and the rows beside them to be written again."""
+    return changes / measured.merged + runs * measured.rewritten / measured.written
+
+
+def _spark(service: str, changes: float, road: Road, measured: Measured) -> Cost:
+    hours = _job_hours(changes, road, measured)
+    what = f"{JOB_CORES} vCPU, {JOB_MEMORY} GB while a run lasts, every {road.silver_seconds // 60} minutes"
+    return _cost(service, what, emr_cpu=hours * JOB_CORES, emr_memory=hours * JOB_MEMORY)
+
+
+def _glue(changes: float, road: Road, measured: Measured) -> Cost:
+    runs = min(SECONDS / road.silver_seconds, changes)
+    hours = (runs * measured.job_seconds * GLUE_DPU + _core_seconds(runs, changes, measured) / DPU_CORES) / 3600
+    return _cost("Glue ETL", f"{GLUE_DPU} DPU a run, every {road.silver_seconds // 60} minutes", glue_dpu=hours)
+
+
+def _firehose_iceberg(changes: float) -> Cost:
+    return _cost("Firehose to Iceberg", "each change counted as 5 KB", firehose_iceberg=changes * FIREHOSE_STEP / GIGABYTE)
+
+
+def _storage(changes: float, files: Files, measured: Measured) -> Cost:
+    objects = min(changes, files.a_second * SECONDS)
+    raw = changes * measured.raw_bytes / GIGABYTE * 7 / 30
+    lake = changes * measured.bronze_bytes * 2 / GIGABYTE
+    return _cost("S3", "raw a week, bronze and silver a month", s3_storage=raw + lake, s3_write=objects * 3, s3_read=objects * 6)
+
+
+def _athena(changes: float, measured: Measured) -> Cost:
+    scanned = changes * measured.bronze_bytes / GIGABYTE * 30
+    return _cost("Athena", "the month's rows read once a day", athena_scanned=scanned)
+
+
+def _standing(road: Road) -> list[Cost]:
+    network = (
+        _cost("Network", f"{road.endpoints} endpoints in {ZONES} zones", endpoint=road.endpoints * ZONES * HOURS)
+        if road.endpoints
+        else _cost("Network", "a NAT gateway", nat=HOURS)
+    )
+    what = f"{road.keys} keys, {road.secrets} secrets, 5 GB"
+    return [network, _cost("Keys, secrets, logs", what, kms_key=road.keys, secret=road.secrets, logs_in=5)]
+
+
+def _without(costs: Iterable[Cost], *services: str) -> list[Cost]:
+    return [cost for cost in costs if cost.service not in services]

@@ -1,0 +1,146 @@
+"""Walks the road at a rate of changes: what each service is asked for, what it allows, and which of them binds first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from datamaster.aws.sizing.capacity import Road
+from datamaster.aws.sizing.figures import MEASURED, Measured, figures
+
+GIGABYTE = 1_000_000_000
+DAY = 86_400
+
+
+@dataclass(frozen=True)
+class Load:
+    """Changes a second, all day; ``name`` is how a page calls it."""
+
+    name: str
+    changes: float
+
+    @classmethod
+    def of_bytes(cls, name: str, bytes_a_day: float, measured: Measured = MEASURED) -> Load:
+        """The load whose messages make so many bytes a day."""
+        return cls(name, bytes_a_day / DAY / measured.message_bytes)
+
+
+LOADS = (
+    Load("10/s", 10),
+    Load("1,000/s", 1_000),
+    Load("100,000/s", 100_000),
+    Load.of_bytes("1 GB/day", GIGABYTE),
+    Load.of_bytes("1 TB/day", 1_000 * GIGABYTE),
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One service at one load. ``demand`` and ``limit`` are in ``unit``; ``binds`` is off where the limit grows by itself, or the
+    load does not change the demand."""
+
+    service: str
+    unit: str
+    demand: float
+    limit: float
+    stated: str
+    remedy: str
+    binds: bool = True
+
+    @property
+    def share(self) -> float:
+        """The part of the limit that the load takes; above 1 it does not fit."""
+        return self.demand / self.limit
+
+
+@dataclass(frozen=True)
+class Files:
+    """What the delivery makes of a load: raw files a second, lines in each, whether a Lambda converts them."""
+
+    a_second: float
+    lines: float
+    by_lambda: bool
+
+    @classmethod
+    def of(cls, load: Load, road: Road, measured: Measured) -> Files:
+        """A table's buffer closes by time or by size, whichever comes first."""
+        a_table = load.changes / measured.tables
+        by_size = a_table * measured.message_bytes / (road.buffer_megabytes * 1_000_000)
+        each = max(min(1 / road.buffer_seconds, a_table), by_size)
+        lines = a_table / each if each else 0.0
+        return cls(each * measured.tables, lines, lines <= road.lambda_limit)
+
+
+def walk(load: Load, road: Road, measured: Measured = MEASURED) -> list[Step]:
+    """Every step of the road at a load, in the order in which a change meets them."""
+    quotas, files = figures("quotas"), Files.of(load, road, measured)
+    megabytes = load.changes * measured.message_bytes / 1_000_000
+    transforming = load.changes / measured.transformed
+    converting = files.a_second * (files.lines / measured.converted + measured.file_seconds)
+    writes = files.a_second * measured.writes_a_file * measured.write_units
+    work = load.changes * road.silver_seconds / measured.merged + measured.rewritten / measured.written
+    cores = work / max(1.0, road.silver_seconds - measured.job_seconds)
+    running = measured.job_seconds + work / road.job_cpu
+    answer = road.transform_megabytes * measured.line_bytes / measured.message_bytes * 4 / 3
+    per_table = files.a_second / measured.tables * road.silver_seconds
+
+    def step(service: str, demand: float, quota: str, remedy: str, times: int = 1, binds: bool = True) -> Step:
+        figure = quotas[quota]
+        return Step(service, figure.unit.removesuffix(" a thread"), demand, figure.value * times, figure.stated, remedy, binds)
+
+    steps = [
+        step("DMS, sending", load.changes, "dms-thread", "raise ApplyThreads; several replications", road.apply_threads),
+        step("Kinesis, a new stream", megabytes, "kinesis-new-stream", "grows by itself; provision shards for a first load", binds=False),
+        step("Kinesis, a grown stream", megabytes, "kinesis-stream", "a second stream and replication for some of the tables"),
+        step(
+            "Kinesis, shards",
+            load.changes / quotas["kinesis-shard-records"].value,
+            "kinesis-shards",
+            "ask for more; several changes a record",
+        ),
+        step("Firehose, partitions", float(measured.tables), "firehose-partitions", "ask for 5,000; a second delivery stream beyond"),
+        _own(
+            "transform_records, at once",
+            "executions",
+            transforming,
+            road.transform_at_once,
+            "Concurrency.TransformRecords",
+        ),
+        step("Lambda, an answer of transform_records", answer, "lambda-payload", "a smaller BufferSizeInMBs", binds=False),
+        step("S3, raw objects", files.a_second / measured.tables, "s3-prefix-writes", "a longer prefix; larger buffers"),
+        _own("register_files, at once", "executions", files.a_second * 0.2 / 10, road.register_at_once, "Arrivals.Concurrency"),
+        step("DynamoDB, control table", writes, "dynamodb-table-writes", "ask for more; larger buffers make fewer files"),
+        step("DynamoDB, one status in an index", writes, "dynamodb-partition-writes", "several values for the key of by_status"),
+        step("Step Functions, starts", files.a_second, "states-starts", "larger buffers; an express workflow"),
+        step("Step Functions, transitions", files.a_second * measured.transitions_a_file, "states-transitions", "ask for more"),
+    ]
+    if files.by_lambda:
+        steps.append(_own("convert_file, at once", "executions", converting, road.convert_at_once, "Concurrency.ConvertFile"))
+    else:
+        steps.append(step("Fargate, launches", files.a_second, "fargate-launches", "larger buffers; a raised convert_lambda_limit"))
+    steps += [
+        step("Lambda, the account", transforming + (converting if files.by_lambda else 0), "lambda-account", "ask for more"),
+        _own("silver, files a run and table", "files", per_table, road.batch_files, "BATCH_FILES, or a shorter SilverSchedule"),
+        _own("silver, cores", "vCPU", cores, road.job_cpu, "MaximumCpu"),
+        _own("silver, a run in its interval", "s", running, road.silver_seconds, "MaximumCpu or SilverSchedule"),
+        step("EMR Serverless, the account", cores, "emr-account", "ask for what MaximumCpu says before the first run"),
+    ]
+    return steps
+
+
+def binding(steps: Sequence[Step]) -> Step:
+    """The step that is nearest to its limit, or furthest beyond it."""
+    return max((step for step in steps if step.binds), key=lambda step: step.share)
+
+
+def _own(service: str, unit: str, demand: float, limit: float, setting: str) -> Step:
+    return Step(service, unit, demand, limit, "this project's setting", f"raise {setting}")
+
+
+def rounded(number: float) -> str:
+    """A number with two digits that count, and none after the point from 10 on."""
+    if number == 0:
+        return "0"
+    digits = max(0, 1 - math.floor(math.log10(abs(number))))
+    return f"{number:,.{digits}f}"

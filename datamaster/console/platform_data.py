@@ -1,0 +1,103 @@
+"""What the pages show, fetched from the control API and Athena and kept for some seconds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from datamaster.platform import files
+from datamaster.platform.query import Athena, QueryFailed, Result
+
+STATUSES = ("pending", "running", "bronze", "silver", "failed")
+LIVE_SECONDS = 2
+GOLD_SECONDS = 120
+ROWS = "sum(CASE content WHEN 0 THEN record_count WHEN 1 THEN -record_count END)"
+"""Rows of data files without those that position deletes, each naming one, have taken away."""
+PARALLEL = 5
+NUMERIC = frozenset({"tinyint", "smallint", "integer", "bigint", "float", "double", "decimal"})
+
+
+@dataclass(frozen=True)
+class Month:
+    """What the charts show: a year, and its months (none: all of them)."""
+
+    year: int
+    months: tuple[int, ...] = ()
+
+    @property
+    def where(self) -> str:
+        """The condition on a gold table."""
+        chosen = f" AND review_month IN ({', '.join(map(str, self.months))})" if self.months else ""
+        return f"review_year = {self.year}{chosen}"
+
+
+@st.cache_resource
+def athena() -> Athena:
+    """Athena, by the work group that the command gave."""
+    return Athena(os.environ.get("DM_WORK_GROUP", "primary"))
+
+
+@st.cache_data(ttl=LIVE_SECONDS, show_spinner=False)
+def tables() -> dict[str, Any]:
+    """The API's tables. Raises what ``files.list_tables`` raises."""
+    return files.list_tables()
+
+
+@st.cache_data(ttl=LIVE_SECONDS, show_spinner=False)
+def listed_files(table: str | None, status: str | None, limit: int) -> list[dict[str, Any]]:
+    """The API's files, newest first."""
+    return files.list_files(table, status, limit=limit)
+
+
+@st.cache_data(ttl=GOLD_SECONDS, show_spinner=False)
+def ask(sql: str) -> pd.DataFrame:
+    """The rows of a statement, numbers as numbers."""
+    return frame(athena().run(sql))
+
+
+@st.cache_data(ttl=GOLD_SECONDS, show_spinner=False)
+def sizes(names: Sequence[str]) -> pd.DataFrame:
+    """Rows, bytes and files of Iceberg tables, from their own metadata; tables that are not there yet are left out."""
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        found = [row for row in pool.map(_size, [athena()] * len(names), names) if row is not None]
+    return pd.DataFrame(found, columns=["table", "rows", "bytes", "files"])
+
+
+def _size(asked: Athena, name: str) -> dict[str, Any] | None:
+    database, _, table = name.partition(".")
+    try:
+        shown = asked.run(f'SELECT {ROWS}, sum(file_size_in_bytes), count(*) FROM "{database}"."{table}$files"')
+    except QueryFailed:
+        return None
+    rows, size, count = shown.rows[0]
+    return {"table": name, "rows": int(rows or 0), "bytes": int(size or 0), "files": int(count or 0)}
+
+
+def frame(result: Result) -> pd.DataFrame:
+    """A result as a table whose numbers are numbers."""
+    shown = pd.DataFrame(result.rows, columns=list(result.columns))
+    for name, kind in zip(result.columns, result.types, strict=True):
+        if kind in NUMERIC:
+            shown[name] = pd.to_numeric(shown[name])
+    return shown
+
+
+def age(seconds: float | None) -> str:
+    """Seconds in words: 42 s, 3 min, 5 h, 2 d."""
+    if seconds is None:
+        return "–"
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def counted(count: int, word: str) -> str:
+    """A number with its noun: 0 files, 1 file, 4,000 files."""
+    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"

@@ -1,6 +1,0 @@
-"""Packages the functions and jobs and brings an environment's stacks to what the templates say."""
-
-from datamaster.deploy.deployment import Deployment, deploy, plan
-from datamaster.deploy.watch import Watch
-
-__all__ = ["Deployment", "Watch", "deploy", "plan"]

@@ -1,0 +1,70 @@
+"""Actions on a running platform: wait for what is on its way, export, load anew, verify."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from datamaster.laptop.delivery import flushed
+from datamaster.laptop.state import State
+from datamaster.platform.settled import Road, wait_until_converted
+from datamaster.replicator.positions import caught_up as replicated
+from datamaster.replicator.positions import current_lsn
+from datamaster.replicator.task_state import ask_reload
+from export import table_export
+from lake.contract import Contract
+from lake.contract.store import ContractStore
+from lake.control import ControlTable
+from lake.control.records import STATUSES
+
+if TYPE_CHECKING:
+    from datamaster.verify import Report
+
+Progress = Callable[[str], None]
+
+
+def contract_of(running: State, table: str) -> Contract:
+    """The contract in force of a lake table. Raises ``UnknownTable``."""
+    return ContractStore(running.contracts_uri).current().table(table)
+
+
+def convert_all(running: State, progress: Progress) -> Counter[str]:
+    """Wait until everything committed so far is in bronze, or failed. Returns the number of files by status. Raises ``NotSettled``."""
+    position = current_lsn(running.dsn)
+    tables = [f"{c.source_schema}.{c.source_table}" for c in ContractStore(running.contracts_uri).current().tables.values() if c.cdc]
+
+    road = Road(
+        replicated=lambda: replicated(running.dsn, running.slot, position, tables),
+        delivered=lambda: flushed(running.delivery, running.stream_name),
+        stage_bucket=running.stage_bucket,
+        control=ControlTable(running.control_table),
+    )
+    return wait_until_converted(road, progress)
+
+
+def export_table(running: State, table: str, whole: bool, progress: Progress) -> table_export.Export:
+    """Export a table of the source into the stage bucket, whole or from its watermark. Raises ``UnknownTable``, ``ExportFailed``."""
+    control = ControlTable(running.control_table)
+    return table_export.export_table(
+        running.dsn, running.stage_bucket, contract_of(running, table), control, whole=whole, progress=progress
+    )
+
+
+def reload_table(running: State, table: str) -> None:
+    """Ask the replicator to load a table anew, as DMS's ReloadTables does."""
+    contract = contract_of(running, table)
+    ask_reload(running.dsn, running.slot, [f"{contract.source_schema}.{contract.source_table}"])
+
+
+def verify_lake(running: State, progress: Progress) -> Report:
+    """Compare the lake with its source."""
+    from datamaster.verify import verify
+
+    return verify(running, progress)
+
+
+def backlog(running: State) -> dict[str, int]:
+    """How many files are in each status."""
+    counts = Counter(record.status for record in ControlTable(running.control_table).files())
+    return {status: counts[status] for status in STATUSES}

@@ -1,0 +1,78 @@
+"""What was deployed, in the words of those who use it: the settings of functions and jobs, and the platform's state."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import boto3
+import yaml
+
+from datamaster.aws.deploy import Deployment
+from datamaster.aws.deploy.environments import load_environment
+from datamaster.laptop.services import LOCALHOST, Ports
+from datamaster.laptop.state import State
+
+
+def names(deployment: Deployment) -> dict[str, str]:
+    """What functions, containers and jobs read of a deployment."""
+    outputs, variables = deployment.outputs, load_environment(deployment.environment).variables
+    storage, artifacts = outputs["storage"], outputs["storage"]["ArtifactsBucket"]
+    return {
+        "CONTRACTS_URI": f"s3://{artifacts}/contracts/",
+        "CONTROL_TABLE": outputs["control"]["TableName"],
+        "STAGE_BUCKET": storage["StageBucket"],
+        "LAKE_BUCKET": storage["LakeBucket"],
+        "ARTIFACTS_BUCKET": artifacts,
+        "MASK_KEY_SECRET": outputs["security"]["MaskKeyArn"],
+        "CONVERT_STATE_MACHINE_ARN": outputs["ingestion"]["ConvertStateMachineArn"],
+        "CONVERT_LAMBDA_LIMIT": str(variables["convert_lambda_limit"]),
+        "LEASE_SECONDS": str(variables["lease_seconds"]),
+        "PII_WAIT_SECONDS": str(variables["pii_wait_seconds"]),
+        "DMS_REPLICATION_CONFIG_ARN": str(variables["replication_config_arn"]),
+        "POWERTOOLS_SERVICE_NAME": "converter",
+        "POWERTOOLS_METRICS_NAMESPACE": "DataMaster",
+    }
+
+
+def bound_functions(build: Path) -> None:
+    """Give each function the concurrency that its template asks for: the emulator takes it by its own API call only."""
+    functions = boto3.client("lambda")
+    for template in (build / "local").glob("*/sam.yaml"):
+        packaged = yaml.safe_load(template.read_text())
+        for name, limit in packaged["Mappings"]["Concurrency"]["local"].items():
+            function = packaged["Resources"][name]["Properties"]["FunctionName"]["Fn::Sub"].replace("${Environment}", "local")
+            functions.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=limit)
+
+
+def state_of(home: Path, ports: Ports, deployment: Deployment, environment: dict[str, str], dsn: str, slot: str, contracts: Path) -> State:
+    """The state of a platform that was just deployed."""
+    outputs = deployment.outputs
+    api = outputs["control-api"]["ApiId"]
+    functions = {
+        arn.rsplit("-", 1)[-1]: arn.rsplit(":", 1)[-1]
+        for stack in ("ingest-router", "converter", "control-api")
+        for name, arn in outputs[stack].items()
+        if name.endswith("Arn")
+    }
+    return State(
+        home=home,
+        environment=environment,
+        dsn=dsn,
+        slot=slot,
+        stage_bucket=environment["STAGE_BUCKET"],
+        lake_bucket=environment["LAKE_BUCKET"],
+        artifacts_bucket=environment["ARTIFACTS_BUCKET"],
+        control_table=environment["CONTROL_TABLE"],
+        contracts_uri=environment["CONTRACTS_URI"],
+        contracts=contracts.absolute(),
+        stream_name=outputs["streaming"]["StreamName"],
+        work_group=outputs["consumption"]["LakeWorkGroup"],
+        state_machines={
+            "convert-file": outputs["ingestion"]["ConvertStateMachineArn"],
+            "bronze-to-silver": outputs["processing"]["SilverStateMachineArn"],
+            "silver-to-gold": outputs["processing"]["GoldStateMachineArn"],
+            "maintenance": outputs["processing"]["MaintenanceStateMachineArn"],
+        },
+        functions=functions,
+        api_url=f"http://{LOCALHOST}:{ports.emulator}/restapis/{api}/v1/_user_request_",
+    )

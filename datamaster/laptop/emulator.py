@@ -1,0 +1,159 @@
+"""The emulator that answers AWS's APIs on this machine: started as a child, found on a free port, stopped with all its Lambdas."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from datamaster.laptop.process import free_port, spawn, stop, tail
+from lake.errors import TransientError
+
+REGION = "us-east-1"
+ACCOUNT = "000000000000"
+START_SECONDS = 30.0
+START_ATTEMPTS = 3
+LAMBDA_CONCURRENCY = 16
+LAMBDA_IDLE_SECONDS = 60
+HEALTH = "/_ministack/health"
+
+
+class EmulatorFailed(TransientError):
+    """The emulator did not come up."""
+
+    def __init__(self, port: int, reason: str) -> None:
+        super().__init__(f"the AWS emulator did not answer on 127.0.0.1:{port}: {reason}")
+
+
+@dataclass(frozen=True)
+class Emulator:
+    """A running emulator.
+
+    ``environment`` holds what an AWS client needs to find it (endpoint, credentials, region) and nothing else.
+    """
+
+    endpoint: str
+    process: subprocess.Popen[bytes]
+    environment: dict[str, str]
+
+    def stop(self) -> None:
+        """End the emulator and the Lambda functions that it runs."""
+        stop(self.process)
+
+    def __enter__(self) -> Emulator:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+
+def start_emulator(
+    directory: Path | None = None,
+    *,
+    authorize: bool = False,
+    lambda_concurrency: int = LAMBDA_CONCURRENCY,
+    lambda_environment: Mapping[str, str] | None = None,
+    log: Path | None = None,
+) -> Emulator:
+    """Start an emulator with no state and wait until it answers.
+
+    ``directory`` takes its temporary files (a fresh one under the system's own where none is given), ``authorize`` makes
+    it check signatures and policies, ``lambda_concurrency`` bounds the functions that run at once, and
+    ``lambda_environment`` is added to what every function sees: the endpoints that are not the emulator's.
+
+    Raises ``EmulatorFailed`` where it does not answer within 30 seconds.
+    """
+    home = directory or Path(tempfile.mkdtemp(prefix="dm-emulator-"))
+    home.mkdir(parents=True, exist_ok=True)
+    log = log or home / "emulator.log"
+    attempt = 0
+    while True:
+        attempt += 1
+        port = free_port()
+        settings = emulator_settings(
+            port, home, authorize=authorize, lambda_concurrency=lambda_concurrency, lambda_environment=lambda_environment or {}
+        )
+        process = spawn(emulator_command(), settings, log)
+        try:
+            _wait_until_healthy(port, process, log)
+        except EmulatorFailed:
+            stop(process)
+            if attempt == START_ATTEMPTS:
+                raise
+            continue
+        endpoint = f"http://127.0.0.1:{port}"
+        return Emulator(endpoint, process, client_environment(endpoint))
+
+
+def client_environment(endpoint: str) -> dict[str, str]:
+    """The variables by which every AWS SDK finds the emulator at ``endpoint``."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def plain_environment() -> dict[str, str]:
+    """This process's variables without any that would lead an AWS client elsewhere."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+
+
+def emulator_command() -> list[str]:
+    """The program; its settings are all in its environment."""
+    return [sys.executable, "-m", "datamaster.laptop.emulator_process"]
+
+
+def emulator_settings(
+    port: int,
+    home: Path,
+    *,
+    authorize: bool = False,
+    lambda_concurrency: int = LAMBDA_CONCURRENCY,
+    lambda_environment: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """The environment of an emulator on ``port`` of 127.0.0.1 whose files lie under ``home``."""
+    temporary = home / "tmp"
+    temporary.mkdir(parents=True, exist_ok=True)
+    return plain_environment() | {
+        "GATEWAY_PORT": str(port),
+        "BIND_HOST": "127.0.0.1",
+        "MINISTACK_HOST": "127.0.0.1",
+        "MINISTACK_REGION": REGION,
+        "MINISTACK_ACCOUNT_ID": ACCOUNT,
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "LAMBDA_EXECUTOR": "local",
+        "LAMBDA_ACCOUNT_CONCURRENCY": str(lambda_concurrency),
+        "LAMBDA_WARM_TTL_SECONDS": str(LAMBDA_IDLE_SECONDS),
+        "LOG_LEVEL": "WARNING",
+        "AUTH": "true" if authorize else "false",
+        "STATE_DIR": str(home / "state"),
+        "TMPDIR": str(temporary),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        **(lambda_environment or {}),
+    }
+
+
+def _wait_until_healthy(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise EmulatorFailed(port, f"it ended with code {process.returncode}\n{tail(log)}")
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{HEALTH}", timeout=2):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.05)
+    raise EmulatorFailed(port, f"no answer within {START_SECONDS:.0f} s\n{tail(log)}")

@@ -1,9 +1,0 @@
-"""Firehose's part on this machine: reads the stream, has records transformed, writes raw objects by table and error objects by kind.
-
-``python -m datamaster.local.delivery --template FILE --parameter NAME=VALUE ... --state DIRECTORY``
-"""
-
-from datamaster.local.delivery.progress import flushed, wait_until_delivered
-from datamaster.local.delivery.stream import DeliveryStream, from_template
-
-__all__ = ["DeliveryStream", "flushed", "from_template", "wait_until_delivered"]

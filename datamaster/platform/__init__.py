@@ -1,0 +1,1 @@
+"""A running installation, on a laptop or in an account: its files, tables, pipelines and queries."""

@@ -1,0 +1,73 @@
+"""The replicator's process, and the command that asks it to read a table once more."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+
+from datamaster.replicator.statistics_endpoint import NotConnected, serve
+from datamaster.replicator.task import PUBLICATION, SLOT, TASK, ReplicationTask, TaskSettings
+from datamaster.replicator.task_state import TableStatistics, ask_reload
+from datamaster.wire.kinesis import KinesisRecords
+from lake.errors import LakeError
+
+CONNECT_SECONDS = 5
+"""How long a question for the statistics waits for a task that has just started."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the task until SIGTERM or SIGINT, or leave it a command; returns the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("botocore").setLevel(logging.WARNING)
+    try:
+        return _reload(words[1:]) if words[:1] == ["reload"] else _run(words)
+    except LakeError as error:
+        print(f"replicator: {error}", file=sys.stderr)
+        return 1
+
+
+def _reload(words: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m datamaster.replicator reload", description="Read tables once more.")
+    parser.add_argument("tables", nargs="+", metavar="SCHEMA.TABLE")
+    parser.add_argument("--dsn", required=True, help="the source database")
+    parser.add_argument("--slot", default=SLOT)
+    chosen = parser.parse_args(words)
+    ask_reload(chosen.dsn, chosen.slot, chosen.tables)
+    return 0
+
+
+def _run(words: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m datamaster.replicator", description="Replicate tables into a Kinesis stream.")
+    parser.add_argument("--dsn", required=True, help="the source database")
+    parser.add_argument("--stream", required=True, help="name of the Kinesis data stream")
+    parser.add_argument("--tables", required=True, help="schema.table,schema.table,…")
+    parser.add_argument("--slot", default=SLOT, help="replication slot, which also names the task's state")
+    parser.add_argument("--publication", default=PUBLICATION)
+    parser.add_argument("--task", default=TASK, help="task id in control records")
+    parser.add_argument("--statistics-port", type=int, default=0, help="port on 127.0.0.1 for table statistics; 0 takes a free one")
+    chosen = parser.parse_args(words)
+    settings = TaskSettings(chosen.dsn, chosen.stream, tuple(chosen.tables.split(",")), chosen.slot, chosen.publication, chosen.task)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    task = ReplicationTask(settings, KinesisRecords(), stop)
+
+    def tables() -> list[TableStatistics]:
+        if not task.connected.wait(CONNECT_SECONDS) or task.state is None:
+            raise NotConnected
+        return list(task.state.tables.values())
+
+    endpoint = serve(chosen.statistics_port, tables, lambda names: ask_reload(settings.dsn, settings.slot, names))
+    print(f"table statistics: http://127.0.0.1:{endpoint.server_address[1]}", flush=True)
+    task.run()
+    endpoint.shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""Following the log: changes in commit order, acknowledged only once they are in the stream."""
+
+from __future__ import annotations
+
+import logging
+import select
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from datamaster.replicator.emitter import Emitter
+from datamaster.replicator.messages import Transaction
+from datamaster.replicator.pgoutput import Begin, Change, Commit, Relation, Truncate, decode
+from datamaster.source.pg_catalog import Column, Cursor, Table, primary_key, resolve_form
+
+PUSH_SECONDS = 0.1
+OPEN_SECONDS = 1.0  # how long sending waits for the transaction's end
+ACKNOWLEDGE_SECONDS = 0.5
+COMMAND_SECONDS = 1.0
+IDLE_SECONDS = 0.2
+BUSY_SECONDS = 0.005
+ALIVE_SECONDS = 10.0
+
+log = logging.getLogger(__name__)
+
+
+class ChangeReader:
+    """Turns the messages of one replication connection into records.
+
+    ``commands`` is called about every second between transactions; it may read whole tables.
+    """
+
+    def __init__(self, replication: Any, catalog: Cursor, emitter: Emitter, stop: threading.Event, commands: Callable[[], None]) -> None:
+        self._replication = replication
+        self._catalog = catalog
+        self._emitter = emitter
+        self._state = emitter.state
+        self._outbox = emitter.outbox
+        self._stop = stop
+        self._commands = commands
+        self._tables: dict[int, Table] = {}
+        self._transaction = Transaction(Begin(0, 0, 0))
+        self._open = False
+        self._number = 0
+        self._complete = 0  # end of the last transaction that was read
+        self._complete_commit = 0
+        self._pushed_at = self._acknowledged_at = self._alive_at = self._asked_at = time.monotonic()
+        self._saved = self._acknowledged = 0
+
+    def follow(self, slot: str, publication: str) -> None:
+        """Read until ``stop`` is set. Raises psycopg2's errors where the connection breaks, and what delivery raises."""
+        options = {"proto_version": "1", "publication_names": publication}
+        self._replication.start_replication(slot_name=slot, decode=False, options=options)
+        while not self._stop.is_set():
+            message = self._replication.read_message()
+            if message is not None:
+                self.read(message.payload, message.data_start)
+                waited = time.monotonic() - self._pushed_at
+                if waited > PUSH_SECONDS and (not self._open or waited > OPEN_SECONDS):
+                    self._between()
+                continue
+            waits = self._between()
+            select.select([self._replication.connection], [], [], BUSY_SECONDS if waits else IDLE_SECONDS)
+        self._outbox.push(self._complete)
+        self._outbox.flush()
+        if not self._open:
+            self._acknowledge()
+
+    def stay_alive(self) -> None:
+        """Tell the server that this side still reads."""
+        self._replication.send_feedback(reply=False, force=True)
+        self._alive_at = time.monotonic()
+
+    def read(self, payload: bytes, lsn: int) -> None:
+        """Take one message of the log at ``lsn``."""
+        message = decode(payload)
+        if isinstance(message, Change):
+            self._number += 1
+            self._emitter.change(self._tables[message.relation_id], message, self._transaction, self._number, lsn)
+        elif isinstance(message, Begin):
+            self._transaction, self._number, self._open = Transaction(message, self._state.previous), 0, True
+        elif isinstance(message, Commit):
+            self._commit(message)
+        elif isinstance(message, Relation):
+            self._define(message)
+        elif isinstance(message, Truncate):
+            for relation_id in message.relation_ids:
+                log.warning("TRUNCATE of %s: not sent, as DMS sends none; reload the table", self._tables[relation_id].identifier)
+
+    def _commit(self, message: Commit) -> None:
+        begin = self._transaction.begin
+        if self._number:
+            self._state.previous = (begin.transaction_id, self._number)
+        self._complete, self._complete_commit = message.end_lsn, begin.commit_lsn
+        self._open = False
+
+    def _define(self, relation: Relation) -> None:
+        # The log may describe a table under a name that the catalog has forgotten.
+        key = primary_key(self._catalog, relation.schema, relation.name) or tuple(c.name for c in relation.columns if c.identity)
+        known = self._tables.get(relation.relation_id)
+        columns = tuple(
+            Column(column.name, resolve_form(self._catalog, column.type_id, column.modifier), column.name not in key, column.type_id)
+            for column in relation.columns
+        )
+        table = Table(relation.schema, relation.name, columns, key)
+        self._tables[relation.relation_id] = table
+        if known is not None and (known.schema, known.name) != (table.schema, table.name):
+            self._emitter.control("rename-table", table)
+        statistics = self._state.statistics(table.schema, table.name)
+        if statistics.signature is not None and statistics.signature != table.signature:
+            statistics.ddls += 1
+            self._emitter.control(alteration(statistics.signature, table.signature), table)
+        statistics.signature = table.signature
+
+    def _between(self) -> bool:
+        """Send what was read, and now and then acknowledge, answer the server and look for commands.
+
+        Returns whether something waits for a batch on its way.
+        """
+        waits = self._outbox.push(self._complete)
+        now = self._pushed_at = time.monotonic()
+        if not self._open and now - self._acknowledged_at > ACKNOWLEDGE_SECONDS:
+            self._acknowledge()
+        if now - self._alive_at > ALIVE_SECONDS:
+            self.stay_alive()
+        if not self._open and now - self._asked_at > COMMAND_SECONDS:
+            self._commands()
+            self._asked_at = time.monotonic()
+        return waits
+
+    def _acknowledge(self) -> None:
+        """Let the server forget what is delivered; the statistics are saved first, so that none of it goes uncounted.
+
+        Once all is delivered, ``wal_end`` is what the server has read of its log: it holds no earlier commit to send.
+        """
+        delivered = self._outbox.delivered
+        if self._complete > self._saved:
+            self._state.counted_lsn = max(self._state.counted_lsn, self._complete_commit)
+            self._state.save()
+            self._saved = self._complete
+        reached = delivered if delivered < self._complete else max(delivered, self._replication.wal_end)
+        if reached > self._acknowledged:
+            self._replication.send_feedback(flush_lsn=reached, apply_lsn=reached, force=True)
+            self._acknowledged, self._alive_at = reached, time.monotonic()
+        self._acknowledged_at = time.monotonic()
+
+
+def alteration(old: list[list[object]], new: list[list[object]]) -> str:
+    """The control operation that leads from one definition (name and type of each column) to another."""
+    before, after = {str(name): kind for name, kind in old}, {str(name): kind for name, kind in new}
+    if before.keys() == after.keys():
+        return "column-type-change" if before != after else "change-columns"
+    if before.keys() < after.keys():
+        return "add-column"
+    if after.keys() < before.keys():
+        return "drop-column"
+    if len(before) == len(after) and [kind for _, kind in old] == [kind for _, kind in new]:
+        return "rename-column"
+    return "change-columns"

@@ -1,0 +1,98 @@
+"""Reading whole tables: in the snapshot of a new slot, or once more while changes flow."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import psycopg2.extensions
+from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ
+
+from datamaster.replicator.emitter import Emitter
+from datamaster.replicator.outbox import Stopped
+from datamaster.source.pg_catalog import SESSION_OPTIONS, Table, quoted
+
+ALIVE_SECONDS = 5.0
+ESCAPES = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
+
+
+def copy_values(line: bytes) -> list[bytes | None]:
+    """Split a line of COPY's text format into values; ``line`` ends with a newline.
+
+    https://www.postgresql.org/docs/current/sql-copy.html, "Text Format"
+    """
+    fields = line[:-1].split(b"\t")
+    if b"\\" not in line:
+        return list(fields)
+    return [None if field == rb"\N" else _unescaped(field) for field in fields]
+
+
+def _unescaped(field: bytes) -> bytes:
+    first, *rest = field.split(b"\\")
+    parts = [first]
+    pieces = iter(rest)
+    for piece in pieces:
+        if piece:
+            parts.append(ESCAPES.get(piece[:1], piece[:1]) + piece[1:])
+        else:  # two backslashes are one, and what follows them is plain
+            parts.append(b"\\" + next(pieces, b""))
+    return b"".join(parts)
+
+
+class _Rows:
+    """What COPY writes to: a line a row. ``alive`` is called every few seconds."""
+
+    def __init__(self, table: Table, emitter: Emitter, stop: threading.Event, alive: Callable[[], None]) -> None:
+        self._table = table
+        self._emitter = emitter
+        self._stop = stop
+        self._alive = alive
+        self._last_alive = time.monotonic()
+
+    def write(self, line: bytes) -> int:
+        if self._stop.is_set():
+            raise Stopped(f"the load of {self._table.identifier} was stopped; the next start begins it anew")
+        self._emitter.row(self._table, copy_values(line))
+        if time.monotonic() - self._last_alive > ALIVE_SECONDS:
+            self._alive()
+            self._last_alive = time.monotonic()
+        return len(line)
+
+
+def load_tables(
+    dsn: str,
+    snapshot: str | None,
+    tables: Sequence[Table],
+    emitter: Emitter,
+    stop: threading.Event,
+    alive: Callable[[], None] = lambda: None,
+) -> None:
+    """Send every row of ``tables`` as ``load``, each table behind its fence, and wait until all is delivered.
+
+    ``snapshot`` is the exported snapshot to read in. With None each table is read in a snapshot taken after its fence:
+    a change sent before the fence is in the snapshot, one sent after it outranks the loaded row.
+
+    Raises ``Stopped``, and what delivery raises.
+    """
+    connection = psycopg2.connect(dsn, options=SESSION_OPTIONS)
+    try:
+        connection.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ, readonly=True)
+        with connection.cursor() as cursor:
+            if snapshot is not None:
+                cursor.execute("SET TRANSACTION SNAPSHOT %s", (snapshot,))
+            for table in tables:
+                statistics = emitter.state.statistics(table.schema, table.name)
+                statistics.load_begins()
+                statistics.signature = table.signature
+                emitter.state.save()
+                emitter.fence(table)
+                columns = ", ".join(quoted(column.name) for column in table.columns)
+                cursor.copy_expert(f"COPY (SELECT {columns} FROM {table.identifier}) TO STDOUT", _Rows(table, emitter, stop, alive))
+                emitter.outbox.flush()
+                statistics.load_completes()
+                emitter.state.save()
+                if snapshot is None:
+                    connection.rollback()
+    finally:
+        connection.close()

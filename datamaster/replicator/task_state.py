@@ -1,0 +1,187 @@
+"""What a task remembers between its lives, in the schema awsdms of the source: phase, table statistics, commands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg2
+import psycopg2.extensions
+
+from datamaster.source.pg_catalog import SESSION_OPTIONS, Table, lock_number, split_name
+from lake.errors import TransientError
+
+SCHEMA = Path(__file__).with_name("task_state.sql")
+LOADING, CHANGES = "loading", "changes"
+BEFORE_LOAD, FULL_LOAD, RELOADING, COMPLETED = "Before load", "Full load", "Table is being reloaded", "Table completed"
+GONE, ERROR = "Table does not exist", "Table error"
+
+
+class TaskRunning(TransientError):
+    """Another process runs the task of this slot."""
+
+
+@dataclass
+class TableStatistics:
+    """What DMS counts of one table; times are of UTC. ``signature`` is the definition last announced."""
+
+    schema: str
+    table: str
+    inserts: int = 0
+    updates: int = 0
+    deletes: int = 0
+    ddls: int = 0
+    load_rows: int = 0
+    state: str = BEFORE_LOAD
+    load_started: datetime | None = None
+    load_ended: datetime | None = None
+    updated_at: datetime | None = None
+    signature: list[list[object]] | None = None
+
+    def load_begins(self) -> None:
+        """A full load of the table begins, the first one or another."""
+        self.state = RELOADING if self.load_ended is not None else FULL_LOAD
+        self.load_rows, self.load_started, self.load_ended = 0, datetime.now(UTC), None
+
+    def load_completes(self) -> None:
+        """All rows of the load are in the stream."""
+        self.state, self.load_ended = COMPLETED, datetime.now(UTC)
+        self.updated_at = self.load_ended
+
+    def count(self, kind: str) -> None:
+        """Count a change: I, U or D."""
+        if kind == "I":
+            self.inserts += 1
+        elif kind == "U":
+            self.updates += 1
+        else:
+            self.deletes += 1
+        self.updated_at = datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Command:
+    """A wish that someone left for the task: to read a table once more."""
+
+    command_id: int
+    schema: str
+    table: str
+
+
+class TaskState:
+    """The rows of one task; holds the lock that keeps a second task away for as long as it is open.
+
+    The session of a task that was killed may hold it for a moment longer: ``TaskRunning`` is worth another try.
+
+    ``counted_lsn`` is the last commit that the statistics include, so that a transaction sent again is counted once.
+    ``previous`` are transaction id and number of records of the last transaction sent.
+    """
+
+    def __init__(self, dsn: str, slot: str, publication: str) -> None:
+        self.slot = slot
+        self.publication = publication
+        self.connection = psycopg2.connect(dsn, options=SESSION_OPTIONS, application_name=f"awsdms {slot}")
+        self.connection.autocommit = True
+        self.cursor = self.connection.cursor()
+        self._lock()
+        self.cursor.execute(SCHEMA.read_text())
+        self.phase, self.counted_lsn, self.previous = self._read_task()
+        self.tables = self._read_tables()
+
+    def close(self) -> None:
+        """Give the lock back."""
+        self.connection.close()
+
+    def statistics(self, schema: str, table: str) -> TableStatistics:
+        """The numbers of a table, begun where there are none."""
+        return self.tables.setdefault((schema, table), TableStatistics(schema, table))
+
+    def set_phase(self, phase: str) -> None:
+        """Remember whether the first load is still running, or changes follow it."""
+        self.phase = phase
+        self.save()
+
+    def forget_progress(self) -> None:
+        """Begin anew: a full load under a new slot, with new counts."""
+        self.counted_lsn, self.previous = 0, None
+        self.tables.clear()
+        self.cursor.execute("DELETE FROM awsdms.table_statistics WHERE slot = %s", (self.slot,))
+        self.set_phase(LOADING)
+
+    def save(self) -> None:
+        """Write task and statistics, all of it or nothing."""
+        transaction_id, count = self.previous or (None, None)
+        statement = self.cursor.mogrify(
+            "INSERT INTO awsdms.task VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (slot) DO UPDATE SET publication = excluded.publication,"
+            " phase = excluded.phase, counted_lsn = excluded.counted_lsn, transaction_id = excluded.transaction_id,"
+            " transaction_count = excluded.transaction_count",
+            (self.slot, self.publication, self.phase, self.counted_lsn, transaction_id, count),
+        )
+        for t in self.tables.values():
+            statement += b";" + self.cursor.mogrify(
+                "INSERT INTO awsdms.table_statistics VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+                " ON CONFLICT (slot, schema_name, table_name) DO UPDATE SET inserts = excluded.inserts, updates = excluded.updates,"
+                " deletes = excluded.deletes, ddls = excluded.ddls, load_rows = excluded.load_rows, table_state = excluded.table_state,"
+                " load_started = excluded.load_started, load_ended = excluded.load_ended, updated_at = excluded.updated_at,"
+                " signature = excluded.signature",
+                (
+                    *(self.slot, t.schema, t.table, t.inserts, t.updates, t.deletes, t.ddls, t.load_rows, t.state),
+                    *(t.load_started, t.load_ended, t.updated_at, json.dumps(t.signature)),
+                ),
+            )
+        self.cursor.execute(statement)  # one message of several statements is one transaction
+
+    def commands(self) -> list[Command]:
+        """Commands not yet done, oldest first."""
+        self.cursor.execute(
+            "SELECT command_id, schema_name, table_name FROM awsdms.task_command WHERE slot = %s AND done_at IS NULL ORDER BY command_id",
+            (self.slot,),
+        )
+        return [Command(*row) for row in self.cursor.fetchall()]
+
+    def command_done(self, command: Command, error: str | None = None) -> None:
+        """Mark a command as done, or as failed for the reason ``error``."""
+        self.cursor.execute("UPDATE awsdms.task_command SET done_at = now(), error = %s WHERE command_id = %s", (error, command.command_id))
+
+    def record_exception(self, table: Table, row_key: str, error: str) -> None:
+        """Keep the key of a row that could not be sent and why."""
+        self.cursor.execute(
+            "INSERT INTO awsdms.apply_exceptions (slot, schema_name, table_name, row_key, error) VALUES (%s, %s, %s, %s, %s)",
+            (self.slot, table.schema, table.name, row_key, error),
+        )
+
+    def _lock(self) -> None:
+        self.cursor.execute("SELECT pg_try_advisory_lock(%s)", (lock_number(self.slot),))
+        if self.cursor.fetchone() != (True,):
+            self.connection.close()
+            raise TaskRunning(f'slot "{self.slot}": another replicator runs this task')
+
+    def _read_task(self) -> tuple[str | None, int, tuple[int, int] | None]:
+        self.cursor.execute("SELECT phase, counted_lsn, transaction_id, transaction_count FROM awsdms.task WHERE slot = %s", (self.slot,))
+        row = self.cursor.fetchone()
+        if row is None:
+            return None, 0, None
+        phase, counted, transaction_id, count = row
+        return phase, counted, None if transaction_id is None else (transaction_id, count)
+
+    def _read_tables(self) -> dict[tuple[str, str], TableStatistics]:
+        self.cursor.execute(
+            "SELECT schema_name, table_name, inserts, updates, deletes, ddls, load_rows, table_state, load_started, load_ended, updated_at,"
+            " signature FROM awsdms.table_statistics WHERE slot = %s ORDER BY schema_name, table_name",
+            (self.slot,),
+        )
+        return {(row[0], row[1]): TableStatistics(*row) for row in self.cursor.fetchall()}
+
+
+def ask_reload(dsn: str, slot: str, tables: Sequence[str]) -> None:
+    """Leave a command to read ``tables`` (each schema.table) once more; the running task picks it up within a second or two."""
+    with psycopg2.connect(dsn) as connection, connection.cursor() as cursor:
+        for table in tables:
+            cursor.execute(
+                "INSERT INTO awsdms.task_command (slot, command, schema_name, table_name) VALUES (%s, 'reload', %s, %s)",
+                (slot, *split_name(table)),
+            )
+    connection.close()

@@ -1,0 +1,204 @@
+"""What the source's catalog says of a table: columns, value forms, key."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple, TypeAlias
+
+import psycopg2.extensions
+
+from datamaster.source.value_forms import ValueForm, form_of
+from lake.errors import TerminalError, TransientError
+
+Cursor: TypeAlias = psycopg2.extensions.cursor
+
+OLDER_TRANSACTIONS_SECONDS = 600.0
+# Text forms of values must not depend on how the server is set up.
+SESSION_OPTIONS = (
+    "-c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres -c bytea_output=hex -c extra_float_digits=1"
+    " -c client_encoding=UTF8 -c statement_timeout=0 -c idle_in_transaction_session_timeout=0"
+)
+
+
+class UnknownSourceTable(TerminalError):
+    """The source has no such table."""
+
+
+class OlderTransactions(TransientError):
+    """Transactions that began before the publication changed do not end."""
+
+
+class TableWithoutKey(TerminalError):
+    """A table has no primary key, so its rows cannot be told apart."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, the form of its values, and whether it may be null."""
+
+    name: str
+    form: ValueForm
+    nullable: bool
+    type_id: int
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the source; ``key`` are the names of its primary key in the key's order."""
+
+    schema: str
+    name: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+
+    @property
+    def identifier(self) -> str:
+        """Schema and name, quoted for SQL."""
+        return f"{quoted(self.schema)}.{quoted(self.name)}"
+
+    @cached_property
+    def key_places(self) -> tuple[int, ...]:
+        """Where the key's columns stand among ``columns``, in the key's order."""
+        names = [column.name for column in self.columns]
+        return tuple(names.index(name) for name in self.key)
+
+    @cached_property
+    def writers(self) -> tuple[tuple[str, Callable[[bytes], object]], ...]:
+        """Name of each column, and what writes its values."""
+        return tuple((column.name, column.form.write) for column in self.columns)
+
+    @property
+    def signature(self) -> list[list[object]]:
+        """Names and types of the columns: what tells that a definition has changed."""
+        return [[column.name, column.type_id] for column in self.columns]
+
+    @property
+    def definition(self) -> dict[str, object]:
+        """The ``table-def`` of a control record."""
+        columns = {column.name: {"nullable": column.nullable, "type": column.form.dms} for column in self.columns}
+        return {"columns": columns, "primary-key": list(self.key)}
+
+
+def quoted(name: str) -> str:
+    """A name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """Schema and table of ``schema.table``. Raises ``UnknownSourceTable`` where there is no schema."""
+    schema, dot, table = name.partition(".")
+    if not (schema and dot and table):
+        raise UnknownSourceTable(f'table "{name}"; expected schema.table')
+    return schema, table
+
+
+class CatalogColumn(NamedTuple):
+    """A column as the catalog has it; ``type_id`` and ``modifier`` are PostgreSQL's atttypid and atttypmod."""
+
+    name: str
+    type_id: int
+    modifier: int
+    required: bool
+    description: str | None
+    table_description: str | None
+
+
+def read_columns(cursor: Cursor, schema: str, name: str) -> tuple[list[CatalogColumn], tuple[str, ...]]:
+    """The stored columns of a table, and the names of its key's. Raises ``UnknownSourceTable``, ``TableWithoutKey``."""
+    cursor.execute(
+        "SELECT a.attname, a.atttypid::bigint, a.atttypmod, a.attnotnull, col_description(c.oid, a.attnum),"
+        " obj_description(c.oid, 'pg_class')"
+        " FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped"
+        " AND a.attgenerated = '' ORDER BY a.attnum",
+        (schema, name),
+    )
+    columns = [CatalogColumn(*row) for row in cursor.fetchall()]
+    if not columns:
+        raise UnknownSourceTable(f'the source has no table "{schema}.{name}"')
+    key = primary_key(cursor, schema, name)
+    if not key:
+        raise TableWithoutKey(f'table "{schema}.{name}" has no primary key; add one')
+    return columns, key
+
+
+def read_table(cursor: Cursor, schema: str, name: str) -> Table:
+    """Read a table from the catalog. Raises ``UnknownSourceTable``, ``TableWithoutKey``."""
+    columns, key = read_columns(cursor, schema, name)
+    forms = (Column(c.name, resolve_form(cursor, c.type_id, c.modifier), not c.required, c.type_id) for c in columns)
+    return Table(schema, name, tuple(forms), key)
+
+
+def primary_key(cursor: Cursor, schema: str, name: str) -> tuple[str, ...]:
+    """The columns of a table's primary key in the key's order; empty where it has none or is gone."""
+    cursor.execute(
+        "SELECT a.attname FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)"
+        " WHERE n.nspname = %s AND c.relname = %s AND i.indisprimary ORDER BY array_position(i.indkey::int2[], a.attnum)",
+        (schema, name),
+    )
+    return tuple(row[0] for row in cursor.fetchall())
+
+
+def resolve_form(cursor: Cursor, type_id: int, modifier: int) -> ValueForm:
+    """The value form of a type by its object id; a domain takes that of the type below it."""
+    while True:
+        cursor.execute("SELECT typname, typcategory, typtype, typbasetype::bigint, typtypmod FROM pg_type WHERE oid = %s", (type_id,))
+        row = cursor.fetchone()
+        if row is None:
+            return form_of("", "", modifier)
+        name, category, kind, base, base_modifier = row
+        if kind != "d":
+            return form_of(name, category, modifier)
+        type_id, modifier = base, base_modifier
+
+
+def lock_number(slot: str) -> int:
+    """The advisory lock that a task on ``slot`` holds, so that there is never a second one."""
+    return zlib.crc32(f"awsdms {slot}".encode())
+
+
+def existing_tables(cursor: Cursor, names: Sequence[str]) -> list[str]:
+    """Those of ``names`` (each schema.table) that the source has."""
+    cursor.execute(
+        "SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE c.relkind IN ('r', 'p') AND n.nspname || '.' || c.relname = ANY (%s)",
+        (list(names),),
+    )
+    found = {row[0] for row in cursor.fetchall()}
+    return [name for name in names if name in found]
+
+
+def published_tables(cursor: Cursor, publication: str) -> set[str]:
+    """The tables, each schema.table, that a publication carries."""
+    cursor.execute("SELECT schemaname || '.' || tablename FROM pg_publication_tables WHERE pubname = %s", (publication,))
+    return {row[0] for row in cursor.fetchall()}
+
+
+def ensure_publication(cursor: Cursor, publication: str, tables: Sequence[str]) -> None:
+    """Make the publication carry exactly ``tables``.
+
+    A transaction that wrote to a table before the publication carried it would be sent in part, so this waits until all
+    older ones have ended: a table read after that misses nothing.
+    """
+    names = ", ".join(".".join(quoted(part) for part in split_name(table)) for table in tables)
+    cursor.execute("SELECT 1 FROM pg_publication WHERE pubname = %s", (publication,))
+    if cursor.fetchone() is None:
+        cursor.execute(f"CREATE PUBLICATION {quoted(publication)} FOR TABLE {names} WITH (publish_via_partition_root = true)")
+        return
+    if published_tables(cursor, publication) == set(tables):
+        return
+    cursor.execute(f"ALTER PUBLICATION {quoted(publication)} SET TABLE {names}")
+    cursor.execute("SELECT pg_current_xact_id()")
+    (own,) = cursor.fetchone()
+    deadline = time.monotonic() + OLDER_TRANSACTIONS_SECONDS
+    while time.monotonic() < deadline:
+        cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot()) > %s::xid8", (own,))
+        if cursor.fetchone() == (True,):
+            return
+        time.sleep(0.1)
+    raise OlderTransactions(f"transactions older than the new publication still run after {OLDER_TRANSACTIONS_SECONDS:.0f} s")

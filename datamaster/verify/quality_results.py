@@ -1,0 +1,84 @@
+"""``dm_silver.quality_results``: a row that breaks a rule at the source was seen to break it on its way.
+
+The rules are asked again of the source's rows, in DuckDB's SQL; the jobs ask them of each batch's images in Spark's. The
+lake may have counted more, for it saw values that the source has corrected since. It may not have counted less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from datamaster.platform.query import Athena, QueryFailed
+from datamaster.verify.report import Difference, TableReport
+from datamaster.verify.silver import source_table
+from datamaster.verify.workbench import Workbench, quoted, text
+from lake.contract import Contract, ContractSet, QualityRule
+
+RESULTS = "dm_silver.quality_results"
+
+
+def has_rules(contracts: ContractSet) -> bool:
+    """Whether any contract has a rule."""
+    return any(contract.quality_rules for contract in contracts.tables.values())
+
+
+def compare_quality(bench: Workbench, athena: Athena, contracts: ContractSet, masks: Mapping[str, Mapping[str, str]]) -> TableReport:
+    """Compare what the lake has counted with the source's rows, which ``compare_silver`` left on the bench.
+
+    Rules of masked columns are left out, but for not_null: the lake checks values, and the bench holds their masks.
+    """
+    path = bench.folder / "quality.csv"
+    try:
+        athena.download(f"SELECT table_name, rule, rows_failed FROM {RESULTS}", path)
+    except QueryFailed as error:
+        return TableReport.unread(RESULTS, str(error))
+    values = {"table_name": "table_name", "rule": "rule", "rows_failed": "CAST(rows_failed AS BIGINT)"}
+    bench.load("results", path, tuple(values), values)
+    counted = {
+        (table, rule): int(failed)
+        for table, rule, failed in bench.rows("SELECT table_name, rule, sum(rows_failed) FROM results GROUP BY ALL")
+    }
+    rules = [
+        (contract, rule)
+        for contract in contracts.tables.values()
+        for rule in contract.quality_rules
+        if rule.column not in masks[contract.table] or rule.kind == "not_null"
+    ]
+    differences = []
+    for contract, rule in rules:
+        broken, seen = _broken(bench, contract, rule), counted.get((contract.table, rule.name), 0)
+        if seen < broken:
+            key = f"{contract.table}, {rule.name}"
+            differences.append(Difference(RESULTS, key, "rows_failed", f"{broken} or more", str(seen)))
+    counts = {"rows_failed": len(differences)} if differences else {}
+    return TableReport(RESULTS, len(rules), sum((c.table, r.name) in counted for c, r in rules), counts, tuple(differences[:5]))
+
+
+def _broken(bench: Workbench, contract: Contract, rule: QualityRule) -> int:
+    """How many of the source's rows break a rule; of rows that share a value which has to be unique, all but one."""
+    table, column = quoted(source_table(contract.table)), quoted(rule.column)
+    if rule.kind == "unique":
+        return int(bench.rows(f"SELECT count({column}) - count(DISTINCT {column}) FROM {table}")[0][0])
+    conditions = {
+        "not_null": f"{column} IS NULL",
+        "range": f"NOT ({column} BETWEEN {_bound(rule.minimum, '-')} AND {_bound(rule.maximum, '')})",
+        "accepted_values": f"{column} NOT IN ({', '.join(_literal(value) for value in rule.values)})",
+        "reference": _dangling(rule, column),
+    }
+    return int(bench.rows(f"SELECT count(*) FROM {table} WHERE {conditions[rule.kind]}")[0][0])
+
+
+def _dangling(rule: QualityRule, column: str) -> str:
+    if rule.reference is None:
+        return "FALSE"
+    held = f"SELECT {quoted(rule.reference.column)} FROM {quoted(source_table(rule.reference.table))}"
+    return f"{column} IS NOT NULL AND {column} NOT IN ({held})"
+
+
+def _bound(value: float | None, sign: str) -> str:
+    return f"'{sign}Infinity'::DOUBLE" if value is None else str(value)
+
+
+def _literal(value: Any) -> str:
+    return text(value) if isinstance(value, str) else str(value)

@@ -1,0 +1,1 @@
+"""Protocols that several stand-ins speak: AWS JSON 1.x over HTTP, and Kinesis without botocore's models."""

@@ -1,0 +1,45 @@
+"""Replacing whole months of a derived table in one commit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812 - pyspark's own idiom
+
+from jobs.iceberg.catalog import engine_name, snapshot_id
+from lake.manifests import OUTCOME, MonthsManifest, month_pair, month_text, sibling, write_document
+
+
+def months_condition(partition: tuple[str, str], manifest: MonthsManifest, row: str = "") -> str:
+    """A literal condition on the partition columns for the manifest's months; true where it asks for the whole table."""
+    if manifest.whole:
+        return "true"
+    year, month = partition
+    by_year: dict[int, list[int]] = {}
+    for pair in sorted(month_pair(text) for text in manifest.months):
+        by_year.setdefault(pair[0], []).append(pair[1])
+    conditions = (f"({row}{year} = {y} and {row}{month} in ({', '.join(str(m) for m in numbers)}))" for y, numbers in by_year.items())
+    return " or ".join(conditions) or "false"
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A table whose months can be computed again, and its partition columns (year and month)."""
+
+    database: str
+    table: str
+    partition: tuple[str, str]
+
+    def rebuild(self, rows: DataFrame, manifest: MonthsManifest, manifest_uri: str) -> None:
+        """Replace the manifest's months by ``rows``, all in one commit, and write the outcome beside the manifest."""
+        everything = f"{self.partition[0]} is not null"
+        condition = everything if manifest.whole else months_condition(self.partition, manifest)
+        name = engine_name(self.database, self.table)
+        rows.writeTo(name).overwrite(F.expr(condition))
+        months = set(manifest.months)
+        if manifest.whole:
+            present = rows.sparkSession.table(name).select(*self.partition).distinct().collect()
+            months |= {month_text(year, month) for year, month in present}
+        outcome = {"snapshot_id": snapshot_id(self.database, self.table), "months": sorted(months)}
+        write_document(sibling(manifest_uri, OUTCOME), outcome)

@@ -1,0 +1,1 @@
+"""The Iceberg catalog: table definitions, snapshots, files, staging tables."""

@@ -1,0 +1,26 @@
+"""Sources of a MERGE that hold binary columns are staged in a table.
+
+Sail tells binary from large binary, and its MERGE casts neither; a table's own columns are of the type that it wants.
+"""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+
+from jobs.iceberg.catalog import SILVER, engine_name
+from jobs.iceberg.tables import ensure_derived, fields_of
+from lake.keys import silver_location
+
+
+def source(rows: DataFrame, name: str, bucket: str) -> str:
+    """The name under which a MERGE reads ``rows``: a view, or the staging table ``<name>_staged``."""
+    if "binary" not in dict(rows.dtypes).values():
+        rows.createOrReplaceTempView(name)
+        return name
+    table = f"{name}_staged"
+    ensure_derived(SILVER, table, fields_of(rows), (), silver_location(bucket, table))
+    target = engine_name(SILVER, table)
+    rows.createOrReplaceTempView(name)
+    columns = ", ".join(f"`{column}`" for column in rows.sparkSession.table(target).columns)
+    rows.sparkSession.sql(f"INSERT OVERWRITE {target} SELECT {columns} FROM {name}").collect()
+    return target

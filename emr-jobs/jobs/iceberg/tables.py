@@ -1,0 +1,180 @@
+"""Definitions of the silver and gold tables, made and evolved from contracts. No job alters a table by SQL."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from pyiceberg.exceptions import NoSuchTableError, TableAlreadyExistsError
+from pyiceberg.partitioning import PartitionField, PartitionSpec
+from pyiceberg.schema import Schema
+from pyiceberg.table import Table
+from pyiceberg.transforms import IdentityTransform
+from pyiceberg.types import (
+    BinaryType,
+    BooleanType,
+    DateType,
+    DecimalType,
+    DoubleType,
+    FloatType,
+    IcebergType,
+    IntegerType,
+    LongType,
+    NestedField,
+    StringType,
+    TimestamptzType,
+)
+from pyspark.sql import DataFrame
+
+from jobs.iceberg.catalog import SILVER, catalog
+from lake.contract import Contract
+from lake.errors import TerminalError
+from lake.keys import silver_location
+
+PROPERTIES = {
+    "format-version": "2",
+    "write.parquet.compression-codec": "zstd",
+    "write.target-file-size-bytes": str(128 * 1024 * 1024),
+    "write.distribution-mode": "hash",
+    "write.delete.mode": "copy-on-write",
+    "write.update.mode": "copy-on-write",
+    "write.merge.mode": "copy-on-write",
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "50",
+}
+"""Copy-on-write: with the touched months named in ON a merge costs the same as merge-on-read and readers pay nothing."""
+
+TYPES: Mapping[str, IcebergType] = {
+    "int": IntegerType(),
+    "long": LongType(),
+    "float": FloatType(),
+    "double": DoubleType(),
+    "boolean": BooleanType(),
+    "string": StringType(),
+    "date": DateType(),
+    "timestamptz": TimestamptzType(),
+    "binary": BinaryType(),
+}
+ENGINE_TYPES = {"long": "bigint", "timestamptz": "timestamp"}
+PROMOTIONS = {("int", "long"), ("float", "double")}
+MISSING, ORIGIN, LOADED_BY = "cdc_missing", "cdc_origin", "cdc_loaded"
+
+
+class UnsafeEvolution(TerminalError):
+    """A contract's change would lose what a table holds."""
+
+    def __init__(self, table: str, column: str, old: str, new: str) -> None:
+        super().__init__(
+            f'table "{table}", column "{column}": the lake holds {old} and the contract now says {new}; '
+            f"it can only be widened (int to long, float to double, a decimal's precision). Give the column a new name instead"
+        )
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column of a lake table; ``type`` is Iceberg's name of it."""
+
+    name: str
+    type: str
+    renamed_from: str | None = None
+
+    @property
+    def engine_type(self) -> str:
+        """The type in the engine's SQL."""
+        return ENGINE_TYPES.get(self.type, self.type.replace(" ", ""))
+
+
+def fields_of(rows: DataFrame) -> list[Field]:
+    """The columns of a query's result."""
+    iceberg = {engine: name for name, engine in ENGINE_TYPES.items()}
+    return [Field(name, iceberg.get(engine_type, engine_type)) for name, engine_type in rows.dtypes]
+
+
+def silver_fields(contract: Contract) -> list[Field]:
+    """Every column of a silver table, in order: the contract's, the partition's, the lake's own."""
+    fields = [Field(c.name, c.type.iceberg, c.renamed_from) for c in contract.columns]
+    if contract.partition:
+        fields += [Field(contract.partition.year_field, "int"), Field(contract.partition.month_field, "int")]
+    fields += [Field(name, "timestamptz") for name in ("created_at", "updated_at", "deleted_at")]
+    fields += [Field("cdc_generation", "long"), Field("cdc_position", "string"), Field(MISSING, "string"), Field(LOADED_BY, "long")]
+    if contract.partial_columns:
+        fields.append(Field(ORIGIN, "string"))
+    return fields + [Field(applied_at(c.name), "string") for c in contract.partial_columns]
+
+
+def applied_at(column: str) -> str:
+    """The column that holds a partial column's own applied position."""
+    return f"cdc_at_{column}"
+
+
+def ensure_silver(contract: Contract, bucket: str) -> Table:
+    """The contract's silver table, created or evolved where that is needed. Raises ``UnsafeEvolution``."""
+    months = (contract.partition.year_field, contract.partition.month_field) if contract.partition else ()
+    return ensure(SILVER, contract.table, silver_fields(contract), months, silver_location(bucket, contract.table))
+
+
+def ensure(database: str, name: str, fields: list[Field], partition: Iterable[str], location: str) -> Table:
+    """A table with these columns, partitioned by the values of ``partition``: created, evolved, or as it is.
+
+    A column that the contract no longer has stays, and is null in new rows. Raises ``UnsafeEvolution``.
+    """
+    try:
+        table = catalog().load_table((database, name))
+    except NoSuchTableError:
+        return _create(database, name, fields, partition, location)
+    _evolve(table, fields)
+    return table
+
+
+def ensure_derived(database: str, name: str, fields: list[Field], partition: Iterable[str], location: str) -> Table:
+    """A table that can be computed again: where its columns changed in a way that is no evolution it is made anew."""
+    try:
+        table = ensure(database, name, fields, partition, location)
+    except UnsafeEvolution:
+        catalog().drop_table((database, name))
+        table = _create(database, name, fields, partition, f"{location}/{uuid.uuid4().hex[:8]}")
+    return table
+
+
+def _create(database: str, name: str, fields: list[Field], partition: Iterable[str], location: str) -> Table:
+    schema = Schema(*(NestedField(i, f.name, iceberg_type(f.type), required=False) for i, f in enumerate(fields, 1)))
+    spec = PartitionSpec(
+        *(PartitionField(schema.find_field(column).field_id, 1000 + i, IdentityTransform(), column) for i, column in enumerate(partition))
+    )
+    try:
+        return catalog().create_table((database, name), schema, location=location, partition_spec=spec, properties=PROPERTIES)
+    except TableAlreadyExistsError:
+        return catalog().load_table((database, name))
+
+
+def _evolve(table: Table, fields: list[Field]) -> None:
+    present = {f.name: f.field_type for f in table.schema().fields}
+    with table.update_schema() as update:
+        for field in fields:
+            wanted = iceberg_type(field.type)
+            name = field.name
+            if name not in present and field.renamed_from is not None and field.renamed_from in present:
+                update.rename_column(field.renamed_from, name)
+                present[name] = present.pop(field.renamed_from)
+                name = field.renamed_from
+            if field.name not in present:
+                update.add_column(field.name, wanted)
+            elif present[field.name] != wanted:
+                if not _promotes(present[field.name], wanted):
+                    raise UnsafeEvolution(table.name()[-1], field.name, str(present[field.name]), field.type)
+                update.update_column(name, field_type=wanted)
+
+
+def _promotes(old: IcebergType, new: IcebergType) -> bool:
+    if isinstance(old, DecimalType) and isinstance(new, DecimalType):
+        return old.scale == new.scale and new.precision >= old.precision
+    return (str(old), str(new)) in PROMOTIONS
+
+
+def iceberg_type(name: str) -> IcebergType:
+    """PyIceberg's type of an Iceberg type name such as ``decimal(12, 2)``."""
+    if name.startswith("decimal"):
+        precision, scale = name.removeprefix("decimal(").removesuffix(")").split(",")
+        return DecimalType(int(precision), int(scale))
+    return TYPES[name]

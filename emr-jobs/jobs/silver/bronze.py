@@ -1,0 +1,224 @@
+"""Reading a batch's bronze files: what cannot be read is named and left out, old schemas are read as the present one."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import reduce
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow.fs import FileSystem, S3FileSystem
+from pyspark.sql import DataFrame, SparkSession
+
+from jobs.iceberg.catalog import s3_properties
+from jobs.iceberg.tables import Field
+from jobs.silver import gathering
+from lake import cdc
+from lake.contract import Column, Contract
+from lake.errors import TerminalError
+from lake.manifests import BatchFile, FailedFile
+
+READERS = 16
+WINDOW = 64
+"""Files whose content is held at once where small ones are gathered."""
+WIDENINGS = {("int32", "int64"), ("float", "double")}
+ARROW_TYPES = {
+    "int": pa.int32(),
+    "long": pa.int64(),
+    "float": pa.float32(),
+    "double": pa.float64(),
+    "boolean": pa.bool_(),
+    "string": pa.string(),
+    "date": pa.date32(),
+    "timestamptz": pa.timestamp("us", "UTC"),
+    "binary": pa.binary(),
+}
+CHANGE_TYPES = {cdc.OPERATION: "string", cdc.POSITION: "string", cdc.BUILT_AT: "timestamptz"}
+OPTIONAL_TYPES = {cdc.COMMITTED_AT: "timestamp", cdc.UNCHANGED: "array<string>"}
+
+
+class Unreadable(TerminalError):
+    """A part is missing, corrupt, or of another schema."""
+
+
+FINAL = (pa.ArrowInvalid, pa.ArrowNotImplementedError, Unreadable)
+"""What no second reading of the same object mends."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One readable Parquet object."""
+
+    uri: str
+    schema: pa.Schema
+    rows: int
+    content: pa.Table | None = None
+    """What a small part holds, where small parts are gathered."""
+
+    @property
+    def schema_text(self) -> str:
+        """What parts that are read together have in common."""
+        text: str = self.schema.to_string(show_field_metadata=False, show_schema_metadata=False)
+        return text
+
+
+@dataclass(frozen=True)
+class Bronze:
+    """The readable rows of a batch: the contract's columns in its types, operation, position, time and unchanged columns."""
+
+    frame: DataFrame
+    rows: int
+    files: tuple[BatchFile, ...]
+    failed: tuple[FailedFile, ...]
+
+
+def read(spark: SparkSession, contract: Contract, files: Sequence[BatchFile], folder: str, every_page: bool = False) -> Bronze:
+    """Read a batch. A file of which any part cannot be read is left out whole and named with the reason.
+
+    Footers tell what is missing, truncated or of another schema. ``every_page`` reads the data too, which costs as much
+    as the merge: it is for finding the damaged file after the engine has failed on the batch. Many small files are
+    gathered under ``folder``, the batch's own (``s3://``), where they stay until ``gathering.forget``.
+    """
+    filesystem = _filesystem()
+    gathers = sum(len(file.bronze_keys) for file in files) >= gathering.FROM_FILES
+    gathered = gathering.Gathering(folder)
+    failed: list[FailedFile] = []
+    readable: list[BatchFile] = []
+    by_schema: dict[str, list[str]] = defaultdict(list)
+    schemas: dict[str, pa.Schema] = {}
+    rows = 0
+    with ThreadPoolExecutor(READERS) as pool:
+        for first in range(0, len(files), WINDOW):
+            window = files[first : first + WINDOW]
+            for file, answer in zip(window, pool.map(lambda f: _open(filesystem, contract, f, every_page, gathers), window), strict=True):
+                if isinstance(answer, FailedFile):
+                    failed.append(answer)
+                    continue
+                readable.append(file)
+                for part in answer:
+                    rows += part.rows
+                    schema = part.schema_text
+                    schemas.setdefault(schema, part.schema)
+                    uri = part.uri if part.content is None else gathered.add(schema, part.content)
+                    by_schema[schema] += [uri] if uri else []
+    for schema, uri in gathered.finish():
+        by_schema[schema].append(uri)
+    frames = [_frame(spark, contract, schemas[schema], uris) for schema, uris in by_schema.items()]
+    frame = reduce(DataFrame.unionByName, frames) if frames else _empty(spark, contract)
+    return Bronze(frame, rows, tuple(readable), tuple(failed))
+
+
+def _filesystem() -> S3FileSystem:
+    properties = s3_properties()
+    return S3FileSystem(
+        endpoint_override=properties["s3.endpoint"],
+        region=properties["s3.region"],
+        connect_timeout=float(properties["s3.connect-timeout"]),
+        request_timeout=float(properties["s3.request-timeout"]),
+    )
+
+
+def _open(filesystem: FileSystem, contract: Contract, file: BatchFile, every_page: bool, gathers: bool = False) -> list[Part] | FailedFile:
+    """The file's parts, small ones with their content where ``gathers``, or why it cannot be read.
+
+    Raises ``OSError`` where the store does not hand a part out: the job is run again.
+    """
+    parts = []
+    for uri in file.bronze_keys:
+        try:
+            part = _part(filesystem, uri, every_page, gathers)
+            _check(contract, part.schema)
+        except FileNotFoundError:
+            return FailedFile(file.file_id, f"{uri} does not exist")
+        except FINAL as error:
+            return FailedFile(file.file_id, f"{uri}: {error}")
+        if part.rows:
+            parts.append(part)
+    return parts
+
+
+def _part(filesystem: FileSystem, uri: str, every_page: bool, gathers: bool) -> Part:
+    path = uri.removeprefix("s3://")
+    if gathers and (body := gathering.small_object(uri)) is not None:
+        return _whole(uri, body, every_page, with_content=True)
+    try:
+        with filesystem.open_input_file(path) as stored:
+            return _parsed(uri, stored, every_page)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        # Arrow tells damaged pages and a broken connection by the same error: with all bytes at hand only damage is left
+        with filesystem.open_input_file(path) as stored:
+            body = stored.read_buffer()
+        return _whole(uri, body, every_page)
+
+
+def _whole(uri: str, body: pa.Buffer | bytes, every_page: bool, with_content: bool = False) -> Part:
+    try:
+        return _parsed(uri, pa.BufferReader(body), every_page, with_content)
+    except OSError as error:
+        raise Unreadable(str(error)) from error
+
+
+def _parsed(uri: str, stored: pa.NativeFile, every_page: bool, with_content: bool = False) -> Part:
+    with pq.ParquetFile(stored) as parquet:
+        content = parquet.read(use_threads=False) if with_content else None  # other threads read other files
+        if every_page and content is None:
+            for _ in parquet.iter_batches():
+                pass
+        return Part(uri, parquet.schema_arrow, parquet.metadata.num_rows, content)
+
+
+def _check(contract: Contract, schema: pa.Schema) -> None:
+    names = set(schema.names)
+    for name, iceberg in CHANGE_TYPES.items():
+        if name not in names:
+            raise Unreadable(f'no column "{name}"; a bronze file carries {", ".join(CHANGE_TYPES)}')
+        _check_type(name, schema.field(name).type, iceberg)
+    for column in contract.columns:
+        stored = _stored_name(column, names)
+        if stored is not None:
+            _check_type(stored, schema.field(stored).type, column.type.iceberg)
+        elif column.key is not None:
+            raise Unreadable(f'no key column "{column.name}"; found {", ".join(schema.names)}')
+
+
+def _check_type(name: str, found: pa.DataType, iceberg: str) -> None:
+    if iceberg.startswith("decimal"):
+        precision, scale = (int(number) for number in iceberg.removeprefix("decimal(").removesuffix(")").split(","))
+        fits = pa.types.is_decimal(found) and found.scale == scale and found.precision <= precision
+    else:
+        wanted = ARROW_TYPES[iceberg]
+        fits = found == wanted or (str(found), str(wanted)) in WIDENINGS
+    if not fits:
+        raise Unreadable(f'column "{name}" is {found}; expected {iceberg} or a type that widens to it')
+
+
+def _stored_name(column: Column, names: set[str]) -> str | None:
+    """What the column is called in a file: its name, the one it had before, or nothing where the file is older than it."""
+    if column.name in names:
+        return column.name
+    return column.renamed_from if column.renamed_from in names else None
+
+
+def _frame(spark: SparkSession, contract: Contract, schema: pa.Schema, uris: Sequence[str]) -> DataFrame:
+    names = set(schema.names)
+    selected = []
+    for column in contract.columns:
+        stored = _stored_name(column, names)
+        engine_type = Field(column.name, column.type.iceberg).engine_type
+        selected.append(f"cast({f'`{stored}`' if stored else 'null'} as {engine_type}) as `{column.name}`")
+    selected += [cdc.OPERATION, cdc.POSITION, cdc.BUILT_AT]
+    for name, engine_type in OPTIONAL_TYPES.items():
+        selected.append(name if name in names else f"cast(null as {engine_type}) as {name}")
+    return spark.read.parquet(*uris).selectExpr(*selected)
+
+
+def _empty(spark: SparkSession, contract: Contract) -> DataFrame:
+    columns = [f"`{c.name}` {Field(c.name, c.type.iceberg).engine_type}" for c in contract.columns]
+    columns += [f"{cdc.OPERATION} string", f"{cdc.POSITION} string", f"{cdc.BUILT_AT} timestamp"]
+    columns += [f"{name} {engine_type}" for name, engine_type in OPTIONAL_TYPES.items()]
+    return spark.createDataFrame([], ", ".join(columns))

@@ -1,0 +1,250 @@
+"""Spark job: merge the bronze files of one batch into their silver table.
+
+    bronze_to_silver.py --manifest s3://<lake bucket>/batches/<table>/<batch_id>/manifest.json
+
+It reads what the manifest names and nothing else, writes touched.json before it changes the table and outcome.json
+after it, and may be run again at any point: the same manifest gives the same rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.functions import expr
+
+from jobs.derived import flat
+from jobs.iceberg import staging
+from jobs.iceberg.catalog import SILVER, engine_name, snapshot_id
+from jobs.iceberg.tables import LOADED_BY, MISSING, ensure_silver
+from jobs.silver import bronze, changes, gathering, merge, months, quality
+from jobs.silver.history import History
+from jobs.silver.lineage import Lineage, merged
+from jobs.silver.merge import Month
+from lake import cdc
+from lake.contract import Contract
+from lake.contract.store import ContractStore
+from lake.errors import TerminalError
+from lake.keys import quarantine_uri, split_uri
+from lake.manifests import (
+    OUTCOME,
+    TOUCHED,
+    MissingDocument,
+    SilverManifest,
+    SilverOutcome,
+    month_texts,
+    read_document,
+    sibling,
+    write_document,
+)
+
+logger = logging.getLogger(__name__)
+ATTEMPTS = 4
+"""So often a batch is merged while others, as an analyst's DELETE in Athena, commit to its table."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the job by its command line."""
+    parser = argparse.ArgumentParser(description="Merge a batch of bronze files into its silver table.")
+    parser.add_argument("--manifest", required=True, help="s3:// URI of the batch's manifest.json")
+    uri = parser.parse_args(arguments).manifest
+    spark = SparkSession.builder.getOrCreate()
+    run(spark, uri)
+
+
+def run(spark: SparkSession, uri: str) -> SilverOutcome:
+    """Merge the batch whose manifest is at ``uri`` and write its outcome beside it."""
+    manifest = SilverManifest.of(read_document(uri))
+    contract = ContractStore(manifest.contracts_uri).at(manifest.contract_version).table(manifest.table)
+    ensure_silver(contract, split_uri(uri)[0])
+    batch, folder = Batch(spark, uri, manifest, contract), uri.rsplit("/", 1)[0]
+    try:
+        outcome = _merged(batch, bronze.read(spark, contract, manifest.files, folder))
+    except TerminalError:
+        raise
+    except Exception:  # what the engine says of a damaged page has a type of its own on each
+        readable = bronze.read(spark, contract, manifest.files, folder, every_page=True)
+        if not readable.failed:
+            raise
+        outcome = _merged(batch, readable)
+    finally:
+        gathering.forget(folder)
+    write_document(sibling(uri, OUTCOME), outcome.document())
+    return outcome
+
+
+def _merged(batch: Batch, files: bronze.Bronze) -> SilverOutcome:
+    """Merge; anew where it failed and the table has another snapshot by then: a commit of somebody else's came between."""
+    for _ in range(ATTEMPTS - 1):
+        seen = snapshot_id(SILVER, batch.contract.table)
+        try:
+            return batch.merge(files)
+        except TerminalError:
+            raise
+        except Exception:
+            if snapshot_id(SILVER, batch.contract.table) == seen:
+                raise
+            logger.warning("another commit to %s came between: its batch is merged anew", batch.contract.table, exc_info=True)
+    return batch.merge(files)
+
+
+class Read(NamedTuple):
+    """What a batch has of a generation's rows that were read: until when, in microseconds since 1970, and whether by a load."""
+
+    generation: int
+    until: int
+    is_load: bool
+
+
+class Batch:
+    """One run over one batch's readable files."""
+
+    def __init__(self, spark: SparkSession, uri: str, manifest: SilverManifest, contract: Contract) -> None:
+        self.spark = spark
+        self.uri = uri
+        self.manifest = manifest
+        self.contract = contract
+        self.target = engine_name(SILVER, contract.table)
+
+    def merge(self, files: bronze.Bronze) -> SilverOutcome:
+        """Merge and sweep; touched.json is written before either."""
+        delivered = changes.ordered(files.frame, self.manifest.fences)
+        checked = self._checked(delivered)
+        ordered = checked.accepted
+        reads = self._reads(delivered)
+        read_until = latest(self.manifest.read_until, reads)
+        resolved = Lineage(self.spark, self.contract, ordered, read_until).resolved() if self.contract.partial_columns else None
+        keys = self._keys(ordered, resolved)
+        own = self._own_months(ordered, keys)
+        touched = {*self._touched_before(), *month_texts(self._flat_months(own, keys))}
+        write_document(sibling(self.uri, TOUCHED), {"months": sorted(touched)})
+        if files.rows:
+            self._merge(ordered, resolved, own)
+        if self.manifest.sweep:
+            self.spark.sql(merge.sweep_statement(self.target, self.manifest.opened_at, self.manifest.swept_generation)).collect()
+        if self.contract.history:
+            self._keep_history(delivered)
+        return SilverOutcome(
+            snapshot_id=snapshot_id(SILVER, self.contract.table),
+            rows_read=files.rows,
+            rows_merged=keys.count(),
+            failed_files=files.failed,
+            quarantined=checked.quarantined_rows,
+            loads=self._loads(reads),
+            read_until=read_until,
+            missing=self._missing(own) if files.rows else 0,
+            quality=checked.summary(),
+            months=tuple(sorted({*touched, *month_texts(self._flat_months(own, keys))})),
+            swept=self.manifest.sweep,
+        )
+
+    def _loads(self, reads: list[Read]) -> dict[str, int]:
+        """How many keys the loads that this batch has rows of have brought so far, by generation.
+
+        plan holds them against what the source says was loaded. Keys and not rows: a row may be delivered twice, a file merged
+        again. A key that a quality rule holds back has come too, though silver does not have it.
+        """
+        generations = sorted(str(read.generation) for read in reads if read.is_load)
+        if not generations:
+            return {}
+        key, own = [c.name for c in self.contract.key], f"({', '.join(generations)})"
+        brought = self.spark.table(self.target).where(f"{LOADED_BY} in {own}").selectExpr(*key, f"{LOADED_BY} as {changes.GENERATION}")
+        held = quality.held_loads(self.spark, self.contract, split_uri(self.uri)[0])
+        if held is not None:
+            brought = brought.unionByName(held.where(f"{changes.GENERATION} in {own}")).distinct()
+        return {str(generation): int(keys) for generation, keys in brought.groupBy(changes.GENERATION).count().collect()}
+
+    def _missing(self, own: set[Month] | None) -> int:
+        """How many rows, of the months that the batch may have written to, have a column that was never seen, or not for certain."""
+        if not self.contract.partial_columns:
+            return 0
+        rows = self.spark.table(self.target).where(f"{MISSING} is not null")
+        if own is not None and self.contract.partition is not None and len(own) <= merge.NAMED_MONTHS_LIMIT:
+            rows = rows.where(merge.months_predicate(self.contract.partition, own, "") or "false")
+        return int(rows.count())
+
+    def _reads(self, delivered: DataFrame) -> list[Read]:
+        """The rows that loads and exports read, by generation.
+
+        A load's row was read before its message was built, an export's before the batch with its file was opened.
+        """
+        opened = int(self.manifest.opened_at.timestamp()) * 1_000_000 + self.manifest.opened_at.microsecond
+        until = f"max(case when {changes.LOADED} then unix_micros({changes.VALID_AT}) else {opened} end)"
+        read = delivered.where(f"{cdc.OPERATION} = '{cdc.LOAD}' and {changes.GENERATION} >= 0").groupBy(changes.GENERATION)
+        return [Read(*row) for row in read.agg(expr(until), expr(f"bool_or({changes.LOADED})")).collect()]
+
+    def _touched_before(self) -> tuple[str, ...]:
+        """The months that an earlier run of this batch has named: after its MERGE, those that rows have left are found no more."""
+        try:
+            return tuple(read_document(sibling(self.uri, TOUCHED))["months"])
+        except MissingDocument:
+            return ()
+
+    def _keep_history(self, delivered: DataFrame) -> None:
+        """The history of the batch's keys, and of those that a sweep has ended."""
+        swept = self.manifest.swept_generation
+        keys = delivered.select(*(c.name for c in self.contract.key))
+        if self.manifest.sweep:
+            old = self.spark.table(self.target).where(f"cdc_generation >= 0 and cdc_generation < {swept}")
+            keys = keys.union(old.select(*keys.columns))
+        History(self.spark, self.contract, split_uri(self.uri)[0], swept).keep(delivered, keys.distinct())
+
+    def _checked(self, ordered: DataFrame) -> quality.Checked:
+        """The changes that keep the contract's rules; the others lie in the quarantine. Raises ``quality.TableStopped``."""
+        checked = quality.check(self.spark, self.contract, ordered)
+        bucket = split_uri(self.uri)[0]
+        quality.keep(self.contract, bucket, self.manifest.batch_id, self.manifest.opened_at, checked.results)
+        if checked.stopping:
+            raise quality.TableStopped(self.contract.table, checked.stopping)
+        if checked.quarantined is not None:
+            checked.quarantined.write.mode("overwrite").parquet(quarantine_uri(bucket, self.contract.table, self.manifest.batch_id))
+        return checked
+
+    def _keys(self, ordered: DataFrame, resolved: DataFrame | None) -> DataFrame:
+        """The keys whose rows may change."""
+        names = [c.name for c in self.contract.key]
+        keys = ordered.select(*names)
+        return (keys.union(resolved.select(*names)) if resolved is not None else keys).distinct()
+
+    def _merge(self, ordered: DataFrame, resolved: DataFrame | None, own: set[Month] | None) -> None:
+        folded = changes.fold(self.spark, ordered, self.contract)
+        if resolved is not None:
+            folded = merged(folded, resolved, self.contract)
+        rows = changes.with_month(folded, self.contract.partition)
+        source = staging.source(rows, f"{self.contract.table}_folded", split_uri(self.uri)[0])
+        manifest = self.manifest
+        statement = merge.statement(self.target, source, self.contract, own, manifest.opened_at, manifest.swept_generation)
+        self.spark.sql(statement).collect()
+
+    def _own_months(self, ordered: DataFrame, keys: DataFrame) -> set[Month] | None:
+        """The months of this table that the batch may write to; None where it is not partitioned."""
+        partition = self.contract.partition
+        if partition is None:
+            return None
+        found = months.of_keys(self.spark, self.contract, partition, keys) | months.of_images(ordered, partition)
+        if self.manifest.sweep:
+            found |= months.of_sweep(self.spark, self.contract.table, partition, self.manifest.swept_generation)
+        return found
+
+    def _flat_months(self, own: set[Month] | None, keys: DataFrame) -> set[Month]:
+        """The months of review_flat that this batch may change."""
+        if self.contract.table == flat.FACT:
+            return own or set()
+        if self.contract.table not in flat.DIMENSIONS:
+            return set()
+        if self.manifest.sweep:
+            swept = self.spark.table(self.target).where(
+                f"cdc_generation < {self.manifest.swept_generation} and deleted_at is not null or "
+                + merge.swept_condition(self.manifest.swept_generation)
+            )
+            keys = keys.union(swept.select(*keys.columns)).distinct()
+        return months.of_reviews(self.spark, self.contract.table, keys)
+
+
+def latest(known: Mapping[str, int], reads: Iterable[Read]) -> dict[str, int]:
+    """Until when the rows of each generation were read, this batch's among them."""
+    found = {str(read.generation): max(read.until, known.get(str(read.generation), 0)) for read in reads}
+    return {**known, **found}

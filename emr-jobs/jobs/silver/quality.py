@@ -1,0 +1,213 @@
+"""A contract's quality rules, checked on every image that a batch brings.
+
+Each rule warns, quarantines the changes that break it, or stops the table before anything is written. What was found is
+kept in dm_silver.quality_results, one row a rule and batch.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import reduce
+from typing import Any
+
+import boto3
+import pyarrow as pa
+from pyiceberg.exceptions import CommitFailedException
+from pyspark.sql import DataFrame, SparkSession
+
+from jobs.iceberg.catalog import SILVER, catalog, engine_name, exists
+from jobs.iceberg.tables import Field, ensure
+from jobs.silver.changes import GENERATION, IS_DELETE, LOADED
+from lake import cdc
+from lake.contract import Contract, QualityRule
+from lake.errors import TerminalError
+from lake.keys import silver_location, silver_quarantine_prefix
+
+RESULTS = "quality_results"
+WARN, QUARANTINE, STOP = "warn", "quarantine", "stop"
+COMMIT_ATTEMPTS = 8
+FIELDS = [
+    Field("checked_at", "timestamptz"),
+    Field("table_name", "string"),
+    Field("batch_id", "string"),
+    Field("rule", "string"),
+    Field("column_name", "string"),
+    Field("kind", "string"),
+    Field("severity", "string"),
+    Field("rows_checked", "long"),
+    Field("rows_failed", "long"),
+]
+_ARROW = {"timestamptz": pa.timestamp("us", "UTC"), "string": pa.string(), "long": pa.int64()}
+
+
+class TableStopped(TerminalError):
+    """A rule of severity stop is broken; the table keeps its snapshot until the data or the contract is mended."""
+
+    def __init__(self, table: str, results: list[Result]) -> None:
+        broken = "; ".join(f"{r.rule.name} ({r.rule.kind} of {r.rule.column}): {r.failed} of {r.checked} rows" for r in results)
+        super().__init__(f'table "{table}" was not merged: {broken}')
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one rule fared on one batch."""
+
+    rule: QualityRule
+    checked: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A batch's changes without those that a rule quarantines, these themselves, and every rule's result."""
+
+    accepted: DataFrame
+    quarantined: DataFrame | None
+    results: tuple[Result, ...]
+    quarantined_rows: int = 0
+
+    @property
+    def stopping(self) -> list[Result]:
+        """The broken rules that forbid the merge."""
+        return [r for r in self.results if r.rule.severity == STOP and r.failed]
+
+    def summary(self) -> tuple[dict[str, Any], ...]:
+        """What the batch's outcome says of the rules that were broken."""
+        return tuple({"rule": r.rule.name, "severity": r.rule.severity, "rows_failed": r.failed} for r in self.results if r.failed)
+
+
+def check(spark: SparkSession, contract: Contract, changes: DataFrame) -> Checked:
+    """Check every rule on the images of a batch. A delete has no image, and a column that was left out is not checked."""
+    rules = contract.quality_rules
+    if not rules:
+        return Checked(changes, None, ())
+    flagged = reduce(lambda rows, numbered: _flag(spark, contract, rows, *numbered), enumerate(rules), changes)
+    counts = flagged.where(f"not {IS_DELETE}").selectExpr(
+        "count(*) as checked", *(f"count(case when broken_{n} then 1 end) as failed_{n}" for n in range(len(rules)))
+    )
+    row = counts.collect()[0]
+    results = tuple(Result(rule, row["checked"], row[f"failed_{n}"]) for n, rule in enumerate(rules))
+    held = [n for n, result in enumerate(results) if result.failed and result.rule.severity == QUARANTINE]
+    if not held:
+        return Checked(changes, None, results)
+    broken = " or ".join(f"broken_{n}" for n in held)
+    names = ", ".join(f"case when broken_{n} then '{rules[n].name}' end" for n in held)
+    columns = [f"`{name}`" for name in changes.columns]
+    quarantined = flagged.where(broken).selectExpr(*columns, f"concat_ws(', ', {names}) as broken_rules")
+    return Checked(flagged.where(f"not ({broken})").selectExpr(*columns), quarantined, results, quarantined.count())
+
+
+def keep(contract: Contract, bucket: str, batch_id: str, checked_at: datetime, results: tuple[Result, ...]) -> None:
+    """Write a batch's results, in place of what an earlier run of the same batch wrote."""
+    if not results:
+        return
+    rows = [
+        {
+            "checked_at": checked_at,
+            "table_name": contract.table,
+            "batch_id": batch_id,
+            "rule": r.rule.name,
+            "column_name": r.rule.column,
+            "kind": r.rule.kind,
+            "severity": r.rule.severity,
+            "rows_checked": r.checked,
+            "rows_failed": r.failed,
+        }
+        for r in results
+    ]
+    data = pa.Table.from_pylist(rows, pa.schema([(f.name, _ARROW[f.type]) for f in FIELDS]))
+    own = f"table_name == '{contract.table}' and batch_id == '{batch_id}'"
+    for attempt in range(COMMIT_ATTEMPTS):  # the tables' jobs run side by side and share this one
+        table = ensure(SILVER, RESULTS, FIELDS, (), silver_location(bucket, RESULTS))
+        try:
+            table.overwrite(data, overwrite_filter=own)
+        except CommitFailedException:
+            if attempt == COMMIT_ATTEMPTS - 1:
+                raise
+            time.sleep(0.2 * 2**attempt)
+        else:
+            return
+
+
+def held_loads(spark: SparkSession, contract: Contract, bucket: str) -> DataFrame | None:
+    """Key and generation of every load row that a rule has held back in any batch, once each; None where nothing was held back."""
+    listing = boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=silver_quarantine_prefix(contract.table))
+    objects = [item["Key"] for page in listing for item in page.get("Contents", ()) if item["Key"].endswith(".parquet")]
+    if not objects:
+        return None
+    types = {c.name: Field(c.name, c.type.iceberg).engine_type for c in contract.key}
+    schema = ", ".join([*(f"`{name}` {kind}" for name, kind in types.items()), f"{cdc.OPERATION} string", f"{cdc.POSITION} string"])
+    held = spark.read.schema(f"{schema}, {GENERATION} bigint").parquet(*(f"s3://{bucket}/{key}" for key in objects))
+    return held.where(LOADED).select(*types, GENERATION).distinct()
+
+
+def compact() -> int:
+    """Rewrite the results as one file, where they lie in more. Raises ``CommitFailedException`` where a batch was faster.
+
+    The tables' jobs write here side by side, so this is one commit that fails where the table has changed.
+    """
+    table = catalog().load_table((SILVER, RESULTS))
+    if len(list(table.scan().plan_files())) < 2:
+        return 0
+    table.overwrite(table.scan().to_arrow())
+    return 1
+
+
+def _flag(spark: SparkSession, contract: Contract, rows: DataFrame, number: int, rule: QualityRule) -> DataFrame:
+    """Adds ``broken_<number>``: whether a row breaks the rule."""
+    kinds: dict[str, Callable[[], DataFrame]] = {
+        "unique": lambda: _repeated(spark, contract, rows, rule),
+        "reference": lambda: _dangling(spark, rows, rule),
+    }
+    if rule.kind in kinds:
+        condition, joined = "found", kinds[rule.kind]()
+    else:
+        condition, joined = _condition(rule), rows
+    column = contract.by_name[rule.column]
+    present = f"not {IS_DELETE}"
+    if column.may_be_unchanged:
+        present += f" and not coalesce(array_contains({cdc.UNCHANGED}, '{column.name}'), false)"
+    kept = [f"`{name}`" for name in rows.columns]
+    return joined.selectExpr(*kept, f"coalesce({present} and {condition}, false) as broken_{number}")
+
+
+def _condition(rule: QualityRule) -> str:
+    column = f"`{rule.column}`"
+    if rule.kind == "not_null":
+        return f"{column} is null"
+    if rule.kind == "accepted_values":
+        return f"{column} not in ({', '.join(_literal(value) for value in rule.values)})"
+    bounds = [f"{column} < {rule.minimum}"] if rule.minimum is not None else []
+    bounds += [f"{column} > {rule.maximum}"] if rule.maximum is not None else []
+    return f"({' or '.join(bounds)})"
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _repeated(spark: SparkSession, contract: Contract, rows: DataFrame, rule: QualityRule) -> DataFrame:
+    """Adds ``found`` where another key of the batch or of the table's live rows holds the same value."""
+    keys = [c.name for c in contract.key]
+    names = [f"`{name}`" for name in (*keys, rule.column)]
+    own = rows.where(f"not {IS_DELETE} and `{rule.column}` is not null").selectExpr(*names)
+    known = spark.table(engine_name(SILVER, contract.table)).where("deleted_at is null").selectExpr(*names)
+    others = known.join(own.select(*keys), keys, "left_anti").unionByName(own).distinct()
+    repeated = others.groupBy(rule.column).count().where("count > 1").selectExpr(f"`{rule.column}` as held", "true as found")
+    return rows.join(repeated, rows[rule.column] == repeated["held"], "left")
+
+
+def _dangling(spark: SparkSession, rows: DataFrame, rule: QualityRule) -> DataFrame:
+    """Adds ``found`` where the value is no live key of the table that it refers to."""
+    assert rule.reference is not None  # noqa: S101 - the contract's reader has seen to it
+    if not exists(SILVER, rule.reference.table):
+        return rows.selectExpr("*", f"`{rule.column}` is not null as found")
+    there = spark.table(engine_name(SILVER, rule.reference.table)).where("deleted_at is null")
+    known = there.selectExpr(f"`{rule.reference.column}` as held").distinct().selectExpr("held", "true as known")
+    joined = rows.join(known, rows[rule.column] == known["held"], "left")
+    return joined.selectExpr(*(f"`{name}`" for name in rows.columns), f"`{rule.column}` is not null and known is null as found")

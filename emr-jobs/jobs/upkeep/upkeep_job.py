@@ -1,0 +1,145 @@
+"""Spark job: look after one table. Months in many files are rewritten, old snapshots expired, what nothing names is removed.
+
+    maintenance.py --manifest s3://<lake bucket>/batches/<table>/<batch_id>/manifest.json
+
+The rows stay as they are. It may be run again at any point; nothing is removed before what replaces it is committed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.table import Table
+from pyspark.sql import SparkSession
+
+from jobs.iceberg.catalog import GOLD, catalog
+from jobs.iceberg.inventory import live_files, named_objects, remove_objects, stored_objects
+from jobs.silver import key_index, quality
+from jobs.upkeep.compaction import compact
+from lake.errors import TerminalError
+from lake.keys import gold_location, silver_location, split_uri
+from lake.manifests import OUTCOME, MaintenanceManifest, read_document, sibling, write_document
+
+COMMIT_ATTEMPTS = 8
+BESIDE = ("", "_history", "_changes", "_folded_staged", "_changes_new_staged", "_history_new_staged", "_keys")
+"""The tables that a silver table's job writes, by what follows the table's name."""
+
+
+class MissingFiles(TerminalError):
+    """The metadata names files that S3 does not list: removing by such a listing would be a guess."""
+
+    def __init__(self, table: str, missing: set[str]) -> None:
+        super().__init__(f'table "{table}": S3 does not list {len(missing)} files of its snapshot, as {min(missing)}; nothing was removed')
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a table is: partitions, files and bytes of its snapshot, its snapshots, and all that is stored for it."""
+
+    partitions: int
+    files: int
+    delete_files: int
+    bytes: int
+    snapshots: int
+    stored_objects: int
+    stored_bytes: int
+
+
+@dataclass(frozen=True)
+class Maintained:
+    """What was done to one table."""
+
+    table: str
+    before: Size
+    after: Size
+    partitions_rewritten: int
+    snapshots_expired: int
+    objects_removed: int
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the job by its command line."""
+    parser = argparse.ArgumentParser(description="Compact a table, expire its snapshots, remove what nothing names.")
+    parser.add_argument("--manifest", required=True, help="s3:// URI of the batch's manifest.json")
+    run(SparkSession.builder.getOrCreate(), parser.parse_args(arguments).manifest)
+
+
+def run(spark: SparkSession, uri: str) -> list[Maintained]:
+    """Look after the tables that the manifest at ``uri`` names, and write the outcome beside it."""
+    manifest = MaintenanceManifest.of(read_document(uri))
+    known = {identifier[-1] for identifier in catalog().list_tables(manifest.database)}
+    names = [manifest.table + suffix for suffix in BESIDE if manifest.table + suffix in known]
+    done = [maintain(spark, manifest, name, split_uri(uri)[0]) for name in names]
+    write_document(sibling(uri, OUTCOME), {"tables": [asdict(table) for table in done]})
+    return done
+
+
+def maintain(spark: SparkSession, manifest: MaintenanceManifest, name: str, bucket: str) -> Maintained:
+    """Compaction, expiry, the index of keys, removal, in this order."""
+    identifier = (manifest.database, name)
+    root = (gold_location if manifest.database == GOLD else silver_location)(bucket, name)
+    table = catalog().load_table(identifier)
+    before = size(table, root)
+    old = named_objects(table)
+    rewritten = _retried(quality.compact) if name == quality.RESULTS else compact(spark, manifest.database, table)
+    expired = _retried(lambda: expire(catalog().load_table(identifier), manifest.snapshots_before))
+    if name == manifest.table and manifest.key:
+        key_index.refresh(spark, name, manifest.key, bucket)
+    removed = remove_unnamed(identifier, root, old, manifest.orphans_before)
+    return Maintained(name, before, size(catalog().load_table(identifier), root), rewritten, expired, removed)
+
+
+def size(table: Table, root: str) -> Size:
+    """The table's size now; ``root`` is where everything that belongs to it lies."""
+    files, stored = live_files(table), stored_objects(root)
+    return Size(
+        partitions=len({file.partition for file in files}),
+        files=sum(not file.deletes for file in files),
+        delete_files=sum(file.deletes for file in files),
+        bytes=sum(file.bytes for file in files),
+        snapshots=len(table.metadata.snapshots),
+        stored_objects=len(stored),
+        stored_bytes=sum(entry.bytes for entry in stored),
+    )
+
+
+def expire(table: Table, before: datetime) -> int:
+    """Expire the snapshots older than ``before``; the current one stays. Returns how many."""
+    old = len(table.metadata.snapshots)
+    table.maintenance.expire_snapshots().older_than(before).commit()
+    return old - len(table.metadata.snapshots)
+
+
+def remove_unnamed(identifier: tuple[str, str], root: str, once_named: set[str], before: datetime) -> int:
+    """Remove what no snapshot names any more, and what none has ever named and is older than ``before``. Returns how many.
+
+    ``once_named`` are the objects that the table named at the start: none of them can be of a writer that has not
+    committed yet. Raises ``MissingFiles``.
+    """
+    table = catalog().load_table(identifier)
+    current = {file.uri for file in live_files(table)}
+    stored = stored_objects(root)
+    missing = {uri for uri in current if uri.startswith(f"{root}/")} - {entry.uri for entry in stored}
+    if missing:
+        raise MissingFiles(identifier[1], missing)
+    named = named_objects(catalog().load_table(identifier))  # read after the listing: what was committed meanwhile is named
+    unnamed = [entry.uri for entry in stored if entry.uri not in named and (entry.uri in once_named or entry.modified < before)]
+    remove_objects(unnamed)
+    return len(unnamed)
+
+
+def _retried(commit: Callable[[], int]) -> int:
+    """quality_results has many writers: a commit that another was faster than is tried again."""
+    for attempt in range(COMMIT_ATTEMPTS):
+        try:
+            return commit()
+        except CommitFailedException:
+            if attempt == COMMIT_ATTEMPTS - 1:
+                raise
+            time.sleep(0.2 * 2**attempt)
+    raise AssertionError  # the loop returns or raises

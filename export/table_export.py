@@ -1,0 +1,222 @@
+"""Batch exports: a table of the source in one consistent snapshot, as gzipped CSV under the raw prefix.
+
+The snapshot is the one that a temporary logical slot exports, so its rows have a place in the order of changes: the
+slot's restart_lsn is above every change that was settled before and below every change that the snapshot cannot see.
+https://www.postgresql.org/docs/current/protocol-replication.html#PROTOCOL-REPLICATION-CREATE-REPLICATION-SLOT
+
+``export.task`` is the same as a command, for a scheduled task.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import psycopg2
+import psycopg2.extras
+from psycopg2 import sql
+
+from export.objects import ExportObject, ObjectWriter
+from lake import keys
+from lake.cdc import BUILT_AT, LOAD, OPERATION, POSITION, ZERO_POSITION, Position
+from lake.contract import Contract
+from lake.control import ControlTable, Fence, UnknownFile
+from lake.control.records import timestamp
+from lake.errors import TransientError
+
+OBJECT_BYTES = 64 << 20
+REGISTER_SECONDS = 300
+POLL_SECONDS = 0.5
+FENCE_KIND = "create-table"
+
+Progress = Callable[[str], None]
+
+
+class ExportFailed(TransientError):
+    """The source could not be exported; nothing was closed, and the watermark has not moved."""
+
+
+class NotRegistered(TransientError):
+    """The export's objects lie in the stage bucket, but not all were registered in time; the watermark has not moved."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """What one export wrote, as its manifest says. ``since`` is None for a whole export, ``watermark`` for a table without one."""
+
+    export_id: str
+    table: str
+    since: str | None
+    watermark: str | None
+    cdc_position: str
+    cdc_built_at: str
+    rows: int
+    objects: tuple[ExportObject, ...]
+
+    @property
+    def manifest_key(self) -> str:
+        """The key of the manifest that closes the export."""
+        return keys.export_prefix(self.table, self.export_id) + keys.MANIFEST_NAME
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    """A read-only transaction on the source's snapshot, and its place in the order of changes."""
+
+    connection: Any
+    position: str
+    taken_at: datetime
+
+
+def export_table(
+    dsn: str,
+    bucket: str,
+    contract: Contract,
+    control: ControlTable,
+    *,
+    whole: bool = False,
+    object_bytes: int = OBJECT_BYTES,
+    register_seconds: float = REGISTER_SECONDS,
+    progress: Progress = lambda _: None,
+) -> Export:
+    """Export a table, whole or from its watermark minus the contract's lateness, and move the watermark.
+
+    ``object_bytes`` bounds the compressed size of an object. The watermark moves once every object is registered, for
+    which ``register_seconds`` are waited. A table without changes (``cdc: false``) is exported whole; a fence makes the
+    export a generation. A table without an export watermark is always exported whole.
+
+    Raises ``ExportFailed``, ``NotRegistered``.
+    """
+    since = None if whole or not contract.cdc or contract.export_watermark is None else control.watermark(contract.table)
+    export_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    try:
+        with _snapshot(dsn, contract.cdc) as snapshot:
+            watermark = _watermark(snapshot.connection, contract)
+            writer = ObjectWriter(bucket, keys.export_prefix(contract.table, export_id), _header(contract), object_bytes, progress)
+            with closing(writer), snapshot.connection.cursor() as cursor:
+                cursor.copy_expert(_copy(snapshot, contract, since), writer)
+                writer.finish()
+    except psycopg2.Error as error:
+        raise ExportFailed(f"{contract.source_schema}.{contract.source_table}: {' '.join(str(error).split())}") from error
+    export = Export(
+        export_id, contract.table, since, watermark, snapshot.position, timestamp(snapshot.taken_at), writer.rows, tuple(writer.objects)
+    )
+    _close(export, bucket)
+    progress(f"{export.rows:,} rows in {len(export.objects)} objects; waiting for their registration")
+    _wait_until_registered(export, bucket, control, register_seconds)
+    if not contract.cdc:
+        # Last, since older generations are swept once no file of a known fence waits: an unregistered one would not be seen.
+        # Files that were merged before this go back to be merged again.
+        control.add_fence(contract.table, Fence(snapshot.taken_at, FENCE_KIND))
+    if watermark is not None:
+        control.set_watermark(contract.table, watermark, export_id)
+    return export
+
+
+@contextmanager
+def _snapshot(dsn: str, has_changes: bool) -> Iterator[_Snapshot]:
+    """A repeatable-read transaction; of a table with changes, on the snapshot of a temporary slot.
+
+    The time is taken first: a load that starts in between is the newer generation, never the older one.
+    """
+    taken_at = datetime.now(UTC)
+    with closing(psycopg2.connect(dsn, options="-c TimeZone=UTC -c DateStyle=ISO -c IntervalStyle=postgres -c bytea_output=hex")) as reader:
+        reader.set_session(isolation_level="REPEATABLE READ", readonly=True)
+        if not has_changes:
+            yield _Snapshot(reader, ZERO_POSITION, taken_at)
+            return
+        with closing(psycopg2.connect(dsn, connection_factory=psycopg2.extras.LogicalReplicationConnection)) as replication:
+            position = _import_snapshot(reader, replication)
+        yield _Snapshot(reader, position, taken_at)
+
+
+def _import_snapshot(reader: Any, replication: Any) -> str:
+    """Put the reader on the snapshot of a temporary slot and return the slot's position. The slot may go afterwards."""
+    name = f"dm_export_{secrets.token_hex(6)}"
+    with replication.cursor() as slot, reader.cursor() as cursor:
+        slot.execute(f"CREATE_REPLICATION_SLOT {name} TEMPORARY LOGICAL pgoutput EXPORT_SNAPSHOT")
+        _, _, snapshot_name, _ = slot.fetchone()
+        cursor.execute("SET TRANSACTION SNAPSHOT %s", (snapshot_name,))
+        cursor.execute("SELECT restart_lsn - '0/0'::pg_lsn FROM pg_replication_slots WHERE slot_name = %s", (name,))
+        (lsn,) = cursor.fetchone()
+    return str(Position(int(lsn), 0))
+
+
+def _watermark(connection: Any, contract: Contract) -> str | None:
+    """The highest value of the watermark column in the snapshot."""
+    if contract.export_watermark is None:
+        return None
+    statement = sql.SQL("SELECT max({})::text FROM {}").format(
+        sql.Identifier(contract.by_name[contract.export_watermark].source_name), _source(contract)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        (value,) = cursor.fetchone()
+    return None if value is None else str(value)
+
+
+def _source(contract: Contract) -> sql.Identifier:
+    return sql.Identifier(contract.source_schema, contract.source_table)
+
+
+def _header(contract: Contract) -> list[str]:
+    return [*(column.name for column in contract.columns), OPERATION, POSITION, BUILT_AT]
+
+
+def _copy(snapshot: _Snapshot, contract: Contract, since: str | None) -> str:
+    """The COPY statement: the contract's columns, then operation, position and time of the snapshot."""
+    columns: list[sql.Composable] = [sql.Identifier(column.source_name) for column in contract.columns]
+    columns += [sql.Literal(LOAD), sql.Literal(snapshot.position), sql.Literal(timestamp(snapshot.taken_at))]
+    query = sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(columns), _source(contract))
+    if since is not None and contract.export_watermark is not None:
+        query = sql.SQL("{} WHERE {}").format(query, _newer(contract, contract.export_watermark, since))
+    return str(sql.SQL("COPY ({}) TO STDOUT WITH (FORMAT csv)").format(query).as_string(snapshot.connection))
+
+
+def _newer(contract: Contract, watermark: str, since: str) -> sql.Composable:
+    """Rows from the watermark minus the lateness on; rows without a value cannot be told old or new and are read again."""
+    numeric = contract.by_name[watermark].type.name in ("smallint", "integer", "bigint", "numeric", "real", "double")
+    late = sql.SQL("{}") if numeric else sql.SQL("make_interval(secs => {})")
+    bound = sql.SQL("{}::{} - " + late.string).format(
+        sql.Literal(since), sql.SQL("numeric" if numeric else "timestamptz"), sql.Literal(contract.export_lateness)
+    )
+    return sql.SQL("({column} >= {bound} OR {column} IS NULL)").format(
+        column=sql.Identifier(contract.by_name[watermark].source_name), bound=bound
+    )
+
+
+def _close(export: Export, bucket: str) -> None:
+    """Write the manifest: from now on the export is complete."""
+    body = {**asdict(export), "objects": [asdict(written) for written in export.objects]}
+    boto3.client("s3").put_object(Bucket=bucket, Key=export.manifest_key, Body=json.dumps(body, indent=1).encode())
+
+
+def _wait_until_registered(export: Export, bucket: str, control: ControlTable, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    place = f"s3://{bucket}/{keys.export_prefix(export.table, export.export_id)}"
+    waiting = [written.file_id for written in export.objects]
+    while waiting:
+        waiting = [file_id for file_id in waiting if not _is_registered(control, file_id)]
+        if not waiting:
+            return
+        if time.monotonic() > deadline:
+            raise NotRegistered(
+                f"{len(waiting)} of {len(export.objects)} objects of {place} were not registered within {seconds:.0f} s; "
+                "dm files sweep registers them"
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def _is_registered(control: ControlTable, file_id: str) -> bool:
+    try:
+        control.get(file_id)
+    except UnknownFile:
+        return False
+    return True

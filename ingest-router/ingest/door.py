@@ -1,0 +1,135 @@
+"""The router's functions: stream records to raw lines, raw objects to control records, control records to executions."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes import KinesisFirehoseEvent
+from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
+from aws_lambda_powertools.utilities.data_classes.kinesis_firehose_event import KinesisFirehoseDataTransformationResponse
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from chalice.app import BaseLambdaEvent, Chalice, CloudWatchEvent, DynamoDBEvent, Rate, SQSEvent
+
+from ingest.conversions import Conversions, is_due
+from ingest.events import announced_objects, file_record
+from ingest.observation import tell_batch_failures, tell_registration, tell_start, tell_sweep, tell_transformation
+from ingest.raw_objects import RawObjects
+from ingest.registration import Registration
+from ingest.routing import Router
+from ingest.settings import settings
+from ingest.source_stream import SourceStream
+from ingest.sweep import Sweep
+from ingest.transformation import Transformation
+from lake.contract import ContractSet
+from lake.contract.store import ContractStore
+from lake.control import ControlTable
+from lake.telemetry import observe
+
+QUEUE_ARN = "arn:aws:sqs:us-east-1:000000000000:placeholder"
+STREAM_ARN = "arn:aws:dynamodb:us-east-1:000000000000:table/placeholder/stream/placeholder"
+"""Chalice wants a queue and a stream when it packages; the template puts the real ones in their place."""
+SWEEP_SPARE_MILLISECONDS = 120_000
+
+app = Chalice(app_name="dm-ingest-router")
+observe(app)
+source_stream = SourceStream()
+raw_objects = RawObjects()
+_routers: dict[str, Router] = {}
+
+
+@app.lambda_function(name="transform_records")
+def transform_records(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Firehose data transformation: exactly one answer a record, in order."""
+    firehose = KinesisFirehoseEvent(event)
+    batch = Transformation(router(contract_store().current())).run(firehose.records)
+    if batch.returned:
+        source_stream.put_back(firehose.source_kinesis_stream_arn, batch.returned)
+    tell_transformation(batch)
+    return KinesisFirehoseDataTransformationResponse(batch.answers).asdict()
+
+
+@app.on_sqs_message(queue_arn=QUEUE_ARN, batch_size=10, name="register_files")
+def register_files(event: SQSEvent) -> Any:
+    """S3's messages about new raw objects: one control record each. A message that fails goes back to the queue alone."""
+    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+    def handle(record: SQSRecord) -> None:
+        for raw in announced_objects(record):
+            tell_registration(raw, registration().register(raw))
+
+    answer = process_partial_response(event.to_dict(), handle, processor, _context(event))
+    tell_batch_failures(processor)
+    return answer
+
+
+@app.on_dynamodb_record(stream_arn=STREAM_ARN, batch_size=100, starting_position="TRIM_HORIZON", name="start_conversions")
+def start_conversions(event: DynamoDBEvent) -> Any:
+    """Changes of the control table: a file that became pending gets the execution of its attempt."""
+    processor = BatchProcessor(event_type=EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
+
+    def handle(record: DynamoDBRecord) -> None:
+        file = file_record(record)
+        if file is not None and is_due(file):
+            tell_start(file, conversions().start(file))
+
+    answer = process_partial_response(event.to_dict(), handle, processor, _context(event))
+    tell_batch_failures(processor)
+    return answer
+
+
+@app.schedule(Rate(5, unit=Rate.MINUTES), name="sweep_files")
+def sweep_files(event: CloudWatchEvent) -> dict[str, Any]:
+    """Find what was lost. An invocation with ``first_key`` in its detail goes on listing where an earlier one ended."""
+    context = _context(event)
+    sweep = Sweep(
+        control_table(),
+        registration(),
+        conversions(),
+        raw_objects,
+        settings().max_attempts,
+        timedelta(seconds=settings().unsettled_seconds),
+        has_time=lambda: context.get_remaining_time_in_millis() > SWEEP_SPARE_MILLISECONDS,
+    )
+    swept = sweep.run(settings().stage_bucket, (event.detail or {}).get("first_key"))
+    tell_sweep(swept)
+    return swept.report()
+
+
+@cache
+def contract_store() -> ContractStore:
+    """The published contracts."""
+    return ContractStore(settings().contracts_uri)
+
+
+@cache
+def control_table() -> ControlTable:
+    """The control table."""
+    return ControlTable(settings().control_table)
+
+
+@cache
+def conversions() -> Conversions:
+    """The state machine convert-file."""
+    return Conversions(settings().convert_state_machine_arn)
+
+
+@cache
+def registration() -> Registration:
+    """What registers raw objects."""
+    return Registration(control_table(), contract_store(), raw_objects, settings().lambda_limit)
+
+
+def router(contracts: ContractSet) -> Router:
+    """The router of a version of the contracts, compiled once."""
+    if contracts.version not in _routers:
+        _routers.clear()
+        _routers[contracts.version] = Router(contracts)
+    return _routers[contracts.version]
+
+
+def _context(event: BaseLambdaEvent) -> Any:
+    """The Lambda context, which chalice types as a dict."""
+    return event.context

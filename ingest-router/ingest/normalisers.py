@@ -1,0 +1,237 @@
+"""DMS's forms of a value → the one form that a raw line holds, by column type.
+
+DMS writes the same value in several forms, depending on source type and endpoint settings: 5 and "5", true, "true" and "t",
+timestamps with and without a zone (https://docs.aws.amazon.com/dms/latest/userguide/CHAP_Target.Kinesis.html). docs/types.md
+has the table. No message here shows a value: reasons are logged, and a value may be personal data.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+from lake.contract import Column
+from lake.errors import TerminalError
+
+Normaliser = Callable[[Any], Any]
+
+_INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
+_TIMESTAMP = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?\s?(Z|[+-][0-9]{2}(?::?[0-9]{2}(?::[0-9]{2})?)?)?"
+)
+_DATE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]00:00:00(?:\.0{1,9})?(?:Z|[+-]00(?::?00)?)?)?")
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_HEX = re.compile(r"(?:[0-9a-f]{2})*")
+_TRUE, _FALSE = frozenset(("true", "t", "1")), frozenset(("false", "f", "0"))
+_NOT_FINITE = {"nan": "NaN", "infinity": "Infinity", "inf": "Infinity", "-infinity": "-Infinity", "-inf": "-Infinity"}
+_BITS = {"smallint": 16, "integer": 32, "bigint": 64}
+_EXACT_IN_DOUBLE = 1 << 53
+_FLOAT32 = struct.Struct("<f")
+
+
+class Digits(str):
+    """A JSON number with a fraction or exponent, kept as it was written: a double would round it."""
+
+    __slots__ = ()
+
+
+class InvalidValue(TerminalError):
+    """A value is of no form that its column's type may have."""
+
+    def __init__(self, got: Any, expected: str) -> None:
+        super().__init__(f"got {kind_of(got)}; expected {expected}")
+
+
+class InexactNumber(Exception):
+    """A decimal came as a double; the record has to be read again with its digits kept."""
+
+
+def kind_of(value: Any) -> str:
+    """What a JSON value is, without showing it."""
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, int | float | Digits):
+        return "a number"
+    if isinstance(value, str):
+        return f"text of {len(value)} characters"
+    return {type(None): "null", dict: "an object", list: "an array"}.get(type(value), type(value).__name__)
+
+
+def normaliser(column: Column) -> Normaliser:
+    """The function that brings a non-null value of ``column`` into its raw form; it raises ``InvalidValue``."""
+    name = column.type.name
+    if name in _BITS:
+        return _integer(_BITS[name])
+    if name in ("real", "double"):
+        return _floating(single=name == "real", allow_nan=column.allow_nan)
+    if name == "numeric":
+        return _numeric(column.type.precision or 0, column.type.scale or 0)
+    return _BY_TYPE.get(name, text)
+
+
+def _integer(bits: int) -> Normaliser:
+    low, high = -(1 << bits - 1), (1 << bits - 1) - 1
+    expected = f"an integer of {bits} bits"
+
+    def integer(value: Any) -> int:
+        if type(value) is int and low <= value <= high:
+            return value
+        if type(value) is str and _INTEGER.fullmatch(value) and low <= (number := int(value)) <= high:
+            return number
+        raise InvalidValue(value, expected)
+
+    return integer
+
+
+def _floating(single: bool, allow_nan: bool) -> Normaliser:
+    expected = "a number" + (', "NaN", "Infinity" or "-Infinity"' if allow_nan else "; NaN and infinity need allowNaN in the contract")
+
+    def floating(value: Any) -> float | int | str:
+        kind = type(value)
+        if kind is float and not single:
+            return value  # type: ignore[no-any-return]
+        if kind is int and -_EXACT_IN_DOUBLE <= value <= _EXACT_IN_DOUBLE and not single:
+            return value  # type: ignore[no-any-return]
+        if kind is str and (named := _NOT_FINITE.get(value.lower())):
+            if allow_nan:
+                return named
+            raise InvalidValue(value, expected)
+        if kind is float or kind is int or (kind in (str, Digits) and _NUMBER.fullmatch(value)):
+            try:
+                number = float(value)
+                if single:
+                    _FLOAT32.pack(number)
+            except OverflowError:
+                raise InvalidValue(value, "a number in the type's range") from None
+            if math.isfinite(number):
+                return number
+        raise InvalidValue(value, expected)
+
+    return floating
+
+
+def _numeric(precision: int, scale: int) -> Normaliser:
+    whole = precision - scale
+    fraction = rf"\.[0-9]{{{scale}}}" if scale else ""
+    canonical = re.compile(rf"-?(?:0|[1-9][0-9]{{0,{max(whole - 1, 0)}}}){fraction}" if whole else rf"-?0{fraction}")
+    expected = f"a number that fits numeric({precision}, {scale}) exactly"
+
+    def numeric(value: Any) -> str:
+        kind = type(value)
+        if kind is float:
+            raise InexactNumber
+        if kind is str and canonical.fullmatch(value):
+            return value  # type: ignore[no-any-return]
+        if kind is not int and not (kind in (str, Digits) and _NUMBER.fullmatch(value)):
+            raise InvalidValue(value, expected)
+        sign, digits, exponent = Decimal(value).as_tuple()
+        if not isinstance(exponent, int):
+            raise InvalidValue(value, expected)
+        shift = exponent + scale
+        if shift < 0 and any(digits[shift:]):
+            raise InvalidValue(value, expected)
+        if shift > precision and any(digits):
+            raise InvalidValue(value, expected)
+        kept = digits[:shift] if shift < 0 else digits + (0,) * min(shift, precision)
+        unscaled = "".join(map(str, kept)).lstrip("0")
+        if len(unscaled) > precision:
+            raise InvalidValue(value, expected)
+        padded = unscaled.rjust(scale + 1, "0")
+        plain = f"{padded[:-scale]}.{padded[-scale:]}" if scale else padded
+        return f"-{plain}" if sign and unscaled else plain
+
+    return numeric
+
+
+def boolean(value: Any) -> bool:
+    """Read true, "true", "t", "1", 1 and their opposites. Raises ``InvalidValue``."""
+    if value is True or value is False:
+        return value
+    spelling = value.lower() if isinstance(value, str) else str(value) if type(value) is int else ""
+    if spelling in _TRUE:
+        return True
+    if spelling in _FALSE:
+        return False
+    raise InvalidValue(value, 'true, false, "true", "false", "t", "f", 1 or 0')
+
+
+def text(value: Any) -> str:
+    """Text as it is; json, arrays, enums and intervals come as text too. Raises ``InvalidValue``."""
+    if type(value) is str:
+        return value
+    raise InvalidValue(value, "text")
+
+
+def uuid(value: Any) -> str:
+    """Eight, four, four, four and twelve hexadecimal digits, in lower case. Raises ``InvalidValue``."""
+    spelling = value.lower() if type(value) is str else ""
+    if _UUID.fullmatch(spelling):
+        return spelling
+    raise InvalidValue(value, "8-4-4-4-12 hexadecimal digits")
+
+
+def binary(value: Any) -> str:
+    r"""Hexadecimal digits in lower case, without ``0x`` or ``\x``. Raises ``InvalidValue``."""
+    spelling = value.lower() if type(value) is str else "-"
+    if spelling[:2] in ("0x", "\\x"):
+        spelling = spelling[2:]
+    if _HEX.fullmatch(spelling):
+        return spelling
+    raise InvalidValue(value, "an even number of hexadecimal digits, with or without 0x or \\x")
+
+
+def day(value: Any) -> str:
+    """``YYYY-MM-DD``; DMS may add a midnight. Raises ``InvalidValue``."""
+    match = _DATE.fullmatch(value) if type(value) is str else None
+    if match:
+        try:
+            date.fromisoformat(match[1])
+        except ValueError:
+            match = None
+    if match is None:
+        raise InvalidValue(value, "a date YYYY-MM-DD of the years 1 to 9999")
+    return match[1]
+
+
+def moment(value: Any) -> str:
+    """``YYYY-MM-DDTHH:MM:SS.ffffffZ``; a timestamp without a zone is UTC. Raises ``InvalidValue``."""
+    if type(value) is str and len(value) == 27 and value[10] == "T" and value[19] == "." and value[26] == "Z" and value[7] == "-":
+        try:
+            datetime.fromisoformat(value)
+        except ValueError:
+            raise _no_timestamp(value) from None
+        return value
+    match = _TIMESTAMP.fullmatch(value) if type(value) is str else None
+    if match is None:
+        raise _no_timestamp(value)
+    days, clock, fraction, zone = match.groups()
+    micros = f"{fraction or '':0<6}"
+    if micros[6:].strip("0"):
+        raise InvalidValue(value, "a timestamp of at most 6 decimals")
+    try:
+        read = datetime.fromisoformat(f"{days}T{clock}.{micros[:6]}{'+00:00' if zone in (None, 'Z') else zone}")
+        if zone not in (None, "Z"):
+            return f"{read.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+    except (ValueError, OverflowError):
+        raise _no_timestamp(value) from None
+    return f"{days}T{clock}.{micros[:6]}Z"
+
+
+def _no_timestamp(value: Any) -> InvalidValue:
+    return InvalidValue(value, "a timestamp YYYY-MM-DDTHH:MM:SS[.ffffff][Z or ±hh[:mm]] of the years 1 to 9999")
+
+
+_BY_TYPE: dict[str, Normaliser] = {
+    "boolean": boolean,
+    "uuid": uuid,
+    "bytea": binary,
+    "date": day,
+    "timestamp": moment,
+    "timestamptz": moment,
+}

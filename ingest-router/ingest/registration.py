@@ -1,0 +1,87 @@
+"""Raw objects → control records. Registering an object twice changes nothing."""
+
+from __future__ import annotations
+
+from ingest.estimate import HEAD_BYTES, estimate_records
+from ingest.raw_objects import ObjectGone, RawObject, RawObjects
+from lake.contract import UnknownTable
+from lake.contract.store import ContractStore
+from lake.control import ControlTable, NewFile
+from lake.control.records import CONTAINER, CSV, JSON_LINES, LAMBDA
+from lake.errors import TerminalError
+from lake.keys import RAW, is_export_manifest, table_of_raw_key
+
+REGISTERED, FAILED, KNOWN, IGNORED = "registered", "failed", "known", "ignored"
+_CSV_ENDINGS = (".csv.gz", ".csv")
+
+
+class EmptyObject(TerminalError):
+    """The object has no bytes; not even an empty gzip member."""
+
+
+class MisplacedObject(TerminalError):
+    """The object's key names no table."""
+
+
+class Registration:
+    """Gives every raw object its control record.
+
+    ``lambda_limit`` is the number of estimated records up to which a Lambda converts the file; a container takes more.
+    """
+
+    def __init__(self, control: ControlTable, contracts: ContractStore, objects: RawObjects, lambda_limit: int) -> None:
+        self._control = control
+        self._contracts = contracts
+        self._objects = objects
+        self._lambda_limit = lambda_limit
+
+    def register(self, raw: RawObject) -> str:
+        """Register one object; returns ``registered``, ``failed`` (with its reason on the record), ``known`` or ``ignored``.
+
+        Ignored are what holds no rows: manifests that close an export, folder markers, objects that are gone again.
+        """
+        if not holds_rows(raw.key):
+            return IGNORED
+        try:
+            new = self._described(raw)
+        except ObjectGone:
+            return IGNORED
+        except TerminalError as error:
+            known = not self._control.register_failed(_new_file(raw), type(error).__name__, str(error))
+            return KNOWN if known else FAILED
+        return REGISTERED if self._control.register(new) else KNOWN
+
+    def _described(self, raw: RawObject) -> NewFile:
+        table = table_of_raw_key(raw.key)
+        contracts = self._contracts.current()
+        if table is None:
+            raise MisplacedObject(f'key "{raw.key}" names no table; expected raw/<table>/…, tables: {", ".join(sorted(contracts.tables))}')
+        if table not in contracts.tables:
+            raise UnknownTable(table, contracts.tables)
+        if raw.size_bytes == 0:
+            raise EmptyObject("the object has 0 bytes; a raw object is gzip")
+        records = estimate_records(self._objects.head(raw, HEAD_BYTES), raw.size_bytes, has_header=_file_format(raw.key) == CSV)
+        return _new_file(raw, records, LAMBDA if records <= self._lambda_limit else CONTAINER)
+
+
+def holds_rows(key: str) -> bool:
+    """Whether an object of the stage bucket is one to convert: under ``raw/``, no manifest that closes an export, no folder marker."""
+    return key.startswith(RAW) and not is_export_manifest(key) and not key.endswith("/")
+
+
+def _file_format(key: str) -> str:
+    return CSV if key.endswith(_CSV_ENDINGS) else JSON_LINES
+
+
+def _new_file(raw: RawObject, records: int = 0, compute_target: str = LAMBDA) -> NewFile:
+    return NewFile(
+        bucket=raw.bucket,
+        object_key=raw.key,
+        version_id=raw.version_id,
+        etag=raw.etag,
+        table_name=table_of_raw_key(raw.key) or "unknown",
+        file_format=_file_format(raw.key),
+        size_bytes=raw.size_bytes,
+        records_estimated=records,
+        compute_target=compute_target,
+    )

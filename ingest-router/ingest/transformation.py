@@ -1,0 +1,137 @@
+"""Firehose's data transformation: one answer a record.
+
+https://docs.aws.amazon.com/firehose/latest/dev/data-transformation-status-model.html
+"""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from aws_lambda_powertools.utilities.data_classes.kinesis_firehose_event import (
+    KinesisFirehoseDataTransformationRecord,
+    KinesisFirehoseDataTransformationRecordMetadata,
+    KinesisFirehoseRecord,
+)
+
+from ingest.dms_messages import CONTROL, NotUnderstood
+from ingest.routing import Router
+
+RESPONSE_LIMIT = 6_000_000
+"""Bytes of one answer, a little under Lambda's 6 MB: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+ENVELOPE = 160
+TABLE_KEY, REASON_KEY = "table_name", "failure_reason"
+
+Answer = KinesisFirehoseDataTransformationRecord
+Keys = KinesisFirehoseDataTransformationRecordMetadata
+
+
+@dataclass
+class Counts:
+    """What a batch was. Records in = ok + control + failed + returned; lines out = ok + splits + fences."""
+
+    records: int = 0
+    ok: int = 0
+    control: int = 0
+    failed: int = 0
+    returned: int = 0
+    splits: int = 0
+    fences: int = 0
+
+    @property
+    def lines(self) -> int:
+        """Raw lines written."""
+        return self.ok + self.splits + self.fences
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A record that no line was made of. Its raw data lies under errors/; ``raw_sha256`` is the digest of those bytes."""
+
+    record_id: str
+    raw_sha256: str
+    reason: str
+
+
+@dataclass
+class Batch:
+    """The answer to one invocation. ``returned`` holds the records that have to go back to the source stream."""
+
+    counts: Counts = field(default_factory=Counts)
+    answers: list[Answer] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    returned: list[KinesisFirehoseRecord] = field(default_factory=list)
+
+
+class Transformation:
+    """Transforms the records of one invocation.
+
+    A record that is not understood is ProcessingFailed, never Dropped, which Firehose counts as success. It keeps its data;
+    its reason stands in its answer's partition keys, where Firehose does not look, and in the log.
+
+    Lines that name every column can be longer than their messages, and Lambda's answer is limited. What does not fit is
+    ``returned``: the caller puts it back on the source stream, and positions, not arrival, order it. The first record always
+    fits, so whatever comes back comes back shorter; one that alone is too long is failed.
+    """
+
+    def __init__(self, router: Router, response_limit: int = RESPONSE_LIMIT) -> None:
+        self._router = router
+        self._limit = response_limit
+
+    def run(self, records: Iterable[KinesisFirehoseRecord]) -> Batch:
+        """Answer every record, in order."""
+        batch = Batch()
+        listed = list(records)
+        room = self._limit - sum(ENVELOPE + len(record.record_id) for record in listed)
+        for record in listed:
+            batch.counts.records += 1
+            room = self._add(record, batch, room)
+        return batch
+
+    def _add(self, record: KinesisFirehoseRecord, batch: Batch, room: int) -> int:
+        """Answer one record; returns the bytes that are left of the answer."""
+        raw = binascii.a2b_base64(record.data)
+        counts = batch.counts
+        try:
+            routed = self._router.route(raw)
+        except NotUnderstood as error:
+            return self._fail(record, raw, str(error), batch, room)
+        data = binascii.b2a_base64(routed.lines, newline=False).decode()
+        if len(data) > room:
+            if not batch.answers:
+                return self._fail(record, raw, f"its lines make {len(data)} bytes; a function's answer takes {self._limit}", batch, room)
+            return _give_back(record, batch, room)
+        if routed.kind == CONTROL:
+            counts.control += 1
+            counts.fences += bool(routed.lines)
+        else:
+            counts.ok += 1
+            counts.splits += routed.split
+        batch.answers.append(
+            Answer(record.record_id, "Ok", data, _keys(TABLE_KEY, routed.table)) if data else Answer(record.record_id, "Dropped")
+        )
+        return room - len(data)
+
+    def _fail(self, record: KinesisFirehoseRecord, raw: bytes, reason: str, batch: Batch, room: int) -> int:
+        size = len(record.data) + 2 * len(reason)
+        if size > room and batch.answers:
+            return _give_back(record, batch, room)
+        batch.counts.failed += 1
+        batch.failures.append(Failure(record.record_id, hashlib.sha256(raw).hexdigest(), reason))
+        batch.answers.append(Answer(record.record_id, "ProcessingFailed", record.data, _keys(REASON_KEY, reason)))
+        return room - size
+
+
+def _give_back(record: KinesisFirehoseRecord, batch: Batch, room: int) -> int:
+    batch.counts.returned += 1
+    batch.returned.append(record)
+    batch.answers.append(Answer(record.record_id, "Dropped"))
+    return room
+
+
+@lru_cache(maxsize=256)
+def _keys(name: str, value: str) -> Keys:
+    return Keys({name: value})

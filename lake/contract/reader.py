@@ -1,0 +1,241 @@
+"""Reads one contract's YAML, and names what is wrong where something is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import yaml
+
+from lake.cdc import CDC_FIELDS
+from lake.contract.model import DEFAULT_REJECT_RATIO, Column, Contract, InvalidContract, MonthPartition, QualityRule, Reference
+from lake.types import ColumnType, UnknownType
+
+EVOLUTIONS = ("evolve", "freeze", "discard_row", "discard_value")
+MASKS = ("hash", "partial", "redact", "null")
+CLASSIFICATIONS = ("public", "internal", "personal")
+SEVERITIES = ("warn", "quarantine", "stop")
+METRICS = {
+    "nullValues": "not_null",
+    "duplicateValues": "unique",
+    "invalidValues": "accepted_values",
+    "range": "range",
+    "reference": "reference",
+}
+RESERVED = frozenset(
+    {*CDC_FIELDS, "_extra", "created_at", "updated_at", "deleted_at", "cdc_generation", "cdc_missing", "cdc_origin", "cdc_loaded"}
+    | {"valid_from", "valid_to", "is_current"}
+)
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def parse_contract(text: str, source: str) -> Contract:
+    """Read one contract. ``source`` is the file's name, for messages. Raises ``InvalidContract``."""
+    return _Reader(source).contract(text)
+
+
+class _Reader:
+    """Turns one YAML text into a ``Contract`` and names what is wrong where something is."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+
+    def wrong(self, subject: str, problem: str) -> InvalidContract:
+        return InvalidContract(self.source, subject, problem)
+
+    def choice(self, subject: str, value: Any, valid: Iterable[str]) -> str:
+        if value not in valid:
+            raise self.wrong(subject, f'got "{value}"; one of {", ".join(valid)}')
+        return str(value)
+
+    def contract(self, text: str) -> Contract:
+        try:
+            document = yaml.load(text, Loader=_LOADER)  # noqa: S506 - a safe loader, the C one where it is built
+        except yaml.YAMLError as error:
+            raise self.wrong("file", f"no valid YAML: {' '.join(str(error).split())}") from error
+        if not isinstance(document, dict):
+            raise self.wrong("file", "a contract is a mapping with apiVersion, kind, schema")
+        self.choice("kind", document.get("kind"), ("DataContract",))
+        if not str(document.get("apiVersion", "")).startswith("v3."):
+            raise self.wrong("apiVersion", f'got "{document.get("apiVersion")}"; one that begins with v3.')
+        schemas = document.get("schema")
+        if not isinstance(schemas, list) or len(schemas) != 1 or not isinstance(schemas[0], dict):
+            raise self.wrong("schema", "exactly one table a file")
+        return self.table(schemas[0], str(document.get("version", "")))
+
+    def table(self, schema: dict[str, Any], version: str) -> Contract:
+        name = str(schema.get("name") or "")
+        if not name.isidentifier() or name != name.lower():
+            raise self.wrong("schema.name", f'got "{name}"; a lower-case identifier')
+        physical = str(schema.get("physicalName") or "")
+        if physical.count(".") != 1:
+            raise self.wrong("schema.physicalName", f'got "{physical}"; schema.table of the source')
+        if not version:
+            raise self.wrong("version", "missing; e.g. 1.0.0")
+        properties = schema.get("properties")
+        if not isinstance(properties, list) or not properties:
+            raise self.wrong("schema.properties", "at least one column")
+        columns = tuple(self.column(p) for p in properties)
+        names = [c.name for c in columns]
+        for column in columns:
+            if names.count(column.name) > 1:
+                raise self.wrong(f'column "{column.name}"', "named twice")
+        custom = self.custom(
+            schema, "schema", ("partition", "evolution", "rejectRatio", "cdc", "history", "exportWatermark", "exportLateness")
+        )
+        if not any(c.key for c in columns):
+            raise self.wrong("schema.properties", "no column with primaryKey: true; rows are merged by their key")
+        watermark = custom.get("exportWatermark")
+        if watermark is not None and watermark not in names:
+            raise self.wrong("exportWatermark", f'got "{watermark}"; a column of the table')
+        ratio = custom.get("rejectRatio", DEFAULT_REJECT_RATIO)
+        if not isinstance(ratio, int | float) or not 0 <= ratio <= 1:
+            raise self.wrong("rejectRatio", f'got "{ratio}"; a number from 0 to 1')
+        source_schema, source_table = physical.split(".")
+        return Contract(
+            table=name,
+            version=version,
+            source_schema=source_schema,
+            source_table=source_table,
+            columns=columns,
+            partition=self.partition(custom.get("partition"), {c.name: c for c in columns}),
+            evolution=self.choice("evolution", custom.get("evolution", "evolve"), EVOLUTIONS),
+            reject_ratio=float(ratio),
+            cdc=self.flag("cdc", custom.get("cdc", True)),
+            history=self.flag("history", custom.get("history", False)),
+            export_watermark=watermark,
+            export_lateness=self.whole("exportLateness", custom.get("exportLateness", 0)),
+            description=str(schema.get("description") or ""),
+            quality=self.rules(schema, None),
+        )
+
+    def column(self, prop: Any) -> Column:
+        if not isinstance(prop, dict) or (not prop.get("name") and prop.get("name") is not False):
+            raise self.wrong("schema.properties", f"got {prop!r}; a mapping with name and physicalType")
+        name = prop["name"]
+        if not isinstance(name, str):
+            raise self.wrong(
+                "schema.properties", f"name {name!r} is no text; YAML reads yes, no, on, off and numbers otherwise, so quote it"
+            )
+        subject = f'column "{name}"'
+        if name in RESERVED or name.startswith(("cdc_", "_")):
+            raise self.wrong(subject, "a name that the lake keeps for itself; give it another, and the source's as physicalName")
+        try:
+            column_type = ColumnType.parse(str(prop.get("physicalType") or ""))
+        except UnknownType as error:
+            raise self.wrong(subject, str(error)) from error
+        if prop.get("logicalType") not in (None, column_type.rule.logical, "timestamp" if column_type.rule.logical == "date" else None):
+            raise self.wrong(
+                subject,
+                f'logicalType "{prop["logicalType"]}" does not fit physicalType "{prop["physicalType"]}"; it is {column_type.rule.logical}',
+            )
+        custom = self.custom(prop, subject, ("mask", "unchanged", "allowNaN", "renamedFrom"))
+        key = self.whole(subject, prop.get("primaryKeyPosition", 1)) if self.flag(subject, prop.get("primaryKey", False)) else None
+        classification = prop.get("classification")
+        if classification is not None:
+            self.choice(f"{subject} classification", classification, CLASSIFICATIONS)
+        mask = self.choice(f"{subject} mask", custom.get("mask", "hash"), MASKS)
+        reference = self.reference(prop, subject)
+        if mask != "hash" and (key or reference):
+            raise self.wrong(subject, f'mask "{mask}"; keys and references may only be hashed')
+        if classification == "personal" and not column_type.is_text:
+            raise self.wrong(subject, f"classification personal on {column_type.name}; only text columns can be masked")
+        return Column(
+            name=name,
+            type=column_type,
+            required=self.flag(f"{subject} required", prop.get("required", False)) or key is not None,
+            key=key,
+            classification=classification,
+            mask=mask,
+            may_be_unchanged=key is None and self.flag(f"{subject} unchanged", custom.get("unchanged", column_type.unbounded)),
+            allow_nan=self.flag(f"{subject} allowNaN", custom.get("allowNaN", False)),
+            renamed_from=custom.get("renamedFrom"),
+            physical_name=str(prop["physicalName"]) if prop.get("physicalName") not in (None, name) else None,
+            description=str(prop.get("description") or ""),
+            reference=reference,
+            quality=self.rules(prop, name),
+        )
+
+    def reference(self, prop: dict[str, Any], subject: str) -> Reference | None:
+        for relation in prop.get("relationships") or ():
+            target = str(relation.get("to", "")) if isinstance(relation, dict) else ""
+            if target.count(".") != 1:
+                raise self.wrong(f"{subject} relationships", f'got "{target}"; table.column')
+            return Reference(*target.split("."))
+        return None
+
+    def partition(self, value: Any, columns: Mapping[str, Column]) -> MonthPartition | None:
+        if value is None:
+            return None
+        if not isinstance(value, dict) or not {"column", "year", "month"} <= value.keys():
+            raise self.wrong("partition", f"got {value!r}; a mapping with column, year, month (names of the fields) and unit")
+        column = columns.get(value["column"])
+        if column is None:
+            raise self.wrong("partition.column", f'got "{value["column"]}"; one of {", ".join(columns)}')
+        unit = "epoch_seconds" if column.type.name in ("integer", "bigint") else "timestamp"
+        if column.type.name not in ("integer", "bigint", "date", "timestamp", "timestamptz"):
+            raise self.wrong(
+                "partition.column", f'"{column.name}" is {column.type.name}; bigint (epoch seconds), date, timestamp or timestamptz'
+            )
+        if value.get("unit", unit) != unit:
+            raise self.wrong("partition.unit", f'got "{value["unit"]}"; {unit} for {column.type.name}')
+        for name in (value["year"], value["month"]):
+            if name in columns:
+                raise self.wrong("partition", f'field "{name}" is a column of the table; choose another name')
+        return MonthPartition(column.name, unit, value["year"], value["month"])
+
+    def rules(self, owner: dict[str, Any], column: str | None) -> tuple[QualityRule, ...]:
+        rules = []
+        for number, entry in enumerate(owner.get("quality") or (), start=1):
+            subject = f'column "{column}" quality {number}' if column else f"quality {number}"
+            if not isinstance(entry, dict):
+                raise self.wrong(subject, f"got {entry!r}; a mapping")
+            rules.append(self.rule(entry, column, subject, number))
+        return tuple(rules)
+
+    def rule(self, entry: dict[str, Any], column: str | None, subject: str, number: int) -> QualityRule:
+        metric = entry.get("metric") or entry.get("rule")
+        kind = METRICS[self.choice(f"{subject} metric", metric, METRICS)]
+        arguments = entry.get("arguments") or {}
+        target = column or str(arguments.get("column") or "")
+        severity = self.choice(f"{subject} severity", entry.get("severity", "warn"), SEVERITIES)
+        bounds = entry.get("mustBeBetween") or (arguments.get("minimum"), arguments.get("maximum"))
+        reference = None
+        if metric == "reference":
+            to = str(arguments.get("to", ""))
+            if to.count(".") != 1:
+                raise self.wrong(subject, f'arguments.to is "{to}"; table.column')
+            reference = Reference(*to.split("."))
+        if metric == "range" and bounds == (None, None):
+            raise self.wrong(subject, "a range needs mustBeBetween: [low, high] or arguments with minimum or maximum")
+        values = tuple(arguments.get("validValues") or ())
+        if metric == "invalidValues" and not values:
+            raise self.wrong(subject, "invalidValues needs arguments.validValues")
+        return QualityRule(
+            name=str(entry.get("name") or f"{target}_{kind}_{number}"),
+            column=target,
+            kind=kind,
+            severity=severity,
+            minimum=bounds[0] if metric == "range" else None,
+            maximum=bounds[1] if metric == "range" else None,
+            values=values,
+            reference=reference,
+        )
+
+    def custom(self, owner: dict[str, Any], subject: str, known: tuple[str, ...]) -> dict[str, Any]:
+        found = {}
+        for entry in owner.get("customProperties") or ():
+            name = entry.get("property") if isinstance(entry, dict) else None
+            self.choice(f"{subject} customProperties", name, known)
+            found[str(name)] = entry.get("value")
+        return found
+
+    def flag(self, subject: str, value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.wrong(subject, f'got "{value}"; true or false')
+        return value
+
+    def whole(self, subject: str, value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise self.wrong(subject, f'got "{value}"; a whole number')
+        return value

@@ -1,0 +1,71 @@
+"""Published contracts: ``<root>/current`` names a version, ``<root>/<version>/`` holds its files and never changes.
+
+A new table therefore redeploys nothing but the contracts: the functions know only the root.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import orjson
+
+from lake.clients import s3
+from lake.contract import ContractSet
+from lake.errors import TerminalError
+from lake.keys import split_uri
+
+POINTER_TTL_SECONDS = 15.0
+INDEX = "index.json"
+
+
+class UnknownContractVersion(TerminalError):
+    """No contracts are published under this version."""
+
+
+class ContractStore:
+    """Reads contracts by version and keeps what it has read; the pointer is looked up again every 15 seconds."""
+
+    def __init__(self, uri: str) -> None:
+        self._bucket, prefix = split_uri(uri)
+        self._prefix = prefix.rstrip("/") + "/" if prefix else ""
+        self._versions: dict[str, ContractSet] = {}
+        self._pointer = ("", float("-inf"))
+
+    def _read(self, name: str) -> bytes:
+        try:
+            body: bytes = s3().get_object(Bucket=self._bucket, Key=self._prefix + name)["Body"].read()
+        except s3().exceptions.NoSuchKey:
+            raise UnknownContractVersion(f"s3://{self._bucket}/{self._prefix}{name} does not exist; publish with dm deploy") from None
+        return body
+
+    def current(self) -> ContractSet:
+        """The contracts in force."""
+        version, read_at = self._pointer
+        if time.monotonic() - read_at > POINTER_TTL_SECONDS:
+            version = self._read("current").decode().strip()
+            self._pointer = (version, time.monotonic())
+        return self.at(version)
+
+    def at(self, version: str) -> ContractSet:
+        """The contracts of one version. Raises ``UnknownContractVersion``."""
+        if version not in self._versions:
+            names = orjson.loads(self._read(f"{version}/{INDEX}"))
+            self._versions[version] = ContractSet.of({name: self._read(f"{version}/{name}").decode() for name in names})
+        return self._versions[version]
+
+
+def publish(folder: Path, uri: str) -> str:
+    """Validate a folder of contracts, write it under its version and point ``current`` at it. Returns the version.
+
+    Raises ``InvalidContract`` before anything is written.
+    """
+    contracts = ContractSet.from_directory(folder)
+    bucket, prefix = split_uri(uri)
+    root = prefix.rstrip("/") + "/" if prefix else ""
+    paths = sorted(folder.glob("*.yaml"))
+    for path in paths:
+        s3().put_object(Bucket=bucket, Key=f"{root}{contracts.version}/{path.name}", Body=path.read_bytes())
+    s3().put_object(Bucket=bucket, Key=f"{root}{contracts.version}/{INDEX}", Body=orjson.dumps([path.name for path in paths]))
+    s3().put_object(Bucket=bucket, Key=f"{root}current", Body=contracts.version.encode())
+    return contracts.version

@@ -1,0 +1,26 @@
+"""The control table: one item a file, and beside it fences, privacy decisions, watermarks and open batches.
+
+Every change is one conditional write, and the condition is the rule.
+"""
+
+from lake.control.file_states import FileRecords
+from lake.control.records import ControlRecord, Fence, NewFile, Outcome, Page
+from lake.control.store import AlreadyTaken, LeaseLost, UnknownFile, WrongStatus
+
+
+class ControlTable(FileRecords):
+    """The control table's files, fences, decisions and watermarks."""
+
+
+__all__ = [
+    "AlreadyTaken",
+    "ControlRecord",
+    "ControlTable",
+    "Fence",
+    "LeaseLost",
+    "NewFile",
+    "Outcome",
+    "Page",
+    "UnknownFile",
+    "WrongStatus",
+]

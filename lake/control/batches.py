@@ -1,0 +1,247 @@
+"""Batches in the control table: which run of a table is open, and which months its readers still have to rebuild.
+
+A target is a table of the lake with its layer, ``silver/review`` or ``gold/top_drinkers``. Each has one item for the open
+batch (its lock), one for what is known of it, and one for every month that has to be rebuilt, with a token that changes
+whenever the month is asked for again: only who saw the latest token may tick it off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lake.control.records import now
+from lake.control.store import ControlStore, time_in
+from lake.errors import TransientError
+
+REVIEW_FLAT = "silver/review_flat"
+QUALITY_RESULTS = "silver/quality_results"
+BUILD, MAINTENANCE = "build", "maintenance"
+"""What a batch is for. One of maintenance holds no files and no months: whoever finds it dead may drop it."""
+
+
+class BatchHeld(TransientError):
+    """Another execution works on the target's open batch."""
+
+    def __init__(self, target: str, batch_id: str, owner: str, until: str) -> None:
+        super().__init__(f"{target}: batch {batch_id} is held by {owner} until {until}")
+
+
+@dataclass(frozen=True)
+class OpenBatch:
+    """A target's open batch: who may work on it, and until when."""
+
+    target: str
+    batch_id: str
+    manifest: str
+    owner: str
+    lease_expires_at: str
+    attempt_count: int
+    error: str | None = None
+    purpose: str = BUILD
+
+
+@dataclass(frozen=True)
+class TargetState:
+    """What is known of a target beyond its open batch.
+
+    ``swept_generation`` is the newest generation whose predecessors were swept, ``loads`` counts the keys that
+    each load has brought, by generation, ``read_until`` when the last row that a load or an export has brought was read at the
+    latest (microseconds since 1970), by generation, ``definition`` is that of the last whole or partial build (derived tables).
+    """
+
+    swept_generation: int = 0
+    loads: Mapping[str, int] | None = None
+    definition: str | None = None
+    settled_batch: str | None = None
+    settled_at: str | None = None
+    read_until: Mapping[str, int] | None = None
+
+
+class ControlBatches(ControlStore):
+    """The batches of every target in one control table."""
+
+    def get_open(self, target: str) -> OpenBatch | None:
+        """The target's open batch, if it has one."""
+        item = self.table.get_item(Key=target_key(target, "open"), ConsistentRead=True).get("Item")
+        if item is None:
+            return None
+        return OpenBatch(
+            target,
+            str(item["batch_id"]),
+            str(item["manifest"]),
+            str(item["owner"]),
+            str(item["lease_expires_at"]),
+            int(item["attempt_count"]),
+            item.get("error"),
+            item.get("purpose", BUILD),
+        )
+
+    def open(self, target: str, batch_id: str, manifest: str, owner: str, lease_seconds: int, purpose: str = BUILD) -> OpenBatch:
+        """Open a batch. Raises ``BatchHeld`` where the target has an open one."""
+        item = {
+            **target_key(target, "open"),
+            "batch_id": batch_id,
+            "manifest": manifest,
+            "owner": owner,
+            "lease_expires_at": time_in(lease_seconds),
+            "attempt_count": 1,
+            "purpose": purpose,
+            "opened_at": now(),
+        }
+        try:
+            self.table.put_item(Item=item, ConditionExpression="attribute_not_exists(pk)")
+        except self.condition_failed:
+            raise self._held(target) from None
+        return OpenBatch(target, batch_id, manifest, owner, str(item["lease_expires_at"]), 1, purpose=purpose)
+
+    def take(self, batch: OpenBatch, owner: str, lease_seconds: int) -> OpenBatch:
+        """Take an open batch over: one's own, or one whose lease ran out. Raises ``BatchHeld``."""
+        try:
+            self.table.update_item(
+                Key=target_key(batch.target, "open"),
+                UpdateExpression="SET #owner = :owner, lease_expires_at = :until, attempt_count = attempt_count + :one",
+                ConditionExpression="batch_id = :batch AND (#owner = :owner OR lease_expires_at < :now)",
+                ExpressionAttributeNames={"#owner": "owner"},
+                ExpressionAttributeValues={
+                    ":owner": owner,
+                    ":until": time_in(lease_seconds),
+                    ":one": 1,
+                    ":batch": batch.batch_id,
+                    ":now": now(),
+                },
+            )
+        except self.condition_failed:
+            raise self._held(batch.target) from None
+        return self.get_open(batch.target) or batch
+
+    def release(self, target: str, batch_id: str, error: str | None, owner: str | None = None) -> bool:
+        """Give the lease of an open batch back, keeping the reason. False where it is not open any more.
+
+        With ``owner`` only while that execution holds it; False where another has taken it over.
+        """
+        condition, names, values = _held_by(batch_id, owner)
+        try:
+            self.table.update_item(
+                Key=target_key(target, "open"),
+                UpdateExpression="SET lease_expires_at = :now, #error = :error",
+                ConditionExpression=condition,
+                ExpressionAttributeNames={"#error": "error", **names},
+                ExpressionAttributeValues={":now": now(), ":error": error, **values},
+            )
+        except self.condition_failed:
+            return False
+        return True
+
+    def close(self, target: str, batch_id: str, owner: str | None = None) -> bool:
+        """End a batch, with ``owner`` only while that execution holds it. False where it is not open any more, or another's."""
+        condition, names, values = _held_by(batch_id, owner)
+        arguments = {"ExpressionAttributeNames": names} if names else {}
+        try:
+            self.table.delete_item(
+                Key=target_key(target, "open"), ConditionExpression=condition, ExpressionAttributeValues=values, **arguments
+            )
+        except self.condition_failed:
+            return False
+        return True
+
+    def drop(self, batch: OpenBatch) -> None:
+        """Forget a batch of maintenance whose execution is dead. Raises ``BatchHeld`` while it may be alive."""
+        try:
+            self.table.delete_item(
+                Key=target_key(batch.target, "open"),
+                ConditionExpression="attribute_not_exists(pk) OR (batch_id = :batch AND lease_expires_at < :now)",
+                ExpressionAttributeValues={":batch": batch.batch_id, ":now": now()},
+            )
+        except self.condition_failed:
+            raise self._held(batch.target) from None
+
+    def state(self, target: str) -> TargetState:
+        """What is known of the target."""
+        item = self.table.get_item(Key=target_key(target, "state"), ConsistentRead=True).get("Item") or {}
+        loads, read_until = ({key: int(value) for key, value in (item.get(name) or {}).items()} for name in ("loads", "read_until"))
+        return TargetState(
+            int(item.get("swept_generation", 0)),
+            loads,
+            item.get("definition"),
+            item.get("settled_batch"),
+            item.get("settled_at"),
+            read_until,
+        )
+
+    def keep_state(self, target: str, state: TargetState) -> None:
+        """Write what is known of the target, once a batch: a repeated settle of the same batch changes nothing."""
+        item = {
+            **target_key(target, "state"),
+            "swept_generation": state.swept_generation,
+            "loads": dict(state.loads or {}),
+            "read_until": dict(state.read_until or {}),
+            "definition": state.definition,
+            "settled_batch": state.settled_batch,
+            "settled_at": now(),
+        }
+        try:
+            self.table.put_item(
+                Item=item,
+                ConditionExpression="attribute_not_exists(settled_batch) OR settled_batch <> :batch",
+                ExpressionAttributeValues={":batch": state.settled_batch},
+            )
+        except self.condition_failed:
+            return
+
+    def add_pending(self, target: str, months: Iterable[str], token: str) -> None:
+        """Ask for months of a derived table to be rebuilt. ``token`` is the asking batch's id."""
+        with self.table.batch_writer() as writer:
+            for month in sorted(set(months)):
+                writer.put_item(Item={**target_key(target, f"month#{month}"), "month": month, "token": token, "asked_at": now()})
+
+    def pending(self, target: str) -> dict[str, str]:
+        """The months to rebuild, each with its latest token."""
+        return {str(item["month"]): str(item["token"]) for item in self._items(target, "month#")}
+
+    def tick_off(self, target: str, months: Mapping[str, str]) -> list[str]:
+        """Strike months that were rebuilt. Returns those that were asked for again meanwhile, and so stay."""
+        asked_again = []
+        for month, token in months.items():
+            try:
+                self.table.delete_item(
+                    Key=target_key(target, f"month#{month}"),
+                    ConditionExpression="attribute_not_exists(pk) OR #token = :token",
+                    ExpressionAttributeNames={"#token": "token"},
+                    ExpressionAttributeValues={":token": token},
+                )
+            except self.condition_failed:
+                asked_again.append(month)
+        return asked_again
+
+    def _items(self, target: str, prefix: str) -> Iterable[dict[str, Any]]:
+        arguments: dict[str, Any] = {
+            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
+            "ExpressionAttributeValues": {":pk": target_key(target, "")["pk"], ":prefix": prefix},
+            "ConsistentRead": True,
+        }
+        while True:
+            answer = self.table.query(**arguments)
+            yield from answer["Items"]
+            if "LastEvaluatedKey" not in answer:
+                return
+            arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def _held(self, target: str) -> BatchHeld:
+        batch = self.get_open(target)
+        if batch is None:
+            return BatchHeld(target, "?", "an execution that just ended", "now")
+        return BatchHeld(target, batch.batch_id, batch.owner, batch.lease_expires_at)
+
+
+def _held_by(batch_id: str, owner: str | None) -> tuple[str, dict[str, str], dict[str, str]]:
+    """The condition that a batch is open, and an execution's where one is named, with its names and values."""
+    if owner is None:
+        return "batch_id = :batch", {}, {":batch": batch_id}
+    return "batch_id = :batch AND #owner = :owner", {"#owner": "owner"}, {":batch": batch_id, ":owner": owner}
+
+
+def target_key(target: str, sort: str) -> dict[str, str]:
+    """The primary key of a target's item."""
+    return {"pk": f"target#{target}", "sk": sort}

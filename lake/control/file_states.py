@@ -1,0 +1,253 @@
+"""The life of a file: ``pending → running → bronze → silver``, ``failed`` from any. The condition of each write is the rule."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from lake.control.records import BRONZE, FAILED, PENDING, RUNNING, SILVER, ControlRecord, NewFile, Outcome, now, timestamp
+from lake.control.store import AlreadyTaken, WrongStatus, file_key, lease_lost, status_keys, time_in
+from lake.control.table_items import TableItems
+from lake.keys import file_id as identity
+
+MESSAGE_LIMIT = 2_000
+
+
+class FileRecords(TableItems):
+    """Registers, converts, settles, fails and retries files."""
+
+    def register(self, file: NewFile) -> bool:
+        """Create the record of a new file, pending. False where this version of the object is known already."""
+        return self._create(file, PENDING, {})
+
+    def register_failed(self, file: NewFile, error_type: str, message: str) -> bool:
+        """Create the record of an object that cannot be converted, with the reason. False where it is known already."""
+        return self._create(file, FAILED, {"error_type": error_type, "error_message": message[:MESSAGE_LIMIT], "finished_at": now()})
+
+    def _create(self, file: NewFile, status: str, extra: Mapping[str, Any]) -> bool:
+        key = identity(file.bucket, file.object_key, file.version_id or file.etag)
+        moment = now()
+        item = {
+            **vars(file),
+            **extra,
+            **file_key(key),
+            "file_id": key,
+            "attempt_count": 1,
+            "wait_count": 0,
+            "created_at": moment,
+            "updated_at": moment,
+            "listed_at": f"{moment}#{key}",
+            **status_keys(status, file.table_name),
+        }
+        try:
+            self.table.put_item(Item=item, ConditionExpression="attribute_not_exists(pk)")
+        except self.condition_failed:
+            return False
+        return True
+
+    def start(self, file_id: str, execution_arn: str, lease_seconds: int) -> ControlRecord:
+        """Take the file for conversion: pending, running under the same execution, or running with a lease that has run out.
+
+        Raises ``AlreadyTaken`` where another execution holds it, ``WrongStatus`` where it is done, ``UnknownFile``.
+        """
+        moment = now()
+        changes = {
+            "execution_arn": execution_arn,
+            "lease_token": uuid.uuid4().hex,
+            "lease_expires_at": time_in(lease_seconds),
+            "started_at": moment,
+            "not_before": None,
+            "error_type": None,
+            "error_message": None,
+        }
+        condition = "#status = :pending OR (#status = :running AND (execution_arn = :execution OR lease_expires_at < :now))"
+        values = {":pending": PENDING, ":running": RUNNING, ":execution": execution_arn, ":now": moment}
+        try:
+            return self.change(file_id, RUNNING, changes, condition, values)
+        except self.condition_failed:
+            record = self.get(file_id)
+            if record.status == RUNNING:
+                raise AlreadyTaken(f"file {file_id} is held by {record.execution_arn} until {record.lease_expires_at}") from None
+            raise WrongStatus(record, "only pending files are converted") from None
+
+    def pin(self, record: ControlRecord, contract_version: str, pii_decision: Mapping[str, Any]) -> ControlRecord:
+        """Fix contract version and privacy decision on the record, so that every attempt writes the same bytes.
+
+        The first attempt's values stay; a later one gets them back. Raises ``LeaseLost``.
+        """
+        if record.contract_version is not None:
+            return record
+        changes = {"contract_version": contract_version, "pii_decision": dict(pii_decision)}
+        condition = "lease_token = :token AND attribute_not_exists(contract_version)"
+        try:
+            return self.change(record.file_id, None, changes, condition, {":token": record.lease_token})
+        except self.condition_failed:
+            current = self.get(record.file_id)
+            if current.lease_token != record.lease_token or current.contract_version is None:
+                raise lease_lost(record.file_id) from None
+            return current
+
+    def renew(self, file_id: str, token: str, lease_seconds: int) -> None:
+        """Hold the file longer. Raises ``LeaseLost``."""
+        self.change_held(file_id, token, None, {"lease_expires_at": time_in(lease_seconds)})
+
+    def release(self, file_id: str, token: str) -> None:
+        """Give the lease back, so that the next attempt need not wait for it to run out. Raises ``LeaseLost``."""
+        self.change_held(file_id, token, None, {"lease_expires_at": now()})
+
+    def complete(self, file_id: str, token: str, outcome: Outcome) -> ControlRecord:
+        """Publish a conversion: running → bronze, with its keys and counts. Fences go first, so that none is lost. Raises ``LeaseLost``."""
+        record = self.get(file_id)
+        if record.lease_token != token or record.status != RUNNING:
+            raise lease_lost(file_id)
+        for fence in outcome.fences:
+            self.add_fence(record.table_name, fence)
+        changes = {
+            "records_read": outcome.records_read,
+            "records_written": outcome.records_written,
+            "records_rejected": outcome.records_rejected,
+            "bronze_keys": list(outcome.bronze_keys),
+            "quarantine_key": outcome.quarantine_key,
+            "built_at_min": timestamp(outcome.built_at_min) if outcome.built_at_min else None,
+            "built_at_max": timestamp(outcome.built_at_max) if outcome.built_at_max else None,
+            "operations": dict(outcome.operations),
+            "unknown_columns": dict(outcome.unknown_columns),
+            "lease_token": None,
+            "lease_expires_at": None,
+            "finished_at": now(),
+        }
+        return self.change_held(file_id, token, BRONZE, changes)
+
+    def fail(self, file_id: str, error_type: str, message: str, token: str | None = None, attempt: int | None = None) -> ControlRecord:
+        """End the file as failed with a reason. A settled file stays as it is.
+
+        With ``token`` only while that lease is held; raises ``LeaseLost``. With ``attempt`` only while the file is on that one.
+        """
+        changes = _failure(error_type, message)
+        if token is not None:
+            return self.change_held(file_id, token, FAILED, changes)
+        condition = "#status IN (:a, :b)"
+        values: dict[str, Any] = {":a": PENDING, ":b": RUNNING}
+        if attempt is not None:
+            condition, values = f"{condition} AND attempt_count = :attempt", {**values, ":attempt": attempt}
+        try:
+            return self.change(file_id, FAILED, changes, condition, values)
+        except self.condition_failed:
+            return self.get(file_id)
+
+    def retry(self, file_id: str, force: bool = False) -> ControlRecord:
+        """Send a file down the road again: failed, or silver with rejected rows; any with ``force``.
+
+        The contract in force is pinned anew, since the old one may be what failed; privacy decisions stay.
+        Raises ``WrongStatus``, ``UnknownFile``.
+        """
+        record = self.get(file_id)
+        allowed = record.status == FAILED or (record.status == SILVER and (record.records_rejected or 0) > 0)
+        if not allowed and not force:
+            raise WrongStatus(record, "retry takes failed files and silver files with rejected rows; force takes any")
+        return self._again(record, {"contract_version": None})
+
+    def restart(self, record: ControlRecord) -> ControlRecord | None:
+        """Start a pending file's next attempt. None where someone else changed it meanwhile."""
+        try:
+            return self._again(record)
+        except WrongStatus:
+            return None
+
+    def take_over(self, record: ControlRecord, max_attempts: int) -> ControlRecord | None:
+        """A running file whose lease ran out: pending again, or failed once its attempts are used up. None where it moved meanwhile."""
+        if record.real_attempts >= max_attempts:
+            message = f"the lease ran out on attempt {record.real_attempts} of {max_attempts}; its worker ended without a word"
+            try:
+                return self.change(record.file_id, FAILED, _failure("LeaseExpired", message), *_as_seen(record))
+            except self.condition_failed:
+                return None
+        return self.restart(record)
+
+    def _again(self, record: ControlRecord, also: Mapping[str, Any] | None = None) -> ControlRecord:
+        changes = {
+            **(also or {}),
+            "attempt_count": record.attempt_count + 1,
+            "execution_arn": None,
+            "lease_token": None,
+            "lease_expires_at": None,
+            "not_before": None,
+            "batch_id": None,
+            "finished_at": None,
+        }
+        try:
+            return self.change(record.file_id, PENDING, changes, *_as_seen(record))
+        except self.condition_failed:
+            raise WrongStatus(self.get(record.file_id), f"it was {record.status} a moment ago; look again") from None
+
+    def postpone(self, file_id: str, token: str, wait_seconds: int) -> ControlRecord:
+        """Put a running file back to wait for a privacy decision. It is not started before then, or until ``wake``.
+
+        Raises ``LeaseLost``.
+        """
+        record = self.get(file_id)
+        changes = {
+            "attempt_count": record.attempt_count + 1,
+            "wait_count": record.wait_count + 1,
+            "not_before": time_in(wait_seconds),
+            "lease_token": None,
+            "lease_expires_at": None,
+        }
+        return self.change_held(file_id, token, PENDING, changes)
+
+    def wake(self, table: str) -> int:
+        """Let a table's waiting files start now. Returns how many."""
+        woken = 0
+        for record in self.files(table=table, status=PENDING):
+            if record.not_before is None:
+                continue
+            try:
+                self.change(record.file_id, PENDING, {"not_before": None}, "#status = :pending", {":pending": PENDING})
+                woken += 1
+            except self.condition_failed:
+                continue
+        return woken
+
+    def settle(self, file_id: str, batch_id: str, snapshot_id: str | None) -> bool:
+        """bronze → silver for one file of a batch. False where it is no longer the batch's."""
+        changes = {"silver_snapshot_id": snapshot_id}
+        try:
+            self.change(file_id, SILVER, changes, "#status = :bronze AND batch_id = :batch", {":bronze": BRONZE, ":batch": batch_id})
+        except self.condition_failed:
+            return False
+        return True
+
+    def reject(self, file_id: str, batch_id: str, error_type: str, message: str) -> bool:
+        """bronze → failed for one file of a batch that the silver job could not read. False where it is no longer the batch's."""
+        changes = {"error_type": error_type, "error_message": message[:MESSAGE_LIMIT], "finished_at": now()}
+        try:
+            self.change(file_id, FAILED, changes, "#status = :bronze AND batch_id = :batch", {":bronze": BRONZE, ":batch": batch_id})
+        except self.condition_failed:
+            return False
+        return True
+
+    def assign(self, file_id: str, batch_id: str) -> bool:
+        """Give a bronze file to a batch. False where it is not bronze any more or belongs to another."""
+        condition = "#status = :bronze AND (attribute_not_exists(batch_id) OR batch_id = :batch)"
+        try:
+            self.change(file_id, None, {"batch_id": batch_id}, condition, {":bronze": BRONZE, ":batch": batch_id})
+        except self.condition_failed:
+            return False
+        return True
+
+
+def _failure(error_type: str, message: str) -> dict[str, Any]:
+    return {
+        "error_type": error_type,
+        "error_message": message[:MESSAGE_LIMIT],
+        "lease_token": None,
+        "lease_expires_at": None,
+        "finished_at": now(),
+    }
+
+
+def _as_seen(record: ControlRecord) -> tuple[str, dict[str, Any]]:
+    """The condition that nobody has changed the file since it was read, and its values."""
+    condition = "#status = :was AND attempt_count = :count AND updated_at = :seen"
+    return condition, {":was": record.status, ":count": record.attempt_count, ":seen": record.updated_at}

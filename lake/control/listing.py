@@ -1,0 +1,106 @@
+"""Files by table, status and time, newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from heapq import merge
+from itertools import islice
+from typing import Any
+
+from lake.control.records import STATUSES, ControlRecord, Page, timestamp
+from lake.control.store import ControlStore, file_key
+
+BATCH_GET_LIMIT = 100
+
+
+class FileListing(ControlStore):
+    """Reads the table's three indexes, whose sort key ``listed_at`` is creation time and file id."""
+
+    def list_files(
+        self,
+        table: str | None = None,
+        status: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page:
+        """One page of files, newest first. ``cursor`` is the last page's; ``since`` and ``until`` bound the creation time."""
+        found = tuple(islice(self.files(table, status, since, until, cursor, limit + 1), limit + 1))
+        if len(found) <= limit:
+            return Page(found)
+        last = found[limit - 1]
+        return Page(found[:limit], f"{last.created_at}#{last.file_id}")
+
+    def files(
+        self,
+        table: str | None = None,
+        status: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        cursor: str | None = None,
+        page_size: int = 200,
+    ) -> Iterator[ControlRecord]:
+        """Every file that fits, newest first, read page by page."""
+        low = timestamp(since) if since else "0"
+        high = min(cursor or "~", timestamp(until) + "~" if until else "~")
+        if table and status:
+            partitions = [("by_table_status", "table_status", f"{table}#{status}")]
+        elif table:
+            partitions = [("by_table", "table_name", table)]
+        else:
+            partitions = [("by_status", "status", value) for value in ([status] if status else STATUSES)]
+        streams = [self._index(*partition, low, high, page_size) for partition in partitions]
+        for item in merge(*streams, key=lambda item: item["listed_at"], reverse=True):
+            yield ControlRecord.of_item(item)
+
+    def _index(self, index: str, name: str, value: str, low: str, high: str, page_size: int) -> Iterator[dict[str, Any]]:
+        arguments: dict[str, Any] = {
+            "IndexName": index,
+            "KeyConditionExpression": "#key = :key AND listed_at BETWEEN :low AND :high",
+            "ExpressionAttributeNames": {"#key": name},
+            "ExpressionAttributeValues": {":key": value, ":low": low, ":high": high},
+            "ScanIndexForward": False,
+            "Limit": page_size,
+        }
+        while True:
+            answer = self.table.query(**arguments)
+            # BETWEEN takes both ends; the cursor's own item was on the last page
+            yield from (item for item in answer["Items"] if item["listed_at"] != high)
+            if "LastEvaluatedKey" not in answer:
+                return
+            arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def count_files(self, table: str, status: str) -> int:
+        """How many files of a table are in a status."""
+        arguments: dict[str, Any] = {
+            "IndexName": "by_table_status",
+            "KeyConditionExpression": "table_status = :key",
+            "ExpressionAttributeValues": {":key": f"{table}#{status}"},
+            "Select": "COUNT",
+        }
+        total: int = 0
+        while True:
+            answer = self.table.query(**arguments)
+            total += answer["Count"]
+            if "LastEvaluatedKey" not in answer:
+                return total
+            arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def known(self, file_ids: Iterable[str]) -> dict[str, str]:
+        """Which of these files have a record, and their status."""
+        found: dict[str, str] = {}
+        waiting = [file_key(file_id) for file_id in dict.fromkeys(file_ids)]
+        while waiting:
+            chunk, waiting = waiting[:BATCH_GET_LIMIT], waiting[BATCH_GET_LIMIT:]
+            request = {
+                "Keys": chunk,
+                "ProjectionExpression": "file_id, #status",
+                "ExpressionAttributeNames": {"#status": "status"},
+                "ConsistentRead": True,
+            }
+            answer = self.table.meta.client.batch_get_item(RequestItems={self.name: request})
+            found |= {item["file_id"]: item["status"] for item in answer["Responses"].get(self.name, ())}
+            waiting += answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
+        return found

@@ -1,0 +1,152 @@
+"""Access to the control table: keys, reads, and the one conditional update that every change is made of.
+
+Expressions: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.ConditionExpressions.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+
+from lake import clients
+from lake.control.records import RUNNING, ControlRecord, now, timestamp
+from lake.errors import TerminalError
+
+
+class UnknownFile(TerminalError):
+    """There is no control record of this file id."""
+
+    def __init__(self, file_id: str) -> None:
+        super().__init__(f'no file "{file_id}"; list them with dm files ls')
+
+
+class WrongStatus(TerminalError):
+    """The file's status does not allow this change."""
+
+    def __init__(self, record: ControlRecord, wanted: str) -> None:
+        super().__init__(f"file {record.file_id} is {record.status}; {wanted}")
+        self.status = record.status
+
+
+class AlreadyTaken(TerminalError):
+    """Another execution holds the file's lease."""
+
+
+class LeaseLost(TerminalError):
+    """The lease ran out and another execution took the file; nothing of this attempt may be published."""
+
+
+class ControlStore:
+    """One DynamoDB table; ``name`` is its name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @cached_property
+    def table(self) -> Any:
+        """The boto3 table resource, made on first use."""
+        return clients.dynamodb().Table(self.name)
+
+    def get(self, file_id: str) -> ControlRecord:
+        """One file's record. Raises ``UnknownFile``."""
+        item = self.table.get_item(Key=file_key(file_id), ConsistentRead=True).get("Item")
+        if item is None:
+            raise UnknownFile(file_id)
+        return ControlRecord.of_item(item)
+
+    def items_of(self, table: str, prefix: str) -> Iterable[dict[str, Any]]:
+        """A table's items whose sort key begins with ``prefix``, in its order."""
+        arguments: dict[str, Any] = {
+            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
+            "ExpressionAttributeValues": {":pk": f"table#{table}", ":prefix": prefix},
+            "ConsistentRead": True,
+        }
+        while True:
+            answer = self.table.query(**arguments)
+            yield from answer["Items"]
+            if "LastEvaluatedKey" not in answer:
+                return
+            arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    @property
+    def condition_failed(self) -> type[Exception]:
+        """What DynamoDB raises where a write's condition does not hold."""
+        failed: type[Exception] = self.table.meta.client.exceptions.ConditionalCheckFailedException
+        return failed
+
+    def change_held(self, file_id: str, token: str, status: str | None, changes: Mapping[str, Any]) -> ControlRecord:
+        """Change a running file while its lease is held. Raises ``LeaseLost``."""
+        try:
+            return self.change(
+                file_id, status, changes, "#status = :running AND lease_token = :token", {":running": RUNNING, ":token": token}
+            )
+        except self.condition_failed:
+            raise lease_lost(file_id) from None
+
+    def change(
+        self, file_id: str, status: str | None, changes: Mapping[str, Any], condition: str, values: Mapping[str, Any]
+    ) -> ControlRecord:
+        """One conditional update; a change to None removes the attribute."""
+        sets: dict[str, Any] = {**{k: v for k, v in changes.items() if v is not None}, "updated_at": now()}
+        if status is not None:
+            sets |= status_keys(status, self.get(file_id).table_name)
+        names = {f"#s{i}": name for i, name in enumerate(sets)}
+        expression = "SET " + ", ".join(f"#s{i} = :s{i}" for i in range(len(sets)))
+        removed = [name for name, value in changes.items() if value is None]
+        if removed:
+            names |= {f"#r{i}": name for i, name in enumerate(removed)}
+            expression += " REMOVE " + ", ".join(f"#r{i}" for i in range(len(removed)))
+        if "#status" in condition:
+            names["#status"] = "status"
+        arguments = {
+            "Key": file_key(file_id),
+            "ConditionExpression": f"attribute_exists(pk) AND ({condition})",
+            "ReturnValues": "ALL_NEW",
+        }
+        bound = {**{f":s{i}": numbers(value) for i, value in enumerate(sets.values())}, **values}
+        answer = self.table.update_item(
+            UpdateExpression=expression, ExpressionAttributeNames=names, ExpressionAttributeValues=bound, **arguments
+        )
+        return ControlRecord.of_item(answer["Attributes"])
+
+
+def file_key(file_id: str) -> dict[str, str]:
+    """A file's key."""
+    return {"pk": f"file#{file_id}", "sk": "file"}
+
+
+def table_key(table: str, sort: str) -> dict[str, str]:
+    """The key of one of a table's items."""
+    return {"pk": f"table#{table}", "sk": sort}
+
+
+def status_keys(status: str, table: str) -> dict[str, str]:
+    """The status and the index key made of it."""
+    return {"status": status, "table_status": f"{table}#{status}"}
+
+
+def time_in(seconds: int) -> str:
+    """The time so many seconds from now."""
+    return timestamp(datetime.now(UTC) + timedelta(seconds=seconds))
+
+
+def lease_lost(file_id: str) -> LeaseLost:
+    """The error that names the file."""
+    return LeaseLost(f"file {file_id}: the lease is held by another execution or was given back; this attempt publishes nothing")
+
+
+def without_keys(item: Mapping[str, Any]) -> dict[str, Any]:
+    """An item without its key."""
+    return {key: value for key, value in item.items() if key not in ("pk", "sk")}
+
+
+def numbers(value: Any) -> Any:
+    """The value as DynamoDB takes it, which knows no floats."""
+    if isinstance(value, float):
+        return Decimal(str(value))
+    if isinstance(value, Mapping):
+        return {key: numbers(entry) for key, entry in value.items()}
+    return value

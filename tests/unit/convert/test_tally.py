@@ -1,0 +1,69 @@
+"""What a conversion counts stays small, whatever a file holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from convert import parse
+from convert.tally import Tally
+
+NOTHING = pa.record_batch({"operation": pa.array([], pa.string())})
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def tally() -> Any:
+    return Tally()
+
+
+@pytest.fixture
+def block() -> Callable[..., Any]:
+    """A block's outcome: unknown columns, operations, times."""
+    parsed = parse.ParsedBlock
+
+    def made(extra: Mapping[str, int] | None = None, batch: pa.RecordBatch = NOTHING, **counts: Any) -> Any:
+        return parsed(batch, batch.num_rows, 0, [], extra or {}, **counts)
+
+    return made
+
+
+def test_unknown_columns_beyond_two_hundred_are_one_sum(tally: Any, block: Callable[..., Any]) -> None:
+    tally.take(block({f"column_{n}": 1 for n in range(1_000)} | {"common": 7}))
+
+    counts = tally.commonest_unknown_columns()
+
+    assert len(counts) == 201
+    assert (counts["common"], counts["(others)"]) == (7, 801)
+
+
+def test_few_unknown_columns_are_all_named(tally: Any, block: Callable[..., Any]) -> None:
+    tally.take(block({"a": 1, "b": 2}))
+
+    assert tally.commonest_unknown_columns() == {"a": 1, "b": 2}
+
+
+def test_times_and_operations_are_those_of_all_blocks(tally: Any, block: Callable[..., Any]) -> None:
+    for built_at in (None, (2_000_000, 3_000_000), (1_000_000, 2_000_000)):
+        tally.take(block(operations={"insert": 2}, built_at=built_at))
+
+    assert ((tally.built_at_min - EPOCH).seconds, (tally.built_at_max - EPOCH).seconds) == (1, 3)
+    assert tally.operations == {"insert": 6}
+
+
+def test_a_fence_is_kept_with_its_time_and_kind(tally: Any, block: Callable[..., Any]) -> None:
+    rows = pa.record_batch(
+        {
+            "operation": ["insert", "fence"],
+            "cdc_built_at": pa.array([1, 5_000_000], pa.timestamp("us", "UTC")),
+            "cdc_fence": [None, "drop-table"],
+        }
+    )
+    tally.take(block(batch=rows, operations={"insert": 1, "fence": 1}))
+
+    (fence,) = tally.fences
+    assert ((fence.at - EPOCH).seconds, fence.kind) == (5, "drop-table")
