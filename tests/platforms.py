@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from beer.generate import create_schema, load_generated
 from datamaster.cli.session import connect
 from datamaster.laptop import actions, lifecycle
 from datamaster.laptop.state import State
 from datamaster.platform import pipelines
-from datamaster.source.generate import load_generated
 from tests.conftest import environment_restored
 
 
@@ -20,7 +20,7 @@ def running_platform(home: Path, **options: Any) -> Iterator[State]:
     """``platform.up`` and its end; in between this process's AWS, API and work group are that platform's."""
     with environment_restored():
         try:
-            lifecycle.up(home, **options)
+            lifecycle.up(home, **{"seed": create_schema} | options)
             yield connect(home)
         finally:
             lifecycle.down(home)

@@ -34,6 +34,7 @@ from measured import Setting, Timed, derive, merge
 from past import VERSIONS, make_past, write_batch
 from pyiceberg.transforms import BucketTransform
 
+from beer import CONTRACTS
 from gold import gold_tables
 from jobs.derived import flat_job, gold_job
 from jobs.iceberg.catalog import GOLD, SILVER, catalog, engine_name
@@ -45,7 +46,6 @@ from lake.contract.store import publish
 from lake.manifests import month_text
 from tests.integration.jobs.apache_spark import spark_driver
 
-CONTRACTS = Path(__file__).resolve().parents[2] / "contracts"
 OWN_CONTRACTS = Path(__file__).resolve().parent / "contracts"
 BUCKETS = ("bench-lake", "bench-artifacts")
 ROWS_A_MONTH = 28_000

@@ -25,11 +25,11 @@ from aws import Seconds, cumulative, waits
 from pyarrow.fs import S3FileSystem
 from pyiceberg.catalog import load_catalog
 
+from beer import churn, generate
 from datamaster.cli.session import connect
 from datamaster.laptop import actions, lifecycle
 from datamaster.laptop.state import State
 from datamaster.platform import pipelines
-from datamaster.source import churn, generate
 from lake.cdc import Position
 from lake.control import ControlTable
 from lake.control.records import parse_timestamp

@@ -8,18 +8,20 @@ from typing import Annotated
 import typer
 
 from datamaster.cli.output import err, out, print_table
-from datamaster.cli.session import Home, source_dsn
+from datamaster.cli.session import Home, contracts_folder, source_dsn
 
 app = typer.Typer(no_args_is_help=True, help="Write and check contracts: one YAML file a source table.")
-Folder = Annotated[Path, typer.Option("--contracts", help="Folder of the contracts.", file_okay=False)]
+Folder = Annotated[
+    Path | None, typer.Option("--contracts", help="Folder of the contracts; the platform's in --home where not given.", file_okay=False)
+]
 
 
 @app.command()
-def check(folder: Folder = Path("contracts")) -> None:
+def check(folder: Folder = None, home: Home = Path(".dm")) -> None:
     """Hold every contract against the standard and the lake's rules."""
     from datamaster.cli.contract_files import check_contracts
 
-    contracts = check_contracts(folder)
+    contracts = check_contracts(folder or contracts_folder(home))
     rows = [
         (c.table, f"{c.source_schema}.{c.source_table}", len(c.columns), ", ".join(k.name for k in c.key), c.evolution)
         for c in contracts.tables.values()
@@ -32,7 +34,7 @@ def check(folder: Folder = Path("contracts")) -> None:
 def init(
     table: Annotated[str, typer.Argument(help="The source table, as schema.table.")],
     source: Annotated[str | None, typer.Option(help="The database, as postgresql://…; the running platform's where not given.")] = None,
-    folder: Folder = Path("contracts"),
+    folder: Folder = None,
     home: Home = Path(".dm"),
     force: Annotated[bool, typer.Option(help="Write over a contract that is there.")] = False,
 ) -> None:
@@ -40,6 +42,7 @@ def init(
     from datamaster.source.introspect import contract_yaml
 
     text = contract_yaml(source or source_dsn(home), table)
+    folder = folder or contracts_folder(home)
     path = folder / f"{table.split('.')[-1]}.yaml"
     if path.exists() and not force:
         raise typer.BadParameter(f"{path} is there already; --force writes over it")

@@ -28,7 +28,7 @@ def seed(
     home: Home = Path(".dm"),
 ) -> None:
     """Fill the source database with breweries, beers, profiles and reviews."""
-    from datamaster.source import generate
+    from beer import generate
 
     dsn = connect(home).dsn
     with step("Rows in PostgreSQL") as current:
@@ -43,7 +43,7 @@ def churn(
     home: Home = Path(".dm"),
 ) -> None:
     """Insert, update, delete and re-key rows of the source in transactions, as an application would."""
-    from datamaster.source.churn import run
+    from beer.churn import run
 
     dsn = connect(home).dsn
     with step("Live changes") as current:

@@ -13,7 +13,6 @@ import yaml
 from rich.markup import escape
 
 from datamaster.cli.output import err, fail, out, print_json, print_table
-from datamaster.project import PROJECT
 
 if TYPE_CHECKING:
     from datamaster.aws.deploy.environments import Environment
@@ -40,7 +39,9 @@ def deploy(
     drift: Annotated[bool, typer.Option("--drift", help="Show what was changed by hand; change nothing.")] = False,
     yes: Yes = False,
     json: Annotated[bool, typer.Option("--json", help="JSON for scripts.")] = False,
-    contracts: Annotated[Path, typer.Option("--contracts", help="Folder of the contracts.", file_okay=False)] = PROJECT / "contracts",
+    contracts: Annotated[
+        Path | None, typer.Option("--contracts", help="Folder of the contracts; the environment's where not given.", file_okay=False)
+    ] = None,
 ) -> int:
     """Bring an AWS account to what the templates say. Changes are shown and asked for; what did not change is not touched.
 
@@ -186,7 +187,9 @@ def _show_plan(environment: Environment, stacks: Sequence[str], json: bool) -> i
     size = f"{_counted(len(found), 'stack')} in {_counted(found[-1].level, 'level')}, {_counted(total, 'resource')}"
     out.print(f"\n{size}. Nothing was called on AWS.")
     if any(stack.stack == "database" for stack in found):
-        out.print("After the stacks, what is new in migrations/ is run in the source database, and its replication started, once.")
+        out.print(
+            "After the stacks, new files of the environment's migrations are run in the source database, and its replication starts once."
+        )
     return 0
 
 

@@ -32,7 +32,7 @@ def demo(
     home: Home = Path(".dm"),
 ) -> int:
     """Take rows from a real PostgreSQL to gold answers, and prove the lake equal to its source."""
-    from datamaster.cli.demo import Demo
+    from beer.demo import Demo
 
     return Demo(home, reviews=reviews, changes=changes, data=data, keep=keep).run()
 
@@ -45,18 +45,21 @@ def up(
     """Start the platform and deploy to it. Returns when it is ready; it runs until dm down."""
     from datamaster.laptop import lifecycle
 
-    contracts = None
-    if source is not None:
+    if source is None:
+        from beer.generate import create_schema
+
+        contracts, seed = None, create_schema
+    else:
         from datamaster.source.preparation import prepare
 
-        contracts = home / "contracts"
+        contracts, seed = home / "contracts", None
         findings = prepare(source, table or [], contracts)
         if findings:
             print_table(("what", "found", "how to give it"), [(f.subject, f.problem, f.remedy) for f in findings])
         if any(finding.blocking for finding in findings):
             return 1
     with step("Start the platform") as current:
-        running = lifecycle.up(home, source=source, contracts=contracts, progress=current.say)
+        running = lifecycle.up(home, source=source, contracts=contracts, seed=seed, progress=current.say)
         current.done(f"{len(running.pids)} processes")
     err.print("dm status shows it, dm down stops it.")
     return 0

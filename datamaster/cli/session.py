@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from datamaster.laptop import state
-from datamaster.laptop.state import State
+from datamaster.laptop.state import PlatformNotRunning, State
 from lake import clients
 
 Home = Annotated[Path, typer.Option("--home", help="Where the platform keeps its state.", file_okay=False, envvar="DM_HOME")]
@@ -34,3 +34,13 @@ def connect(home: Path) -> State:
 def source_dsn(home: Path) -> str:
     """The connection string of the running platform's source database."""
     return connect(home).dsn
+
+
+def contracts_folder(home: Path) -> Path:
+    """The folder of the contracts of the platform that runs in ``home``, or ran there; the demo's where there was none."""
+    from datamaster.aws.deploy.environments import load_environment
+
+    try:
+        return state.last(home).contracts
+    except PlatformNotRunning:
+        return load_environment("local").contracts

@@ -19,7 +19,6 @@ from typing import IO, Any
 import boto3
 
 from datamaster.aws.deploy import Deployment, Watch, deploy
-from datamaster.aws.deploy.deployment import CONTRACTS
 from datamaster.aws.deploy.environments import load_environment
 from datamaster.laptop import postgres, services, state
 from datamaster.laptop.deployed import bound_functions, names, state_of
@@ -56,10 +55,10 @@ def up(
 ) -> State:
     """Start a platform in ``home``, deploy every stack to it, and return once rows can flow.
 
-    ``source`` is the user's own database, an embedded PostgreSQL with the schema dm_core where it is not given. ``contracts`` is
-    the folder that says which tables are carried: the project's, or <home>/contracts for an own database. ``seed`` is called
-    with the connection string beside the deployment, before the first row is carried. ``variables`` replace values of
-    environments/local.yaml. ``delivery_seconds`` bounds how long a raw object is buffered.
+    ``source`` is the user's own database, an embedded PostgreSQL where it is not given. ``contracts`` is the folder that says which
+    tables are carried: the environment's, or <home>/contracts for an own database. ``seed`` is called with the connection string
+    beside the deployment, before the first row is carried; it makes the tables of an embedded database. ``variables`` replace
+    values of environments/local.yaml. ``delivery_seconds`` bounds how long a raw object is buffered.
 
     This process's AWS variables lead to the platform afterwards. Raises ``PlatformRunning``, ``ServiceFailed``, and what
     ``deploy`` raises; then nothing is left running.
@@ -73,7 +72,7 @@ def up(
     with _supervisor(home) as supervisor:
         progress("processes")
         supervisor.tell(message(services.services(home, ports, embedded_source=source is None)))
-        folder = contracts or (home / "contracts" if source else CONTRACTS)
+        folder = contracts or (home / "contracts" if source else load_environment("local").contracts)
         dsn = source or ports.dsn
         slot = f"dm_{secrets.token_hex(4)}" if source is None else SLOT
         deployment = _build(ports, dsn, source is None, folder, home / "build", seed, variables or {}, supervisor.alive, progress)
@@ -222,10 +221,7 @@ def _build(
 
 def _prepare_source(dsn: str, embedded: bool, seed: Callable[[str], None] | None, alive: Callable[[], None]) -> None:
     if embedded:
-        from datamaster.source.generate import create_schema
-
         services.wait_for_postgres(dsn, alive)
-        create_schema(dsn)
     else:
         from datamaster.source.preflight import forget
 

@@ -1,1 +1,1 @@
-"""The source database: its schema, the data and changes that a demonstration needs, and what a user's own must have."""
+"""The source database: its catalog, what it must have, and contracts for its tables."""

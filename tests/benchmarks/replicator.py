@@ -19,12 +19,12 @@ from typing import Any
 
 import boto3
 
+from beer import churn, generate
 from datamaster.laptop import postgres
 from datamaster.laptop.emulator import start_emulator
 from datamaster.laptop.process import spawn, stop
 from datamaster.replicator.positions import caught_up
 from datamaster.replicator.task import SLOT
-from datamaster.source import churn, generate
 
 STREAM = "benchmark"
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import base64
 import random
 import time
-from pathlib import Path
 
 import orjson
 import pytest
 from aws_lambda_powertools.utilities.data_classes import KinesisFirehoseEvent
 
+from beer import CONTRACTS
 from ingest import routing, transformation
 from lake.contract import ContractSet
 
-ROOT = Path(__file__).resolve().parents[2]
 RECORDS = 4000
 ROUNDS = 5
 FLOOR = 10_000
@@ -47,7 +46,7 @@ def review(number: int, source: random.Random) -> bytes:
 
 @pytest.mark.slow
 def test_reviews_are_transformed_fast():
-    router = routing.Router(ContractSet.from_directory(ROOT / "contracts"))
+    router = routing.Router(ContractSet.from_directory(CONTRACTS))
     source = random.Random(7)
     about = {"approximateArrivalTimestamp": 1_722_214_697_990}
     records = [

@@ -17,11 +17,11 @@ from typing import Any
 import boto3
 import psycopg2
 
+from beer import churn
 from datamaster.laptop import actions, state
 from datamaster.laptop.state import State
 from datamaster.platform import pipelines
 from datamaster.platform.query import Athena
-from datamaster.source import churn
 from lake.control import ControlRecord, ControlTable
 from lake.control.records import BRONZE, CONTAINER, LAMBDA, PENDING, RUNNING, SILVER
 from lake.keys import is_export_manifest

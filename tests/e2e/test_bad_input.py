@@ -20,7 +20,7 @@ import psycopg2
 import pyarrow.parquet
 import pytest
 
-from datamaster.aws.deploy.deployment import CONTRACTS
+from beer import CONTRACTS
 from datamaster.laptop import actions
 from datamaster.laptop.state import State
 from datamaster.platform import pipelines

@@ -16,12 +16,11 @@ import orjson
 import psycopg2
 import pytest
 
+from beer import CONTRACTS, generate
 from datamaster.aws.access.search import PERMITTED, Searched, search
-from datamaster.aws.deploy.deployment import CONTRACTS
 from datamaster.laptop import actions
 from datamaster.laptop.state import State
 from datamaster.platform import pipelines
-from datamaster.source import generate
 from lake.control import ControlTable
 
 pytestmark = pytest.mark.timeout(900)

@@ -14,7 +14,7 @@ import psycopg2
 import pytest
 import yaml
 
-from datamaster.aws.deploy.deployment import CONTRACTS
+from beer import CONTRACTS
 from datamaster.laptop import actions, postgres
 from datamaster.laptop.state import State
 from datamaster.platform import pipelines

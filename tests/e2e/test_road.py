@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from datamaster.source import generate
+from beer import generate
 from lake.control.records import CONTAINER, FAILED, LAMBDA, SILVER
 from tests.e2e.journey import LATE, Find, Journey, Wait
 

@@ -25,7 +25,6 @@ from datamaster.aws.deploy.watch import UNWATCHED, Watch
 from datamaster.project import PROJECT
 
 BUILD = PROJECT / "build"
-CONTRACTS = PROJECT / "contracts"
 BEFORE_ARTIFACTS = ("catalog", "control", "streaming")
 # Whose configuration names an object of the artifacts bucket; a test holds this to the files under config/.
 READ_ARTIFACTS = frozenset({"control-api", "converter", "ingest-router", "ingestion", "layers", "processing", "processing-emr"})
@@ -51,7 +50,7 @@ class Deployment:
 def deploy(
     name: str,
     *,
-    contracts: Path = CONTRACTS,
+    contracts: Path | None = None,
     build: Path = BUILD,
     variables: Mapping[str, Any] | None = None,
     stacks: Collection[str] = (),
@@ -59,8 +58,9 @@ def deploy(
 ) -> Deployment:
     """Package the apps, launch the stacks that hold data, upload what the others read, and launch those.
 
-    ``contracts`` is the folder that is published, ``variables`` replace values of environments/<name>.yaml, ``stacks`` are those
-    that are launched with what they need, all of them where none is named. AWS is found by this process's environment.
+    ``contracts`` is the folder that is published, the environment's where not given; ``variables`` replace values of
+    environments/<name>.yaml, ``stacks`` are those that are launched with what they need, all of them where none is named. AWS is
+    found by this process's environment.
 
     Raises ``UnknownEnvironment``, ``EnvironmentIncomplete``, ``UnknownStack``, ``MissingParameter``, ``PackagingFailed``,
     ``InvalidContract``, ``StackStuck``, ``StackFailed``, ``Declined``, ``MigrationFailed``, ``MigrationChanged``,
@@ -78,7 +78,7 @@ def deploy(
         artifacts = packaging.result()
     watch.progress("functions, jobs and contracts")
     storage = outputs["storage"]
-    version = upload(artifacts, storage["ArtifactsBucket"], contracts)
+    version = upload(artifacts, storage["ArtifactsBucket"], contracts or environment.contracts)
     environment = environment.with_variables(artifacts.variables | spark_variables(artifacts, storage))
     if "ingestion" in wanted and docker.available() and not environment.variables["laptop"]:
         outputs |= made_by_docker(environment, outputs, build, watch)
@@ -132,7 +132,7 @@ def migrated(environment: Environment, outputs: Outputs, watch: Watch) -> tuple[
     if "database" not in outputs:
         return ()
     watch.progress("migrations of the source database")
-    return tuple(migrate(Database.of(outputs["database"], environment.region), environment.region))
+    return tuple(migrate(Database.of(outputs["database"], environment.region), environment.region, environment.migrations))
 
 
 def spark_variables(artifacts: Artifacts, storage: Mapping[str, str]) -> dict[str, str]:

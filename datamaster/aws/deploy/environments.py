@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -42,6 +43,16 @@ class Environment:
     region: str
     variables: dict[str, Any]
 
+    @property
+    def contracts(self) -> Path:
+        """The folder of its contracts and derived tables."""
+        return PROJECT / str(self.variables["contracts"])
+
+    @property
+    def migrations(self) -> Path:
+        """The folder of its source database's definitions."""
+        return PROJECT / str(self.variables["migrations"])
+
     def with_variables(self, variables: Mapping[str, Any]) -> Environment:
         """The same environment with some variables added or replaced."""
         return replace(self, variables=self.variables | dict(variables))
@@ -53,7 +64,7 @@ def load_environment(name: str) -> Environment:
     if not path.is_file():
         raise UnknownEnvironment(name, sorted(known.stem for known in ENVIRONMENTS.glob("*.yaml")))
     variables = yaml.safe_load(path.read_text()) or {}
-    missing = [key for key in ("environment", "region", "laptop", "poll_seconds") if key not in variables]
+    missing = [key for key in ("environment", "region", "laptop", "poll_seconds", "contracts", "migrations") if key not in variables]
     if missing:
         raise EnvironmentIncomplete(name, missing)
     return Environment(variables["environment"], variables["region"], variables)

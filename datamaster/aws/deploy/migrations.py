@@ -1,4 +1,4 @@
-"""The source database's definitions: the files of migrations/, each run once, in the order of their names, in a transaction of its own.
+"""The source database's definitions: an environment's migrations, each file run once, in the order of names, in a transaction of its own.
 
 The database is private, so statements go by the RDS Data API, which asks for rights of IAM and no way into the network.
 https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/data-api.html
@@ -18,10 +18,8 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from sqlglot import Dialect, TokenType
 
-from datamaster.project import PROJECT
 from lake.errors import TerminalError, TransientError
 
-MIGRATIONS = PROJECT / "migrations"
 DATABASE = "datamaster"
 REPLICATION = "rds_replication"
 NOT_RUNNING = ("stopping", "stopped", "starting")
@@ -73,7 +71,7 @@ class Database:
         return cls(outputs["ClusterArn"], cluster["MasterUserSecret"]["SecretArn"], outputs["ReplicationUserArn"])
 
 
-def migrate(database: Database, region: str, folder: Path = MIGRATIONS) -> list[str]:
+def migrate(database: Database, region: str, folder: Path) -> list[str]:
     """Make the replication user where there is none, and run the files that were not run yet; returns their names.
 
     Raises ``MigrationFailed`` and ``MigrationChanged``.

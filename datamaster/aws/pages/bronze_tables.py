@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from datamaster.aws.deploy.environments import load_environment
 from datamaster.project import PROJECT
 from lake.cdc import CDC_TYPES
 from lake.contract import Contract, ContractSet
@@ -23,7 +24,7 @@ HIVE = {"int": "int", "long": "bigint", "float": "float", "double": "double", "b
 HIVE |= {"timestamptz": "timestamp", "binary": "binary"}
 """Hive's name of an Iceberg type: https://docs.aws.amazon.com/athena/latest/ug/data-types.html"""
 CHANGE = {"text": "string", "timestamptz": "timestamp", "bigint": "bigint", "text[]": "array<string>"}
-HEAD = """# Written by python -m datamaster.aws.pages.bronze_tables from contracts/; a test holds it to them.
+HEAD = """# Written by python -m datamaster.aws.pages.bronze_tables from examples/beer/contracts/; a test holds it to them.
 AWSTemplateFormatVersion: "2010-09-09"
 Description: Data Master - tables over the bronze files, a partition for each day of arrival, projected.
 """
@@ -83,7 +84,7 @@ def _logical(table: str) -> str:
 
 def main() -> None:
     """Write the template."""
-    TEMPLATE.write_text(template(ContractSet.from_directory(PROJECT / "contracts").tables.values()))
+    TEMPLATE.write_text(template(ContractSet.from_directory(load_environment("local").contracts).tables.values()))
 
 
 if __name__ == "__main__":

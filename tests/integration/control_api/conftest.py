@@ -15,6 +15,7 @@ import yaml
 from chalice.test import Client
 from jsonschema import Draft7Validator, RefResolver
 
+from beer import CONTRACTS
 from control_api import door
 from datamaster.aws.deploy.stacks import Outputs
 from lake.contract.store import publish
@@ -80,7 +81,7 @@ class Api:
 @pytest.fixture(scope="module")
 def stacks(lake_stacks: Outputs) -> Outputs:
     bucket = lake_stacks["storage"]["ArtifactsBucket"]
-    publish(ROOT / "contracts", f"s3://{bucket}/contracts/")
+    publish(CONTRACTS, f"s3://{bucket}/contracts/")
     return lake_stacks
 
 

@@ -17,6 +17,7 @@ import boto3
 import pyarrow.parquet as pq
 import pytest
 
+from beer import CONTRACTS
 from convert import conversion
 from convert.settings import Settings
 from datamaster.laptop.comprehend.operations import OPERATIONS
@@ -40,7 +41,7 @@ class Road:
         self.control = ControlTable(self.table_name)
         self.s3 = boto3.client("s3")
         self.contracts_uri = f"s3://{self.artifacts}/contracts/"
-        publish(ROOT / "contracts", self.contracts_uri)
+        publish(CONTRACTS, self.contracts_uri)
         self.secret = boto3.client("secretsmanager").create_secret(Name="mask-key-of-the-test", SecretString=KEY)["ARN"]
         self.conversion = conversion
 

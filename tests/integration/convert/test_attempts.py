@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from chalice.test import Client
 
+from beer import CONTRACTS
 from convert import door
 from convert.local_file import convert
 from convert.sink import S3Sink
@@ -199,7 +200,7 @@ def test_the_command_line_writes_the_same_bytes_as_the_function(road: Road, tmp_
     local = tmp_path / "three-entrances.gz"
     local.write_bytes(body)
 
-    summary = convert(local, ROOT / "contracts" / "brewery.yaml", tmp_path / "out", file_id=file_id)
+    summary = convert(local, CONTRACTS / "brewery.yaml", tmp_path / "out", file_id=file_id)
 
     (part,) = summary["parts"]
     assert Path(part).read_bytes() == road.s3.get_object(Bucket=road.lake, Key=key)["Body"].read()

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from beer import CONTRACTS
 from lake.contract.store import publish
-from tests.integration.convert.conftest import KEY, ROOT, Road, gz_lines, load
+from tests.integration.convert.conftest import KEY, Road, gz_lines, load
 
 pytestmark = pytest.mark.integration
 
@@ -225,7 +226,7 @@ def test_a_column_that_appears_is_detected_anew_and_the_others_keep_their_decisi
     undecided.convert(undecided.arrives("profile", "before.gz", gz_lines(*profiles(300))))
     before = undecided.control.pii_decision("profile", "email")
     contracts = tmp_path / "contracts"
-    shutil.copytree(ROOT / "contracts", contracts)
+    shutil.copytree(CONTRACTS, contracts)
     text = (contracts / "profile.yaml").read_text().replace("version: 1.0.0", "version: 1.1.0")
     (contracts / "profile.yaml").write_text(f"{text}      - name: phone\n        logicalType: string\n        physicalType: varchar(40)\n")
     publish(contracts, undecided.contracts_uri)
@@ -234,7 +235,7 @@ def test_a_column_that_appears_is_detected_anew_and_the_others_keep_their_decisi
         file_id = undecided.arrives("profile", "after.gz", gz_lines(*rows))
         undecided.convert(file_id)
     finally:
-        publish(ROOT / "contracts", undecided.contracts_uri)
+        publish(CONTRACTS, undecided.contracts_uri)
 
     phone = undecided.control.pii_decision("profile", "phone")
     assert phone is not None

@@ -20,6 +20,7 @@ import boto3
 import orjson
 import pytest
 
+from beer import CONTRACTS
 from datamaster.aws.deploy.package import package_app
 from datamaster.laptop.delivery import wait_until_delivered
 from datamaster.laptop.emulator import Emulator
@@ -133,7 +134,7 @@ class Delivery:
 def transform_function(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> str:
     """transform_records as packaged for AWS, deployed, with the project's contracts published."""
     boto3.client("s3").create_bucket(Bucket="artifacts")
-    publish(ROOT / "contracts", "s3://artifacts/contracts/")
+    publish(CONTRACTS, "s3://artifacts/contracts/")
     code = package_app("ingest-router", tmp_path_factory.mktemp("package")).code.read_bytes()
     boto3.client("lambda").create_function(
         FunctionName="transform_records",

@@ -7,20 +7,19 @@ import gzip
 import io
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import boto3
 import psycopg2
 import pytest
 
+import beer
 from datamaster.laptop import postgres
 from export.table_export import Export
 from lake.contract import ContractSet, parse_contract
 from lake.control import ControlTable, NewFile
 
-ROOT = Path(__file__).resolve().parents[3]
-CONTRACTS = ContractSet.from_directory(ROOT / "contracts")
+CONTRACTS = ContractSet.from_directory(beer.CONTRACTS)
 
 SCHEMA = """
 CREATE SCHEMA dm_core;
@@ -99,5 +98,5 @@ def registering(shop: Shop, table: str) -> RegisteringControl:
 
 
 NO_CHANGES = parse_contract(
-    (ROOT / "contracts" / "brewery.yaml").read_text() + "    customProperties:\n      - {property: cdc, value: false}\n", "brewery.yaml"
+    (beer.CONTRACTS / "brewery.yaml").read_text() + "    customProperties:\n      - {property: cdc, value: false}\n", "brewery.yaml"
 )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+import beer
 from datamaster.aws.deploy.stacks import Outputs
 from export.table_export import ExportFailed, NotRegistered, export_table
 from export.task import main
 from lake.cdc import ZERO_POSITION, Position
 from lake.contract.store import publish
-from tests.integration.export.conftest import CONTRACTS, NO_CHANGES, ROOT, Shop, registering
+from tests.integration.export.conftest import CONTRACTS, NO_CHANGES, Shop, registering
 
 pytestmark = pytest.mark.integration
 
@@ -125,7 +126,7 @@ def test_an_unreachable_source_is_named_and_closes_nothing(shop: Shop) -> None:
 
 def test_the_command_names_a_table_that_no_contract_describes(shop: Shop, lake_stacks: Outputs, capsys: pytest.CaptureFixture[str]) -> None:
     contracts = f"s3://{lake_stacks['storage']['ArtifactsBucket']}/contracts/"
-    publish(ROOT / "contracts", contracts)
+    publish(beer.CONTRACTS, contracts)
     places = ["--dsn", shop.dsn, "--bucket", shop.bucket, "--control-table", shop.control.name, "--contracts", contracts]
 
     assert main(["--table", "nothing", *places]) == 1

@@ -16,6 +16,7 @@ import orjson
 import pytest
 from boto3.dynamodb.types import TypeSerializer
 
+from beer import CONTRACTS
 from ingest import door
 from lake.contract.store import publish
 from lake.control import ControlRecord, ControlTable
@@ -160,7 +161,7 @@ def road_to(lake_stacks: Any, machine: Callable[[str], str], monkeypatch: pytest
 
     def make(kind: str) -> Road:
         contracts = f"s3://{lake_stacks['storage']['ArtifactsBucket']}/contracts/"
-        publish(ROOT / "contracts", contracts)
+        publish(CONTRACTS, contracts)
         arn = machine(kind)
         environment = {
             "CONTRACTS_URI": contracts,

@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
+from beer import CONTRACTS
 from lake.contract import ContractSet
 from lake.contract.store import publish
 from tests.integration.jobs.domain import Engine, Lake, empty, name_the_main_module, running_engine
-
-ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="session")
@@ -60,10 +59,10 @@ def make_lake(engine: dict[str, str], spark: Any) -> Callable[[Path], Lake]:
 @pytest.fixture
 def lake(make_lake: Callable[[Path], Lake]) -> Lake:
     """An empty lake under the project's contracts."""
-    return make_lake(ROOT / "contracts")
+    return make_lake(CONTRACTS)
 
 
 @pytest.fixture
 def contracts() -> Path:
     """The folder of the project's contracts."""
-    return ROOT / "contracts"
+    return CONTRACTS

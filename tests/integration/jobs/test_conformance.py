@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from batches import maintenance_batches
+from beer import CONTRACTS as BEER_CONTRACTS
 from tests.integration.jobs.apache_spark import PYTHON, spark_driver
 from tests.integration.jobs.domain import Change, Lake, another_writer, delete, insert, load, rekey, update
 
-ROOT = Path(__file__).resolve().parents[3]
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.skipif(not PYTHON, reason="Apache Spark is set up by make conformance"),
@@ -158,7 +158,7 @@ def test_both_engines_leave_the_same_rows(
     from jobs.silver import key_index
 
     monkeypatch.setattr(key_index, "FROM_FILES", 1)
-    for path in (ROOT / "contracts").glob("*.yaml"):
+    for path in BEER_CONTRACTS.glob("*.yaml"):
         (tmp_path / path.name).write_text(path.read_text())
     (tmp_path / "wide.yaml").write_text(CONTRACTS)
     sail = play(make_lake(tmp_path))

@@ -13,9 +13,10 @@ import orjson
 import pytest
 from ministack.services.cloudformation import provisioners
 
+from beer import CONTRACTS
 from datamaster.aws.deploy import Watch, deploy
 from datamaster.aws.deploy.change_sets import launch
-from datamaster.aws.deploy.deployment import CONTRACTS, Deployment, artifacts_of, plan, spark_variables
+from datamaster.aws.deploy.deployment import Deployment, artifacts_of, plan, spark_variables
 from datamaster.aws.deploy.environments import load_environment
 from datamaster.aws.deploy.package import digest, write_zip
 from datamaster.aws.deploy.removal import delete_data, destroy, left_behind, removal

@@ -17,6 +17,7 @@ from typing import Any
 import boto3
 import pytest
 
+from beer import CONTRACTS
 from datamaster.aws.access.rendering import Template
 from datamaster.aws.deploy.change_sets import launch
 from datamaster.aws.deploy.environments import load_environment
@@ -134,7 +135,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory, comprehend: str) -> Iterat
             patch.setenv(name, value)
         patch.setattr(boto3, "DEFAULT_SESSION", None)
         outputs = launch(load_environment("local"), ["streaming", "catalog", "control"])
-        publish(PROJECT / "contracts", f"s3://{outputs['storage']['ArtifactsBucket']}/contracts/")
+        publish(CONTRACTS, f"s3://{outputs['storage']['ArtifactsBucket']}/contracts/")
         lake = Guarded(outputs, {}, {"AWS_ENDPOINT_URL_COMPREHEND": comprehend}, _machine())
         lake.values.update(_values(outputs, lake.machine))
         for function in FUNCTIONS:

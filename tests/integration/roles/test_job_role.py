@@ -17,6 +17,7 @@ from pyiceberg.schema import Schema
 from pyiceberg.types import StringType
 
 from batches import maintenance_batches
+from beer import CONTRACTS
 from datamaster.aws.access.policies import listed
 from datamaster.aws.access.rendering import Template
 from datamaster.aws.deploy.change_sets import launch
@@ -81,7 +82,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JobWork]:
         outputs = launch(load_environment("local"), ["catalog", "control"])
         storage = outputs["storage"]
         contracts = f"s3://{storage['ArtifactsBucket']}/contracts/"
-        publish(PROJECT / "contracts", contracts)
+        publish(CONTRACTS, contracts)
         values = {
             "Environment": "local",
             "LakeKeyArn": outputs["security"]["LakeKeyArn"],
@@ -136,7 +137,7 @@ def lake_of(names: Mapping[str, str], app: Any, environment: Mapping[str, str], 
             driver = start_driver(JOBS / f"{job}.py", arguments, [str(JOBS)], environment, log)
             assert driver.wait(TIMEOUT_SECONDS) == 0, tail(log)
 
-    return LakeOfTheRole(None, names, ContractSet.from_directory(PROJECT / "contracts"), app)
+    return LakeOfTheRole(None, names, ContractSet.from_directory(CONTRACTS), app)
 
 
 def a_day(lake: Any, home: Path) -> None:
@@ -177,7 +178,7 @@ def a_day(lake: Any, home: Path) -> None:
 def wider_contracts(folder: Path) -> Path:
     """The project's contracts with two columns more in beer, of which one has to be there."""
     folder.mkdir()
-    for path in (PROJECT / "contracts").glob("*.yaml"):
+    for path in CONTRACTS.glob("*.yaml"):
         contract = yaml.safe_load(path.read_text())
         if path.stem == "beer":
             contract["version"] = "1.1.0"

@@ -16,6 +16,7 @@ import boto3
 import orjson
 from boto3.dynamodb.types import TypeSerializer
 
+from beer import CONTRACTS
 from datamaster.project import PROJECT
 from lake.contract.store import publish
 from lake.control import ControlTable, NewFile, Outcome
@@ -215,7 +216,7 @@ class Work:
     def contracts(self) -> Path:
         """The project's contracts under another version."""
         folder = self.scratch / "contracts"
-        shutil.copytree(PROJECT / "contracts", folder)
+        shutil.copytree(CONTRACTS, folder)
         (folder / "beer.yaml").write_text((folder / "beer.yaml").read_text().replace("version: 1.0.0", "version: 1.0.1"))
         return folder
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from datamaster.source.generate import create_schema
+from beer import CONTRACTS
+from beer.generate import create_schema
 from datamaster.source.introspect import contract_yaml
 from datamaster.source.pg_catalog import TableWithoutKey, UnknownSourceTable
 from lake.contract.reader import parse_contract
 
 pytestmark = pytest.mark.integration
-CONTRACTS = Path(__file__).resolve().parents[3] / "contracts"
 
 
 @pytest.mark.parametrize("table", ["brewery", "beer", "profile", "review"])

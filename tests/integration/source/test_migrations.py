@@ -1,4 +1,4 @@
-"""dm deploy brings the source database to what migrations/ says, by the Data API, in a real PostgreSQL."""
+"""dm deploy brings the source database to what the migrations say, by the Data API, in a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import boto3
 import psycopg2
 import pytest
 
-from datamaster.aws.deploy import migrations
+from beer import MIGRATIONS
 from datamaster.aws.deploy.migrations import Database, MigrationChanged, MigrationFailed, SourceStopped, migrate, statements
 
 from .conftest import Database as Source
@@ -34,7 +34,7 @@ def deploys(database: Source, emulator: object, monkeypatch: pytest.MonkeyPatch)
     source = Database(f"arn:aws:rds:{here}:cluster:c", f"arn:aws:secretsmanager:{here}:secret:s", secret)
     with DataApi(database.dsn).listening() as endpoint:
         monkeypatch.setenv("AWS_ENDPOINT_URL_RDS_DATA", endpoint)
-        yield lambda folder=migrations.MIGRATIONS: migrate(source, "us-east-1", folder)
+        yield lambda folder=MIGRATIONS: migrate(source, "us-east-1", folder)
     database.run("DROP EVENT TRIGGER IF EXISTS awsdms_intercept_ddl")
     for (role,) in database.run("SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", list(ROLES)):
         database.run(f"DROP OWNED BY {role}; DROP ROLE {role}")
@@ -91,7 +91,7 @@ def test_a_file_that_fails_leaves_nothing_and_says_which_statement(
 
 def test_a_file_that_was_run_may_not_be_changed(deploys: Callable[..., list[str]], tmp_path: Path) -> None:
     folder = tmp_path / "migrations"
-    shutil.copytree(migrations.MIGRATIONS, folder)
+    shutil.copytree(MIGRATIONS, folder)
     deploys(folder)
     (folder / "0002_indexes.sql").write_text("SELECT 1")
 

@@ -8,10 +8,10 @@ import time
 
 import pytest
 
+from beer import churn, generate
 from datamaster.laptop import postgres
 from datamaster.replicator.positions import caught_up
 from datamaster.replicator.task_state import ask_reload
-from datamaster.source import churn, generate
 
 pytestmark = pytest.mark.integration
 CHANGES = ("Inserts", "Updates", "Deletes")

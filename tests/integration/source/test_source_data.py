@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from datamaster.source import churn, generate
+from beer import churn, generate
 
 pytestmark = pytest.mark.integration
 

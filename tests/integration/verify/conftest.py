@@ -8,7 +8,6 @@ import threading
 import uuid
 from collections import defaultdict
 from decimal import ROUND_HALF_UP, Decimal
-from pathlib import Path
 
 import boto3
 import psycopg2
@@ -17,15 +16,15 @@ import pyarrow as pa
 import pytest
 from pyiceberg.catalog.glue import GlueCatalog
 
+from beer import CONTRACTS
+from beer.generate import create_schema, load_generated
 from datamaster.athena.__main__ import server
 from datamaster.laptop import postgres
 from datamaster.platform.query import Athena
-from datamaster.source.generate import create_schema, load_generated
 from datamaster.verify import compare_lake
 from lake.contract import ContractSet
 from lake.control import ControlTable
 
-ROOT = Path(__file__).resolve().parents[3]
 KEY = bytes(range(32))
 UTC = datetime.UTC
 STAMP = pa.timestamp("us", "UTC")
@@ -108,7 +107,7 @@ def source(tmp_path_factory):
 
 
 def known_contracts():
-    texts = {path.name: path.read_text() for path in (ROOT / "contracts").glob("*.yaml")}
+    texts = {path.name: path.read_text() for path in CONTRACTS.glob("*.yaml")}
     return ContractSet.of(texts | {"measure.yaml": MEASURE})
 
 

@@ -8,6 +8,7 @@ import sys
 import pytest
 import yaml
 
+from beer import CONTRACTS
 from datamaster.aws.access.matrix import MATRIX, Cell, InvalidMatrix, load_matrix
 from datamaster.aws.access.matrix_page import matrix_lines
 from datamaster.project import PROJECT
@@ -47,7 +48,7 @@ def test_no_person_reads_places_that_hold_personal_data_in_clear():
 
 def test_the_layers_name_the_tables_that_the_contracts_and_the_jobs_make():
     matrix = load_matrix()
-    contracts = set(ContractSet.from_directory(PROJECT / "contracts").tables)
+    contracts = set(ContractSet.from_directory(CONTRACTS).tables)
     gold = {path.stem for path in (PROJECT / "emr-jobs" / "gold").glob("*.sql")}
     assert set(matrix.layers["bronze"].tables) == contracts
     assert set(matrix.layers["silver"].tables) == contracts | {"review_flat"}
@@ -56,7 +57,7 @@ def test_the_layers_name_the_tables_that_the_contracts_and_the_jobs_make():
 
 def test_hidden_and_personal_columns_are_columns_of_their_tables():
     matrix = load_matrix()
-    tables = ContractSet.from_directory(PROJECT / "contracts").tables
+    tables = ContractSet.from_directory(CONTRACTS).tables
     for table, columns in matrix.personal_columns.items():
         assert set(columns) <= set(tables[table].by_name)
         assert all(tables[table].by_name[column].classification != "public" for column in columns)

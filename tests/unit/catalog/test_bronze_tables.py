@@ -4,13 +4,13 @@ import pyarrow as pa
 import pytest
 import yaml
 
+import beer
 from convert.parse import schema
 from datamaster.aws.pages.bronze_tables import TEMPLATE, bronze_table, template
-from datamaster.project import PROJECT
 from lake.contract import ContractSet
 from lake.keys import bronze_part
 
-CONTRACTS = ContractSet.from_directory(PROJECT / "contracts").tables
+CONTRACTS = ContractSet.from_directory(beer.CONTRACTS).tables
 HIVE = {
     pa.int32(): "int",
     pa.int64(): "bigint",

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from beer import CONTRACTS
 from datamaster.cli import INTERRUPTED, NO, UNREACHABLE, WRONG_INPUT, app, run, version
 from datamaster.project import PROJECT
 
@@ -68,7 +69,7 @@ def test_without_a_platform_a_command_says_how_to_start_one(
 
 
 def test_a_wrong_contract_is_named_with_what_would_be_valid(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text = Path("contracts/beer.yaml").read_text().replace("physicalType: double precision", "physicalType: datetime")
+    text = (CONTRACTS / "beer.yaml").read_text().replace("physicalType: double precision", "physicalType: datetime")
     (tmp_path / "beer.yaml").write_text(text)
 
     assert run(["contract", "check", "--contracts", str(tmp_path)]) == WRONG_INPUT

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock
@@ -15,11 +14,11 @@ from botocore.exceptions import ClientError
 from batches import load_statistics
 from batches.plan import Plan, Planner
 from batches.settings import BatchSettings
+from beer import CONTRACTS
 from lake.contract import Contract, ContractSet
 from lake.control.batches import OpenBatch, TargetState
 from lake.control.records import Fence
 
-ROOT = Path(__file__).resolve().parents[3]
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 STOPPED = ClientError({"Error": {"Code": "InvalidResourceStateFault", "Message": "the replication is stopped"}}, "DescribeTableStatistics")
 ENVIRONMENT = {"CONTROL_TABLE": "t", "LAKE_BUCKET": "lake", "CONTRACTS_URI": "s3://a/contracts/", "DMS_TASK_ARN": "arn:task"}
@@ -27,7 +26,7 @@ ENVIRONMENT = {"CONTROL_TABLE": "t", "LAKE_BUCKET": "lake", "CONTRACTS_URI": "s3
 
 @pytest.fixture
 def brewery() -> Contract:
-    return ContractSet.from_directory(ROOT / "contracts").table("brewery")
+    return ContractSet.from_directory(CONTRACTS).table("brewery")
 
 
 @pytest.fixture

@@ -15,12 +15,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from beer import CONTRACTS
 from convert.local_file import UnknownFormat, convert
 from lake.errors import TerminalError
 
-ROOT = Path(__file__).resolve().parents[3]
-BREWERY = ROOT / "contracts" / "brewery.yaml"
-PROFILE = ROOT / "contracts" / "profile.yaml"
+BREWERY = CONTRACTS / "brewery.yaml"
+PROFILE = CONTRACTS / "profile.yaml"
 
 
 def line(number: Any, **values: Any) -> str:

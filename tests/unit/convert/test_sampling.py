@@ -8,13 +8,13 @@ import json
 
 import pytest
 
+from beer import CONTRACTS
 from convert import sampling
 from lake.contract import ContractSet
 from lake.privacy import VALUES_TO_DECIDE
-from tests.conftest import ROOT
 
 ROWS = 5_000
-PROFILE = ContractSet.from_directory(ROOT / "contracts").table("profile")
+PROFILE = ContractSet.from_directory(CONTRACTS).table("profile")
 
 
 def file_of(emails: list[str]) -> io.BytesIO:

@@ -12,6 +12,7 @@ import isal.igzip_lib
 import pyarrow
 import pytest
 
+from beer import CONTRACTS
 from datamaster.aws.deploy import shared_libraries
 from datamaster.aws.deploy.layers import LAYERS, build_layer, needed
 from datamaster.aws.deploy.package import package_apps
@@ -97,7 +98,7 @@ def test_a_file_is_converted_by_the_layers_of_the_running_python_alone(tmp_path:
     folders = [build_layer(name, tmp_path, RUNNING).archive.with_suffix("") / "python" for name in LAYERS]
     source = tmp_path / "brewery.jsonl.gz"
     source.write_bytes(gzip.compress(b'{"brewery_id":1,"brewery_name":"A","operation":"load"}\n'))
-    arguments = [*folders, PROJECT, source, PROJECT / "contracts" / "brewery.yaml", tmp_path / "out"]
+    arguments = [*folders, PROJECT, source, CONTRACTS / "brewery.yaml", tmp_path / "out"]
 
     # without site-packages: what is not in the layers is not there
     command = [sys.executable, "-S", "-E", "-c", CONVERSION, *map(str, arguments)]

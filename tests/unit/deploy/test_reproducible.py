@@ -23,7 +23,7 @@ build = Path(sys.argv[1])
 objects = collect(build, package_apps(build)).objects
 print(json.dumps({key: hashlib.sha256(content).hexdigest() for key, content in objects.items()}))
 """
-SOURCES = ("lake", "datamaster", "emr-jobs", "templates", "contracts", "ingest-router", "converter", "control-api")
+SOURCES = ("lake", "datamaster", "emr-jobs", "templates", "examples", "ingest-router", "converter", "control-api")
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "target", "deployments", "*.so")
 
 

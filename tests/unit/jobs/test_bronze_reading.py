@@ -11,16 +11,15 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow.fs import AwsStandardS3RetryStrategy, LocalFileSystem, S3FileSystem
 
+from beer import CONTRACTS
 from jobs.silver import bronze
 from lake.contract import Contract, ContractSet
 from lake.manifests import BatchFile, FailedFile
 
-ROOT = Path(__file__).resolve().parents[3]
-
 
 @pytest.fixture(scope="module")
 def brewery() -> Contract:
-    return ContractSet.from_directory(ROOT / "contracts").table("brewery")
+    return ContractSet.from_directory(CONTRACTS).table("brewery")
 
 
 @pytest.fixture

@@ -1,10 +1,8 @@
-from pathlib import Path
-
 import pytest
 
+from beer import CONTRACTS
 from lake.contract import ContractSet, InvalidContract, UnknownTable, month_of, parse_contract
 
-ROOT = Path(__file__).resolve().parents[3]
 MINIMAL = """
 apiVersion: v3.0.2
 kind: DataContract
@@ -25,14 +23,14 @@ def changed(old: str, new: str) -> str:
 
 
 def test_the_projects_contracts_are_valid_and_of_one_version() -> None:
-    first, second = (ContractSet.from_directory(ROOT / "contracts") for _ in range(2))
+    first, second = (ContractSet.from_directory(CONTRACTS) for _ in range(2))
 
     assert sorted(first.tables) == ["beer", "brewery", "profile", "review"]
     assert first.version == second.version
 
 
 def test_only_email_waits_for_detection() -> None:
-    tables = ContractSet.from_directory(ROOT / "contracts").tables
+    tables = ContractSet.from_directory(CONTRACTS).tables
 
     assert {(t, c.name) for t in tables for c in tables[t].detected_columns} == {("profile", "email")}
 

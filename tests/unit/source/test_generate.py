@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
-from datamaster.source.churn import Keys
-from datamaster.source.generate import Scale, beer_table, brewery_table, profile_table, review_tables
+from beer.churn import Keys
+from beer.generate import Scale, beer_table, brewery_table, profile_table, review_tables
 
 
 def reviews(scale, seed=1):

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 import psycopg2
 import psycopg2.extensions
 
-from datamaster.source import names
-from datamaster.source.generate import FIRST_MONTH, MONTH_SECONDS, MONTHS
+from beer import names
+from beer.generate import FIRST_MONTH, MONTH_SECONDS, MONTHS
 
 LARGEST_TRANSACTION = 12
 REVIEW_COLUMNS = (

@@ -1,4 +1,4 @@
--- The source's tables; contracts/*.yaml describe the same columns.
+-- The source's tables; ../contracts/*.yaml describe the same columns.
 CREATE SCHEMA IF NOT EXISTS dm_core;
 
 CREATE TABLE IF NOT EXISTS dm_core.brewery (

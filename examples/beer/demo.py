@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.markup import escape
 
+from beer import churn, generate
 from datamaster.cli.output import err, out, print_table, step
 from datamaster.cli.session import connect
 from datamaster.laptop import actions, lifecycle
@@ -15,7 +16,6 @@ from datamaster.laptop.memory import MemoryWatch
 from datamaster.laptop.state import PlatformRunning, State
 from datamaster.platform import pipelines
 from datamaster.platform.query import Athena
-from datamaster.source import churn, generate
 from lake.control import ControlTable
 from lake.errors import LakeError
 

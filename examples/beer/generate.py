@@ -18,12 +18,11 @@ import psycopg2
 import pyarrow as pa
 import pyarrow.csv
 
-from datamaster.project import PROJECT
-from datamaster.source import names
+from beer import MIGRATIONS, names
 from lake.errors import TerminalError
 
-SCHEMA = PROJECT / "migrations" / "0001_tables.sql"
-INDEXES = PROJECT / "migrations" / "0002_indexes.sql"
+SCHEMA = MIGRATIONS / "0001_tables.sql"
+INDEXES = MIGRATIONS / "0002_indexes.sql"
 TABLES = ("brewery", "beer", "profile", "review")
 SCORES = ("review_overall", "review_aroma", "review_appearance", "review_palate", "review_taste")
 FIRST_MONTH = datetime(2021, 1, 1, tzinfo=UTC)
@@ -84,7 +83,8 @@ def create_schema(dsn: str) -> None:
 
 
 def load_generated(dsn: str, reviews: int, seed: int = 1) -> Loaded:
-    """Fill the empty tables of dm_core with generated rows; returns how many."""
+    """Make the tables of dm_core where they are missing and fill them with generated rows; returns how many."""
+    create_schema(dsn)
     scale = Scale.of(reviews)
     breweries, beers, profiles = brewery_table(scale, seed), beer_table(scale, seed), profile_table(scale, seed)
     with psycopg2.connect(dsn) as connection, connection.cursor() as cursor:
@@ -98,10 +98,10 @@ def load_generated(dsn: str, reviews: int, seed: int = 1) -> Loaded:
 
 
 def load_real(dsn: str, folder: Path, reviews: int, seed: int = 1) -> Loaded:
-    """Fill the empty tables of dm_core from ``brewery.csv.gz``, ``beer.csv.gz`` and ``profile.csv.gz`` of ``folder``.
+    """Make the tables of dm_core where they are missing and fill them from ``folder``.
 
-    The files are CSV with a header, columns as in migrations/0001_tables.sql. ``reviews`` reviews are generated over their ids. Raises
-    ``MissingData``.
+    It holds ``brewery.csv.gz``, ``beer.csv.gz`` and ``profile.csv.gz``: CSV with a header, columns as in migrations/0001_tables.sql.
+    ``reviews`` reviews are generated over their ids. Raises ``MissingData``.
     """
     tables = {}
     for name in ("brewery", "beer", "profile"):
@@ -110,6 +110,7 @@ def load_real(dsn: str, folder: Path, reviews: int, seed: int = 1) -> Loaded:
             raise MissingData(f"{folder}: no {path.name}; a data folder holds brewery.csv.gz, beer.csv.gz and profile.csv.gz")
         tables[name] = _read_csv(path)
     breweries, beers, profiles = (tables[name] for name in ("brewery", "beer", "profile"))
+    create_schema(dsn)
     scale = Scale(breweries.num_rows, beers.num_rows, profiles.num_rows, reviews, Scale.of(reviews).months)
     with psycopg2.connect(dsn) as connection, connection.cursor() as cursor:
         for name, table in tables.items():
