@@ -9,6 +9,7 @@ import typer
 
 from datamaster.cli.output import err, out, print_table
 from datamaster.cli.session import Home, contracts_folder, source_dsn
+from datamaster.platform.counts import counted
 
 app = typer.Typer(no_args_is_help=True, help="Write and check contracts: one YAML file a source table.")
 Folder = Annotated[
@@ -27,7 +28,7 @@ def check(folder: Folder = None, home: Home = Path(".dm")) -> None:
         for c in contracts.tables.values()
     ]
     print_table(("table", "source", "columns", "key", "evolution"), rows, numeric=("columns",))
-    out.print(f"{len(rows)} contracts are valid; their version is {contracts.version}.")
+    out.print(f"{counted(len(rows), 'contract')} valid; version {contracts.version}.")
 
 
 @app.command()

@@ -9,6 +9,7 @@ import typer
 
 from datamaster.cli.output import print_table, step
 from datamaster.cli.session import Home, connect
+from datamaster.platform.counts import counted
 
 
 def register(app: typer.Typer) -> None:
@@ -63,7 +64,7 @@ def export(
     running = connect(home)
     with step(f"Export of {table}") as current:
         result = actions.export_table(running, table, whole=whole, progress=current.say)
-        current.done(f"{result.rows:,} rows in {len(result.objects)} objects")
+        current.done(f"{counted(result.rows, 'row')} in {counted(len(result.objects), 'object')}")
 
 
 def reload(table: Annotated[str, typer.Argument(help="The lake's name of the table.")], home: Home = Path(".dm")) -> None:

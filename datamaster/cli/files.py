@@ -9,6 +9,7 @@ import typer
 
 from datamaster.cli.output import out, print_json, print_table
 from datamaster.cli.session import Home, connect
+from datamaster.platform.counts import counted
 
 app = typer.Typer(no_args_is_help=True, help="The files on the road: list, look at, send again, sweep.")
 Json = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]
@@ -45,7 +46,7 @@ def list_files(
         return
     rows = [[_shown(name, entry.get(name)) for name in COLUMNS] for entry in found]
     print_table(list(COLUMNS.values()), rows, numeric=("attempt", "read", "rejected"), whole=("id", "created"))
-    out.print(f"{len(found)} files")
+    out.print(counted(len(found), "file"))
 
 
 def _shown(name: str, value: object) -> object:

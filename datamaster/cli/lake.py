@@ -12,6 +12,7 @@ import typer
 
 from datamaster.cli.output import fail, out, print_json, print_table, step
 from datamaster.cli.session import Home, connect
+from datamaster.platform.counts import counted
 
 
 class Layer(StrEnum):
@@ -53,7 +54,7 @@ def run(
     if wait and layer is Layer.silver:
         with step("What is committed, to bronze") as current:
             statuses = actions.convert_all(running, current.say)
-            current.done(", ".join(f"{count} files {status}" for status, count in sorted(statuses.items())))
+            current.done(", ".join(f"{counted(count, 'file')} {status}" for status, count in sorted(statuses.items())) or "no files")
     asked: dict[str, object] = {"tables": table} if table else {}
     if layer is Layer.maintenance:
         asked["keep_days"] = keep_days
@@ -102,7 +103,7 @@ def query(
     else:
         out.print(as_table(result))
         more = f", more beyond --limit {limit}" if result.more else ""
-        out.print(f"{len(result.rows)} rows in {result.seconds:.1f} s{more}")
+        out.print(f"{counted(len(result.rows), 'row')} in {result.seconds:.1f} s{more}")
     return 0
 
 
@@ -110,7 +111,8 @@ def verify(
     json: Annotated[bool, typer.Option("--json", help="JSON for scripts.")] = False,
     home: Home = Path(".dm"),
 ) -> int:
-    """Compare the lake with its source, row by row and column by column. Exits 1 on any difference."""
+    """Compare the lake with its source, row by row and column by column. Exits 1 on any difference, 3 where none was found but
+    not all could be compared."""
     from datamaster.laptop import actions
 
     running = connect(home)
@@ -121,7 +123,7 @@ def verify(
         print_json(report.as_dict())
     else:
         report.print(out)
-    return 0 if report.equal else 1
+    return report.exit_code
 
 
 def convert(

@@ -9,6 +9,7 @@ from typing import Any
 
 from datamaster.laptop.state import State
 from datamaster.platform import executions
+from datamaster.platform.counts import counted
 
 STATE_MACHINES = {"silver": "bronze-to-silver", "gold": "silver-to-gold", "maintenance": "maintenance"}
 ROUNDS = 50
@@ -26,7 +27,7 @@ class Result:
     @property
     def summary(self) -> str:
         """The run in one line."""
-        counts = [f"{len(set(self.settled))} tables settled"]
+        counts = [f"{counted(len(set(self.settled)), 'table')} settled"]
         counts += [f"{len(self.skipped)} skipped"] if self.skipped else []
         counts += [f"{len(self.failed)} failed"] if self.failed else []
         return ", ".join(counts)

@@ -15,8 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
+import duckdb
+import psycopg2
 
 from datamaster.platform.query import Athena
+from datamaster.source.pg_catalog import UnknownSourceTable
 from datamaster.verify.derived import GOLD, compare_flat, compare_gold, has_reviews
 from datamaster.verify.history_versions import compare_history
 from datamaster.verify.masked_columns import masked_columns
@@ -40,8 +43,8 @@ Progress = Callable[[str], None]
 def verify(running: State, progress: Progress = lambda _text: None) -> Report:
     """Compare the lake of a running platform with its source, by the contracts in force.
 
-    Raises what cannot be compared around (``AthenaUnreachable``, psycopg2's errors of the source); a table that the lake
-    lacks or that cannot be read is a difference.
+    A table that the lake lacks is a difference; one that cannot be compared is named with the reason. Raises
+    ``AthenaUnreachable``, ``SourceLost``.
     """
     secret = boto3.client("secretsmanager").get_secret_value(SecretId=os.environ["MASK_KEY_SECRET"])["SecretString"]
     athena = Athena(running.work_group, database="dm_silver")
@@ -54,20 +57,30 @@ def compare_lake(dsn: str, athena: Athena, contracts: ContractSet, control: Cont
     started = time.monotonic()
     masks = {name: masked_columns(contract, control) for name, contract in contracts.tables.items()}
     reports: list[TableReport] = []
+
+    def add(table: str, compare: Callable[..., TableReport], *arguments: object) -> None:
+        progress(table)
+        reports.append(_guarded(table, lambda: compare(bench, *arguments)))
+
     with tempfile.TemporaryDirectory(prefix="dm-verify-") as folder, SourceSnapshot(dsn) as source, Workbench(Path(folder)) as bench:
         for name, contract in sorted(contracts.tables.items()):
-            progress(f"dm_silver.{name}")
-            reports.append(compare_silver(bench, source, athena, contract, masks[name], mask_key))
+            add(f"dm_silver.{name}", compare_silver, source, athena, contract, masks[name], mask_key)
             if contract.history:
-                progress(f"dm_silver.{name}_history")
-                reports.append(compare_history(bench, athena, contract, masks[name]))
+                add(f"dm_silver.{name}_history", compare_history, athena, contract, masks[name])
         if has_rules(contracts):
-            progress(RESULTS)
-            reports.append(compare_quality(bench, athena, contracts, masks))
+            add(RESULTS, compare_quality, athena, contracts, masks)
         if has_reviews(contracts):
-            progress("dm_silver.review_flat")
-            reports.append(compare_flat(bench, athena, contracts))
+            add("dm_silver.review_flat", compare_flat, athena, contracts)
             for gold in GOLD:
-                progress(f"dm_gold.{gold.name}")
-                reports.append(compare_gold(bench, source, athena, gold, contracts, masks, mask_key))
+                add(f"dm_gold.{gold.name}", compare_gold, source, athena, gold, contracts, masks, mask_key)
     return Report(tuple(reports), time.monotonic() - started)
+
+
+def _guarded(table: str, compare: Callable[[], TableReport]) -> TableReport:
+    """One table's report; what the source or DuckDB refuses is said of that table and ends nothing else."""
+    try:
+        return compare()
+    except duckdb.CatalogException:
+        return TableReport.undecided(table, "a table of the source that it is compared with could not be read")
+    except (psycopg2.Error, duckdb.Error, UnknownSourceTable) as error:
+        return TableReport.undecided(table, str(error).strip().splitlines()[0])

@@ -14,8 +14,9 @@ from importlib.resources import files
 from datamaster.platform.query import Athena, QueryFailed
 from datamaster.verify.masked_columns import masked
 from datamaster.verify.report import TableReport
-from datamaster.verify.silver import source_table, typed
+from datamaster.verify.silver import source_table, unread
 from datamaster.verify.source_snapshot import SourceSnapshot, names
+from datamaster.verify.values import typed
 from datamaster.verify.workbench import Workbench, quoted
 from lake.contract import ContractSet
 
@@ -124,7 +125,7 @@ def _download(bench: Workbench, athena: Athena, table: str, values: Mapping[str,
     try:
         athena.download(f"SELECT {', '.join(quoted(name) for name in values)} FROM {table}", path)
     except QueryFailed as error:
-        return TableReport.unread(table, str(error))
+        return unread(table, error)
     bench.run("DROP VIEW IF EXISTS expected")
     bench.load("lake", path, tuple(values), values)
     return None
@@ -133,4 +134,4 @@ def _download(bench: Workbench, athena: Athena, table: str, values: Mapping[str,
 def _cast(name: str) -> str:
     if name in FLAT_COLUMNS and name not in DOUBLES:
         return quoted(name)
-    return f"CAST({quoted(name)} AS {'DOUBLE' if name in DOUBLES else 'BIGINT'})"
+    return f"TRY_CAST({quoted(name)} AS {'DOUBLE' if name in DOUBLES else 'BIGINT'})"

@@ -6,12 +6,14 @@ current exactly where the source has the row.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from datamaster.platform.query import Athena, QueryFailed
 from datamaster.verify.report import SHOWN, Difference, TableReport
-from datamaster.verify.silver import lake_value, source_table
+from datamaster.verify.silver import source_table, unread
 from datamaster.verify.source_snapshot import names
+from datamaster.verify.values import both_forms
 from datamaster.verify.workbench import Workbench, quoted
 from lake.contract import Contract
 
@@ -19,7 +21,7 @@ TIMES = ("valid_from", "valid_to")
 ORDER = ("cdc_generation", "cdc_position")
 
 
-def compare_history(bench: Workbench, athena: Athena, contract: Contract, masks: dict[str, str]) -> TableReport:
+def compare_history(bench: Workbench, athena: Athena, contract: Contract, masks: Mapping[str, str]) -> TableReport:
     """Compare dm_silver.<table>_history with the source's rows, which ``compare_silver`` left on the bench.
 
     Columns that updates may leave out are not compared: after a key change they are null until the new key writes them.
@@ -32,12 +34,12 @@ def compare_history(bench: Workbench, athena: Athena, contract: Contract, masks:
             f"SELECT {', '.join(quoted(column) for column in wanted)} FROM dm_silver.{quoted(contract.table + '_history')}", path
         )
     except QueryFailed as error:
-        return TableReport.unread(name, str(error))
-    values = {column.name: lake_value(column, column.name in masks) for column in contract.columns}
-    values |= {time: f"CAST(regexp_replace({time}, ' UTC$', '') AS TIMESTAMP)" for time in TIMES}
+        return unread(name, error)
+    values = both_forms(contract.columns, masks)
+    values |= {time: f"TRY_CAST(regexp_replace({time}, ' UTC$', '') AS TIMESTAMP)" for time in TIMES}
     values |= {
-        "is_current": "CAST(is_current AS BOOLEAN)",
-        "cdc_generation": "CAST(cdc_generation AS BIGINT)",
+        "is_current": "TRY_CAST(is_current AS BOOLEAN)",
+        "cdc_generation": "TRY_CAST(cdc_generation AS BIGINT)",
         "cdc_position": "cdc_position",
     }
     bench.load("versions", path, wanted, values)

@@ -11,7 +11,7 @@ from typing import Any
 
 from datamaster.platform.query import Athena, QueryFailed
 from datamaster.verify.report import Difference, TableReport
-from datamaster.verify.silver import source_table
+from datamaster.verify.silver import source_table, unread
 from datamaster.verify.workbench import Workbench, quoted, text
 from lake.contract import Contract, ContractSet, QualityRule
 
@@ -32,12 +32,12 @@ def compare_quality(bench: Workbench, athena: Athena, contracts: ContractSet, ma
     try:
         athena.download(f"SELECT table_name, rule, rows_failed FROM {RESULTS}", path)
     except QueryFailed as error:
-        return TableReport.unread(RESULTS, str(error))
-    values = {"table_name": "table_name", "rule": "rule", "rows_failed": "CAST(rows_failed AS BIGINT)"}
+        return unread(RESULTS, error)
+    values = {"table_name": "table_name", "rule": "rule", "rows_failed": "TRY_CAST(rows_failed AS BIGINT)"}
     bench.load("results", path, tuple(values), values)
     counted = {
         (table, rule): int(failed)
-        for table, rule, failed in bench.rows("SELECT table_name, rule, sum(rows_failed) FROM results GROUP BY ALL")
+        for table, rule, failed in bench.rows("SELECT table_name, rule, coalesce(sum(rows_failed), 0) FROM results GROUP BY ALL")
     }
     rules = [
         (contract, rule)

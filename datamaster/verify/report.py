@@ -8,12 +8,16 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from datamaster.platform.counts import counted
+
 SHOWN = 5
 ROW, DUPLICATE, DELETED_AT, TABLE = "(row)", "(duplicate)", "deleted_at", "(table)"
-"""What a difference is about where it is no column of the table: a row too few or too many, a key held twice, a table unread."""
+"""What a difference is about where it is no column of the table: a row too few or too many, a key held twice, a table missing."""
+EQUAL, DIFFERENT, UNDECIDED = 0, 1, 3
 
 
 @dataclass(frozen=True)
@@ -29,13 +33,17 @@ class Difference:
 
 @dataclass(frozen=True)
 class TableReport:
-    """One table: rows at the source and in the lake, the number of differences by column, the first of each column."""
+    """One table: rows at the source and in the lake, the number of differences by column, the first of each column.
+
+    ``trouble`` are sentences about what could not be compared: the whole table, or some of its columns.
+    """
 
     table: str
     expected_rows: int
     got_rows: int
     counts: Mapping[str, int] = field(default_factory=dict)
     first: tuple[Difference, ...] = ()
+    trouble: tuple[str, ...] = ()
 
     @property
     def differences(self) -> int:
@@ -43,9 +51,14 @@ class TableReport:
         return sum(self.counts.values())
 
     @classmethod
-    def unread(cls, table: str, reason: str) -> TableReport:
-        """The report of a table that could not be compared."""
+    def missing(cls, table: str, reason: str) -> TableReport:
+        """The report of a table that the lake lacks, or that lacks a column there."""
         return cls(table, 0, 0, {TABLE: 1}, (Difference(table, "", TABLE, "a table to compare", reason),))
+
+    @classmethod
+    def undecided(cls, table: str, reason: str) -> TableReport:
+        """The report of a table that could not be compared."""
+        return cls(table, 0, 0, trouble=(reason,))
 
 
 @dataclass(frozen=True)
@@ -62,24 +75,33 @@ class Report:
 
     @property
     def equal(self) -> bool:
-        """Whether the lake is what its source says."""
-        return self.differences == 0
+        """Whether everything was compared and the lake is what its source says."""
+        return self.exit_code == EQUAL
+
+    @property
+    def trouble(self) -> int:
+        """How many tables could not be compared, or not in full."""
+        return sum(bool(table.trouble) for table in self.tables)
 
     @property
     def exit_code(self) -> int:
-        """0 where the lake is equal to its source, 1 otherwise."""
-        return 0 if self.equal else 1
+        """0 where the lake is equal to its source, 1 where it differs, 3 where no difference was found but not all could be compared."""
+        if self.differences:
+            return DIFFERENT
+        return UNDECIDED if self.trouble else EQUAL
 
     @property
     def summary(self) -> str:
         """One line: rows, tables, differences."""
         rows = sum(table.expected_rows for table in self.tables)
-        return f"{rows:,} rows of {len(self.tables)} tables, {self.differences:,} differences"
+        undecided = f", {counted(self.trouble, 'table')} not compared in full" if self.trouble else ""
+        return f"{counted(rows, 'row')} of {counted(len(self.tables), 'table')}, {counted(self.differences, 'difference')}{undecided}"
 
     def as_dict(self) -> dict[str, Any]:
         """The same as JSON."""
         tables = [asdict(table) | {"differences": table.differences} for table in self.tables]
-        return {"equal": self.equal, "differences": self.differences, "seconds": round(self.seconds, 3), "tables": tables}
+        counts = {"differences": self.differences, "undecided_tables": self.trouble}
+        return {"equal": self.equal, **counts, "seconds": round(self.seconds, 3), "tables": tables}
 
     def print(self, console: Console | None = None) -> None:
         """Show counts, and below them the first differences of each column."""
@@ -89,11 +111,15 @@ class Report:
         for name in ("source rows", "lake rows", "differences"):
             table.add_column(name, justify="right")
         for entry in self.tables:
-            style = "red" if entry.differences else "green"
-            table.add_row(entry.table, f"{entry.expected_rows:,}", f"{entry.got_rows:,}", Text(f"{entry.differences:,}", style=style))
+            style = "red" if entry.differences else "yellow" if entry.trouble else "green"
+            found = "?" if entry.trouble and not entry.differences else f"{entry.differences:,}"
+            table.add_row(entry.table, f"{entry.expected_rows:,}", f"{entry.got_rows:,}", Text(found, style=style))
         console.print(table)
-        if not self.equal:
+        if self.differences:
             console.print(self._details())
+        for entry in self.tables:
+            for sentence in entry.trouble:
+                console.print(f"[yellow]not compared[/yellow] {escape(entry.table)}: {escape(sentence)}")
 
     def _details(self) -> Table:
         details = Table(title="First differences", title_justify="left", header_style="bold", box=box.SIMPLE_HEAD)

@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import codecs
+from collections.abc import Container, Sequence
 from pathlib import Path
 from types import TracebackType
 
 import psycopg2
 from psycopg2 import sql
 
+from datamaster.source.pg_catalog import SESSION_OPTIONS, UnknownSourceTable
 from lake.contract import Column, Contract
+from lake.errors import TransientError
 
-# Text forms that do not depend on the server's settings.
-SESSION = (
-    "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET bytea_output = 'hex'; SET extra_float_digits = 1"
-)
+COLUMNS = """
+    SELECT attname, relkind FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped
+"""
+
+
+class SourceLost(TransientError):
+    """The source does not answer, or ended the session that reads it."""
 
 
 class SourceSnapshot:
-    """A read-only transaction on the source that sees one snapshot (REPEATABLE READ)."""
+    """A read-only transaction on the source that sees one snapshot (REPEATABLE READ).
+
+    A statement that the source refuses ends that statement only. Raises ``SourceLost`` where there is no session any more.
+    """
 
     def __init__(self, dsn: str) -> None:
-        self.connection = psycopg2.connect(dsn)
-        self.connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
-        with self.connection.cursor() as cursor:
-            cursor.execute(SESSION)
+        try:
+            self.connection = psycopg2.connect(dsn, options=SESSION_OPTIONS)
+            self.connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
+            with self.connection.cursor() as cursor:
+                cursor.execute("SELECT current_setting('server_encoding')")
+                self._as_bytes = cursor.fetchone() == ("SQL_ASCII",)
+                if self._as_bytes:  # it converts nothing, so asking for UTF-8 would be refused at the first other byte
+                    cursor.execute("SET client_encoding = 'SQL_ASCII'")
+        except psycopg2.OperationalError as error:
+            raise SourceLost(f"source: {str(error).strip()}") from error
 
     def __enter__(self) -> SourceSnapshot:
         return self
@@ -32,21 +48,55 @@ class SourceSnapshot:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.connection.close()
 
-    def copy_table(self, contract: Contract, path: Path) -> None:
-        """Write the contract's columns of its table to a CSV file: a header row, null as nothing, empty text as ``\"\"``."""
-        columns = sql.SQL(", ").join(_selected(column) for column in contract.columns)
+    def copy_table(self, contract: Contract, path: Path) -> frozenset[str]:
+        """Write the contract's columns of its table to a CSV file: a header row, null as nothing, empty text as ``\"\"``.
+
+        Returns the columns that the table has no more; they are null in the file. A key is read in any case.
+        Raises ``UnknownSourceTable``, psycopg2's errors.
+        """
+        with self.connection.cursor() as cursor:
+            cursor.execute(COLUMNS, (contract.source_schema, contract.source_table))
+            there = dict(cursor.fetchall())
+        if not there:
+            raise UnknownSourceTable(f'the source has no table "{contract.source_schema}.{contract.source_table}" any more')
+        gone = frozenset(c.name for c in contract.columns if c.source_name not in there and c.key is None)
+        columns = sql.SQL(", ").join(_selected(column, gone) for column in contract.columns)
         table = sql.Identifier(contract.source_schema, contract.source_table)
-        self._copy(sql.SQL("SELECT {} FROM {}").format(columns, table), path)
+        only = sql.SQL("" if "p" in there.values() else "ONLY ")  # rows of tables that inherit from this one are not its own
+        self._copy(sql.SQL("SELECT {} FROM {}{}").format(columns, only, table), path)
+        return gone
 
     def copy_statement(self, statement: str, schema: str, path: Path) -> None:
-        """Write a statement's rows; its unqualified tables lie in ``schema``."""
+        """Write a statement's rows; its unqualified tables lie in ``schema``. Raises psycopg2's errors."""
         with self.connection.cursor() as cursor:
             cursor.execute(sql.SQL("SET LOCAL search_path TO {}").format(sql.Identifier(schema)))
         self._copy(sql.SQL(statement), path)
 
     def _copy(self, statement: sql.Composable, path: Path) -> None:
         with self.connection.cursor() as cursor, path.open("wb") as sink:
-            cursor.copy_expert(sql.SQL("COPY ({}) TO STDOUT (FORMAT csv, HEADER)").format(statement), sink)
+            cursor.execute("SAVEPOINT one_statement")
+            try:
+                cursor.copy_expert(
+                    sql.SQL("COPY ({}) TO STDOUT (FORMAT csv, HEADER)").format(statement), _Readable(sink) if self._as_bytes else sink
+                )
+                cursor.execute("RELEASE SAVEPOINT one_statement")
+            except psycopg2.Error as error:
+                if self.connection.closed:
+                    raise SourceLost(f"source: {str(error).strip()}") from error
+                cursor.execute("ROLLBACK TO SAVEPOINT one_statement")
+                raise
+
+
+class _Readable:
+    """Takes bytes of no known encoding and writes UTF-8: a byte that is none becomes ``\\xNN``, which no row of the lake holds."""
+
+    def __init__(self, sink: object) -> None:
+        self._sink = codecs.getwriter("utf-8")(sink)  # type: ignore[arg-type]
+        self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+
+    def write(self, data: bytes) -> int:
+        self._sink.write(self._decoder.decode(data))
+        return len(data)
 
 
 def names(columns: Sequence[Column]) -> tuple[str, ...]:
@@ -54,7 +104,9 @@ def names(columns: Sequence[Column]) -> tuple[str, ...]:
     return tuple(column.name for column in columns)
 
 
-def _selected(column: Column) -> sql.Composable:
+def _selected(column: Column, gone: Container[str]) -> sql.Composable:
     name, source = sql.Identifier(column.name), sql.Identifier(column.source_name)
+    if column.name in gone:
+        return sql.SQL("NULL AS {}").format(name)
     value = sql.SQL("{} AT TIME ZONE 'UTC'").format(source) if column.type.name == "timestamptz" else source
     return sql.SQL("{} AS {}").format(value, name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +15,8 @@ from datamaster.verify.report import DELETED_AT, DUPLICATE, ROW, SHOWN, Differen
 MEMORY = "512MB"
 THREADS = 2
 LONGEST_LINE_BYTES = 32 << 20
+AS_WRITTEN = " as written"
+"""Behind a column's name: the column that holds its text where that is no value of its type."""
 
 
 @dataclass(frozen=True)
@@ -70,23 +72,26 @@ class Workbench:
     ) -> TableReport:
         """Compare two loaded tables by key; ``name`` is what the report calls them.
 
-        With ``soft_deletes`` a row of ``got`` whose deleted_at is set counts as absent, and may be there or not.
+        With ``soft_deletes`` a row of ``got`` whose deleted_at is set counts as absent, and may be there or not. Where both
+        tables have a column ``<name> as written``, it is compared with ``<name>``.
         """
-        checks = [*_row_checks(soft_deletes), *(_column_check(column, soft_deletes) for column in columns)]
-        same = " AND ".join(f"e.{quoted(k)} IS NOT DISTINCT FROM g.{quoted(k)}" for k in keys)
+        written = {name.removesuffix(AS_WRITTEN) for name in self._columns(expected) & self._columns(got) if name.endswith(AS_WRITTEN)}
+        checks = [*_row_checks(soft_deletes), *(_column_check(column, column in written, soft_deletes) for column in columns)]
+        joined = [*keys, *(key + AS_WRITTEN for key in keys if key in written)]
+        same = " AND ".join(f"e.{quoted(k)} IS NOT DISTINCT FROM g.{quoted(k)}" for k in joined)
         join = f"{quoted(expected)} e FULL JOIN {quoted(got)} g ON {same}"
         tallies = ", ".join(f"count(*) FILTER (WHERE {check.wrong})" for check in checks)
         found = self.database.execute(f"SELECT {tallies} FROM {join}").fetchall()[0]
         counts = {check.label: count for check, count in zip(checks, found, strict=True) if count}
-        first = [d for check in checks if check.label in counts for d in self._samples(name, check, join, keys)]
-        duplicates = self._duplicates(name, got, keys)
+        first = [d for check in checks if check.label in counts for d in self._samples(name, check, join, keys, written)]
+        duplicates = self._duplicates(name, got, joined)
         if duplicates:
-            counts[DUPLICATE] = self._count(f"(SELECT 1 FROM {quoted(got)} GROUP BY {_list(keys)} HAVING count(*) > 1)")
+            counts[DUPLICATE] = self._count(f"(SELECT 1 FROM {quoted(got)} GROUP BY {_list(joined)} HAVING count(*) > 1)")
         live = f"{quoted(got)} WHERE deleted_at IS NULL" if soft_deletes else quoted(got)
         return TableReport(name, self._count(quoted(expected)), self._count(live), counts, (*duplicates, *first))
 
-    def _samples(self, name: str, check: Check, join: str, keys: Sequence[str]) -> list[Difference]:
-        shown = [f"coalesce(CAST(e.{quoted(k)} AS VARCHAR), CAST(g.{quoted(k)} AS VARCHAR), 'null')" for k in keys]
+    def _samples(self, name: str, check: Check, join: str, keys: Sequence[str], written: Container[str]) -> list[Difference]:
+        shown = [f"coalesce({_text('e', k, k in written)}, {_text('g', k, k in written)}, 'null')" for k in keys]
         order = ", ".join(f"coalesce(e.{quoted(k)}, g.{quoted(k)}) NULLS LAST" for k in keys)
         rows = self.database.execute(
             f"SELECT {', '.join(shown)}, CAST({check.expected} AS VARCHAR), CAST({check.got} AS VARCHAR) "
@@ -101,6 +106,9 @@ class Workbench:
         )
         rows = self.database.execute(statement).fetchall()
         return [Difference(name, _key_text(keys, row), DUPLICATE, "1 row", f"{row[-1]} rows") for row in rows]
+
+    def _columns(self, table: str) -> set[str]:
+        return {row[0] for row in self.database.execute(f"DESCRIBE {quoted(table)}").fetchall()}
 
     def _count(self, relation: str) -> int:
         return int(self.database.execute(f"SELECT count(*) FROM {relation}").fetchall()[0][0])
@@ -117,10 +125,16 @@ def _row_checks(soft_deletes: bool) -> list[Check]:
     return [missing, Check(DELETED_AT, f"g.present AND ({alive} OR {dead})", wanted, "g.deleted_at")]
 
 
-def _column_check(column: str, soft_deletes: bool) -> Check:
-    name = quoted(column)
+def _column_check(column: str, written: bool, soft_deletes: bool) -> Check:
     both = "e.present AND g.present" + (" AND g.deleted_at IS NULL" if soft_deletes else "")
-    return Check(column, f"{both} AND e.{name} IS DISTINCT FROM g.{name}", f"e.{name}", f"g.{name}")
+    parts = [quoted(column), *([quoted(column + AS_WRITTEN)] if written else [])]
+    differs = " OR ".join(f"e.{part} IS DISTINCT FROM g.{part}" for part in parts)
+    return Check(column, f"{both} AND ({differs})", _text("e", column, written), _text("g", column, written))
+
+
+def _text(side: str, column: str, written: bool) -> str:
+    value = f"CAST({side}.{quoted(column)} AS VARCHAR)"
+    return f"coalesce({value}, {side}.{quoted(column + AS_WRITTEN)})" if written else value
 
 
 def _key_text(keys: Sequence[str], row: Sequence[object]) -> str:

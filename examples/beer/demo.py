@@ -15,6 +15,7 @@ from datamaster.laptop import actions, lifecycle
 from datamaster.laptop.memory import MemoryWatch
 from datamaster.laptop.state import PlatformRunning, State
 from datamaster.platform import pipelines
+from datamaster.platform.counts import counted
 from datamaster.platform.query import Athena
 from lake.control import ControlTable
 from lake.errors import LakeError
@@ -102,9 +103,9 @@ class Demo:
     def _convert(self, running: State, title: str) -> None:
         with step(title) as current:
             statuses = actions.convert_all(running, current.say)
-            current.done(", ".join(f"{count} files {status}" for status, count in sorted(statuses.items())))
+            current.done(", ".join(f"{counted(count, 'file')} {status}" for status, count in sorted(statuses.items())))
         if statuses["failed"]:
-            raise DemoFailed(f"{statuses['failed']} files failed; look at them with dm files ls --status failed")
+            raise DemoFailed(f"{counted(statuses['failed'], 'file')} failed; look at them with dm files ls --status failed")
 
     def _pipeline(self, running: State, layer: str, title: str) -> None:
         with step(title) as current:

@@ -79,7 +79,7 @@ def test_a_wrong_contract_is_named_with_what_would_be_valid(tmp_path: Path, caps
 
 def test_the_projects_contracts_pass(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["contract", "check"]) == 0
-    assert "4 contracts are valid" in capsys.readouterr().out
+    assert "4 contracts valid" in capsys.readouterr().out
 
 
 def test_an_interrupt_is_its_own_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:

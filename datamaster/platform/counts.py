@@ -1,0 +1,8 @@
+"""Counts as English writes them."""
+
+from __future__ import annotations
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 file``, ``2 files``, ``1,000 tables``; for nouns whose plural ends in s."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
