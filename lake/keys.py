@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 RAW = "raw/"
 ERRORS = "errors/"
@@ -16,6 +17,11 @@ def file_id(bucket: str, key: str, version: str) -> str:
     ``version`` is the object's version id, or its ETag in a bucket without versions. 32 hexadecimal digits.
     """
     return hashlib.sha256(f"{bucket}\0{key}\0{version}".encode()).hexdigest()[:32]
+
+
+def is_file_id(text: str) -> bool:
+    """Whether the text is of the form that ``file_id`` gives."""
+    return re.fullmatch("[0-9a-f]{32}", text) is not None
 
 
 def raw_prefix(table: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from typing import Any
@@ -10,10 +10,10 @@ from typing import Any
 from chalice.app import Chalice, CloudWatchEvent, IAMAuthorizer, Rate, Response
 
 from batches.functions import batch_functions
-from control_api.failures import in_http
 from control_api.files import list_files, retry_file, show_file
 from control_api.health import OK, health
-from control_api.parameters import Parameters
+from control_api.parameters import Parameters, idempotency_key, no_body
+from control_api.problems import answers, current_request
 from control_api.settings import settings
 from control_api.state_metrics import emit, report
 from control_api.table_states import TableStates
@@ -27,31 +27,35 @@ app = Chalice(app_name="dm-control-api")
 observe(app)
 app.register_blueprint(batch_functions)
 signed = IAMAuthorizer()
+answered = answers(app)
 
 
 @app.route("/files", methods=["GET"], authorizer=signed)
-@in_http
+@answered
 def get_files() -> dict[str, Any]:
     """Files, newest first: by table, status and time of arrival, a page at a time."""
     return list_files(control_table(), query())
 
 
 @app.route("/files/{file_id}", methods=["GET"], authorizer=signed)
-@in_http
+@answered
 def get_file(file_id: str) -> dict[str, Any]:
     """One file."""
+    Parameters(query(), ())
     return show_file(control_table(), file_id)
 
 
-@app.route("/files/{file_id}/retry", methods=["POST"], authorizer=signed)
-@in_http
+@app.route("/files/{file_id}/retry", methods=["POST"], authorizer=signed, content_types=[])
+@answered
 def post_retry(file_id: str) -> dict[str, Any]:
     """Another try for a file that failed, or that lost rows on its way."""
-    return retry_file(control_table(), file_id, query())
+    request = current_request(app)
+    no_body(request.raw_body)
+    return retry_file(control_table(), file_id, query(), idempotency_key(request.headers))
 
 
 @app.route("/tables", methods=["GET"], authorizer=signed)
-@in_http
+@answered
 def get_tables() -> dict[str, Any]:
     """Every table: its files by status, its batches, what it waits for."""
     Parameters(query(), ())
@@ -59,8 +63,10 @@ def get_tables() -> dict[str, Any]:
 
 
 @app.route("/health", methods=["GET"], authorizer=signed)
+@answered
 def get_health() -> Response:
-    """Whether the API can do its work; 503 where it cannot."""
+    """Whether the API can do its work; 503 if it cannot."""
+    Parameters(query(), ())
     state = health(control_table(), contract_store())
     return Response(state, status_code=200 if state["status"] == OK else 503)
 
@@ -73,9 +79,10 @@ def report_state(_event: CloudWatchEvent) -> dict[str, Any]:
     return asdict(found)
 
 
-def query() -> Mapping[str, str] | None:
-    """The query parameters of the current request."""
-    return app.current_request.query_params if app.current_request else None
+def query() -> Mapping[str, Sequence[str]]:
+    """The query parameters of the current request, each with all of its values."""
+    given = current_request(app).query_params
+    return {name: given.getlist(name) for name in given} if given else {}
 
 
 @cache

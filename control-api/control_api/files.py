@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -10,20 +10,22 @@ from control_api.parameters import Parameters, cursor_text
 from lake.control import ControlRecord, ControlTable
 from lake.control.records import STATUSES
 
+Query = Mapping[str, Sequence[str]] | None
 FILTERS = ("table", "status", "since", "until", "limit", "cursor")
-SECRET = frozenset({"lease_token"})
-"""Whoever holds the token may publish the file's outcome."""
-FILE_FIELDS = tuple(f.name for f in fields(ControlRecord) if f.name not in SECRET)
+HIDDEN = frozenset({"lease_token", "retry_key"})
+"""The lease's token is the right to publish the file's outcome; the key is its caller's."""
+FILE_FIELDS = tuple(f.name for f in fields(ControlRecord) if f.name not in HIDDEN)
 
 
-def list_files(control: ControlTable, query: Mapping[str, str] | None) -> dict[str, Any]:
+def list_files(control: ControlTable, query: Query) -> dict[str, Any]:
     """One page of files, newest first, with the cursor of the next (null at the end). Raises ``InvalidParameter``."""
     parameters = Parameters(query, FILTERS)
+    since, until = parameters.span("since", "until")
     page = control.list_files(
         table=parameters.text("table"),
         status=parameters.choice("status", STATUSES),
-        since=parameters.moment("since"),
-        until=parameters.moment("until"),
+        since=since,
+        until=until,
         limit=parameters.limit(),
         cursor=parameters.cursor(),
     )
@@ -35,10 +37,10 @@ def show_file(control: ControlTable, file_id: str) -> dict[str, Any]:
     return file_view(control.get(file_id))
 
 
-def retry_file(control: ControlTable, file_id: str, query: Mapping[str, str] | None) -> dict[str, Any]:
-    """Send a file down the road again. Raises ``UnknownFile``, ``WrongStatus``, ``InvalidParameter``."""
+def retry_file(control: ControlTable, file_id: str, query: Query, key: str | None = None) -> dict[str, Any]:
+    """Send a file down the road again, once for each ``key``. Raises ``UnknownFile``, ``WrongStatus``, ``InvalidParameter``."""
     force = Parameters(query, ("force",)).flag("force")
-    return file_view(control.retry(file_id, force=force))
+    return file_view(control.retry(file_id, force=force, key=key))
 
 
 def file_view(record: ControlRecord) -> dict[str, Any]:

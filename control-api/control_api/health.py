@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,9 +13,10 @@ OK, BROKEN = "ok", "broken"
 
 
 def health(control: ControlTable, contracts: ContractStore) -> dict[str, Any]:
-    """The state of each thing the API reads; ``status`` is ok only where all are."""
+    """The state of each thing the API reads, and how long it took to answer; ``status`` is ok only if all are."""
     checks = [
         _check("control_table", lambda: _table_status(control)),
+        _check("control_index", lambda: _index_status(control)),
         _check("contracts", lambda: f"version {contracts.current().version}"),
     ]
     return {"status": OK if all(check["status"] == OK for check in checks) else BROKEN, "checks": checks}
@@ -25,8 +27,15 @@ def _table_status(control: ControlTable) -> str:
     return f"table {control.name} answers"
 
 
+def _index_status(control: ControlTable) -> str:
+    next(control.files(page_size=1), None)
+    return f"index by_status of {control.name} answers"
+
+
 def _check(name: str, look: Callable[[], str]) -> dict[str, Any]:
+    begin = time.perf_counter()
     try:
-        return {"name": name, "status": OK, "detail": look()}
+        status, detail = OK, look()
     except Exception as error:
-        return {"name": name, "status": BROKEN, "detail": f"{type(error).__name__}: {error}"}
+        status, detail = BROKEN, f"{type(error).__name__}: {error}"
+    return {"name": name, "status": status, "detail": detail, "latency_ms": round((time.perf_counter() - begin) * 1000, 1)}

@@ -3,40 +3,50 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from lake.errors import TerminalError
 
 MAX_LIMIT = 200
 DEFAULT_LIMIT = 50
-_CURSOR = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z#\w+$")
+LONGEST_NAME = 255
+"""Glue's limit for the name of a table: https://docs.aws.amazon.com/glue/latest/webapi/API_TableInput.html"""
+LONGEST_KEY = 255
+_LIMIT = re.compile(r"[0-9]{1,3}")
+_CURSOR = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z#[0-9a-f]{32}")
+_IDEMPOTENCY_KEY = re.compile(rf"[\x21-\x7e]{{1,{LONGEST_KEY}}}")
+_SHOWN = 80
 
 
 class InvalidParameter(TerminalError):
-    """A query parameter has a value that the API does not take."""
+    """A parameter has a value that the API does not take. ``got`` is its beginning if it is long."""
 
     def __init__(self, name: str, value: str, valid: str) -> None:
-        super().__init__(f'parameter "{name}": got "{value}"; {valid}')
+        self.name, self.valid = name, valid
+        self.got = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}… ({len(value):,} characters)"
+        super().__init__(f'parameter "{name}": got "{self.got}"; {valid}')
 
 
 class Parameters:
-    """The query parameters of one request, of which only ``known`` may be given."""
+    """The query parameters of one request, of which only ``known`` may be given, each once."""
 
-    def __init__(self, given: Mapping[str, str] | None, known: Iterable[str]) -> None:
-        self.given = dict(given or {})
+    def __init__(self, given: Mapping[str, Sequence[str]] | None, known: Iterable[str]) -> None:
+        self.given: dict[str, str] = {}
         names = sorted(known)
-        for name, value in self.given.items():
+        for name, values in (given or {}).items():
             if name not in names:
-                raise InvalidParameter(name, value, f"unknown here; one of {', '.join(names) or 'none'}")
+                raise InvalidParameter(name, ", ".join(values), f"unknown here; one of {', '.join(names) or 'none'}")
+            if len(values) > 1:
+                raise InvalidParameter(name, ", ".join(values), f"it is given {len(values)} times; give it once")
+            self.given[name] = values[0]
 
     def text(self, name: str) -> str | None:
-        """A value that may be any text but the empty one."""
+        """A name of at least one and at most ``LONGEST_NAME`` characters."""
         value = self.given.get(name)
-        if value == "":
-            raise InvalidParameter(name, value, "leave it out, or give it a value")
+        if value is not None and not 1 <= len(value) <= LONGEST_NAME:
+            raise InvalidParameter(name, value, f"a name of 1 to {LONGEST_NAME} characters, or leave it out")
         return value
 
     def choice(self, name: str, valid: Iterable[str]) -> str | None:
@@ -47,20 +57,18 @@ class Parameters:
         return value
 
     def flag(self, name: str) -> bool:
-        """``true`` or ``false``; false where it is left out."""
+        """``true`` or ``false``; false if it is left out."""
         return self.choice(name, ("true", "false")) == "true"
 
     def limit(self) -> int:
         """``limit``: how many entries a page has at most."""
-        value = self.given.get("limit")
-        if value is None:
-            return DEFAULT_LIMIT
-        if not value.isascii() or not value.isdigit() or not 1 <= int(value) <= MAX_LIMIT:
+        value = self.given.get("limit", str(DEFAULT_LIMIT))
+        if not _LIMIT.fullmatch(value) or not 1 <= int(value) <= MAX_LIMIT:
             raise InvalidParameter("limit", value, f"a whole number from 1 to {MAX_LIMIT}")
         return int(value)
 
     def moment(self, name: str) -> datetime | None:
-        """An ISO 8601 date or date and time; one without a zone is UTC."""
+        """An ISO 8601 date or date and time, in UTC; one without a zone is UTC."""
         value = self.given.get(name)
         if value is None:
             return None
@@ -69,7 +77,14 @@ class Parameters:
             moment = datetime.fromisoformat(value.replace(" ", "+") if "T" in value else value)
         except ValueError:
             raise InvalidParameter(name, value, "an ISO 8601 time, e.g. 2024-03-01T12:00:00Z, or a date") from None
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return _in_utc(moment)
+
+    def span(self, since: str, until: str) -> tuple[datetime | None, datetime | None]:
+        """Two moments, of which the first is not the later one."""
+        begin, end = self.moment(since), self.moment(until)
+        if begin and end and begin > end:
+            raise InvalidParameter(since, self.given[since], f'a time that is not later than "{until}", which is "{self.given[until]}"')
+        return begin, end
 
     def cursor(self) -> str | None:
         """``cursor``: where the last page ended, as ``cursor_text`` gave it."""
@@ -77,14 +92,39 @@ class Parameters:
         if value is None:
             return None
         try:
-            place = base64.urlsafe_b64decode(value).decode()
-        except (binascii.Error, UnicodeDecodeError, ValueError):
+            place = base64.b64decode(value, altchars=b"-_", validate=True).decode()
+        except ValueError:
             place = ""
-        if not _CURSOR.match(place):
+        if not _CURSOR.fullmatch(place):
             raise InvalidParameter("cursor", value, "the cursor of the page before, unchanged")
         return place
+
+
+def idempotency_key(headers: Mapping[str, str]) -> str | None:
+    """The header Idempotency-Key: printable ASCII without blanks."""
+    value = headers.get("idempotency-key")
+    if value is not None and not _IDEMPOTENCY_KEY.fullmatch(value):
+        raise InvalidParameter("Idempotency-Key", value, f"1 to {LONGEST_KEY} printable ASCII characters without blanks, e.g. a UUID")
+    return value
+
+
+def no_body(body: str | bytes) -> None:
+    """Refuse a body: one that the API ignored would look like one that it obeyed."""
+    text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
+    if text.strip():
+        raise InvalidParameter("body", text, "no body here; parameters go into the query, e.g. ?force=true")
 
 
 def cursor_text(place: str | None) -> str | None:
     """A page's end as the API gives it to its callers: opaque."""
     return base64.urlsafe_b64encode(place.encode()).decode() if place else None
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """The moment in UTC. One that its zone takes out of the years 1 to 9999 is the first or last of them: no file is beyond."""
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return (datetime.min if moment.year == 1 else datetime.max).replace(tzinfo=UTC)

@@ -135,14 +135,15 @@ def _answer(status: int, text: str) -> dict[str, Any]:
     try:
         body = json.loads(text)
     except json.JSONDecodeError:
-        body = {"Message": text.strip()[:500]}
+        body = {"message": text.strip()[:500]}
     if status < 400 and isinstance(body, dict):
         return body
     told = body if isinstance(body, dict) else {}
-    message = str(told.get("Message") or told.get("message") or f"HTTP {status}")
+    # the API's own answers have a detail, API Gateway's a message
+    message = str(told.get("detail") or told.get("message") or told.get("Message") or f"HTTP {status}")
     if status >= 500:
         raise ApiUnreachable(f"the control API answered {status}: {message}")
-    raise ApiRefused(status, message.removeprefix(f"{told.get('Code', '')}: "))
+    raise ApiRefused(status, message)
 
 
 def _setting(variable: str) -> str:

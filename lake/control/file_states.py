@@ -136,17 +136,20 @@ class FileRecords(TableItems):
         except self.condition_failed:
             return self.get(file_id)
 
-    def retry(self, file_id: str, force: bool = False) -> ControlRecord:
+    def retry(self, file_id: str, force: bool = False, key: str | None = None) -> ControlRecord:
         """Send a file down the road again: failed, or silver with rejected rows; any with ``force``.
 
+        The same ``key`` once more changes nothing: its caller may not have seen the answer.
         The contract in force is pinned anew, since the old one may be what failed; privacy decisions stay.
         Raises ``WrongStatus``, ``UnknownFile``.
         """
         record = self.get(file_id)
+        if key is not None and record.retry_key == key:
+            return record
         allowed = record.status == FAILED or (record.status == SILVER and (record.records_rejected or 0) > 0)
         if not allowed and not force:
             raise WrongStatus(record, "retry takes failed files and silver files with rejected rows; force takes any")
-        return self._again(record, {"contract_version": None})
+        return self._again(record, {"contract_version": None, "retry_key": key})
 
     def restart(self, record: ControlRecord) -> ControlRecord | None:
         """Start a pending file's next attempt. None where someone else changed it meanwhile."""

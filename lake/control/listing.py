@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from heapq import merge
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any
 
 from lake.control.records import STATUSES, ControlRecord, Page, timestamp
@@ -45,6 +45,8 @@ class FileListing(ControlStore):
         """Every file that fits, newest first, read page by page."""
         low = timestamp(since) if since else "0"
         high = min(cursor or "~", timestamp(until) + "~" if until else "~")
+        if low > high:  # DynamoDB refuses such a BETWEEN; a cursor may well lie before a ``since`` that moves on
+            return
         if table and status:
             partitions = [("by_table_status", "table_status", f"{table}#{status}")]
         elif table:
@@ -52,7 +54,8 @@ class FileListing(ControlStore):
         else:
             partitions = [("by_status", "status", value) for value in ([status] if status else STATUSES)]
         streams = [self._index(*partition, low, high, page_size) for partition in partitions]
-        for item in merge(*streams, key=lambda item: item["listed_at"], reverse=True):
+        # a file that changes its status meanwhile may be in two streams
+        for _, (item, *_) in groupby(merge(*streams, key=_place, reverse=True), key=_place):
             yield ControlRecord.of_item(item)
 
     def _index(self, index: str, name: str, value: str, low: str, high: str, page_size: int) -> Iterator[dict[str, Any]]:
@@ -104,3 +107,7 @@ class FileListing(ControlStore):
             found |= {item["file_id"]: item["status"] for item in answer["Responses"].get(self.name, ())}
             waiting += answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
         return found
+
+
+def _place(item: Mapping[str, Any]) -> str:
+    return str(item["listed_at"])

@@ -20,8 +20,8 @@ def now() -> str:
 
 
 def timestamp(moment: datetime) -> str:
-    """ISO 8601, UTC, microseconds, ``Z``."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """ISO 8601, UTC, microseconds, ``Z``; years have four digits, so that text sorts as time."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def parse_timestamp(text: str) -> datetime:
@@ -95,6 +95,7 @@ class ControlRecord:
     records_written: int | None = None
     records_rejected: int | None = None
     wait_count: int = 0
+    retry_key: str | None = None
     not_before: str | None = None
     contract_version: str | None = None
     pii_decision: Mapping[str, Any] | None = None

@@ -14,13 +14,15 @@ from typing import Any
 from lake import clients
 from lake.control.records import RUNNING, ControlRecord, now, timestamp
 from lake.errors import TerminalError
+from lake.keys import is_file_id
 
 
 class UnknownFile(TerminalError):
     """There is no control record of this file id."""
 
     def __init__(self, file_id: str) -> None:
-        super().__init__(f'no file "{file_id}"; list them with dm files ls')
+        shown = file_id if len(file_id) <= 80 else f"{file_id[:80]}… ({len(file_id):,} characters)"
+        super().__init__(f'no file "{shown}"; list them with dm files ls')
 
 
 class WrongStatus(TerminalError):
@@ -52,7 +54,8 @@ class ControlStore:
 
     def get(self, file_id: str) -> ControlRecord:
         """One file's record. Raises ``UnknownFile``."""
-        item = self.table.get_item(Key=file_key(file_id), ConsistentRead=True).get("Item")
+        # DynamoDB refuses a key beyond 2,048 bytes
+        item = self.table.get_item(Key=file_key(file_id), ConsistentRead=True).get("Item") if is_file_id(file_id) else None
         if item is None:
             raise UnknownFile(file_id)
         return ControlRecord.of_item(item)

@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 import pytest
 import yaml
-from chalice.test import Client
+from chalice.test import Client, HTTPResponse
 from jsonschema import Draft7Validator, RefResolver
 
 from beer import CONTRACTS
@@ -63,19 +63,27 @@ class Api:
 
     client: Client
 
-    def __call__(self, method: str, path: str, status: int = 200) -> Any:
-        answer = self.client.http.request(method, path)
-        assert answer.status_code == status, answer.body
-        self.validate(answer.json_body, method, path.partition("?")[0], status)
-        return answer.json_body
+    def __call__(self, method: str, path: str, status: int = 200, **sent: Any) -> Any:
+        return self.answer(method, path, status, **sent).json_body
 
-    def validate(self, body: Any, method: str, path: str, status: int) -> None:
+    def answer(self, method: str, path: str, status: int = 200, **sent: Any) -> HTTPResponse:
+        """The whole answer; ``sent`` are headers and body."""
+        answer = self.client.http.request(method, path, **sent)
+        assert answer.status_code == status, answer.body
+        self.validate(answer, method, path.partition("?")[0])
+        return answer
+
+    def validate(self, answer: HTTPResponse, method: str, path: str) -> None:
         parts = ["{file_id}" if place == 2 else part for place, part in enumerate(path.split("/"))]
-        response = OPENAPI["paths"]["/".join(parts)][method.lower()]["responses"][str(status)]
+        response = OPENAPI["paths"]["/".join(parts)][method.lower()]["responses"][str(answer.status_code)]
         if "$ref" in response:
             response = OPENAPI["components"]["responses"][response["$ref"].rpartition("/")[2]]
-        schema = response["content"]["application/json"]["schema"]
-        Draft7Validator(schema, resolver=RefResolver("", OPENAPI)).validate(body)
+        assert set(response["headers"]) <= set(answer.headers)
+        if not answer.body:
+            assert "content" not in response
+            return
+        schema = response["content"][answer.headers.get("Content-Type", "application/json")]["schema"]
+        Draft7Validator(schema, resolver=RefResolver("", OPENAPI)).validate(answer.json_body)
 
 
 @pytest.fixture(scope="module")

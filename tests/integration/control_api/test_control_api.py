@@ -56,8 +56,8 @@ class TestFiles:
         assert "lease_token" not in shown
 
     def test_an_unknown_file_is_not_found(self, api):
-        assert 'no file "nope"' in api("GET", "/files/nope", 404)["Message"]
-        assert 'no file "nope"' in api("POST", "/files/nope/retry", 404)["Message"]
+        assert 'no file "nope"' in api("GET", "/files/nope", 404)["detail"]
+        assert 'no file "nope"' in api("POST", "/files/nope/retry", 404)["detail"]
 
     @pytest.mark.parametrize(
         ("query", "message"),
@@ -67,16 +67,96 @@ class TestFiles:
             ("limit=many", 'parameter "limit": got "many"; a whole number from 1 to 200'),
             ("since=yesterday", 'parameter "since": got "yesterday"; an ISO 8601 time'),
             ("cursor=abc", 'parameter "cursor": got "abc"; the cursor of the page before'),
+            ("limit=1000", 'parameter "limit": got "1000"; a whole number from 1 to 200'),
+            ("limit=1e2", 'parameter "limit": got "1e2"'),
+            ("limit=%C2%B2", 'parameter "limit": got "²"'),
+            pytest.param("limit=" + "9" * 5000, 'parameter "limit": got "' + "9" * 80 + '… (5,000 characters)"', id="limit of 5,000 nines"),
             ("table=", 'parameter "table": got ""'),
+            pytest.param("table=" + "a" * 3000, '(3,000 characters)"; a name of 1 to 255 characters', id="table of 3,000 letters"),
+            ("since=2026-02-01&until=2026-01-01", 'parameter "since": got "2026-02-01"; a time that is not later than "until"'),
+            ("status=failed&status=bronze", 'parameter "status": got "failed, bronze"; it is given 2 times; give it once'),
+            ("limit=1&limit=5", 'parameter "limit": got "1, 5"; it is given 2 times'),
             ("state=failed", 'parameter "state": got "failed"; unknown here; one of cursor, limit, since, status, table, until'),
         ],
     )
     def test_a_wrong_parameter_is_named_with_what_is_valid(self, api, query, message):
-        assert message in api("GET", f"/files?{query}", 400)["Message"]
+        assert message in api("GET", f"/files?{query}", 400)["detail"]
 
     def test_a_cursor_of_another_make_is_refused(self, api):
-        made_up = base64.urlsafe_b64encode(b"zzzz#x").decode()
-        assert 'parameter "cursor"' in api("GET", f"/files?cursor={made_up}", 400)["Message"]
+        for place in ("zzzz#x", "2026-01-01T00:00:00.000000Z#" + "a" * 5000, "2026-01-01T00:00:00.000000Z#" + "a" * 32 + "\n"):
+            made_up = base64.urlsafe_b64encode(place.encode()).decode()
+            assert 'parameter "cursor"' in api("GET", f"/files?cursor={made_up}", 400)["detail"]
+
+    @pytest.mark.parametrize(
+        ("query", "holds_it"),
+        [
+            ("since=0001-01-01T00:00:00%2B14:00", True),
+            ("until=0001-01-01T00:00:00%2B14:00", False),
+            ("until=9999-12-31T23:59:59-01:00", True),
+            ("since=9999-12-31T23:59:59-01:00", False),
+            ("since=0999-01-01", True),
+            ("until=0999-01-01", False),
+            ("since=2024-01-01T00:00:00+02:00", True),
+        ],
+    )
+    def test_every_time_of_the_years_1_to_9999_is_a_bound(self, api, files, query, holds_it):
+        key = files.pending()
+        assert ids(api("GET", f"/files?table={files.table}&{query}")) == ([key] if holds_it else [])
+
+    def test_a_cursor_older_than_since_is_the_end(self, api, files):
+        files.pending()
+        files.pending()
+        cursor = api("GET", f"/files?table={files.table}&limit=1")["cursor"]
+        later = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        assert api("GET", f"/files?table={files.table}&cursor={cursor}&since={later}") == {"files": [], "cursor": None}
+
+    def test_pages_go_on_where_they_ended_while_files_arrive_and_move(self, api, files):
+        expected = [files.failed() for _ in range(4)][::-1]
+        found, cursor = [], None
+        while cursor or not found:
+            page = api("GET", "/files?limit=1" + (f"&cursor={cursor}" if cursor else ""))
+            found += [file["file_id"] for file in page["files"] if file["table_name"] == files.table]
+            cursor = page["cursor"]
+            if len(found) == 2:
+                files.control.retry(expected[3])
+                files.pending()
+        assert found == expected
+
+    @pytest.mark.parametrize("name", ["a" * 10_000, "..%2F..%2Fetc", "%00", "A" * 32, "%F0%9F%8D%BA"])
+    def test_an_id_of_any_form_is_not_found(self, api, name):
+        assert len(api("GET", f"/files/{name}", 404)["detail"]) < 200
+        api("POST", f"/files/{name}/retry", 404)
+
+
+class TestManners:
+    def test_an_answer_carries_the_id_of_its_request(self, api, files):
+        refused = api.answer("GET", "/files?limit=0", 400)
+        assert refused.json_body["request_id"] == refused.headers["X-Request-Id"] != ""
+
+    def test_a_problem_names_what_would_be_valid(self, api):
+        problem = api("GET", "/files?status=done", 400)
+        assert {name: problem[name] for name in ("type", "status", "parameter", "got", "valid")} == {
+            "type": "urn:datamaster:problem:invalid-parameter",
+            "status": 400,
+            "parameter": "status",
+            "got": "done",
+            "valid": "one of pending, running, bronze, silver, failed",
+        }
+
+    def test_what_is_known_already_is_not_sent_again(self, api, files):
+        key = files.failed()
+        tag = api.answer("GET", f"/files/{key}").headers["ETag"]
+        assert api.answer("GET", f"/files/{key}", 304, headers={"If-None-Match": f'"other", {tag}'}).body == b""
+        files.control.retry(key)
+        assert api.answer("GET", f"/files/{key}", headers={"If-None-Match": tag}).headers["ETag"] != tag
+
+    def test_a_failure_of_the_api_itself_is_a_problem_that_names_its_log(self, api, control_app, monkeypatch):
+        control_app.control_table.cache_clear()
+        control_app.settings.cache_clear()
+        monkeypatch.setenv("CONTROL_TABLE", "no-such-table")
+        answer = api.client.http.get("/files")
+        assert (answer.status_code, answer.json_body["title"]) == (500, "The API failed")
+        assert answer.json_body["request_id"] in answer.json_body["detail"]
 
 
 class TestRetry:
@@ -92,16 +172,35 @@ class TestRetry:
     def test_any_other_status_is_a_conflict_that_names_it(self, api, files):
         for key, status in ((files.pending(), "pending"), (files.silver(), "silver")):
             refused = api("POST", f"/files/{key}/retry", 409)
-            assert refused["status"] == status
-            assert f"is {status}" in refused["Message"]
+            assert refused["file_status"] == status
+            assert f"is {status}" in refused["detail"]
 
     def test_force_takes_any_status(self, api, files):
         key = files.silver()
         api("POST", f"/files/{key}/retry?force=false", 409)
         assert api("POST", f"/files/{key}/retry?force=true")["status"] == "pending"
 
+    def test_the_same_key_retries_once(self, api, files):
+        key, once = files.failed(), {"Idempotency-Key": "b3f1"}
+        first = api("POST", f"/files/{key}/retry", headers=once)
+        assert api("POST", f"/files/{key}/retry", headers=once) == first
+        files.control.fail(key, "NotGzip", "again")
+        assert api("POST", f"/files/{key}/retry", headers=once)["attempt_count"] == 2
+        assert api("POST", f"/files/{key}/retry", headers={"Idempotency-Key": "b3f2"})["attempt_count"] == 3
+
+    def test_a_key_that_is_none_is_refused(self, api, files):
+        problem = api("POST", f"/files/{files.failed()}/retry", 400, headers={"Idempotency-Key": "a b"})
+        assert problem["parameter"] == "Idempotency-Key"
+
+    @pytest.mark.parametrize("kind", ["application/json", "text/plain", "application/x-www-form-urlencoded", "image/png"])
+    def test_a_body_is_refused_and_an_empty_one_of_any_type_taken(self, api, files, kind):
+        key = files.failed()
+        for body in (b'{"force": true}', b"no json", b"\xff\xfe"):
+            assert api("POST", f"/files/{key}/retry", 400, body=body, headers={"Content-Type": kind})["parameter"] == "body"
+        assert api("POST", f"/files/{key}/retry", body=b"", headers={"Content-Type": kind})["status"] == "pending"
+
     def test_force_is_true_or_false(self, api, files):
-        assert 'parameter "force": got "yes"; one of true, false' in api("POST", f"/files/{files.failed()}/retry?force=yes", 400)["Message"]
+        assert 'parameter "force": got "yes"; one of true, false' in api("POST", f"/files/{files.failed()}/retry?force=yes", 400)["detail"]
 
 
 class TestTables:
@@ -159,7 +258,8 @@ class TestTables:
 class TestHealth:
     def test_all_is_well(self, api):
         answer = api("GET", "/health")
-        assert (answer["status"], [check["name"] for check in answer["checks"]]) == ("ok", ["control_table", "contracts"])
+        assert (answer["status"], [check["name"] for check in answer["checks"]]) == ("ok", ["control_table", "control_index", "contracts"])
+        assert all(check["latency_ms"] > 0 for check in answer["checks"])
 
     def test_what_does_not_answer_is_named(self, api, control_app, monkeypatch):
         control_app.contract_store.cache_clear()
@@ -167,4 +267,4 @@ class TestHealth:
         monkeypatch.setenv("CONTRACTS_URI", "s3://no-such-bucket/contracts/")
         answer = api("GET", "/health", 503)
         assert answer["status"] == "broken"
-        assert [check["status"] for check in answer["checks"]] == ["ok", "broken"]
+        assert [check["status"] for check in answer["checks"]] == ["ok", "ok", "broken"]

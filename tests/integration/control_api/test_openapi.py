@@ -26,7 +26,9 @@ def described():
 
 
 def parameters(path, method, place):
-    return {parameter["name"] for parameter in described()[path, method].get("parameters", []) if parameter["in"] == place}
+    given = described()[path, method].get("parameters", [])
+    named = [OPENAPI["components"]["parameters"][one["$ref"].rpartition("/")[2]] if "$ref" in one else one for one in given]
+    return {parameter["name"] for parameter in named if parameter["in"] == place}
 
 
 def test_routes_methods_and_handlers_are_equal(control_app):
@@ -54,7 +56,7 @@ def test_query_parameters_are_equal(control_app):
 
 
 def test_limits_are_equal(control_app):
-    limit = next(parameter["schema"] for parameter in described()["/files", "GET"]["parameters"] if parameter["name"] == "limit")
+    limit = next(parameter["schema"] for parameter in described()["/files", "GET"]["parameters"] if parameter.get("name") == "limit")
     assert (limit["maximum"], limit["default"]) == (MAX_LIMIT, DEFAULT_LIMIT)
 
 
