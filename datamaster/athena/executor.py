@@ -11,12 +11,12 @@ from typing import Any, Protocol
 
 import duckdb
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
+from datamaster.athena.dialect import engine_sql
 from datamaster.athena.duckdb_engine import Engine
 from datamaster.athena.failures import SchemaNotFound, StatementFailed, explained
 from datamaster.athena.glue_catalog import Catalog, GlueTable
-from datamaster.athena.relations import Plan, Planner
+from datamaster.athena.relations import Planner
 from datamaster.athena.result_values import ResultColumn
 from datamaster.athena.results import write_csv, write_lines
 from datamaster.athena.statement import Describe, Select, ShowColumns, ShowDatabases, ShowTables, Statement, TableName, tables_read
@@ -85,7 +85,8 @@ class Executor:
     def _select(self, statement: Select, job: Job, file: Path, started: Callable[[duckdb.DuckDBPyConnection], None]) -> Answer:
         plan = self.planner.plan(statement, job.database)
         self.allowed(job.access_key, frozenset(plan.tables))
-        sql = _engine_sql(plan)
+        _name_columns(plan.tree)
+        sql = engine_sql(plan.tree)
         with self.engine.session() as session:
             started(session)
             for name, table in plan.memory.items():
@@ -104,14 +105,6 @@ class Executor:
         heads, lines = _listing(self.catalog, statement, database)
         write_lines(lines, file)
         return Answer(tuple(ResultColumn(head, "VARCHAR").info | {"Type": "string"} for head in heads), len(lines))
-
-
-def _engine_sql(plan: Plan) -> str:
-    _name_columns(plan.tree)
-    try:
-        return plan.tree.sql(dialect="duckdb")
-    except SqlglotError as error:
-        raise StatementFailed("NOT_SUPPORTED", str(error).splitlines()[0]) from error
 
 
 def _name_columns(tree: exp.Query) -> None:

@@ -73,6 +73,11 @@ def test_pages_together_are_the_whole_result_once(athena, finished):
         ("SELECT count(*) FROM awsdatacatalog.dm_silver.scores s JOIN (SELECT id FROM scores) t ON s.id = t.id", "3"),
         ("SELECT id FROM scores WHERE id IN (SELECT max(id) FROM dm_silver.scores)", "3"),
         ("VALUES (5)", "5"),
+        ("SELECT count(*) FROM scores WHERE at >= TIMESTAMP '2024-01-02 00:00:00'", "1"),
+        ("SELECT count(*) FROM scores WHERE at BETWEEN TIMESTAMP '2024-01-01 00:00:00' AND TIMESTAMP '2024-01-01 00:00:00.000'", "1"),
+        ("SELECT count(*) FROM scores WHERE CAST(at AS timestamp(3)) = TIMESTAMP '2024-01-01 00:00:00'", "1"),
+        ("SELECT count(*) FROM scores WHERE at >= TIMESTAMP '2023-12-31 19:00:00 America/Bogota'", "2"),
+        ("SELECT count(*) FROM scores WHERE at > DATE '2024-01-01'", "1"),
     ],
 )  # fmt: skip
 def test_values_are_athenas(rows, sql, value):
