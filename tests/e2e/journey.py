@@ -116,7 +116,7 @@ class Journey:
     def kill_container(self) -> None:
         """Wait until the export's file is held by a container."""
         self.wait(lambda: self.held(CONTAINER), "a container that holds a file")
-        [pid] = self.find(str(self.running.environment["AWS_ENDPOINT_URL"]), "-m container --file-id")
+        [pid] = self.find(str(self.running.environment["AWS_ENDPOINT_URL"]), "-m convert.container --file-id")
         self.kill("container", pid, *self.records_converted())
         self.killed_container = self.held(CONTAINER)[0].file_id
 

@@ -14,6 +14,7 @@ from chalice.test import Client
 from beer import CONTRACTS
 from convert import door
 from convert.local_file import convert
+from convert.settings import Settings
 from convert.sink import S3Sink
 from tests.integration.convert.conftest import EXECUTION, ROOT, Road, gz_lines, load
 
@@ -115,7 +116,7 @@ def test_a_raw_object_that_is_gone_fails_the_file(road: Road) -> None:
 def test_an_error_worth_another_attempt_is_raised_and_gives_the_lease_back(road: Road) -> None:
     file_id = road.arrives("brewery", "again.gz", gz_lines(load(brewery_id=1, brewery_name="x")))
     converter = road.converter()
-    converter._settings = road.settings_module.Settings(road.contracts_uri, road.table_name, "no-such-bucket", road.secret, 60, 3600, 1)
+    converter._settings = Settings(road.contracts_uri, road.table_name, "no-such-bucket", road.secret, 60, 3600, 1)
 
     with pytest.raises(Exception, match="NoSuchBucket"):
         converter.run(file_id, EXECUTION)

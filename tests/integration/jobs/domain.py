@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -187,13 +187,12 @@ def empty(names: Mapping[str, str]) -> None:
 class Lake:
     """A lake of its own for each test; the emulator and the engine behind it are shared and real."""
 
-    def __init__(self, spark: Any, names: Mapping[str, str], contracts: ContractSet, app: Callable[..., ModuleType]) -> None:
+    def __init__(self, spark: Any, names: Mapping[str, str], contracts: ContractSet) -> None:
         self.spark = spark
         self.names = names
         self.contracts = contracts
         self.control = ControlTable(names["table"])
         self.batches = ControlBatches(names["table"])
-        self._app = app
         self.execution = "execution-1"
         self.files: list[str] = []
         self.loaded: dict[str, tuple[int, datetime]] = {}
