@@ -196,7 +196,8 @@ class MaintenanceManifest:
     """The table that one run of maintenance looks after, with those that its writer keeps beside it.
 
     Snapshots older than ``snapshots_before`` are expired, objects that nothing names and that are older than
-    ``orphans_before`` are removed. ``key`` are the key columns of a contract's table; a derived table has none.
+    ``orphans_before`` are removed. ``key`` are the key columns of a contract's table, ``beside`` the tables that its writer may
+    keep; a derived table has none of either.
     """
 
     batch_id: str
@@ -205,6 +206,7 @@ class MaintenanceManifest:
     snapshots_before: datetime
     orphans_before: datetime
     key: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """The JSON form."""
@@ -215,6 +217,7 @@ class MaintenanceManifest:
             "snapshots_before": timestamp(self.snapshots_before),
             "orphans_before": timestamp(self.orphans_before),
             "key": list(self.key),
+            "beside": list(self.beside),
         }
 
     @classmethod
@@ -227,6 +230,7 @@ class MaintenanceManifest:
             snapshots_before=parse_timestamp(document["snapshots_before"]),
             orphans_before=parse_timestamp(document["orphans_before"]),
             key=tuple(document.get("key", ())),
+            beside=tuple(document.get("beside", ())),
         )
 
 

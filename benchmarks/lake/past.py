@@ -55,7 +55,7 @@ def note_columns(numbers: np.ndarray, keys: int) -> dict[str, pa.Array]:
         cdc.COMMITTED_AT: pa.array(moments, STAMP),
         cdc.UNCHANGED: pa.array([["body"] if out else None for out in left_out], pa.list_(pa.string())),
         "cdc_generation": pa.array([0] * len(numbers)),
-        "valid_at": pa.array(moments, STAMP),
+        "cdc_valid_at": pa.array(moments, STAMP),
         "valid_from": pa.array(moments, STAMP),
         "valid_to": pa.array(ends, STAMP),
         "is_current": pa.array(last),

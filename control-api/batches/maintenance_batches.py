@@ -16,6 +16,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from batches.plan import Plan, new_batch_id
 from batches.settings import BatchSettings
 from gold import gold_tables
+from lake.contract import Contract
+from lake.contract.names import tables_beside
 from lake.contract.store import ContractStore
 from lake.control.batches import MAINTENANCE, QUALITY_RESULTS, REVIEW_FLAT, BatchHeld, ControlBatches, OpenBatch
 from lake.errors import LakeError, TerminalError
@@ -62,8 +64,7 @@ class Maintenance:
                 plan.skip(table, f"no such table; known: {', '.join(known)}")
                 continue
             try:
-                key = tuple(column.name for column in contracts[table].key) if table in contracts else ()
-                batch = self._open(known[table], timedelta(days=keep_days), key)
+                batch = self._open(known[table], timedelta(days=keep_days), contracts)
             except BatchHeld as error:
                 plan.skip(table, str(error))
             except (LakeError, BotoCoreError, ClientError) as error:  # one table's failure is its own
@@ -93,7 +94,7 @@ class Maintenance:
         manifest = MaintenanceManifest.of(read_document(batch["manifest"]))
         return f"{layers[manifest.database]}/{manifest.table}"
 
-    def _open(self, target: str, keep: timedelta, key: tuple[str, ...]) -> OpenBatch | str:
+    def _open(self, target: str, keep: timedelta, contracts: Mapping[str, Contract]) -> OpenBatch | str:
         layer, table = target.split("/", 1)
         held = self.batches.get_open(target)
         if held is not None and held.purpose == MAINTENANCE:
@@ -103,7 +104,9 @@ class Maintenance:
         if target != QUALITY_RESULTS and self.batches.state(target).settled_batch is None:
             return "was never built"
         batch_id = new_batch_id(now := utc_now())
-        manifest = MaintenanceManifest(batch_id, DATABASES[layer], table, now - keep, now - ORPHAN_AGE, key)
+        key = tuple(column.name for column in contracts[table].key) if table in contracts else ()
+        beside = tuple(name for name in tables_beside(table) if name not in contracts) if table in contracts else ()
+        manifest = MaintenanceManifest(batch_id, DATABASES[layer], table, now - keep, now - ORPHAN_AGE, key, beside)
         uri = f"s3://{self.settings.lake_bucket}/{batch_prefix(table, batch_id)}{MANIFEST}"
         write_document(uri, manifest.document())
         return self.batches.open(target, batch_id, uri, self.owner, self.settings.lease_seconds, MAINTENANCE)

@@ -61,6 +61,7 @@ class ContractSet:
                         f'column "{column.name}"',
                         f'refers to table "{column.reference.table}"; known: {", ".join(sorted(tables))}',
                     )
+        _refuse_own_tables(tables)
         return cls(digest.hexdigest()[:12], tables)
 
     @classmethod
@@ -70,6 +71,19 @@ class ContractSet:
         if not files:
             raise InvalidContract(str(folder), "contracts", "no *.yaml file here")
         return cls.of(files)
+
+
+def _refuse_own_tables(tables: Mapping[str, Contract]) -> None:
+    """Refuse a table whose name the jobs give to a table that they keep beside another."""
+    for contract in tables.values():
+        for own in contract.beside:
+            if own in tables:
+                raise InvalidContract(
+                    f"{own}.yaml",
+                    f'table "{own}"',
+                    f'the lake keeps a table of this name beside "{contract.table}"; give one of both another schema.name, '
+                    "physicalName names the source",
+                )
 
 
 def month_of(value: int | datetime) -> tuple[int, int]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lake.contract import names
 from lake.errors import TerminalError
 from lake.types import ColumnType
 
@@ -119,6 +120,12 @@ class Contract:
     def key(self) -> tuple[Column, ...]:
         """The columns of the primary key, in its order."""
         return tuple(sorted((c for c in self.columns if c.key is not None), key=lambda c: c.key or 0))
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """The tables of lasting names that the jobs keep beside this one."""
+        kept = ((names.HISTORY, self.history), (names.CHANGES, self.history), (names.KEYS, self.partition is not None))
+        return tuple(self.table + suffix for suffix, is_kept in kept if is_kept)
 
     @property
     def partial_columns(self) -> tuple[Column, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from lake.cdc import CDC_FIELDS
+from lake.contract import names as lake_names
 from lake.contract.model import DEFAULT_REJECT_RATIO, Column, Contract, InvalidContract, MonthPartition, QualityRule, Reference
 from lake.types import ColumnType, UnknownType
 
@@ -22,10 +22,7 @@ METRICS = {
     "range": "range",
     "reference": "reference",
 }
-RESERVED = frozenset(
-    {*CDC_FIELDS, "_extra", "created_at", "updated_at", "deleted_at", "cdc_generation", "cdc_missing", "cdc_origin", "cdc_loaded"}
-    | {"valid_from", "valid_to", "is_current"}
-)
+RESERVED = lake_names.COLUMNS
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -67,6 +64,10 @@ class _Reader:
         name = str(schema.get("name") or "")
         if not name.isidentifier() or name != name.lower():
             raise self.wrong("schema.name", f'got "{name}"; a lower-case identifier')
+        if name in lake_names.SHARED or lake_names.OWN in name:
+            raise self.wrong(
+                "schema.name", f'got "{name}", a table that the lake keeps itself; choose another, physicalName names the source'
+            )
         physical = str(schema.get("physicalName") or "")
         if physical.count(".") != 1:
             raise self.wrong("schema.physicalName", f'got "{physical}"; schema.table of the source')
@@ -77,9 +78,7 @@ class _Reader:
             raise self.wrong("schema.properties", "at least one column")
         columns = tuple(self.column(p) for p in properties)
         names = [c.name for c in columns]
-        for column in columns:
-            if names.count(column.name) > 1:
-                raise self.wrong(f'column "{column.name}"', "named twice")
+        self.distinct(columns)
         custom = self.custom(
             schema, "schema", ("partition", "evolution", "rejectRatio", "cdc", "history", "exportWatermark", "exportLateness")
         )
@@ -109,6 +108,16 @@ class _Reader:
             quality=self.rules(schema, None),
         )
 
+    def distinct(self, columns: Iterable[Column]) -> None:
+        """Refuse two columns of one name: engines and catalog ignore case."""
+        seen: dict[str, Column] = {}
+        for column in columns:
+            other = seen.setdefault(column.name.lower(), column)
+            if other is not column:
+                said = "named twice" if other.name == column.name else f'the same as "{other.name}" but for case'
+                sources = f'"{other.source_name}" and "{column.source_name}"'
+                raise self.wrong(f'column "{column.name}"', f"{said}, for the source's {sources}; give one another name and physicalName")
+
     def column(self, prop: Any) -> Column:
         if not isinstance(prop, dict) or (not prop.get("name") and prop.get("name") is not False):
             raise self.wrong("schema.properties", f"got {prop!r}; a mapping with name and physicalType")
@@ -118,8 +127,8 @@ class _Reader:
                 "schema.properties", f"name {name!r} is no text; YAML reads yes, no, on, off and numbers otherwise, so quote it"
             )
         subject = f'column "{name}"'
-        if name in RESERVED or name.startswith(("cdc_", "_")):
-            raise self.wrong(subject, "a name that the lake keeps for itself; give it another, and the source's as physicalName")
+        if problem := lake_names.column_problem(name):
+            raise self.wrong(subject, problem)
         try:
             column_type = ColumnType.parse(str(prop.get("physicalType") or ""))
         except UnknownType as error:
@@ -180,8 +189,12 @@ class _Reader:
         if value.get("unit", unit) != unit:
             raise self.wrong("partition.unit", f'got "{value["unit"]}"; {unit} for {column.type.name}')
         for name in (value["year"], value["month"]):
-            if name in columns:
+            if str(name).lower() in {column.lower() for column in columns}:
                 raise self.wrong("partition", f'field "{name}" is a column of the table; choose another name')
+            if not str(name).isidentifier() or lake_names.column_problem(str(name)):
+                raise self.wrong("partition", f'field "{name}"; a word such as review_year that the lake does not keep for itself')
+        if str(value["year"]).lower() == str(value["month"]).lower():
+            raise self.wrong("partition", f'year and month are both "{value["year"]}"; two names')
         return MonthPartition(column.name, unit, value["year"], value["month"])
 
     def rules(self, owner: dict[str, Any], column: str | None) -> tuple[QualityRule, ...]:

@@ -9,15 +9,16 @@ from pyspark.sql import DataFrame
 
 from jobs.iceberg.catalog import SILVER, engine_name
 from jobs.iceberg.tables import ensure_derived, fields_of
+from lake.contract.names import STAGED
 from lake.keys import silver_location
 
 
 def source(rows: DataFrame, name: str, bucket: str) -> str:
-    """The name under which a MERGE reads ``rows``: a view, or the staging table ``<name>_staged``."""
+    """The name under which a MERGE reads ``rows``: a view, or a staging table of a name that no contract can have."""
     if "binary" not in dict(rows.dtypes).values():
         rows.createOrReplaceTempView(name)
         return name
-    table = f"{name}_staged"
+    table = f"{name}{STAGED}"
     ensure_derived(SILVER, table, fields_of(rows), (), silver_location(bucket, table))
     target = engine_name(SILVER, table)
     rows.createOrReplaceTempView(name)

@@ -3,8 +3,8 @@
 Order is (generation, position). ``cdc_generation`` is the newest fence that is not younger than the change, in
 microseconds since 1970; 0 where the table has none, and -1 for rows without a position: they only fill missing keys.
 
-A folded row holds two things that are ordered by themselves: the newest change (``last``: was it a delete?) and the newest
-image (``image``: the newest change that was none). A delete carries only its key, so the values of a deleted row are
+A folded row holds two things that are ordered by themselves: the newest change (``LAST``: was it a delete?) and the newest
+image (``IMAGE``: the newest change that was none). A delete carries only its key, so the values of a deleted row are
 those of its newest image.
 
 Places are compared as text of fixed width, and the image is fetched by a join: both engines aggregate plain text an order
@@ -17,17 +17,15 @@ from collections.abc import Iterable
 
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs.iceberg.tables import ORIGIN, applied_at
+from jobs.iceberg.tables import ORIGIN, Field, applied_at
 from lake import cdc
 from lake.contract import Column, Contract, MonthPartition
 from lake.control.records import Fence
 
 GENERATION = "cdc_generation"
 FOREIGN_GENERATION = -1
-IS_DELETE = "is_delete"
-VALID_AT = "valid_at"
-AT, IMAGE_RANK = "at", "image_rank"
-LOADED_GENERATION = "loaded_generation"
+IS_DELETE, VALID_AT, AT, IMAGE_RANK = "cdc_is_delete", "cdc_valid_at", "cdc_at", "cdc_image_rank"
+LOADED_GENERATION, LAST, IMAGE = "cdc_loaded_generation", "cdc_last", "cdc_image"
 LOADED = f"{cdc.OPERATION} = '{cdc.LOAD}' and {cdc.POSITION} = '{cdc.ZERO_POSITION}' and {GENERATION} >= 0"
 """Whether a row is a load's. Rows of an export carry positions of their own and are none of the load's."""
 GENERATION_WIDTH, POSITION_WIDTH = 17, len(cdc.ZERO_POSITION)
@@ -40,8 +38,8 @@ PLACE = f"concat({_GENERATION}, '/', {cdc.POSITION})"
 
 
 def ordered(frame: DataFrame, fences: Iterable[Fence]) -> DataFrame:
-    """Bronze rows with their generation and position, both as one sortable text (``at``), and the time from which they hold
-    (``valid_at``). Fence lines are left out."""
+    """Bronze rows with their generation and position, both as one sortable text (``AT``), and the time from which they hold
+    (``VALID_AT``). Fence lines are left out."""
     whens = " ".join(f"when unix_micros({cdc.BUILT_AT}) >= {g} then {g}" for g in sorted({f.generation for f in fences}, reverse=True))
     generation = f"case when {cdc.POSITION} is null then {FOREIGN_GENERATION} {whens} else 0 end"
     own = {cdc.OPERATION, cdc.POSITION, cdc.BUILT_AT, cdc.COMMITTED_AT}
@@ -67,14 +65,15 @@ def fold(spark: SparkSession, changes: DataFrame, contract: Contract) -> DataFra
     whole = [f"`{c.name}`" for c in contract.columns if c.key is None and not c.may_be_unchanged]
     _rank_images(changes, contract).createOrReplaceTempView("changes")
     keys = ", ".join(key)
-    aggregates = [f"max(concat({AT}, case when {IS_DELETE} then '1' else '0' end)) as last", f"max({IMAGE_RANK}) as {IMAGE_RANK}"]
+    aggregates = [f"max(concat({AT}, case when {IS_DELETE} then '1' else '0' end)) as {LAST}", f"max({IMAGE_RANK}) as {IMAGE_RANK}"]
     aggregates += [f"max({carried(c)}) as `{c.name}`" for c in contract.partial_columns]
     aggregates.append(f"max(case when {LOADED} then {GENERATION} end) as {LOADED_GENERATION}")
-    kept = ["last", IMAGE_RANK, LOADED_GENERATION, *(f"`{c.name}`" for c in contract.partial_columns)]
+    kept = [LAST, IMAGE_RANK, LOADED_GENERATION, *(f"`{c.name}`" for c in contract.partial_columns)]
     spark.sql(f"select {keys}, {', '.join(aggregates)} from changes group by {keys}").createOrReplaceTempView("newest")
     on = " and ".join(f"n.{name} = c.{name}" for name in key)
     # the same change may be there many times, each time with the same values
-    values = [f"max(n.{name}) as {name}" for name in kept] + [f"max(c.{name}) as {name}" for name in whole]
+    values = [f"max(n.{name}) as {name}" for name in kept]
+    values += [f"{greatest(c, 'c.')} as `{c.name}`" for c in contract.columns if f"`{c.name}`" in whole]
     folded = spark.sql(
         f"select {', '.join(f'n.{name}' for name in key)}, {', '.join(values)} from newest n "
         f"left join changes c on {on} and n.{IMAGE_RANK} = c.{IMAGE_RANK} group by {', '.join(f'n.{name}' for name in key)}"
@@ -84,8 +83,8 @@ def fold(spark: SparkSession, changes: DataFrame, contract: Contract) -> DataFra
     ]
     if partial:
         partial.append(f"cast(null as string) as {ORIGIN}")
-    is_delete = f"substring(last, {AT_WIDTH + 1}, 1) = '1' as {IS_DELETE}"
-    return folded.selectExpr(*key, *whole, *partial, *_places("last", "last"), *_places(IMAGE_RANK, "image"), is_delete, LOADED_GENERATION)
+    is_delete = f"substring({LAST}, {AT_WIDTH + 1}, 1) = '1' as {IS_DELETE}"
+    return folded.selectExpr(*key, *whole, *partial, *_places(LAST, LAST), *_places(IMAGE_RANK, IMAGE), is_delete, LOADED_GENERATION)
 
 
 def with_month(folded: DataFrame, partition: MonthPartition | None) -> DataFrame:
@@ -107,6 +106,21 @@ def _rank_images(changes: DataFrame, contract: Contract) -> DataFrame:
     return changes.selectExpr("*", f"case when not {IS_DELETE} then concat({AT}, {digest}) end as {IMAGE_RANK}")
 
 
+def greatest(column: Column, row: str = "") -> str:
+    """The greatest of a column's values, as an aggregate; it stands for any of them, since they are equal but in a foreign CSV.
+
+    Of floats the greatest text: Sail's MAX over floats begins at the lowest finite number, which -Infinity is below.
+    """
+    path = f"{row}`{column.name}`"
+    is_float = column.type.iceberg in ("float", "double")
+    return f"cast(max(cast({path} as string)) as {engine_type(column)})" if is_float else f"max({path})"
+
+
+def engine_type(column: Column) -> str:
+    """A column's type in the engine's SQL."""
+    return Field(column.name, column.type.iceberg).engine_type
+
+
 def carried(column: Column) -> str:
     """A partial column's value behind its place, as one text; null where the change does not carry it."""
     value = f"hex(`{column.name}`)" if column.type.iceberg == "binary" else f"`{column.name}`"
@@ -117,7 +131,7 @@ def carried(column: Column) -> str:
 def value_of(column: Column) -> str:
     """What ``carried`` wrote."""
     text = f"substring(`{column.name}`, {AT_WIDTH + 2})"
-    value = f"unhex({text})" if column.type.iceberg == "binary" else text
+    value = f"unhex({text})" if column.type.iceberg == "binary" else f"cast({text} as {engine_type(column)})"
     return f"case when substring(`{column.name}`, {AT_WIDTH + 1}, 1) = '1' then {value} end as `{column.name}`"
 
 

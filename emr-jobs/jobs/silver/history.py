@@ -18,12 +18,15 @@ from pyspark.sql import DataFrame, SparkSession
 from jobs.iceberg import staging
 from jobs.iceberg.catalog import SILVER, engine_name
 from jobs.iceberg.tables import Field, ensure
-from jobs.silver.changes import AT, GENERATION, GENERATION_WIDTH, PLACE, VALID_AT, carried, value_of
+from jobs.silver.changes import AT, GENERATION, GENERATION_WIDTH, IMAGE, IS_DELETE, PLACE, VALID_AT, carried, greatest, value_of
 from jobs.silver.inheritance import Inheritance, carried_or_inherited
 from lake import cdc
 from lake.contract import Contract
+from lake.contract.names import CHANGES, HISTORY
 from lake.keys import silver_location
 
+GONE, NEWEST, UNTIL, FIRST_CHANGE, IMAGE_BEFORE = "cdc_gone", "cdc_newest", "cdc_until", "cdc_first_change", "cdc_image_before"
+TRANSACTION, NEXT_TRANSACTION = "cdc_transaction", "cdc_next_transaction"
 _LSN_WIDTH = GENERATION_WIDTH + 1 + 16
 
 
@@ -46,12 +49,12 @@ class History:
     @property
     def table(self) -> str:
         """The table of versions."""
-        return f"{self.contract.table}_history"
+        return f"{self.contract.table}{HISTORY}"
 
     @property
     def log(self) -> str:
         """The table of changes."""
-        return f"{self.contract.table}_changes"
+        return f"{self.contract.table}{CHANGES}"
 
     def _fields(self) -> list[Field]:
         own = [Field("valid_from", "timestamptz"), Field("valid_to", "timestamptz"), Field("is_current", "boolean")]
@@ -59,7 +62,7 @@ class History:
 
     def _log_fields(self) -> list[Field]:
         own = [Field(cdc.OPERATION, "string"), Field(GENERATION, "long"), Field(cdc.POSITION, "string")]
-        return [*self._columns(), *own, Field(VALID_AT, "timestamptz"), Field(cdc.UNCHANGED, "string")]
+        return [*self._columns(), *own, Field(VALID_AT, "timestamptz", "valid_at"), Field(cdc.UNCHANGED, "string")]
 
     def _columns(self) -> list[Field]:
         return [Field(c.name, c.type.iceberg, c.renamed_from) for c in self.contract.columns]
@@ -76,10 +79,10 @@ class History:
         if first is None:
             return
         keys = _quoted(self._keys())
-        others = [f.name for f in self._log_fields() if f.name not in {*self._keys(), cdc.POSITION, cdc.UNCHANGED}]
+        own = [f"max({name}) as {name}" for name in (cdc.OPERATION, GENERATION, VALID_AT)]
         changes.createOrReplaceTempView("delivered")
         moment = f"case when {cdc.POSITION} = '{cdc.ZERO_POSITION}' then {VALID_AT} end"
-        values = ", ".join(f"max(`{name}`) as `{name}`" for name in others)
+        values = ", ".join([*(f"{greatest(c)} as `{c.name}`" for c in self.contract.columns if c.key is None), *own])
         distinct = self.spark.sql(
             f"select {keys}, {cdc.POSITION}, {values}, max(concat_ws(',', {cdc.UNCHANGED})) as {cdc.UNCHANGED} "
             f"from delivered group by {keys}, {cdc.POSITION}, {moment}"
@@ -106,20 +109,20 @@ class History:
         target = engine_name(SILVER, self.table)
         old = self.spark.table(target).join(keys, self._keys(), "left_semi").select(*names)
         gone = old.join(self.spark.table("versions").select(*identity), identity, "left_anti")
-        new = self.spark.table("versions").selectExpr(*(f"`{name}`" for name in names), "false as gone")
-        rewritten = new.unionByName(gone.selectExpr(*(f"`{name}`" for name in names), "true as gone"))
+        new = self.spark.table("versions").selectExpr(*(f"`{name}`" for name in names), f"false as {GONE}")
+        rewritten = new.unionByName(gone.selectExpr(*(f"`{name}`" for name in names), f"true as {GONE}"))
         source = staging.source(rewritten, f"{self.table}_new", self.bucket)
         changed = ", ".join(f"`{name}` = s.`{name}`" for name in names if name not in identity)
         self.spark.sql(
             f"MERGE INTO {target} t USING {source} s ON {_equal(identity)} "
-            f"WHEN MATCHED AND s.gone THEN DELETE WHEN MATCHED THEN UPDATE SET {changed} "
+            f"WHEN MATCHED AND s.{GONE} THEN DELETE WHEN MATCHED THEN UPDATE SET {changed} "
             f"WHEN NOT MATCHED THEN INSERT ({_quoted(names)}) VALUES ({_quoted(names, 's.')})"
         ).collect()
 
     def _last_loads(self, log: DataFrame) -> DataFrame:
         """The changes without rows that a later load brought again, where the fence between the two loads has not arrived."""
         newest = f"max({VALID_AT}) over (partition by {_quoted(self._keys())}, {GENERATION}, {cdc.POSITION})"
-        return log.selectExpr("*", f"{newest} as newest").where(f"not ({_SNAPSHOT}) or {VALID_AT} = newest").drop("newest")
+        return log.selectExpr("*", f"{newest} as {NEWEST}").where(f"not ({_SNAPSHOT}) or {VALID_AT} = {NEWEST}").drop(NEWEST)
 
     def _versions(self, log: DataFrame, inherited: DataFrame | None) -> DataFrame:
         """Every version of the keys in ``log``."""
@@ -136,32 +139,33 @@ class History:
         behind = f"greatest({VALID_AT}, timestamp_micros(unix_micros({before}) + 1))"
         holds_from = f"case when {_EXPORTED} then {behind} else {VALID_AT} end as {VALID_AT}"
         self.spark.sql(
-            f"select {filled}, is_gone, {GENERATION}, {cdc.POSITION}, {AT}, {holds_from}, {first_change} as first_change from placed"
+            f"select {filled}, {IS_DELETE}, {GENERATION}, {cdc.POSITION}, {AT}, {holds_from}, {first_change} as {FIRST_CHANGE} from placed"
         ).createOrReplaceTempView("filled")
-        overtaken = f"{cdc.POSITION} = '{cdc.ZERO_POSITION}' and first_change is not null and first_change <= {VALID_AT}"
+        overtaken = f"{cdc.POSITION} = '{cdc.ZERO_POSITION}' and {FIRST_CHANGE} is not null and {FIRST_CHANGE} <= {VALID_AT}"
         self.spark.sql(
-            f"select *, {_TRANSACTION} as txn, lead({_TRANSACTION}) {window} as next_txn from filled where not ({overtaken})"
+            f"select *, {_TRANSACTION} as {TRANSACTION}, lead({_TRANSACTION}) {window} as {NEXT_TRANSACTION} "
+            f"from filled where not ({overtaken})"
         ).createOrReplaceTempView("stepped")
         columns = ", ".join(value_of(c) if c.may_be_unchanged else f"`{c.name}`" for c in self.contract.columns)
-        own = f"is_gone, {GENERATION}, {cdc.POSITION}, {AT}, {VALID_AT}"
-        self.spark.sql(f"select {columns}, {own} from stepped where next_txn is null or next_txn <> txn").createOrReplaceTempView(
-            "by_transaction"
-        )
-        names = _quoted([c.name for c in self.contract.columns])
-        image = f"case when is_gone then 'gone' else hex(xxhash64({names})) end"
+        own = f"{IS_DELETE}, {GENERATION}, {cdc.POSITION}, {AT}, {VALID_AT}"
         self.spark.sql(
-            f"select {names}, {own}, {image} as image, lag({image}) {window} as image_before, "
-            f"max({GENERATION}) over (partition by {keys}) as newest from by_transaction"
+            f"select {columns}, {own} from stepped where {NEXT_TRANSACTION} is null or {NEXT_TRANSACTION} <> {TRANSACTION}"
+        ).createOrReplaceTempView("by_transaction")
+        names = _quoted([c.name for c in self.contract.columns])
+        image = f"case when {IS_DELETE} then 'gone' else hex(xxhash64({names})) end"
+        self.spark.sql(
+            f"select {names}, {own}, {image} as {IMAGE}, lag({image}) {window} as {IMAGE_BEFORE}, "
+            f"max({GENERATION}) over (partition by {keys}) as {NEWEST} from by_transaction"
         ).createOrReplaceTempView("compared")
         self.spark.sql(
-            f"select {names}, {own}, newest, lead({VALID_AT}) {window} as until from compared "
-            "where image_before is null or image_before <> image"
+            f"select {names}, {own}, {NEWEST}, lead({VALID_AT}) {window} as {UNTIL} from compared "
+            f"where {IMAGE_BEFORE} is null or {IMAGE_BEFORE} <> {IMAGE}"
         ).createOrReplaceTempView("distinct_images")
-        swept = f"newest >= 0 and newest < {self.swept_generation}"
-        end = f"coalesce(until, case when {swept} then timestamp_micros({self.swept_generation}) end)"
+        swept = f"{NEWEST} >= 0 and {NEWEST} < {self.swept_generation}"
+        end = f"coalesce({UNTIL}, case when {swept} then timestamp_micros({self.swept_generation}) end)"
         return self.spark.sql(
             f"select {names}, {VALID_AT} as valid_from, {end} as valid_to, {end} is null as is_current, {GENERATION}, {cdc.POSITION} "
-            f"from distinct_images where not is_gone"
+            f"from distinct_images where not {IS_DELETE}"
         )
 
     def _placed(self, log: DataFrame, inherited: DataFrame | None) -> DataFrame:
@@ -173,13 +177,13 @@ class History:
             f"split({cdc.UNCHANGED}, ',') as {cdc.UNCHANGED}",
             f"case when {_SNAPSHOT} then timestamp_micros({GENERATION}) else {VALID_AT} end as {VALID_AT}",
             f"{PLACE} as {AT}",
-            f"{cdc.OPERATION} = '{cdc.DELETE}' as is_delete",
+            f"{cdc.OPERATION} = '{cdc.DELETE}' as {IS_DELETE}",
         )
         written = carried
         if inherited is not None:
             placed, written = placed.join(inherited, [*self._keys(), AT], "left"), carried_or_inherited
         columns = (f"{written(c)} as `{c.name}`" if c.may_be_unchanged else f"`{c.name}`" for c in self.contract.columns)
-        return placed.selectExpr(*columns, GENERATION, cdc.POSITION, VALID_AT, AT, "is_delete as is_gone")
+        return placed.selectExpr(*columns, GENERATION, cdc.POSITION, VALID_AT, AT, IS_DELETE)
 
 
 _SNAPSHOT = f"{cdc.OPERATION} = '{cdc.LOAD}' and {cdc.POSITION} = '{cdc.ZERO_POSITION}' and {GENERATION} > 0"

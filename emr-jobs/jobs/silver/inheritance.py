@@ -60,7 +60,7 @@ class Inheritance:
         return self.touched.union(self._frame(self._affected)).distinct()
 
     def values(self) -> DataFrame | None:
-        """Key, place and ``inherited_<column>`` of each key change, with ``inherits_<column>`` true where it left the column out.
+        """Key, place and ``cdc_inherited_<column>`` of each key change, with ``cdc_inherits_<column>`` true where it left the column out.
 
         None where no key change touches the keys.
         """
@@ -78,7 +78,7 @@ class Inheritance:
             rows.append((*key, at, *values))
         types = {c.name: Field(c.name, c.type.iceberg).engine_type for c in self.contract.columns}
         fields = [f"`{name}` {types[name]}" for name in self.key] + [f"{AT} string"]
-        fields += [part for name in self.columns for part in (f"`inherited_{name}` {types[name]}", f"`inherits_{name}` boolean")]
+        fields += [part for name in self.columns for part in (f"`cdc_inherited_{name}` {types[name]}", f"`cdc_inherits_{name}` boolean")]
         return self.spark.createDataFrame(rows, ", ".join(fields))
 
     def _events(self) -> dict[str, Events]:
@@ -108,8 +108,8 @@ class Inheritance:
 
 def carried_or_inherited(column: Column) -> str:
     """As ``changes.carried``, for rows joined with ``Inheritance.values``: an inherited value counts as carried, a null one too."""
-    value = f"hex(`inherited_{column.name}`)" if column.type.iceberg == "binary" else f"`inherited_{column.name}`"
+    value = f"hex(`cdc_inherited_{column.name}`)" if column.type.iceberg == "binary" else f"`cdc_inherited_{column.name}`"
     return (
-        f"case when coalesce(`inherits_{column.name}`, false) then concat({AT}, coalesce(concat('1', {value}), '0')) "
+        f"case when coalesce(`cdc_inherits_{column.name}`, false) then concat({AT}, coalesce(concat('1', {value}), '0')) "
         f"else {carried(column)} end"
     )

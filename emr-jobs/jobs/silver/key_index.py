@@ -24,6 +24,7 @@ from jobs.iceberg.inventory import files_since, live_files
 from jobs.iceberg.tables import ensure_derived, fields_of
 from jobs.silver.merge import NAMED_MONTHS_LIMIT, Month, months_predicate
 from lake.contract import Contract, MonthPartition
+from lake.contract.names import KEYS
 from lake.keys import silver_location
 
 FROM_FILES = 64
@@ -44,7 +45,7 @@ class KeyIndex:
 
 def index_name(table: str) -> str:
     """The table that holds the index of a silver table."""
-    return f"{table}_keys"
+    return f"{table}{KEYS}"
 
 
 def rows(spark: SparkSession, contract: Contract, partition: MonthPartition) -> DataFrame:

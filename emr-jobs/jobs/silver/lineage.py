@@ -34,7 +34,7 @@ from lake import cdc
 from lake.contract import Column, Contract
 
 Key = tuple[Any, ...]
-COMMITTED = "committed"
+COMMITTED, RECORD, PAIRED, OLD = "cdc_committed", "cdc_record", "cdc_paired", "cdc_old"
 STEP, DOUBT = "<", ">"
 CLOCK_SLACK = timedelta(minutes=1)
 """How far the source's clock, which tells when a change was committed, may be from that of whoever reads its rows."""
@@ -50,20 +50,20 @@ class KeyChange(NamedTuple):
 
 
 def key_changes(changes: DataFrame, contract: Contract) -> list[KeyChange]:
-    """The key changes among ``changes`` (key, generation, position, place, unchanged columns, is_delete) that leave partial columns out."""
+    """The key changes among ``changes`` (key, generation, position, place, unchanged columns, deletes) that leave partial columns out."""
     keys, columns = [c.name for c in contract.key], [c.name for c in contract.partial_columns]
     named = ", ".join(f"'{name}'" for name in columns)
     new = changes.where(f"not {IS_DELETE} and {cdc.POSITION} like '%-1' and size(array_intersect({cdc.UNCHANGED}, array({named}))) > 0")
     old = changes.where(f"{IS_DELETE} and {cdc.POSITION} like '%-0'")
     record = f"concat({GENERATION}, substring({cdc.POSITION}, 1, length({cdc.POSITION}) - 1))"
-    left = new.selectExpr(*(f"`{name}`" for name in keys), AT, cdc.UNCHANGED, f"{record} as record")
-    right = old.selectExpr(*(f"`{name}` as `old_{name}`" for name in keys), f"{record} as old_record", "true as paired")
-    joined = left.join(right, left.record == right.old_record, "left")
-    found = joined.select(*keys, *(f"old_{name}" for name in keys), AT, cdc.UNCHANGED, "paired").distinct().collect()
+    left = new.selectExpr(*(f"`{name}`" for name in keys), AT, cdc.UNCHANGED, f"{record} as {RECORD}")
+    right = old.selectExpr(*(f"`{name}` as `{OLD}_{name}`" for name in keys), f"{record} as {RECORD}", f"true as {PAIRED}")
+    joined = left.join(right, RECORD, "left")
+    found = joined.select(*keys, *(f"{OLD}_{name}" for name in keys), AT, cdc.UNCHANGED, PAIRED).distinct().collect()
     return [
         KeyChange(
             tuple(row[name] for name in keys),
-            tuple(row[f"old_{name}"] for name in keys) if row["paired"] else None,
+            tuple(row[f"{OLD}_{name}"] for name in keys) if row[PAIRED] else None,
             row[AT],
             [name for name in row[cdc.UNCHANGED] if name in columns],
         )

@@ -10,10 +10,11 @@ from collections.abc import Collection
 from datetime import datetime
 
 from jobs.iceberg.tables import LOADED_BY, MISSING, ORIGIN, applied_at
-from jobs.silver.changes import AT_WIDTH, GENERATION_WIDTH
+from jobs.silver.changes import AT_WIDTH, GENERATION_WIDTH, IMAGE, IS_DELETE, LAST, LOADED_GENERATION
 from lake.contract import Contract, MonthPartition
 
 Month = tuple[int, int]
+LAST_GENERATION, LAST_POSITION = f"s.{LAST}_generation", f"s.{LAST}_position"
 TOMBSTONES: Month = (0, 0)
 NAMED_MONTHS_LIMIT = 240
 """Above so many months the predicate costs more than it saves: most of the table is touched anyway."""
@@ -64,12 +65,12 @@ class _Merge:
     def __init__(self, contract: Contract, now: datetime, swept_generation: int) -> None:
         self.contract = contract
         self.now = timestamp_literal(now)
-        old = f"(s.last_generation >= 0 AND s.last_generation < {swept_generation})"
-        self.dead = f"(s.is_delete OR {old})" if swept_generation else "s.is_delete"
-        self.applied = newer("s.last_generation", "s.last_position")
-        self.imaged = newer("s.image_generation", "s.image_position")
+        old = f"({LAST_GENERATION} >= 0 AND {LAST_GENERATION} < {swept_generation})"
+        self.dead = f"(s.{IS_DELETE} OR {old})" if swept_generation else f"s.{IS_DELETE}"
+        self.applied = newer(LAST_GENERATION, LAST_POSITION)
+        self.imaged = newer(f"s.{IMAGE}_generation", f"s.{IMAGE}_position")
         self.changed = " OR ".join([self.applied, *(self.carried(c.name) for c in contract.partial_columns)])
-        self.loaded = f"coalesce(s.loaded_generation > coalesce(t.{LOADED_BY}, -1), false)"
+        self.loaded = f"coalesce(s.{LOADED_GENERATION} > coalesce(t.{LOADED_BY}, -1), false)"
 
     def text(self, target: str, source: str, months: Collection[Month] | None) -> str:
         on = " AND ".join(f"t.`{c.name}` = s.`{c.name}`" for c in self.contract.key)
@@ -82,7 +83,7 @@ class _Merge:
         return (
             f"MERGE INTO {target} t USING {source} s ON {on} "
             f"WHEN MATCHED AND ({self.changed} OR {self.loaded}) THEN UPDATE SET {updates} "
-            f"WHEN NOT MATCHED AND s.last_generation IS NOT NULL THEN INSERT ({columns}) VALUES ({values})"
+            f"WHEN NOT MATCHED AND {LAST_GENERATION} IS NOT NULL THEN INSERT ({columns}) VALUES ({values})"
         )
 
     def carried(self, column: str) -> str:
@@ -95,9 +96,9 @@ class _Merge:
         values |= {
             "updated_at": f"CASE WHEN {self.changed} THEN {self.now} ELSE t.updated_at END",
             "deleted_at": deleted,
-            LOADED_BY: f"CASE WHEN {self.loaded} THEN s.loaded_generation ELSE t.{LOADED_BY} END",
-            "cdc_generation": f"CASE WHEN {self.applied} THEN s.last_generation ELSE t.cdc_generation END",
-            "cdc_position": f"CASE WHEN {self.applied} THEN s.last_position ELSE t.cdc_position END",
+            LOADED_BY: f"CASE WHEN {self.loaded} THEN s.{LOADED_GENERATION} ELSE t.{LOADED_BY} END",
+            "cdc_generation": f"CASE WHEN {self.applied} THEN {LAST_GENERATION} ELSE t.cdc_generation END",
+            "cdc_position": f"CASE WHEN {self.applied} THEN {LAST_POSITION} ELSE t.cdc_position END",
         }
         paths = {}
         for column in self.contract.partial_columns:
@@ -117,9 +118,9 @@ class _Merge:
             "created_at": self.now,
             "updated_at": self.now,
             "deleted_at": deleted,
-            "cdc_generation": "s.last_generation",
-            "cdc_position": "s.last_position",
-            LOADED_BY: "s.loaded_generation",
+            "cdc_generation": LAST_GENERATION,
+            "cdc_position": LAST_POSITION,
+            LOADED_BY: f"s.{LOADED_GENERATION}",
         }
         paths = {c.name: f"s.{applied_at(c.name)}" for c in self.contract.partial_columns}
         values |= {applied_at(name): path for name, path in paths.items()}

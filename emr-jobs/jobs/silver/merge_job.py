@@ -150,7 +150,7 @@ class Batch:
         generations = sorted(str(read.generation) for read in reads if read.is_load)
         if not generations:
             return {}
-        key, own = [c.name for c in self.contract.key], f"({', '.join(generations)})"
+        key, own = [f"`{c.name}`" for c in self.contract.key], f"({', '.join(generations)})"
         brought = self.spark.table(self.target).where(f"{LOADED_BY} in {own}").selectExpr(*key, f"{LOADED_BY} as {changes.GENERATION}")
         held = quality.held_loads(self.spark, self.contract, split_uri(self.uri)[0])
         if held is not None:

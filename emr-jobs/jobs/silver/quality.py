@@ -17,18 +17,20 @@ import boto3
 import pyarrow as pa
 from pyiceberg.exceptions import CommitFailedException
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.functions import col, expr
 
 from jobs.iceberg.catalog import SILVER, catalog, engine_name, exists
 from jobs.iceberg.tables import Field, ensure
 from jobs.silver.changes import GENERATION, IS_DELETE, LOADED
 from lake import cdc
 from lake.contract import Contract, QualityRule
+from lake.contract.names import QUALITY_RESULTS
 from lake.errors import TerminalError
 from lake.keys import silver_location, silver_quarantine_prefix
 
-RESULTS = "quality_results"
 WARN, QUARANTINE, STOP = "warn", "quarantine", "stop"
 COMMIT_ATTEMPTS = 8
+FOUND, HELD, KNOWN = "cdc_found", "cdc_held", "cdc_known"
 FIELDS = [
     Field("checked_at", "timestamptz"),
     Field("table_name", "string"),
@@ -86,17 +88,17 @@ def check(spark: SparkSession, contract: Contract, changes: DataFrame) -> Checke
         return Checked(changes, None, ())
     flagged = reduce(lambda rows, numbered: _flag(spark, contract, rows, *numbered), enumerate(rules), changes)
     counts = flagged.where(f"not {IS_DELETE}").selectExpr(
-        "count(*) as checked", *(f"count(case when broken_{n} then 1 end) as failed_{n}" for n in range(len(rules)))
+        "count(*) as checked", *(f"count(case when cdc_broken_{n} then 1 end) as cdc_failed_{n}" for n in range(len(rules)))
     )
     row = counts.collect()[0]
-    results = tuple(Result(rule, row["checked"], row[f"failed_{n}"]) for n, rule in enumerate(rules))
+    results = tuple(Result(rule, row["checked"], row[f"cdc_failed_{n}"]) for n, rule in enumerate(rules))
     held = [n for n, result in enumerate(results) if result.failed and result.rule.severity == QUARANTINE]
     if not held:
         return Checked(changes, None, results)
-    broken = " or ".join(f"broken_{n}" for n in held)
-    names = ", ".join(f"case when broken_{n} then '{rules[n].name}' end" for n in held)
+    broken = " or ".join(f"cdc_broken_{n}" for n in held)
+    names = ", ".join(f"case when cdc_broken_{n} then '{rules[n].name}' end" for n in held)
     columns = [f"`{name}`" for name in changes.columns]
-    quarantined = flagged.where(broken).selectExpr(*columns, f"concat_ws(', ', {names}) as broken_rules")
+    quarantined = flagged.where(broken).selectExpr(*columns, f"concat_ws(', ', {names}) as cdc_broken_rules")
     return Checked(flagged.where(f"not ({broken})").selectExpr(*columns), quarantined, results, quarantined.count())
 
 
@@ -121,7 +123,7 @@ def keep(contract: Contract, bucket: str, batch_id: str, checked_at: datetime, r
     data = pa.Table.from_pylist(rows, pa.schema([(f.name, _ARROW[f.type]) for f in FIELDS]))
     own = f"table_name == '{contract.table}' and batch_id == '{batch_id}'"
     for attempt in range(COMMIT_ATTEMPTS):  # the tables' jobs run side by side and share this one
-        table = ensure(SILVER, RESULTS, FIELDS, (), silver_location(bucket, RESULTS))
+        table = ensure(SILVER, QUALITY_RESULTS, FIELDS, (), silver_location(bucket, QUALITY_RESULTS))
         try:
             table.overwrite(data, overwrite_filter=own)
         except CommitFailedException:
@@ -149,7 +151,7 @@ def compact() -> int:
 
     The tables' jobs write here side by side, so this is one commit that fails where the table has changed.
     """
-    table = catalog().load_table((SILVER, RESULTS))
+    table = catalog().load_table((SILVER, QUALITY_RESULTS))
     if len(list(table.scan().plan_files())) < 2:
         return 0
     table.overwrite(table.scan().to_arrow())
@@ -157,13 +159,13 @@ def compact() -> int:
 
 
 def _flag(spark: SparkSession, contract: Contract, rows: DataFrame, number: int, rule: QualityRule) -> DataFrame:
-    """Adds ``broken_<number>``: whether a row breaks the rule."""
+    """Adds ``cdc_broken_<number>``: whether a row breaks the rule."""
     kinds: dict[str, Callable[[], DataFrame]] = {
         "unique": lambda: _repeated(spark, contract, rows, rule),
         "reference": lambda: _dangling(spark, rows, rule),
     }
     if rule.kind in kinds:
-        condition, joined = "found", kinds[rule.kind]()
+        condition, joined = FOUND, kinds[rule.kind]()
     else:
         condition, joined = _condition(rule), rows
     column = contract.by_name[rule.column]
@@ -171,7 +173,7 @@ def _flag(spark: SparkSession, contract: Contract, rows: DataFrame, number: int,
     if column.may_be_unchanged:
         present += f" and not coalesce(array_contains({cdc.UNCHANGED}, '{column.name}'), false)"
     kept = [f"`{name}`" for name in rows.columns]
-    return joined.selectExpr(*kept, f"coalesce({present} and {condition}, false) as broken_{number}")
+    return joined.selectExpr(*kept, f"coalesce({present} and {condition}, false) as cdc_broken_{number}")
 
 
 def _condition(rule: QualityRule) -> str:
@@ -192,22 +194,22 @@ def _literal(value: Any) -> str:
 
 
 def _repeated(spark: SparkSession, contract: Contract, rows: DataFrame, rule: QualityRule) -> DataFrame:
-    """Adds ``found`` where another key of the batch or of the table's live rows holds the same value."""
+    """Adds ``FOUND`` where another key of the batch or of the table's live rows holds the same value."""
     keys = [c.name for c in contract.key]
     names = [f"`{name}`" for name in (*keys, rule.column)]
     own = rows.where(f"not {IS_DELETE} and `{rule.column}` is not null").selectExpr(*names)
     known = spark.table(engine_name(SILVER, contract.table)).where("deleted_at is null").selectExpr(*names)
     others = known.join(own.select(*keys), keys, "left_anti").unionByName(own).distinct()
-    repeated = others.groupBy(rule.column).count().where("count > 1").selectExpr(f"`{rule.column}` as held", "true as found")
-    return rows.join(repeated, rows[rule.column] == repeated["held"], "left")
+    repeated = others.groupBy(rule.column).agg(expr("count(*) as cdc_count")).where("cdc_count > 1")
+    return rows.join(repeated.selectExpr(f"`{rule.column}` as {HELD}", f"true as {FOUND}"), rows[rule.column] == col(HELD), "left")
 
 
 def _dangling(spark: SparkSession, rows: DataFrame, rule: QualityRule) -> DataFrame:
-    """Adds ``found`` where the value is no live key of the table that it refers to."""
+    """Adds ``FOUND`` where the value is no live key of the table that it refers to."""
     assert rule.reference is not None  # noqa: S101 - the contract's reader has seen to it
     if not exists(SILVER, rule.reference.table):
-        return rows.selectExpr("*", f"`{rule.column}` is not null as found")
+        return rows.selectExpr("*", f"`{rule.column}` is not null as {FOUND}")
     there = spark.table(engine_name(SILVER, rule.reference.table)).where("deleted_at is null")
-    known = there.selectExpr(f"`{rule.reference.column}` as held").distinct().selectExpr("held", "true as known")
-    joined = rows.join(known, rows[rule.column] == known["held"], "left")
-    return joined.selectExpr(*(f"`{name}`" for name in rows.columns), f"`{rule.column}` is not null and known is null as found")
+    known = there.selectExpr(f"`{rule.reference.column}` as {HELD}").distinct().selectExpr(HELD, f"true as {KNOWN}")
+    joined = rows.join(known, rows[rule.column] == col(HELD), "left")
+    return joined.selectExpr(*(f"`{name}`" for name in rows.columns), f"`{rule.column}` is not null and {KNOWN} is null as {FOUND}")

@@ -21,13 +21,12 @@ from jobs.iceberg.catalog import GOLD, catalog
 from jobs.iceberg.inventory import live_files, named_objects, remove_objects, stored_objects
 from jobs.silver import key_index, quality
 from jobs.upkeep.compaction import compact
+from lake.contract.names import QUALITY_RESULTS
 from lake.errors import TerminalError
 from lake.keys import gold_location, silver_location, split_uri
 from lake.manifests import OUTCOME, MaintenanceManifest, read_document, sibling, write_document
 
 COMMIT_ATTEMPTS = 8
-BESIDE = ("", "_history", "_changes", "_folded_staged", "_changes_new_staged", "_history_new_staged", "_keys")
-"""The tables that a silver table's job writes, by what follows the table's name."""
 
 
 class MissingFiles(TerminalError):
@@ -73,7 +72,7 @@ def run(spark: SparkSession, uri: str) -> list[Maintained]:
     """Look after the tables that the manifest at ``uri`` names, and write the outcome beside it."""
     manifest = MaintenanceManifest.of(read_document(uri))
     known = {identifier[-1] for identifier in catalog().list_tables(manifest.database)}
-    names = [manifest.table + suffix for suffix in BESIDE if manifest.table + suffix in known]
+    names = [name for name in (manifest.table, *manifest.beside) if name in known]
     done = [maintain(spark, manifest, name, split_uri(uri)[0]) for name in names]
     write_document(sibling(uri, OUTCOME), {"tables": [asdict(table) for table in done]})
     return done
@@ -86,7 +85,7 @@ def maintain(spark: SparkSession, manifest: MaintenanceManifest, name: str, buck
     table = catalog().load_table(identifier)
     before = size(table, root)
     old = named_objects(table)
-    rewritten = _retried(quality.compact) if name == quality.RESULTS else compact(spark, manifest.database, table)
+    rewritten = _retried(quality.compact) if name == QUALITY_RESULTS else compact(spark, manifest.database, table)
     expired = _retried(lambda: expire(catalog().load_table(identifier), manifest.snapshots_before))
     if name == manifest.table and manifest.key:
         key_index.refresh(spark, name, manifest.key, bucket)

@@ -67,7 +67,7 @@ def test_a_quarantined_row_is_held_back_with_the_rule_that_it_breaks(lake_with: 
 
     assert ids(lake) == [1]
     held = lake.spark.read.parquet(f"s3://{lake.names['lake']}/quarantine/item/silver/{answer['batch_id']}/").collect()
-    assert [(row["item_id"], row["broken_rules"]) for row in held] == [(2, "amount is known")]
+    assert [(row["item_id"], row["cdc_broken_rules"]) for row in held] == [(2, "amount is known")]
 
 
 def test_a_value_outside_the_accepted_ones_is_found(lake_with: Callable[..., Lake]) -> None:
@@ -170,7 +170,7 @@ def test_the_rows_that_break_a_rule_are_counted_in_a_metric(lake_with: Callable[
 
 def test_results_that_tables_write_at_once_are_all_kept(lake_with: Callable[..., Lake], monkeypatch: pytest.MonkeyPatch) -> None:
     lake = lake_with()
-    contract = lake.contract.table("item")
+    contract = lake.contracts.table("item")
     result = quality.Result(contract.quality_rules[0], 1, 0)
     ensure, all_have_read = quality.ensure, threading.Barrier(4)
 

@@ -163,7 +163,7 @@ def a_day(lake: Any, home: Path) -> None:
     for batch in lake.plan():
         lake.run(batch)
         if batch["table"] == "beer":
-            of_another_type("dm_silver", "beer_folded_staged", "beer_id")
+            of_another_type("dm_silver", "beer_folded__dm_staged", "beer_id")
             lake.run(batch)
         lake.settler().silver(batch)
     lake.build_review_flat()

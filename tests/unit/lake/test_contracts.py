@@ -15,6 +15,7 @@ schema:
       - {name: note, physicalType: text}
       - {name: title, physicalType: varchar(20)}
 """
+PARTITIONED = MINIMAL + "    customProperties: [{property: partition, value: {column: id, year: y, month: m}}]\n"
 
 
 def changed(old: str, new: str) -> str:
@@ -55,6 +56,14 @@ def test_unbounded_text_may_be_unchanged_and_bounded_text_may_not() -> None:
         (changed("name: note", "name: no"), ["no text", "quote"]),
         (changed("name: note", "name: title"), ['column "title"', "twice"]),
         (changed("name: note", "name: cdc_position"), ["cdc_position", "lake keeps for itself"]),
+        (changed("name: note", "name: CDC_At"), ["CDC_At", "lake keeps for itself"]),
+        (changed("name: note", "name: Title"), ['column "title"', 'the same as "Title" but for case', "physicalName"]),
+        (changed("name: note", "name: it`s"), ["'`'", "physicalName"]),
+        (changed("name: thing", "name: quality_results"), ["quality_results", "lake keeps itself"]),
+        (changed("name: thing", "name: a__dm_staged"), ["a__dm_staged", "lake keeps itself"]),
+        (PARTITIONED.replace("year: y", "year: Title"), ["partition", '"Title" is a column']),
+        (PARTITIONED.replace("year: y", "year: cdc_year"), ["partition", '"cdc_year"', "lake does not keep"]),
+        (PARTITIONED.replace("year: y", "year: M"), ["partition", "two names"]),
         (changed("kind: DataContract", "kind: Table"), ["kind", '"Table"', "DataContract"]),
         (changed("v3.0.2", "v2.2.2"), ["apiVersion", "v2.2.2", "v3."]),
         (changed("text}", "text, classification: secret}"), ["classification", "secret", "public"]),
@@ -97,3 +106,23 @@ def test_an_unknown_table_is_named_with_the_known_ones() -> None:
 def test_a_month_is_the_utc_month() -> None:
     assert month_of(1_704_067_199) == (2023, 12)
     assert month_of(1_704_067_200) == (2024, 1)
+
+
+HISTORY = "    customProperties: [{property: history, value: true}]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "own"),
+    [(MINIMAL + HISTORY, "thing_history"), (MINIMAL + HISTORY, "thing_changes"), (PARTITIONED, "thing_keys")],
+)
+def test_a_table_that_the_jobs_keep_beside_another_is_refused_by_name(text: str, own: str) -> None:
+    other = MINIMAL.replace("name: thing", f"name: {own}").replace("shop.thing", f"shop.{own}")
+
+    with pytest.raises(InvalidContract, match=f'{own}.yaml: table "{own}".*beside "thing".*schema.name'):
+        ContractSet.of({"thing.yaml": text, "other.yaml": other})
+
+
+def test_a_table_named_like_a_history_is_one_like_any_other_where_none_is_kept() -> None:
+    files = {f"{name}.yaml": MINIMAL.replace("thing", name) for name in ("orders", "orders_history", "orders_changes", "orders_keys")}
+
+    assert len(ContractSet.of(files).tables) == 4

@@ -1,0 +1,35 @@
+"""Names that the lake gives itself, and no contract may: columns, and tables beside a contract's table."""
+
+from __future__ import annotations
+
+import re
+
+from lake.cdc import CDC_FIELDS
+
+COLUMN_PREFIX = "cdc_"
+"""How the lake's own columns begin, and those that its jobs add on their way."""
+COLUMNS = frozenset({*CDC_FIELDS, "_extra", "created_at", "updated_at", "deleted_at", "valid_from", "valid_to", "is_current"})
+OWN = "__dm_"
+"""What the names of the jobs' working tables hold."""
+STAGED = f"{OWN}staged"
+HISTORY, CHANGES, KEYS = "_history", "_changes", "_keys"
+SOURCES = ("_folded", f"{CHANGES}_new", f"{HISTORY}_new")
+"""What is staged for a MERGE."""
+QUALITY_RESULTS, REVIEW_FLAT = "quality_results", "review_flat"
+SHARED = (QUALITY_RESULTS, REVIEW_FLAT)
+"""Tables of dm_silver that no source table has."""
+_BREAKS_SQL = re.compile(r"""[`'".,;(){}=\\\x00-\x1f\x7f]""")
+
+
+def column_problem(name: str) -> str | None:
+    """Why a column cannot have this name in the lake; None where it can. Engines and catalog ignore case."""
+    if name.lower() in COLUMNS or name.lower().startswith((COLUMN_PREFIX, "_")):
+        return "a name that the lake keeps for itself; give it another, and the source's as physicalName"
+    if broken := _BREAKS_SQL.search(name):
+        return f"{broken[0]!r} cannot be part of a column's name in the lake; give it another, and the source's as physicalName"
+    return None
+
+
+def tables_beside(table: str) -> tuple[str, ...]:
+    """Every table that the jobs may keep beside a contract's table, in dm_silver too."""
+    return (*(table + suffix for suffix in (HISTORY, CHANGES, KEYS)), *(f"{table}{source}{STAGED}" for source in SOURCES))
