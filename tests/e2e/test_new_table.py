@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from beer import CONTRACTS
+from beer.generate import create_schema
 from datamaster.laptop import actions, postgres
 from datamaster.laptop.state import State
 from datamaster.platform import pipelines
@@ -124,6 +125,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory, start_platform: Callable[...,
     write_contract(contracts)
 
     def seed(dsn: str) -> None:
+        create_schema(dsn)
         run(dsn, TABLE, PARCELS, EDGES)
 
     with start_platform(folder / "home", contracts=contracts, seed=seed, delivery_seconds=1.0) as running:

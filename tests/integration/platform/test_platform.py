@@ -16,6 +16,7 @@ import boto3
 import psycopg2
 import pytest
 
+from beer.generate import create_schema
 from datamaster.laptop import lifecycle, state
 from datamaster.laptop.memory import memory_of
 from datamaster.laptop.state import PlatformNotRunning, PlatformRunning, State
@@ -29,6 +30,7 @@ SEEDED = "INSERT INTO dm_core.brewery SELECT n, 'Brewery ' || n FROM generate_se
 
 
 def seed(dsn: str) -> None:
+    create_schema(dsn)
     with psycopg2.connect(dsn) as connection, connection.cursor() as cursor:
         cursor.execute(SEEDED)
     connection.close()
