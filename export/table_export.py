@@ -30,6 +30,7 @@ from lake.contract import Contract
 from lake.control import ControlTable, Fence, UnknownFile
 from lake.control.records import timestamp
 from lake.errors import TransientError
+from lake.source_session import SESSION_OPTIONS
 
 OBJECT_BYTES = 64 << 20
 REGISTER_SECONDS = 300
@@ -127,12 +128,14 @@ def _snapshot(dsn: str, has_changes: bool) -> Iterator[_Snapshot]:
     The time is taken first: a load that starts in between is the newer generation, never the older one.
     """
     taken_at = datetime.now(UTC)
-    with closing(psycopg2.connect(dsn, options="-c TimeZone=UTC -c DateStyle=ISO -c IntervalStyle=postgres -c bytea_output=hex")) as reader:
+    with closing(psycopg2.connect(dsn, options=SESSION_OPTIONS)) as reader:
         reader.set_session(isolation_level="REPEATABLE READ", readonly=True)
         if not has_changes:
             yield _Snapshot(reader, ZERO_POSITION, taken_at)
             return
-        with closing(psycopg2.connect(dsn, connection_factory=psycopg2.extras.LogicalReplicationConnection)) as replication:
+        with closing(
+            psycopg2.connect(dsn, connection_factory=psycopg2.extras.LogicalReplicationConnection, options=SESSION_OPTIONS)
+        ) as replication:
             position = _import_snapshot(reader, replication)
         yield _Snapshot(reader, position, taken_at)
 

@@ -6,7 +6,7 @@ import logging
 import select
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from datamaster.replicator.emitter import Emitter
@@ -28,12 +28,24 @@ log = logging.getLogger(__name__)
 class ChangeReader:
     """Turns the messages of one replication connection into records.
 
+    Changes of other tables than ``names`` (each schema.table) are passed over: a publication may carry what nobody asked for.
     ``commands`` is called about every second between transactions; it may read whole tables.
     """
 
-    def __init__(self, replication: Any, catalog: Cursor, emitter: Emitter, stop: threading.Event, commands: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        replication: Any,
+        catalog: Cursor,
+        emitter: Emitter,
+        stop: threading.Event,
+        names: Collection[str],
+        commands: Callable[[], None],
+        codec: str,
+    ) -> None:
+        self._codec = codec
         self._replication = replication
         self._catalog = catalog
+        self._names = frozenset(names)
         self._emitter = emitter
         self._state = emitter.state
         self._outbox = emitter.outbox
@@ -74,10 +86,11 @@ class ChangeReader:
 
     def read(self, payload: bytes, lsn: int) -> None:
         """Take one message of the log at ``lsn``."""
-        message = decode(payload)
+        message = decode(payload, self._codec)
         if isinstance(message, Change):
-            self._number += 1
-            self._emitter.change(self._tables[message.relation_id], message, self._transaction, self._number, lsn)
+            if table := self._tables.get(message.relation_id):
+                self._number += 1
+                self._emitter.change(table, message, self._transaction, self._number, lsn)
         elif isinstance(message, Begin):
             self._transaction, self._number, self._open = Transaction(message, self._state.previous), 0, True
         elif isinstance(message, Commit):
@@ -85,8 +98,8 @@ class ChangeReader:
         elif isinstance(message, Relation):
             self._define(message)
         elif isinstance(message, Truncate):
-            for relation_id in message.relation_ids:
-                log.warning("TRUNCATE of %s: not sent, as DMS sends none; reload the table", self._tables[relation_id].identifier)
+            for table in filter(None, map(self._tables.get, message.relation_ids)):
+                log.warning("TRUNCATE of %s: not sent, as DMS sends none; reload the table", table.identifier)
 
     def _commit(self, message: Commit) -> None:
         begin = self._transaction.begin
@@ -96,14 +109,23 @@ class ChangeReader:
         self._open = False
 
     def _define(self, relation: Relation) -> None:
+        if f"{relation.schema}.{relation.name}" not in self._names:
+            if self._tables.pop(relation.relation_id, None) is None:
+                log.info('changes of table "%s.%s" are not asked for', relation.schema, relation.name)
+            return
         # The log may describe a table under a name that the catalog has forgotten.
         key = primary_key(self._catalog, relation.schema, relation.name) or tuple(c.name for c in relation.columns if c.identity)
         known = self._tables.get(relation.relation_id)
         columns = tuple(
-            Column(column.name, resolve_form(self._catalog, column.type_id, column.modifier), column.name not in key, column.type_id)
+            Column(
+                column.name,
+                resolve_form(self._catalog, column.type_id, column.modifier, self._codec),
+                column.name not in key,
+                column.type_id,
+            )
             for column in relation.columns
         )
-        table = Table(relation.schema, relation.name, columns, key)
+        table = Table(relation.schema, relation.name, columns, key, self._codec)
         self._tables[relation.relation_id] = table
         if known is not None and (known.schema, known.name) != (table.schema, table.name):
             self._emitter.control("rename-table", table)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from datamaster.replicator.messages import Record, Transaction, change_record, control_record, load_record
+from datamaster.replicator.messages import Record, Transaction, change_record, control_record, key_text, load_record, unwritable, with_key
 from datamaster.replicator.outbox import Outbox, RecordTooLarge
-from datamaster.replicator.pgoutput import Change
+from datamaster.replicator.pgoutput import Change, Value
 from datamaster.replicator.task_state import TaskState
 from datamaster.source.pg_catalog import Table
 
@@ -17,7 +17,8 @@ log = logging.getLogger(__name__)
 class Emitter:
     """Writes messages to the outbox and keeps the statistics.
 
-    A row too large for Kinesis does not hold up the rest: its key and the reason go to awsdms.apply_exceptions.
+    A row that cannot be written, or is too large for Kinesis, holds up no other: its table, key, column and the reason go
+    to awsdms.apply_exceptions.
     """
 
     def __init__(self, task: str, outbox: Outbox, state: TaskState) -> None:
@@ -44,18 +45,45 @@ class Emitter:
 
     def row(self, table: Table, values: Sequence[bytes | None]) -> None:
         """Send a row that a full load read."""
-        self.state.statistics(table.schema, table.name).load_rows += 1
-        self._add(table, load_record(table, values))
+        statistics = self.state.statistics(table.schema, table.name)
+        try:
+            record = load_record(table, values)
+        except Exception as error:  # whatever one row's values raise concerns that row alone
+            sent = self._leave_out(table, values, error)
+        else:
+            sent = self._add(table, values, record)
+        if sent:
+            statistics.load_rows += 1
+        else:
+            statistics.load_error_rows += 1
 
     def change(self, table: Table, change: Change, transaction: Transaction, number: int, lsn: int) -> None:
         """Send a change, the ``number``-th of its transaction."""
         if transaction.begin.commit_lsn > self.state.counted_lsn:
             self.state.statistics(table.schema, table.name).count(change.kind)
-        self._add(table, change_record(table, change, transaction, number, lsn))
+        change = with_key(table, change)
+        values = change.old or [] if change.new is None else change.new
+        try:
+            record = change_record(table, change, transaction, number, lsn)
+        except Exception as error:  # as in ``row``
+            self._leave_out(table, values, error)
+        else:
+            self._add(table, values, record)
 
-    def _add(self, table: Table, record: Record) -> None:
+    def _add(self, table: Table, values: Sequence[Value], record: Record) -> bool:
         try:
             self.outbox.add(record)
         except RecordTooLarge as error:
-            log.error("%s; left out, see awsdms.apply_exceptions", error)
-            self.state.record_exception(table, record.partition_key, str(error))
+            return self._leave_out(table, values, error)
+        return True
+
+    def _leave_out(self, table: Table, values: Sequence[Value], error: Exception) -> bool:
+        """Record why a row is not in the stream; returns False, for "not sent"."""
+        column = None
+        if not isinstance(error, RecordTooLarge):
+            column, error = unwritable(table, values, error)
+        key = key_text(table, values)
+        where = f'table "{table.schema}.{table.name}", {key}' + (f', column "{column}"' if column else "")
+        log.error("%s: %s; left out, see awsdms.apply_exceptions", where, error)
+        self.state.record_exception(table, key, column, str(error))
+        return False

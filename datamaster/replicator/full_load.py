@@ -11,7 +11,8 @@ from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ
 
 from datamaster.replicator.emitter import Emitter
 from datamaster.replicator.outbox import Stopped
-from datamaster.source.pg_catalog import SESSION_OPTIONS, Table, quoted
+from datamaster.source.pg_catalog import Table, quoted
+from lake.source_session import session_options
 
 ALIVE_SECONDS = 5.0
 ESCAPES = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
@@ -67,15 +68,16 @@ def load_tables(
     emitter: Emitter,
     stop: threading.Event,
     alive: Callable[[], None] = lambda: None,
+    encoding: str = "UTF8",
 ) -> None:
     """Send every row of ``tables`` as ``load``, each table behind its fence, and wait until all is delivered.
 
     ``snapshot`` is the exported snapshot to read in. With None each table is read in a snapshot taken after its fence:
-    a change sent before the fence is in the snapshot, one sent after it outranks the loaded row.
+    a change sent before the fence is in the snapshot, one sent after it outranks the loaded row. Values come in ``encoding``.
 
     Raises ``Stopped``, and what delivery raises.
     """
-    connection = psycopg2.connect(dsn, options=SESSION_OPTIONS)
+    connection = psycopg2.connect(dsn, options=session_options(encoding))
     try:
         connection.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ, readonly=True)
         with connection.cursor() as cursor:

@@ -8,7 +8,7 @@ BeforeImageSettings with pk-only. https://docs.aws.amazon.com/dms/latest/usergui
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import NamedTuple
@@ -17,10 +17,15 @@ import orjson
 
 from datamaster.replicator.pgoutput import UNCHANGED, Begin, Change, Value, Values
 from datamaster.source.pg_catalog import Table
+from lake.errors import TerminalError
 
 POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 PARTITION_KEY_CHARACTERS = 256
 OPERATIONS = {"I": "insert", "U": "update", "D": "delete"}
+
+
+class UnwritableValue(TerminalError):
+    """A value has no form in a message."""
 
 
 class Record(NamedTuple):
@@ -67,8 +72,8 @@ def load_record(table: Table, values: Sequence[bytes | None]) -> Record:
 def change_record(table: Table, change: Change, transaction: Transaction, number: int, lsn: int) -> Record:
     """The record of a change: the ``number``-th of its transaction, from 1, at ``lsn`` of the log.
 
-    A column that an update did not carry is absent. A delete carries the key and nulls; under REPLICA IDENTITY FULL
-    also what is no LOB.
+    A column that an update did not carry is absent. A delete carries the key, of whatever type, and nulls; under REPLICA
+    IDENTITY FULL also what is no LOB.
     """
     begin = transaction.begin
     details: dict[str, object] = {
@@ -106,6 +111,32 @@ def control_record(task: str, operation: str, schema: str, table: str, definitio
     return Record(f"{task}.{schema}.{table}"[:PARTITION_KEY_CHARACTERS], orjson.dumps(message))
 
 
+def key_text(table: Table, values: Sequence[Value]) -> str:
+    """A row's key for people, e.g. ``order_id=7, line=2``; bytes that are no text as ``\\xhh``."""
+    pairs = ((name, values[place] if place < len(values) else None) for name, place in zip(table.key, table.key_places, strict=True))
+    shown = (
+        f"{name}={value.decode(table.codec, 'backslashreplace')}" if isinstance(value, bytes) else f"{name}=?" for name, value in pairs
+    )
+    return ", ".join(shown)
+
+
+def unwritable(table: Table, values: Sequence[Value], error: Exception) -> tuple[str | None, Exception]:
+    """The first column whose value cannot be written, and why; without a column where the row as a whole cannot."""
+    for column, value in zip(table.columns, values, strict=False):
+        if isinstance(value, bytes):
+            try:
+                orjson.dumps(column.form.write(value))
+            except UnicodeDecodeError as failure:
+                return column.name, UnwritableValue(f"bytes that are no {failure.encoding.upper()}: {_shown(failure)}")
+            except Exception as failure:  # which one does not matter: the column is what is looked for
+                return column.name, failure
+    return None, error
+
+
+def _shown(failure: UnicodeDecodeError) -> str:
+    return " ".join(f"0x{byte:02x}" for byte in failure.object[failure.start : failure.end])
+
+
 def _carried(table: Table, values: Values) -> dict[str, object]:
     return {
         column.name: None if value is None else column.form.write(value)
@@ -114,9 +145,22 @@ def _carried(table: Table, values: Values) -> dict[str, object]:
     }
 
 
+def with_key(table: Table, change: Change) -> Change:
+    """The change with its whole key: one that is stored out of line and did not change stands in the old image only."""
+    if change.new is None or change.old is None or not any(change.new[place] is UNCHANGED for place in table.key_places):
+        return change
+    new = list(change.new)
+    for place in table.key_places:
+        if new[place] is UNCHANGED:
+            new[place] = change.old[place]
+    return replace(change, new=new)
+
+
 def _deleted(table: Table, values: Values) -> dict[str, object]:
     return {
-        column.name: None if value is None or value is UNCHANGED or column.form.large else column.form.write(value)
+        column.name: None
+        if value is None or value is UNCHANGED or (column.form.large and column.name not in table.key)
+        else column.form.write(value)
         for column, value in zip(table.columns, values, strict=True)
     }
 
@@ -135,7 +179,7 @@ def _before_image(table: Table, old: Values | None, new: Values) -> dict[str, ob
 
 def _data_record(table: Table, operation: str, body: dict[str, object], values: Sequence[Value], details: dict[str, object]) -> Record:
     parts = [values[place] for place in table.key_places]
-    key = ".".join([table.schema, table.name, *[part.decode() for part in parts if isinstance(part, bytes)]])
+    key = ".".join([table.schema, table.name, *[part.decode(table.codec) for part in parts if isinstance(part, bytes)]])
     body["metadata"] = {
         "timestamp": iso(datetime.now(UTC)),
         "record-type": "data",

@@ -84,8 +84,8 @@ _COLUMN = struct.Struct(">Ii").unpack_from
 _TEXT, _NULL, _TOAST = b"tnu"
 
 
-def decode(payload: bytes) -> Message | None:
-    """Read one message; None for kinds that say nothing about rows (types, origins, plugin messages)."""
+def decode(payload: bytes, codec: str = "utf-8") -> Message | None:
+    """Read one message, its names in ``codec``; None for kinds that say nothing about rows (types, origins, plugin messages)."""
     kind = payload[:1]
     if kind in (b"I", b"U", b"D"):
         return _change(kind, payload)
@@ -94,7 +94,7 @@ def decode(payload: bytes) -> Message | None:
     if kind == b"C":
         return Commit(_COMMIT(payload, 2)[1])
     if kind == b"R":
-        return _relation(payload)
+        return _relation(payload, codec)
     if kind == b"T":
         return Truncate(struct.unpack_from(f">{_LENGTH(payload, 1)[0]}I", payload, 6))
     return None
@@ -128,21 +128,21 @@ def _values(payload: bytes, at: int) -> tuple[Values, int]:
     return values, at
 
 
-def _relation(payload: bytes) -> Relation:
-    schema, at = _string(payload, 5)
-    name, at = _string(payload, at)
+def _relation(payload: bytes, codec: str) -> Relation:
+    schema, at = _string(payload, 5, codec)
+    name, at = _string(payload, at, codec)
     count = _COUNT(payload, at + 1)[0]
     at += 3
     columns = []
     for _ in range(count):
         identity = bool(payload[at] & 1)
-        column, at = _string(payload, at + 1)
+        column, at = _string(payload, at + 1, codec)
         type_id, modifier = _COLUMN(payload, at)
         columns.append(RelationColumn(column, type_id, modifier, identity))
         at += 8
     return Relation(_LENGTH(payload, 1)[0], schema or "pg_catalog", name, tuple(columns))
 
 
-def _string(payload: bytes, at: int) -> tuple[str, int]:
+def _string(payload: bytes, at: int, codec: str) -> tuple[str, int]:
     end = payload.index(0, at)
-    return payload[at:end].decode(), end + 1
+    return payload[at:end].decode(codec, "replace"), end + 1

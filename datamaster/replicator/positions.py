@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import psycopg2
 
-from datamaster.replicator.task_state import CHANGES
+from datamaster.replicator.task_state import CHANGES, ERROR, GONE
+from lake.source_session import SESSION_OPTIONS
 
 
 def current_lsn(dsn: str) -> str:
     """Where the source's log ends now, e.g. ``0/423F748``: every transaction committed so far lies before it."""
-    with psycopg2.connect(dsn) as connection, connection.cursor() as cursor:
+    with psycopg2.connect(dsn, options=SESSION_OPTIONS) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT pg_current_wal_lsn()::text")
         lsn = str(cursor.fetchone()[0])
     connection.close()
@@ -21,21 +22,23 @@ def current_lsn(dsn: str) -> str:
 def caught_up(dsn: str, slot: str, upto_lsn: str | None = None, tables: Sequence[str] = ()) -> bool:
     """Whether every load is complete and everything committed before ``upto_lsn`` (now, where None) is in the stream.
 
-    ``tables`` (each schema.table) are those that must be loaded, beside those that the task knows of already. False where
-    the task has never run.
+    ``tables`` (each schema.table) are those that must be loaded, by default all that the task knows of; a table that is gone
+    or cannot be read is not waited for. False where the task has never run.
     """
-    with psycopg2.connect(dsn) as connection, connection.cursor() as cursor:
+    with psycopg2.connect(dsn, options=SESSION_OPTIONS) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass('awsdms.task') IS NOT NULL")
         if cursor.fetchone() != (True,):
             return False
         cursor.execute(
-            "SELECT s.confirmed_flush_lsn >= coalesce(%(upto)s::pg_lsn, pg_current_wal_lsn())"
-            " AND NOT EXISTS (SELECT FROM awsdms.table_statistics c WHERE c.slot = t.slot AND c.load_ended IS NULL)"
-            " AND %(tables)s::text[] <@ ARRAY("
-            "SELECT c.schema_name || '.' || c.table_name FROM awsdms.table_statistics c WHERE c.slot = t.slot)"
-            " AND NOT EXISTS (SELECT FROM awsdms.task_command c WHERE c.slot = t.slot AND c.done_at IS NULL)"
+            "WITH asked AS (SELECT c.schema_name || '.' || c.table_name AS name, c.load_ended IS NULL AND c.table_state <> ALL (%(ended)s)"
+            " AS waits FROM awsdms.table_statistics c WHERE c.slot = %(slot)s"
+            " UNION ALL SELECT c.schema_name || '.' || c.table_name, true FROM awsdms.task_command c"
+            " WHERE c.slot = %(slot)s AND c.done_at IS NULL)"
+            " SELECT s.confirmed_flush_lsn >= coalesce(%(upto)s::pg_lsn, pg_current_wal_lsn())"
+            " AND NOT EXISTS (SELECT FROM asked WHERE waits AND (%(tables)s::text[] = '{}' OR name = ANY (%(tables)s)))"
+            " AND %(tables)s::text[] <@ ARRAY(SELECT name FROM asked)"
             " FROM awsdms.task t JOIN pg_replication_slots s ON s.slot_name = t.slot WHERE t.slot = %(slot)s AND t.phase = %(phase)s",
-            {"upto": upto_lsn, "slot": slot, "phase": CHANGES, "tables": list(tables)},
+            {"upto": upto_lsn, "slot": slot, "phase": CHANGES, "tables": list(tables), "ended": [GONE, ERROR]},
         )
         reached = bool(cursor.fetchone() == (True,))
     connection.close()

@@ -81,7 +81,7 @@ def describe(table: TableStatistics) -> dict[str, Any]:
         "Ddls": table.ddls,
         "FullLoadRows": table.load_rows,
         "FullLoadCondtnlChkFailedRows": 0,
-        "FullLoadErrorRows": 0,
+        "FullLoadErrorRows": table.load_error_rows,
         "FullLoadReloaded": table.state == "Table is being reloaded",
         "TableState": table.state,
         **{name: moment.timestamp() for name, moment in times.items() if moment is not None},

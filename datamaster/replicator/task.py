@@ -20,7 +20,7 @@ from datamaster.replicator.full_load import load_tables
 from datamaster.replicator.outbox import Outbox, PutRecords, Stopped
 from datamaster.replicator.task_state import CHANGES, COMPLETED, ERROR, GONE, Command, TaskState, ask_reload
 from datamaster.source.pg_catalog import (
-    SESSION_OPTIONS,
+    UTF8,
     Table,
     TableWithoutKey,
     UnknownSourceTable,
@@ -29,12 +29,15 @@ from datamaster.source.pg_catalog import (
     published_tables,
     quoted,
     read_table,
+    server_encoding,
     split_name,
 )
 from lake.errors import TerminalError, TransientError
+from lake.source_session import SESSION_OPTIONS, session_options
 
 SLOT, PUBLICATION, TASK = "dm_replicator", "dm_replicator", "dm-replicator"
 RECONNECT_SECONDS = 0.5
+NO_EQUIVALENT = ("22021", "22P05")  # character_not_in_repertoire, untranslatable_character
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +70,7 @@ class ReplicationTask:
         self.connected = threading.Event()
         self._client = client
         self._stop = stop
+        self._encoding, self._codec = "UTF8", UTF8
 
     def run(self) -> None:
         """Replicate until ``stop`` is set. Raises ``TerminalError`` where trying again cannot help."""
@@ -76,10 +80,22 @@ class ReplicationTask:
             except Stopped as stopped:
                 log.info("%s", stopped)
             except (psycopg2.Error, TransientError) as error:
-                if isinstance(error, psycopg2.Error) and not _connection_lost(error):
+                if isinstance(error, psycopg2.Error) and not _connection_lost(error) and not self._other_encoding(error):
                     raise TerminalError(f"the source refuses: {str(error).strip()}") from error
                 log.warning("%s; connecting again", str(error).strip())
                 self._stop.wait(RECONNECT_SECONDS)
+
+    def _other_encoding(self, error: psycopg2.Error) -> bool:
+        """Where the server cannot write a value as UTF-8, read its own encoding from now on, each value by itself.
+
+        Returns whether that is new. Raises ``UnknownEncoding``.
+        """
+        if error.pgcode not in NO_EQUIVALENT:
+            return False
+        before = self._encoding
+        with contextlib.closing(psycopg2.connect(self.settings.dsn, options=SESSION_OPTIONS)) as connection, connection.cursor() as cursor:
+            self._encoding, self._codec = server_encoding(cursor)
+        return self._encoding != before
 
     def _run_connected(self) -> None:
         settings = self.settings
@@ -87,7 +103,7 @@ class ReplicationTask:
             state = self.state = stack.enter_context(contextlib.closing(TaskState(settings.dsn, settings.slot, settings.publication)))
             self.connected.set()
             outbox = stack.enter_context(contextlib.closing(Outbox(self._client, settings.stream, self._stop)))
-            replication = stack.enter_context(contextlib.closing(_replication_connection(settings.dsn))).cursor()
+            replication = stack.enter_context(contextlib.closing(_replication_connection(settings.dsn, self._encoding))).cursor()
             emitter = Emitter(settings.task, outbox, state)
             if self._slot_usable(state) and state.phase == CHANGES:
                 self._watch_tables(emitter)
@@ -101,8 +117,9 @@ class ReplicationTask:
         The latter are tables new to the task, made again, or whose reload was interrupted.
         """
         state, settings = emitter.state, self.settings
-        existing = existing_tables(state.cursor, settings.tables)
-        for name in settings.tables:
+        asked_for = [name for name in settings.tables if state.statistics(*split_name(name)).state != ERROR]
+        existing = existing_tables(state.cursor, asked_for)
+        for name in asked_for:
             statistics = state.statistics(*split_name(name))
             if name not in existing and statistics.state != GONE:
                 log.warning('table "%s" was dropped; its rows stay as they are', name)
@@ -112,12 +129,24 @@ class ReplicationTask:
         if existing and set(existing) != published_tables(state.cursor, settings.publication):
             ensure_publication(state.cursor, settings.publication, existing)
         asked = {(command.schema, command.table) for command in state.commands()}
-        unloaded = [name for name in existing if state.statistics(*split_name(name)).state not in (COMPLETED, ERROR)]
+        unloaded = [name for name in existing if state.statistics(*split_name(name)).state != COMPLETED]
         if missing := [name for name in unloaded if split_name(name) not in asked]:
             ask_reload(settings.dsn, settings.slot, missing)
 
     def _tables(self, state: TaskState) -> list[Table]:
-        return [read_table(state.cursor, *split_name(name)) for name in self.settings.tables]
+        """The tables that can be read; of the others the state says why. Raises the first reason where there is none."""
+        tables: list[Table] = []
+        reasons: list[TerminalError] = []
+        for name in self.settings.tables:
+            try:
+                tables.append(read_table(state.cursor, *split_name(name), self._codec))
+            except (UnknownSourceTable, TableWithoutKey) as error:
+                log.error("%s; the other tables go on", error)
+                reasons.append(error)
+                state.statistics(*split_name(name)).state = GONE if isinstance(error, UnknownSourceTable) else ERROR
+        if not tables:
+            raise reasons[0]
+        return tables
 
     def _slot_usable(self, state: TaskState) -> bool:
         """Whether the slot is there and still has its log. Raises ``SlotBusy`` where a killed task's session still reads it."""
@@ -130,18 +159,18 @@ class ReplicationTask:
     def _load(self, replication: Any, emitter: Emitter) -> None:
         """Load every table in the snapshot at which a new slot begins, so that load and changes meet without gap or overlap."""
         state, slot = emitter.state, self.settings.slot
-        tables = self._tables(state)
-        ensure_publication(state.cursor, self.settings.publication, self.settings.tables)
         if state.phase == CHANGES:
             log.warning('replication slot "%s" is gone or has lost its log: everything is loaded anew', slot)
         state.cursor.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s", (slot,))
         state.forget_progress()
+        tables = self._tables(state)
+        ensure_publication(state.cursor, self.settings.publication, [f"{table.schema}.{table.name}" for table in tables])
         log.info('making replication slot "%s"; this waits for the transactions that run now', slot)
         replication.execute(f"CREATE_REPLICATION_SLOT {quoted(slot)} LOGICAL pgoutput EXPORT_SNAPSHOT")
         snapshot = replication.fetchone()[2]
         emitter.task_begins()
         started = time.monotonic()
-        load_tables(self.settings.dsn, snapshot, tables, emitter, self._stop)
+        load_tables(self.settings.dsn, snapshot, tables, emitter, self._stop, encoding=self._encoding)
         state.set_phase(CHANGES)
         rows = sum(table.load_rows for table in state.tables.values())
         log.info("full load: %d rows of %d tables in %.1f s", rows, len(tables), time.monotonic() - started)
@@ -152,7 +181,7 @@ class ReplicationTask:
             for command in emitter.state.commands():
                 self._reload(command, emitter, reader.stay_alive)
 
-        reader = ChangeReader(replication, emitter.state.cursor, emitter, self._stop, commands)
+        reader = ChangeReader(replication, emitter.state.cursor, emitter, self._stop, self.settings.tables, commands, self._codec)
         reader.follow(self.settings.slot, self.settings.publication)
 
     def _reload(self, command: Command, emitter: Emitter, alive: Callable[[], None]) -> None:
@@ -162,8 +191,8 @@ class ReplicationTask:
             emitter.state.command_done(command, f'table "{name}" is not replicated; one of {", ".join(self.settings.tables)}')
             return
         try:
-            table = read_table(emitter.state.cursor, command.schema, command.table)
-            load_tables(self.settings.dsn, None, [table], emitter, self._stop, alive)
+            table = read_table(emitter.state.cursor, command.schema, command.table, self._codec)
+            load_tables(self.settings.dsn, None, [table], emitter, self._stop, alive, self._encoding)
         except (UnknownSourceTable, TableWithoutKey, psycopg2.ProgrammingError) as failure:
             error = str(failure).strip()
             log.error("reload: %s", error)
@@ -172,8 +201,9 @@ class ReplicationTask:
         emitter.state.command_done(command, error)
 
 
-def _replication_connection(dsn: str) -> Any:
-    return psycopg2.connect(dsn, connection_factory=psycopg2.extras.LogicalReplicationConnection, options=SESSION_OPTIONS)
+def _replication_connection(dsn: str, encoding: str) -> Any:
+    options = session_options(encoding)
+    return psycopg2.connect(dsn, connection_factory=psycopg2.extras.LogicalReplicationConnection, options=options)
 
 
 def _connection_lost(error: psycopg2.Error) -> bool:

@@ -11,8 +11,9 @@ from pathlib import Path
 import psycopg2
 import psycopg2.extensions
 
-from datamaster.source.pg_catalog import SESSION_OPTIONS, Table, lock_number, split_name
+from datamaster.source.pg_catalog import Table, lock_number, split_name
 from lake.errors import TransientError
+from lake.source_session import SESSION_OPTIONS
 
 SCHEMA = Path(__file__).with_name("task_state.sql")
 LOADING, CHANGES = "loading", "changes"
@@ -35,6 +36,7 @@ class TableStatistics:
     deletes: int = 0
     ddls: int = 0
     load_rows: int = 0
+    load_error_rows: int = 0
     state: str = BEFORE_LOAD
     load_started: datetime | None = None
     load_ended: datetime | None = None
@@ -44,7 +46,7 @@ class TableStatistics:
     def load_begins(self) -> None:
         """A full load of the table begins, the first one or another."""
         self.state = RELOADING if self.load_ended is not None else FULL_LOAD
-        self.load_rows, self.load_started, self.load_ended = 0, datetime.now(UTC), None
+        self.load_rows, self.load_error_rows, self.load_started, self.load_ended = 0, 0, datetime.now(UTC), None
 
     def load_completes(self) -> None:
         """All rows of the load are in the stream."""
@@ -122,13 +124,16 @@ class TaskState:
         )
         for t in self.tables.values():
             statement += b";" + self.cursor.mogrify(
-                "INSERT INTO awsdms.table_statistics VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
-                " ON CONFLICT (slot, schema_name, table_name) DO UPDATE SET inserts = excluded.inserts, updates = excluded.updates,"
-                " deletes = excluded.deletes, ddls = excluded.ddls, load_rows = excluded.load_rows, table_state = excluded.table_state,"
+                "INSERT INTO awsdms.table_statistics (slot, schema_name, table_name, inserts, updates, deletes, ddls, load_rows,"
+                " load_error_rows, table_state, load_started, load_ended, updated_at, signature)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (slot, schema_name, table_name) DO UPDATE SET"
+                " inserts = excluded.inserts, updates = excluded.updates, deletes = excluded.deletes,"
+                " ddls = excluded.ddls, load_rows = excluded.load_rows,"
+                " load_error_rows = excluded.load_error_rows, table_state = excluded.table_state,"
                 " load_started = excluded.load_started, load_ended = excluded.load_ended, updated_at = excluded.updated_at,"
                 " signature = excluded.signature",
                 (
-                    *(self.slot, t.schema, t.table, t.inserts, t.updates, t.deletes, t.ddls, t.load_rows, t.state),
+                    *(self.slot, t.schema, t.table, t.inserts, t.updates, t.deletes, t.ddls, t.load_rows, t.load_error_rows, t.state),
                     *(t.load_started, t.load_ended, t.updated_at, json.dumps(t.signature)),
                 ),
             )
@@ -146,12 +151,20 @@ class TaskState:
         """Mark a command as done, or as failed for the reason ``error``."""
         self.cursor.execute("UPDATE awsdms.task_command SET done_at = now(), error = %s WHERE command_id = %s", (error, command.command_id))
 
-    def record_exception(self, table: Table, row_key: str, error: str) -> None:
-        """Keep the key of a row that could not be sent and why."""
+    def record_exception(self, table: Table, row_key: str, column: str | None, error: str) -> None:
+        """Keep key and column of what could not be sent and why; the same once more only gets its newer time."""
+        where = (self.slot, table.schema, table.name, row_key.replace("\0", ""), column, error.replace("\0", ""))
         self.cursor.execute(
-            "INSERT INTO awsdms.apply_exceptions (slot, schema_name, table_name, row_key, error) VALUES (%s, %s, %s, %s, %s)",
-            (self.slot, table.schema, table.name, row_key, error),
+            "UPDATE awsdms.apply_exceptions SET error_time = now() WHERE (slot, schema_name, table_name, row_key) = (%s, %s, %s, %s)"
+            " AND column_name IS NOT DISTINCT FROM %s AND error = %s",
+            where,
         )
+        if self.cursor.rowcount == 0:
+            self.cursor.execute(
+                "INSERT INTO awsdms.apply_exceptions (slot, schema_name, table_name, row_key, column_name, error)"
+                " VALUES (%s, %s, %s, %s, %s, %s)",
+                where,
+            )
 
     def _lock(self) -> None:
         self.cursor.execute("SELECT pg_try_advisory_lock(%s)", (lock_number(self.slot),))
@@ -169,8 +182,8 @@ class TaskState:
 
     def _read_tables(self) -> dict[tuple[str, str], TableStatistics]:
         self.cursor.execute(
-            "SELECT schema_name, table_name, inserts, updates, deletes, ddls, load_rows, table_state, load_started, load_ended, updated_at,"
-            " signature FROM awsdms.table_statistics WHERE slot = %s ORDER BY schema_name, table_name",
+            "SELECT schema_name, table_name, inserts, updates, deletes, ddls, load_rows, load_error_rows, table_state, load_started,"
+            " load_ended, updated_at, signature FROM awsdms.table_statistics WHERE slot = %s ORDER BY schema_name, table_name",
             (self.slot,),
         )
         return {(row[0], row[1]): TableStatistics(*row) for row in self.cursor.fetchall()}
@@ -178,7 +191,7 @@ class TaskState:
 
 def ask_reload(dsn: str, slot: str, tables: Sequence[str]) -> None:
     """Leave a command to read ``tables`` (each schema.table) once more; the running task picks it up within a second or two."""
-    with psycopg2.connect(dsn) as connection, connection.cursor() as cursor:
+    with psycopg2.connect(dsn, options=SESSION_OPTIONS) as connection, connection.cursor() as cursor:
         for table in tables:
             cursor.execute(
                 "INSERT INTO awsdms.task_command (slot, command, schema_name, table_name) VALUES (%s, 'reload', %s, %s)",

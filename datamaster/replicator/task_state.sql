@@ -46,3 +46,7 @@ CREATE TABLE IF NOT EXISTS awsdms.apply_exceptions (
     error       text NOT NULL,
     error_time  timestamptz NOT NULL DEFAULT now()
 );
+
+-- Columns that a task of an earlier release did not know.
+ALTER TABLE awsdms.apply_exceptions ADD COLUMN IF NOT EXISTS column_name text;
+ALTER TABLE awsdms.table_statistics ADD COLUMN IF NOT EXISTS load_error_rows bigint NOT NULL DEFAULT 0;

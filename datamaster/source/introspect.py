@@ -11,6 +11,7 @@ import yaml
 
 from datamaster.source.pg_catalog import CatalogColumn, read_columns, split_name
 from lake.contract.reader import RESERVED, parse_contract
+from lake.source_session import SESSION_OPTIONS
 from lake.types import ColumnType, UnknownType
 
 API_VERSION = "v3.0.2"
@@ -28,7 +29,7 @@ def contract_yaml(dsn: str, table: str, references: bool = False) -> str:
     lake keeps for itself.
     """
     schema, name = split_name(table)
-    connection = psycopg2.connect(dsn)
+    connection = psycopg2.connect(dsn, options=SESSION_OPTIONS)
     try:
         with connection.cursor() as cursor:
             content = _contract(cursor, schema, name, references)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
@@ -17,15 +17,15 @@ from lake.errors import TerminalError, TransientError
 Cursor: TypeAlias = psycopg2.extensions.cursor
 
 OLDER_TRANSACTIONS_SECONDS = 600.0
-# Text forms of values must not depend on how the server is set up.
-SESSION_OPTIONS = (
-    "-c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres -c bytea_output=hex -c extra_float_digits=1"
-    " -c client_encoding=UTF8 -c statement_timeout=0 -c idle_in_transaction_session_timeout=0"
-)
+UTF8 = "utf-8"
 
 
 class UnknownSourceTable(TerminalError):
     """The source has no such table."""
+
+
+class UnknownEncoding(TerminalError):
+    """The server's encoding is one that Python does not read."""
 
 
 class OlderTransactions(TransientError):
@@ -48,12 +48,13 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the source; ``key`` are the names of its primary key in the key's order."""
+    """A table of the source; ``key`` are the names of its primary key in the key's order, ``codec`` is what its values are written in."""
 
     schema: str
     name: str
     columns: tuple[Column, ...]
     key: tuple[str, ...]
+    codec: str = UTF8
 
     @property
     def identifier(self) -> str:
@@ -126,11 +127,11 @@ def read_columns(cursor: Cursor, schema: str, name: str) -> tuple[list[CatalogCo
     return columns, key
 
 
-def read_table(cursor: Cursor, schema: str, name: str) -> Table:
-    """Read a table from the catalog. Raises ``UnknownSourceTable``, ``TableWithoutKey``."""
+def read_table(cursor: Cursor, schema: str, name: str, codec: str = UTF8) -> Table:
+    """Read a table from the catalog; ``codec`` is what its values will come in. Raises ``UnknownSourceTable``, ``TableWithoutKey``."""
     columns, key = read_columns(cursor, schema, name)
-    forms = (Column(c.name, resolve_form(cursor, c.type_id, c.modifier), not c.required, c.type_id) for c in columns)
-    return Table(schema, name, tuple(forms), key)
+    forms = (Column(c.name, resolve_form(cursor, c.type_id, c.modifier, codec), not c.required, c.type_id) for c in columns)
+    return Table(schema, name, tuple(forms), key, codec)
 
 
 def primary_key(cursor: Cursor, schema: str, name: str) -> tuple[str, ...]:
@@ -144,8 +145,26 @@ def primary_key(cursor: Cursor, schema: str, name: str) -> tuple[str, ...]:
     return tuple(row[0] for row in cursor.fetchall())
 
 
-def resolve_form(cursor: Cursor, type_id: int, modifier: int) -> ValueForm:
+def server_encoding(cursor: Cursor) -> tuple[str, str]:
+    """The server's encoding as PostgreSQL calls it, and the codec that reads it. Raises ``UnknownEncoding``.
+
+    A database of SQL_ASCII has no encoding: its values are read as UTF-8, one by one.
+    """
+    cursor.execute("SHOW server_encoding")
+    (name,) = cursor.fetchone()
+    codec = UTF8 if name == "SQL_ASCII" else psycopg2.extensions.encodings.get(name)
+    if codec is None:
+        raise UnknownEncoding(f'server encoding "{name}" holds values without an equivalent in UTF-8, and Python does not read it')
+    return str(name), str(codec)
+
+
+def resolve_form(cursor: Cursor, type_id: int, modifier: int, codec: str = UTF8) -> ValueForm:
     """The value form of a type by its object id; a domain takes that of the type below it."""
+    form = _resolve(cursor, type_id, modifier)
+    return form if codec == UTF8 else replace(form, write=lambda value: form.write(value.decode(codec).encode()))
+
+
+def _resolve(cursor: Cursor, type_id: int, modifier: int) -> ValueForm:
     while True:
         cursor.execute("SELECT typname, typcategory, typtype, typbasetype::bigint, typtypmod FROM pg_type WHERE oid = %s", (type_id,))
         row = cursor.fetchone()

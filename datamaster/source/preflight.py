@@ -16,6 +16,7 @@ import psycopg2.extensions
 from datamaster.replicator.task import PUBLICATION, SLOT
 from datamaster.source.pg_catalog import quoted, split_name
 from lake.errors import TerminalError, TransientError
+from lake.source_session import SESSION_OPTIONS
 
 OLDEST_VERSION = 13
 TASK_TABLES = ("task", "table_statistics", "task_command", "apply_exceptions")
@@ -51,7 +52,7 @@ def check(dsn: str, tables: Sequence[str], slot: str = SLOT, publication: str = 
     Reads the catalog only. Raises ``SourceUnreachable``.
     """
     try:
-        connection = psycopg2.connect(dsn, connect_timeout=10)
+        connection = psycopg2.connect(dsn, connect_timeout=10, options=SESSION_OPTIONS)
     except psycopg2.OperationalError as error:
         raise SourceUnreachable(f"source: {str(error).strip()}") from error
     try:
@@ -72,7 +73,7 @@ def forget(dsn: str, slot: str = SLOT, publication: str = PUBLICATION) -> list[s
     removed, in words. Raises ``SlotInUse`` where a replicator still runs.
     """
     removed = []
-    connection = psycopg2.connect(dsn)
+    connection = psycopg2.connect(dsn, options=SESSION_OPTIONS)
     connection.autocommit = True
     try:
         with connection.cursor() as cursor:

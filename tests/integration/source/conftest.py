@@ -63,11 +63,17 @@ class Database:
 
 
 @pytest.fixture
-def database(server: postgres.Server) -> Iterator[Database]:
+def encoding() -> str:
+    """The encoding of the test's database."""
+    return "UTF8"
+
+
+@pytest.fixture
+def database(server: postgres.Server, encoding: str) -> Iterator[Database]:
     name = f"test_{next(NUMBERS)}"
     main = psycopg2.connect(server.dsn)
     main.autocommit = True
-    main.cursor().execute(f"CREATE DATABASE {name}")
+    main.cursor().execute(f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0 LOCALE 'C'")
     database = Database(server.dsn.rsplit("/", 1)[0] + f"/{name}")
     yield database
     database.connection.close()

@@ -285,7 +285,7 @@ def test_a_row_too_large_for_kinesis_is_named_and_holds_nothing_up(database, rep
 
     assert [m["data"]["id"] for m in replication.data("one")] == [2]
     ((key, error),) = database.run("SELECT row_key, error FROM awsdms.apply_exceptions")
-    assert key == "public.one.1"
+    assert key == "id=1"
     assert "1048576" in error
 
 
