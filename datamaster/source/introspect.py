@@ -9,10 +9,11 @@ import psycopg2
 import psycopg2.extensions
 import yaml
 
-from datamaster.source.pg_catalog import CatalogColumn, read_columns, split_name
+from datamaster.source.pg_catalog import CatalogColumn, read_columns, resolve, split_name
+from datamaster.source.value_forms import numeric_size
 from lake.contract.reader import RESERVED, parse_contract
 from lake.source_session import SESSION_OPTIONS
-from lake.types import ColumnType, UnknownType
+from lake.types import ColumnType
 
 API_VERSION = "v3.0.2"
 Cursor: TypeAlias = psycopg2.extensions.cursor
@@ -23,7 +24,7 @@ def contract_yaml(dsn: str, table: str, references: bool = False) -> str:
 
     Classifications, partition and quality rules are the owner's to add. ``references`` also writes the foreign keys of
     one column, which makes the tables they name part of the agreement. A type that the lake does not carry becomes
-    ``text``, a numeric without precision ``double precision``; the column's description says so.
+    ``text``, a numeric without precision too; the column's description says so.
 
     Raises ``UnknownSourceTable``, ``TableWithoutKey``, and ``lake.contract.InvalidContract`` where a name is one that the
     lake keeps for itself.
@@ -69,6 +70,8 @@ def _property(cursor: Cursor, column: CatalogColumn, key: tuple[str, ...], targe
         entry["required"] = True
     if words := " ".join(filter(None, (column.description, note))):
         entry["description"] = words
+    if column.may_be_out_of_line and not ColumnType.parse(spelling).unbounded and column.name not in key:
+        entry["customProperties"] = [{"property": "unchanged", "value": True}]
     if column.name in targets:
         entry["relationships"] = [{"to": targets[column.name]}]
     return entry
@@ -81,24 +84,21 @@ def _column_name(column: str) -> str:
 
 
 def _spelling(cursor: Cursor, type_id: int, modifier: int) -> tuple[str, str]:
-    """A column's type as a contract spells it, and a word about what gets lost."""
-    cursor.execute(
-        "SELECT format_type(oid, %s), typtype, typbasetype::bigint, typtypmod FROM pg_type WHERE oid = %s",
-        (modifier, type_id),
-    )
-    source, kind, base, base_modifier = cursor.fetchone()
-    if kind == "d":
-        return _spelling(cursor, base, base_modifier)
-    if kind == "e":
-        return "enum", ""
-    if source == "numeric":
-        return "double precision", "A numeric without precision in the source; numeric(p, s) here keeps every digit."
-    spelling = _shortened(source)
-    try:
-        ColumnType.parse(spelling)
-    except UnknownType:
-        return ("text[]" if spelling.endswith("[]") else "text"), f"{source} in the source, carried as its text."
-    return spelling, ""
+    """A column's type as a contract spells it, by the table of value forms, and a word where that is another type."""
+    type_id, modifier, form = resolve(cursor, type_id, modifier)
+    cursor.execute("SELECT format_type(%s, %s)", (type_id, modifier))
+    (source,) = cursor.fetchone()
+    if form.contract in ("enum", "interval", "text[]"):
+        return form.contract, ""
+    if form.name == "numeric(p,s)":
+        precision, scale = numeric_size(modifier) or (0, 0)
+        spelling = f"numeric({precision},{scale})"
+        return spelling, "" if spelling == source else f"{source} in the source."
+    if form.name == "numeric":
+        return form.contract, "A numeric without precision in the source, carried as its text; numeric(p, s) here makes it a number."
+    if form.contract:
+        return form.contract, f"{source} in the source" + (", carried as its text." if form.contract == "text" else ".")
+    return _shortened(source), ""
 
 
 def _shortened(spelling: str) -> str:

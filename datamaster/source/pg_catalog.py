@@ -98,7 +98,10 @@ def split_name(name: str) -> tuple[str, str]:
 
 
 class CatalogColumn(NamedTuple):
-    """A column as the catalog has it; ``type_id`` and ``modifier`` are PostgreSQL's atttypid and atttypmod."""
+    """A column as the catalog has it; ``type_id`` and ``modifier`` are PostgreSQL's atttypid and atttypmod.
+
+    ``may_be_out_of_line`` says that a long row's value is stored beside it (TOAST), so that an update may leave it out.
+    """
 
     name: str
     type_id: int
@@ -106,14 +109,17 @@ class CatalogColumn(NamedTuple):
     required: bool
     description: str | None
     table_description: str | None
+    may_be_out_of_line: bool
 
 
 def read_columns(cursor: Cursor, schema: str, name: str) -> tuple[list[CatalogColumn], tuple[str, ...]]:
     """The stored columns of a table, and the names of its key's. Raises ``UnknownSourceTable``, ``TableWithoutKey``."""
     cursor.execute(
         "SELECT a.attname, a.atttypid::bigint, a.atttypmod, a.attnotnull, col_description(c.oid, a.attnum),"
-        " obj_description(c.oid, 'pg_class')"
+        " obj_description(c.oid, 'pg_class'),"
+        " t.typname IN ('varchar', 'bpchar') AND (c.relkind = 'p' OR c.reltoastrelid <> 0) AND a.attstorage <> 'p'"
         " FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " JOIN pg_type t ON t.oid = a.atttypid"
         " WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped"
         " AND a.attgenerated = '' ORDER BY a.attnum",
         (schema, name),
@@ -160,19 +166,20 @@ def server_encoding(cursor: Cursor) -> tuple[str, str]:
 
 def resolve_form(cursor: Cursor, type_id: int, modifier: int, codec: str = UTF8) -> ValueForm:
     """The value form of a type by its object id; a domain takes that of the type below it."""
-    form = _resolve(cursor, type_id, modifier)
+    _, _, form = resolve(cursor, type_id, modifier)
     return form if codec == UTF8 else replace(form, write=lambda value: form.write(value.decode(codec).encode()))
 
 
-def _resolve(cursor: Cursor, type_id: int, modifier: int) -> ValueForm:
+def resolve(cursor: Cursor, type_id: int, modifier: int) -> tuple[int, int, ValueForm]:
+    """Type and typmod below all domains, and the form of its values."""
     while True:
         cursor.execute("SELECT typname, typcategory, typtype, typbasetype::bigint, typtypmod FROM pg_type WHERE oid = %s", (type_id,))
         row = cursor.fetchone()
         if row is None:
-            return form_of("", "", modifier)
+            return type_id, modifier, form_of("", "", modifier)
         name, category, kind, base, base_modifier = row
         if kind != "d":
-            return form_of(name, category, modifier)
+            return type_id, modifier, form_of(name, category, modifier)
         type_id, modifier = base, base_modifier
 
 

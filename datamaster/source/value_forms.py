@@ -1,4 +1,4 @@
-"""The one table of value forms: what DMS writes into JSON for each PostgreSQL type.
+"""The one table of value forms: what DMS writes into JSON for each PostgreSQL type, and which type a contract gives it.
 
 ``evidence`` tells how sure a form is: ``observed`` in a message that someone captured and published, ``documented`` by AWS
 (https://docs.aws.amazon.com/dms/latest/userguide/CHAP_Source.PostgreSQL.html, "Source data types for PostgreSQL"), or
@@ -9,17 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Context, Decimal
 
 import orjson
 
+from lake.types import MAX_PRECISION
+
 Json = object
 NOT_NUMBERS = (b"NaN", b"Infinity", b"-Infinity")
-# DMS's NUMERIC without precision has 28 digits, six of them decimals.
-SIX_DECIMALS = Decimal("0.000001")
-WIDE = Context(prec=200)
-WIDEST_NUMBER = 38  # digits; numeric's typmod holds the precision in its upper half
-LAST_MOMENT, FIRST_MOMENT = "9999-12-31T23:59:59.998000", "0001-01-01T00:00:00.000000"
+OWN_SPELLING = ""
 
 
 @dataclass(frozen=True)
@@ -27,7 +24,8 @@ class ValueForm:
     """How the values of some PostgreSQL types look in a message.
 
     ``types`` are names of pg_type, ``dms`` the type that a table definition names, ``write`` makes the JSON value from
-    PostgreSQL's text. ``large`` types are LOBs: never part of a before-image.
+    PostgreSQL's text. ``large`` types are LOBs: part of a before-image only as a key. ``contract`` is the type that a
+    contract written from the catalog gives such a column, by default the source's own spelling.
     """
 
     name: str
@@ -37,6 +35,7 @@ class ValueForm:
     evidence: str
     write: Callable[[bytes], Json]
     large: bool = False
+    contract: str = OWN_SPELLING
 
 
 def number(text: bytes) -> Json:
@@ -44,11 +43,9 @@ def number(text: bytes) -> Json:
     return text.decode() if text in NOT_NUMBERS else orjson.Fragment(text)
 
 
-def unbounded_numeric(text: bytes) -> Json:
-    """A number token with six decimals, rounded half up."""
-    if text in NOT_NUMBERS:
-        return text.decode()
-    return orjson.Fragment(f"{Decimal(text.decode()).quantize(SIX_DECIMALS, ROUND_HALF_UP, WIDE):f}")
+def floating(text: bytes) -> Json:
+    """A number token; minus zero keeps its sign only as a decimal, since -0 is read as an integer."""
+    return orjson.Fragment(b"-0.0") if text == b"-0" else number(text)
 
 
 def truth(text: bytes) -> Json:
@@ -57,23 +54,15 @@ def truth(text: bytes) -> Json:
 
 
 def moment(text: bytes) -> Json:
-    """Date and time with six decimals and no zone, in UTC, from PostgreSQL's ISO style in a session of UTC."""
-    if text == b"infinity":
-        return LAST_MOMENT
-    if text == b"-infinity" or text.endswith(b" BC"):
-        return FIRST_MOMENT
+    """Date and time with six decimals and no zone, in UTC, from PostgreSQL's ISO style in a session of UTC.
+
+    Infinity and years before 1 stay PostgreSQL's own words: they are no other moment, and the router refuses them.
+    """
+    if text.endswith((b"infinity", b" BC")):
+        return text.decode()
     day, _, clock = text.decode().removesuffix("+00").partition(" ")
     seconds, _, fraction = clock.partition(".")
     return f"{day}T{seconds}.{fraction:0<6}"
-
-
-def day(text: bytes) -> Json:
-    """A date; those that the calendar of ISO 8601 lacks become its first or last."""
-    if text == b"infinity":
-        return LAST_MOMENT[:10]
-    if text == b"-infinity" or text.endswith(b" BC"):
-        return FIRST_MOMENT[:10]
-    return text.decode()
 
 
 def hexadecimal(text: bytes) -> Json:
@@ -90,26 +79,28 @@ FORMS: tuple[ValueForm, ...] = (
     ValueForm("smallint", ("int2",), "INT16", "number", "documented", number),
     ValueForm("integer", ("int4",), "INT32", "number", "observed", number),
     ValueForm("bigint", ("int8",), "INT64", "number", "observed", number),
-    ValueForm("oid", ("oid",), "INT64", "number", "assumed", number),
-    ValueForm("real", ("float4",), "REAL4", 'number; "NaN", "Infinity", "-Infinity"', "assumed", number),
-    ValueForm("double", ("float8",), "REAL8", 'number; "NaN", "Infinity", "-Infinity"', "assumed", number),
-    ValueForm("numeric(p,s)", ("numeric",), "NUMERIC", "number with s decimals", "assumed", number),
-    ValueForm("numeric(39 and more)", (), "STRING", "string", "documented", plain),
-    ValueForm("numeric", (), "NUMERIC", "number with six decimals, as NUMERIC(28,6)", "documented", unbounded_numeric),
+    ValueForm("oid", ("oid",), "INT64", "number", "assumed", number, contract="bigint"),
+    ValueForm("real", ("float4",), "REAL4", 'number; "NaN", "Infinity", "-Infinity"', "assumed", floating),
+    ValueForm("double", ("float8",), "REAL8", 'number; "NaN", "Infinity", "-Infinity"', "assumed", floating),
+    ValueForm("numeric(p,s)", ("numeric",), "NUMERIC", 'number with s decimals; "NaN"', "assumed", number),
+    ValueForm("numeric(39 and more)", (), "STRING", "string", "documented", plain, contract="text"),
+    ValueForm("numeric", (), "STRING", "string with every digit, by MapUnboundedNumericAsString", "documented", plain, contract="text"),
     ValueForm("boolean", ("bool",), "STRING", '"true" or "false", as CHAR(5)', "documented", truth),
-    ValueForm("varchar, char", ("varchar", "bpchar", "name"), "STRING", "string", "observed", plain),
+    ValueForm("varchar, char", ("varchar", "bpchar"), "STRING", "string", "observed", plain),
+    ValueForm("name", ("name",), "STRING", "string", "assumed", plain, contract="text"),
     ValueForm("uuid", ("uuid",), "STRING", "string", "assumed", plain),
-    ValueForm("interval", ("interval",), "STRING", "string", "assumed", plain),
-    ValueForm("date", ("date",), "DATE", '"YYYY-MM-DD"', "assumed", day),
-    ValueForm("time", ("time", "timetz"), "TIME", "string", "assumed", plain),
-    ValueForm("timestamp", ("timestamp",), "TIMESTAMP", '"YYYY-MM-DDTHH:MM:SS.ffffff", no zone', "assumed", moment),
+    ValueForm("interval", ("interval",), "STRING", "string", "assumed", plain, contract="interval"),
+    ValueForm("date", ("date",), "DATE", '"YYYY-MM-DD"; PostgreSQL\'s text of infinity and years before 1', "assumed", plain),
+    ValueForm("time", ("time", "timetz"), "TIME", "string", "assumed", plain, contract="text"),
+    ValueForm("timestamp", ("timestamp",), "TIMESTAMP", '"YYYY-MM-DDTHH:MM:SS.ffffff", no zone; else as date', "assumed", moment),
     ValueForm("timestamptz", ("timestamptz",), "TIMESTAMP", "the same, in UTC: DATETIME has no zone", "documented", moment),
-    ValueForm("text", ("text", "xml", "citext"), "STRING", "string (NCLOB)", "documented", plain, large=True),
+    ValueForm("text", ("text",), "STRING", "string (NCLOB)", "documented", plain, large=True),
+    ValueForm("xml, citext", ("xml", "citext"), "STRING", "string (NCLOB)", "documented", plain, large=True, contract="text"),
     ValueForm("json", ("json", "jsonb"), "STRING", "string holding the JSON text (NCLOB)", "observed", plain, large=True),
-    ValueForm("array", (), "STRING", "string, PostgreSQL's array text (NCLOB)", "assumed", plain, large=True),
+    ValueForm("array", (), "STRING", "string, PostgreSQL's array text (NCLOB)", "assumed", plain, large=True, contract="text[]"),
     ValueForm("bytea", ("bytea",), "BLOB", '"0x" and upper-case hexadecimal digits (BLOB)', "assumed", hexadecimal, large=True),
-    ValueForm("enum", (), "STRING", "string; a deviation, DMS does not migrate enums", "documented", plain),
-    ValueForm("any other", (), "STRING", "string, PostgreSQL's text", "assumed", plain),
+    ValueForm("enum", (), "STRING", "string; a deviation, DMS does not migrate enums", "documented", plain, contract="enum"),
+    ValueForm("any other", (), "STRING", "string, PostgreSQL's text", "assumed", plain, contract="text"),
 )
 """Every form, in the order of the table on the page."""
 
@@ -127,11 +118,21 @@ def form_of(type_name: str, category: str, modifier: int) -> ValueForm:
         return BY_NAME["array"]
     if category == "E":
         return BY_NAME["enum"]
-    if type_name == "numeric" and modifier < 0:
-        return BY_NAME["numeric"]
-    if type_name == "numeric" and modifier >> 16 > WIDEST_NUMBER:
-        return BY_NAME["numeric(39 and more)"]
+    if type_name == "numeric":
+        size = numeric_size(modifier)
+        return BY_NAME["numeric" if size is None else "numeric(p,s)" if size[0] <= MAX_PRECISION else "numeric(39 and more)"]
     return BY_TYPE.get(type_name, BY_NAME["any other"])
+
+
+def numeric_size(modifier: int) -> tuple[int, int] | None:
+    """Digits and decimals that hold every value of a numeric of this typmod; None where it has no bound.
+
+    The scale has 11 bits and a sign: numeric(5,-2) holds multiples of 100 of up to 7 digits, numeric(3,5) 5 decimals.
+    """
+    if modifier < 0:
+        return None
+    precision, scale = modifier - 4 >> 16, ((modifier - 4 & 0x7FF) ^ 1024) - 1024
+    return (precision - scale, 0) if scale < 0 else (max(precision, scale), scale)
 
 
 def markdown() -> str:

@@ -26,6 +26,7 @@ _TIMESTAMP = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?\s?(Z|[+-][0-9]{2}(?::?[0-9]{2}(?::[0-9]{2})?)?)?"
 )
 _DATE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]00:00:00(?:\.0{1,9})?(?:Z|[+-]00(?::?00)?)?)?")
+_BEYOND = re.compile(r"[0-9]{5,6}-[0-9]{2}-[0-9]{2}[0-9T :.+-]*|[0-9]{4}-[0-9]{2}-[0-9]{2}[0-9 :.+-]* (BC)")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _HEX = re.compile(r"(?:[0-9a-f]{2})*")
 _TRUE, _FALSE = frozenset(("true", "t", "1")), frozenset(("false", "f", "0"))
@@ -45,7 +46,7 @@ class InvalidValue(TerminalError):
     """A value is of no form that its column's type may have."""
 
     def __init__(self, got: Any, expected: str) -> None:
-        super().__init__(f"got {kind_of(got)}; expected {expected}")
+        super().__init__(f"got {_moment_kind(got) or kind_of(got)}; expected {expected}")
 
 
 class InexactNumber(Exception):
@@ -61,6 +62,16 @@ def kind_of(value: Any) -> str:
     if isinstance(value, str):
         return f"text of {len(value)} characters"
     return {type(None): "null", dict: "an object", list: "an array"}.get(type(value), type(value).__name__)
+
+
+def _moment_kind(value: Any) -> str | None:
+    """What a date or time of PostgreSQL is that the lake's calendar lacks."""
+    if type(value) is not str:
+        return None
+    if value in ("infinity", "-infinity"):
+        return value
+    match = _BEYOND.fullmatch(value)
+    return match and ("a year BC" if match[1] else "a year above 9999")
 
 
 def normaliser(column: Column) -> Normaliser:

@@ -44,7 +44,7 @@ def test_types_are_spelled_as_contracts_spell_them(database):
         "line": "integer",
         "order_id": "uuid",
         "price": "numeric(12,2)",
-        "rough": "double precision",
+        "rough": "text",
         "tags": "text[]",
         "moods": "text[]",
         "mood": "enum",
@@ -59,7 +59,7 @@ def test_types_are_spelled_as_contracts_spell_them(database):
     }
     assert [column.name for column in contract.key] == ["order_id", "line"]
     assert contract.description == "One line of an order."
-    assert "numeric(p, s) here keeps every digit" in contract.by_name["rough"].description
+    assert "numeric(p, s) here makes it a number" in contract.by_name["rough"].description
     assert contract.by_name["opens"].required
     assert contract.by_name["opens"].description == "time without time zone in the source, carried as its text."
 

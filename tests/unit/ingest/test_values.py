@@ -74,7 +74,6 @@ REFUSED = [
     ("boolean", "yes"),
     ("boolean", 2),
     ("date", "2023-02-29"),
-    ("date", "infinity"),
     ("date", "2024-02-29T12:00:00Z"),
     ("timestamptz", "2024-W30-1T03:04:05.123456Z"),
     ("timestamptz", "2024-01-02T03:04:05.1234567"),
@@ -109,6 +108,23 @@ def test_what_is_no_form_of_the_type_is_refused_and_not_shown(spelling, form):
     got, expected = str(caught.value).split("; expected ")
     assert got in ("got a number", "got a boolean", "got an object", f"got text of {len(str(form))} characters")
     assert expected
+
+
+@pytest.mark.parametrize("spelling", ["date", "timestamp", "timestamptz"])
+@pytest.mark.parametrize(
+    ("form", "got"),
+    [
+        ("infinity", "infinity"),
+        ("-infinity", "-infinity"),
+        ("0044-03-15 BC", "a year BC"),
+        ("0044-03-15 12:00:00 BC", "a year BC"),
+        ("10000-01-01", "a year above 9999"),
+        ("294276-12-31T23:59:59.999999", "a year above 9999"),
+    ],
+)
+def test_a_date_that_the_calendar_lacks_is_refused_by_its_kind(spelling, form, got):
+    with pytest.raises(normalisers.InvalidValue, match=f"got {got}; expected a .* of the years 1 to 9999"):
+        normalisers.normaliser(column(spelling))(form)
 
 
 @pytest.mark.parametrize(("form", "raw"), [("NaN", "NaN"), ("nan", "NaN"), ("-inf", "-Infinity"), ("Infinity", "Infinity")])

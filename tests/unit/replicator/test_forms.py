@@ -27,13 +27,11 @@ ARN = "arn:aws:dms:us-east-1:000000000000:task:t"
         (value_forms.number, b"12.50", b"12.50"),
         (value_forms.number, b"1e+20", b"1e+20"),
         (value_forms.number, b"-Infinity", b'"-Infinity"'),
-        (value_forms.unbounded_numeric, b"0.0000005", b"0.000001"),
-        (value_forms.unbounded_numeric, b"-12345678901234567890123456789", b"-12345678901234567890123456789.000000"),
-        (value_forms.unbounded_numeric, b"NaN", b'"NaN"'),
         (value_forms.truth, b"f", b'"false"'),
         (value_forms.moment, b"2024-01-02 03:04:05.06+00", b'"2024-01-02T03:04:05.060000"'),
-        (value_forms.moment, b"0044-03-15 12:00:00 BC", b'"0001-01-01T00:00:00.000000"'),
-        (value_forms.day, b"infinity", b'"9999-12-31"'),
+        (value_forms.moment, b"0044-03-15 12:00:00 BC", b'"0044-03-15 12:00:00 BC"'),
+        (value_forms.moment, b"-infinity", b'"-infinity"'),
+        (value_forms.moment, b"10000-01-01 00:00:00+00", b'"10000-01-01T00:00:00.000000"'),
         (value_forms.hexadecimal, rb"\x00ff", b'"0x00FF"'),
     ],
 )
@@ -47,6 +45,8 @@ def test_a_value_is_written_in_dms_s_form(write, text, json):
         ("numeric", "N", -1, "numeric"),
         ("numeric", "N", 786438, "numeric(p,s)"),
         ("numeric", "N", (39 << 16 | 2) + 4, "numeric(39 and more)"),
+        ("numeric", "N", (38 << 16 | 2046) + 4, "numeric(39 and more)"),  # numeric(38,-2)
+        ("numeric", "N", (3 << 16 | 39) + 4, "numeric(39 and more)"),
         ("_text", "A", -1, "array"),
         ("mood", "E", -1, "enum"),
         ("point", "G", -1, "any other"),
@@ -54,6 +54,14 @@ def test_a_value_is_written_in_dms_s_form(write, text, json):
 )
 def test_a_column_s_form_follows_its_type(type_name, category, modifier, form):
     assert form_of(type_name, category, modifier).name == form
+
+
+@pytest.mark.parametrize(
+    ("modifier", "size"),
+    [(-1, None), ((12 << 16 | 2) + 4, (12, 2)), ((5 << 16 | 2046) + 4, (7, 0)), ((3 << 16 | 5) + 4, (5, 5)), ((5 << 16) + 4, (5, 0))],
+)
+def test_a_numeric_s_typmod_says_how_many_digits_hold_all_its_values(modifier, size):
+    assert value_forms.numeric_size(modifier) == size
 
 
 def test_the_page_shows_the_table_that_the_replicator_uses():
