@@ -17,7 +17,7 @@ EVERY_TYPE = {
     "loose numeric": ("1.23456789", "1.23456789"),
     "endless numeric": ("1e-16", "0.0000000000000001"),
     "rounded numeric(5,-2)": ("12345", 12300),
-    "small numeric(3,5)": ("0.00123", 0.00123),
+    "tiny numeric(3,5)": ("0.00123", 0.00123),
     "object oid": ("4294967295", 4294967295),
     "yes boolean": ("true", "true"),
     "no boolean": ("f", "false"),
