@@ -10,9 +10,10 @@ from types import TracebackType
 import psycopg2
 from psycopg2 import sql
 
-from datamaster.source.pg_catalog import SESSION_OPTIONS, UnknownSourceTable
+from datamaster.source.pg_catalog import UnknownSourceTable
 from lake.contract import Column, Contract
 from lake.errors import TransientError
+from lake.source_session import SESSION_OPTIONS
 
 COLUMNS = """
     SELECT attname, relkind FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
