@@ -30,10 +30,10 @@ A contract that is written from the catalog names for each column the type that 
 | numeric of more than 38 digits | text |
 | a domain | as the type below it |
 | citext, xml, time, money, inet, ranges, composite types and every other | text, as PostgreSQL writes it |
-| varchar(n), char(n) in a table whose long rows are stored out of line | the same, with `unchanged: true`: an update may leave the value out |
+| varchar(n), char(n) where long rows are stored out of line | the same, with `unchanged: true`: an update may leave them out |
 
-A test takes edge values of every type in `pg_type`, with arrays and domains over it, by a load, by a change and by an export, and finds them equal to
-PostgreSQL's own text.
+A test takes edge values of every type in `pg_type`, with arrays and domains over it, by a load, by a change and by an export,
+and finds them equal to PostgreSQL's own text.
 
 ## NULL and empty text
 
@@ -50,8 +50,8 @@ A quoted empty field is no value of any type but text and `bytea`. Quotes around
 - Numbers of `double` and `real` are rounded to the nearest value, `real` by way of `double`; beyond the largest one they are rejected.
 - A `numeric(p,s)` is never rounded: a value that does not fit p and s exactly is rejected. Zeros behind the last place do no harm.
 - A timestamp has at most 6 decimals, or zeros behind them; hours 00 to 23, seconds 00 to 59, years 0001 to 9999 in UTC.
-- Infinity, years before 1 and years above 9999 are no date of the lake: the row is refused with its reason, by change (under `errors/`) and by export
-  (in the quarantine) alike, and never becomes another date. To keep such values, make the column `text` in the contract.
+- Infinity, years before 1 and years above 9999 are no date of the lake: the row is refused with its reason, by change (under `errors/`)
+  and by export (in the quarantine) alike, and never becomes another date. To keep such values, make the column `text` in the contract.
 - Text that holds U+0000 is rejected, as PostgreSQL would. Half of a surrogate pair, as `\\ud800`, is no JSON here.
 - A UUID is stored in lower case.
 
