@@ -1,5 +1,31 @@
-"""Chalice's entry: the control API and its scheduled report live in ``control_api.door``."""
+"""Chalice's entry: the control API lives in ``control_api.door``, the functions round the jobs in ``batches.functions``."""
 
+from batches.functions import (
+    plan_gold,
+    plan_maintenance,
+    plan_review_flat,
+    plan_silver,
+    settle_gold,
+    settle_maintenance,
+    settle_review_flat,
+    settle_silver,
+)
 from control_api.door import app, get_file, get_files, get_health, get_tables, post_retry, report_state
 
-__all__ = ["app", "get_file", "get_files", "get_health", "get_tables", "post_retry", "report_state"]
+__all__ = [
+    "app",
+    "get_file",
+    "get_files",
+    "get_health",
+    "get_tables",
+    "plan_gold",
+    "plan_maintenance",
+    "plan_review_flat",
+    "plan_silver",
+    "post_retry",
+    "report_state",
+    "settle_gold",
+    "settle_maintenance",
+    "settle_review_flat",
+    "settle_silver",
+]

@@ -10,9 +10,9 @@ from batches.maintenance_batches import KEEP_DAYS, Maintenance
 from batches.plan import Planner
 from batches.settings import batch_settings
 from batches.settle import Settler
-from lake.telemetry import metrics
 
-batch_functions = Blueprint(__name__)
+batch_functions = Blueprint("app")
+"""Lambda enters every function by app.py, as ``app.plan_silver``: only there is the middleware of ``lake.telemetry`` round it."""
 
 
 @batch_functions.lambda_function(name="plan_silver")
@@ -61,7 +61,6 @@ def plan_maintenance(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 
 @batch_functions.lambda_function(name="settle_maintenance")
-@metrics.log_metrics  # Lambda enters by this module: app.py, whose middleware sends them elsewhere, is not imported
 def settle_maintenance(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """``{"execution"}`` with a batch of plan_maintenance, with ``error`` where its job failed → what was done to its tables."""
     return Maintenance.of(batch_settings(), event["execution"]).settle(event)

@@ -5,11 +5,13 @@ The emulator checks signature and policy of every request, as AWS does.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import urllib.error
 import urllib.request
 import uuid
+from datetime import UTC, datetime
 
 import boto3
 import pytest
@@ -19,6 +21,7 @@ from datamaster.laptop.emulator import start_emulator
 from datamaster.platform.files import ApiRefused, ApiUnreachable, NotConnected, list_files, list_tables, retry_file, show_file, sweep_files
 from lake.control import ControlTable, NewFile
 from lake.keys import file_id
+from lake.manifests import MaintenanceManifest, write_document
 
 pytestmark = pytest.mark.integration
 
@@ -85,6 +88,23 @@ def test_the_sweep_registers_an_object_that_no_event_announced(deployed):
     s3.put_object(Bucket=bucket, Key="raw/brewery/unannounced.gz", Body=b"no gzip")
     assert sum(sweep_files().values()) >= 1
     assert "raw/brewery/unannounced.gz" in {file["object_key"] for file in list_files(table="brewery")}
+
+
+def test_a_function_beside_the_api_logs_its_request_and_flushes_its_metrics(deployed):
+    now = datetime.now(UTC)
+    manifest = f"s3://{deployed.outputs['storage']['LakeBucket']}/batches/beer/one/manifest.json"
+    write_document(manifest, MaintenanceManifest("one", "dm_silver", "beer", now, now, ("beer_id",)).document())
+    event = {"execution": "one", "table": "beer", "batch_id": "one", "manifest": manifest, "error": {"Error": "Broken"}}
+    function = deployed.outputs["control-api"]["SettleMaintenanceArn"]
+
+    answer = boto3.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event), LogType="Tail")
+
+    assert json.loads(answer["Payload"].read())["status"] == "released"
+    lines = [json.loads(line) for line in base64.b64decode(answer["LogResult"]).decode().splitlines() if line.startswith("{")]
+    [logged] = [line for line in lines if line.get("message") == "maintenance failed"]
+    assert logged["function_name"] == "dm-control-api-local-settle_maintenance"
+    assert logged["function_request_id"]
+    assert [1.0] in [line.get("MaintenanceFailed") for line in lines]
 
 
 def test_an_api_that_does_not_answer_is_named(monkeypatch):
