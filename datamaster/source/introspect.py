@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import psycopg2
 import psycopg2.extensions
 import yaml
 
+from datamaster.source.naming import SourceName, column_names, folded, table_names
 from datamaster.source.pg_catalog import CatalogColumn, read_columns, resolve, split_name
 from datamaster.source.value_forms import numeric_size
-from lake.contract.reader import RESERVED, parse_contract
+from lake.contract.model import joined_name
+from lake.contract.reader import parse_contract
 from lake.source_session import SESSION_OPTIONS
 from lake.types import ColumnType
 
@@ -19,49 +22,49 @@ API_VERSION = "v3.0.2"
 Cursor: TypeAlias = psycopg2.extensions.cursor
 
 
-def contract_yaml(dsn: str, table: str, references: bool = False) -> str:
+def contract_yaml(dsn: str, table: str, references: bool = False, names: Mapping[SourceName, str] | None = None) -> str:
     """The text of a contract (Open Data Contract Standard v3) for ``table``, schema.table of the database at ``dsn``.
 
     Classifications, partition and quality rules are the owner's to add. ``references`` also writes the foreign keys of
     one column, which makes the tables they name part of the agreement. A type that the lake does not carry becomes
-    ``text``, a numeric without precision too; the column's description says so.
+    ``text``, a numeric without precision too; the column's description says so. ``names`` are lake names given already,
+    this table's among them.
 
-    Raises ``UnknownSourceTable``, ``TableWithoutKey``, and ``lake.contract.InvalidContract`` where a name is one that the
-    lake keeps for itself.
+    Raises ``UnknownSourceTable``, ``TableWithoutKey``.
     """
-    schema, name = split_name(table)
+    source = SourceName(*split_name(table))
+    named = table_names([source], names or {})
     connection = psycopg2.connect(dsn, options=SESSION_OPTIONS)
     try:
         with connection.cursor() as cursor:
-            content = _contract(cursor, schema, name, references)
+            content = _contract(cursor, source, named, references)
     finally:
         connection.close()
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
-    parse_contract(text, f"{content['schema'][0]['name']}.yaml")
+    parse_contract(text, f"the contract of {source}")
     return text
 
 
-def _contract(cursor: Cursor, schema: str, name: str, references: bool) -> dict[str, Any]:
-    columns, key = read_columns(cursor, schema, name)
-    targets = _references(cursor, schema, name) if references else {}
-    lake_name = _lake_name(name)
-    table: dict[str, Any] = {"name": lake_name, "physicalName": f"{schema}.{name}", "physicalType": "table"}
+def _contract(cursor: Cursor, source: SourceName, names: Mapping[SourceName, str], references: bool) -> dict[str, Any]:
+    columns, key = read_columns(cursor, *source)
+    targets = _references(cursor, source, names) if references else {}
+    table: dict[str, Any] = {"name": names[source], "physicalName": joined_name(*source), "physicalType": "table"}
     if columns[0].table_description:
         table["description"] = columns[0].table_description
-    table["properties"] = [_property(cursor, column, key, targets) for column in columns]
+    in_lake = column_names(column.name for column in columns)
+    table["properties"] = [_property(cursor, column, in_lake[column.name], key, targets) for column in columns]
     return {
         "apiVersion": API_VERSION,
         "kind": "DataContract",
-        "id": f"{_lake_name(schema)}-{lake_name}".replace("_", "-"),
+        "id": f"{folded(source.schema)}-{folded(source.table)}".replace("_", "-"),
         "version": "1.0.0",
         "status": "active",
         "schema": [table],
     }
 
 
-def _property(cursor: Cursor, column: CatalogColumn, key: tuple[str, ...], targets: dict[str, str]) -> dict[str, Any]:
+def _property(cursor: Cursor, column: CatalogColumn, name: str, key: tuple[str, ...], targets: dict[str, str]) -> dict[str, Any]:
     spelling, note = _spelling(cursor, column.type_id, column.modifier)
-    name = _column_name(column.name)
     entry: dict[str, Any] = {"name": name} | ({"physicalName": column.name} if name != column.name else {})
     entry |= {"logicalType": ColumnType.parse(spelling).rule.logical, "physicalType": spelling}
     if column.name in key:
@@ -75,12 +78,6 @@ def _property(cursor: Cursor, column: CatalogColumn, key: tuple[str, ...], targe
     if column.name in targets:
         entry["relationships"] = [{"to": targets[column.name]}]
     return entry
-
-
-def _column_name(column: str) -> str:
-    """The lake's name of a source column: lower case, letters, digits and underscores, and none that the lake keeps for itself."""
-    name = re.sub(r"\W+", "_", column.lower()).strip("_") or "column"
-    return f"source_{name}" if name in RESERVED or name.startswith("cdc_") or name[0].isdigit() else name
 
 
 def _spelling(cursor: Cursor, type_id: int, modifier: int) -> tuple[str, str]:
@@ -108,19 +105,20 @@ def _shortened(spelling: str) -> str:
     return re.sub(r"timestamp(\(\d\))? without time zone", "timestamp", spelling)
 
 
-def _references(cursor: Cursor, schema: str, name: str) -> dict[str, str]:
-    """Foreign keys of one column: the column, and table.column that it names."""
+def _references(cursor: Cursor, source: SourceName, names: Mapping[SourceName, str]) -> dict[str, str]:
+    """Foreign keys of one column: the column, and table.column of the lake that it names."""
     cursor.execute(
-        "SELECT a.attname, t.relname, f.attname FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid"
-        " JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_class t ON t.oid = k.confrelid"
+        "SELECT a.attname, s.nspname, t.relname, f.attname, (SELECT array_agg(attname::text ORDER BY attnum) FROM pg_attribute"
+        " WHERE attrelid = t.oid AND attnum > 0 AND NOT attisdropped)"
+        " FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " JOIN pg_class t ON t.oid = k.confrelid JOIN pg_namespace s ON s.oid = t.relnamespace"
         " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.conkey[1]"
         " JOIN pg_attribute f ON f.attrelid = t.oid AND f.attnum = k.confkey[1]"
         " WHERE n.nspname = %s AND c.relname = %s AND k.contype = 'f' AND cardinality(k.conkey) = 1",
-        (schema, name),
+        source,
     )
-    return {column: f"{_lake_name(table)}.{target}" for column, table, target in cursor.fetchall()}
-
-
-def _lake_name(name: str) -> str:
-    """A name as the lake writes it: lower case, letters, digits and underscores."""
-    return re.sub(r"\W", "_", name.lower(), flags=re.ASCII)
+    targets = {}
+    for column, schema, table, target, columns in cursor.fetchall():
+        other = SourceName(schema, table)
+        targets[column] = f"{table_names([other], names)[other]}.{column_names(columns)[target]}"
+    return targets

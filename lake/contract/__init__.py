@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lake.contract.model import Column, Contract, InvalidContract, MonthPartition, QualityRule, Reference, UnknownTable
+from lake.contract.model import Column, Contract, InvalidContract, MonthPartition, QualityRule, Reference, UnknownTable, joined_name
 from lake.contract.reader import parse_contract
 
 
@@ -50,7 +50,7 @@ class ContractSet:
                 raise InvalidContract(name, f'table "{contract.table}"', "already described by another contract; table names are unique")
             origin = (contract.source_schema, contract.source_table)
             if origin in sources:
-                raise InvalidContract(name, f'physicalName "{".".join(origin)}"', f'already the source of table "{sources[origin]}"')
+                raise InvalidContract(name, f"physicalName '{joined_name(*origin)}'", f'already the source of table "{sources[origin]}"')
             tables[contract.table] = contract
             sources[origin] = contract.table
         for name, contract in ((c.table, c) for c in tables.values()):

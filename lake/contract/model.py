@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +26,24 @@ class UnknownTable(TerminalError):
 
     def __init__(self, table: str, known: Iterable[str]) -> None:
         super().__init__(f'table "{table}" has no contract; known: {", ".join(sorted(known)) or "none"}')
+
+
+PART = r'("(?:[^"]|"")+"|[^".]+)'
+PHYSICAL_NAME = re.compile(rf"^{PART}\.{PART}$")
+
+
+def joined_name(schema: str, table: str) -> str:
+    """``schema.table`` as a contract's physicalName; a part that holds a dot or a quote stands in quotes, as in SQL."""
+    return ".".join('"' + part.replace('"', '""') + '"' if set(part) & {".", '"'} else part for part in (schema, table))
+
+
+def split_physical_name(text: str) -> tuple[str, str] | None:
+    """Schema and table of a physicalName; None where it is none."""
+    found = PHYSICAL_NAME.match(text)
+    if found is None:
+        return None
+    schema, table = (part[1:-1].replace('""', '"') if part.startswith('"') else part for part in found.groups())
+    return schema, table
 
 
 @dataclass(frozen=True)

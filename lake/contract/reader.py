@@ -8,7 +8,16 @@ from typing import Any
 import yaml
 
 from lake.contract import names as lake_names
-from lake.contract.model import DEFAULT_REJECT_RATIO, Column, Contract, InvalidContract, MonthPartition, QualityRule, Reference
+from lake.contract.model import (
+    DEFAULT_REJECT_RATIO,
+    Column,
+    Contract,
+    InvalidContract,
+    MonthPartition,
+    QualityRule,
+    Reference,
+    split_physical_name,
+)
 from lake.types import ColumnType, UnknownType
 
 EVOLUTIONS = ("evolve", "freeze", "discard_row", "discard_value")
@@ -69,8 +78,9 @@ class _Reader:
                 "schema.name", f'got "{name}", a table that the lake keeps itself; choose another, physicalName names the source'
             )
         physical = str(schema.get("physicalName") or "")
-        if physical.count(".") != 1:
-            raise self.wrong("schema.physicalName", f'got "{physical}"; schema.table of the source')
+        source = split_physical_name(physical)
+        if source is None:
+            raise self.wrong("schema.physicalName", f"got '{physical}'; schema.table of the source, a part with a dot in double quotes")
         if not version:
             raise self.wrong("version", "missing; e.g. 1.0.0")
         properties = schema.get("properties")
@@ -90,12 +100,11 @@ class _Reader:
         ratio = custom.get("rejectRatio", DEFAULT_REJECT_RATIO)
         if not isinstance(ratio, int | float) or not 0 <= ratio <= 1:
             raise self.wrong("rejectRatio", f'got "{ratio}"; a number from 0 to 1')
-        source_schema, source_table = physical.split(".")
         return Contract(
             table=name,
             version=version,
-            source_schema=source_schema,
-            source_table=source_table,
+            source_schema=source[0],
+            source_table=source[1],
             columns=columns,
             partition=self.partition(custom.get("partition"), {c.name: c for c in columns}),
             evolution=self.choice("evolution", custom.get("evolution", "evolve"), EVOLUTIONS),

@@ -73,6 +73,15 @@ def test_a_column_whose_name_the_lake_keeps_gets_another_and_is_still_found_in_t
     assert names == {"id": "id", "source_created_at": "created_at", "opened_by": "Opened By"}
 
 
+def test_columns_that_fold_together_and_a_table_with_a_dot_in_its_name_are_found_in_the_source(database):
+    database.run('CREATE SCHEMA IF NOT EXISTS shop; CREATE TABLE shop."v1.prices" (id int PRIMARY KEY, "User Id" int, user_id int)')
+
+    contract = parse_contract(contract_yaml(database.dsn, "shop.v1.prices"), "prices.yaml")
+
+    assert (contract.table, contract.source_schema, contract.source_table) == ("v1_prices", "shop", "v1.prices")
+    assert {column.name: column.source_name for column in contract.columns} == {"id": "id", "user_id_2": "User Id", "user_id": "user_id"}
+
+
 def test_references_are_written_only_when_asked_for(database):
     create_schema(database.dsn)
 
