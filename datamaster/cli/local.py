@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from datamaster.cli.output import err, out, print_json, print_table, step
+from datamaster.cli import taking
+from datamaster.cli.output import err, fail, out, print_json, print_table, step
 from datamaster.cli.session import Home, connect
+from datamaster.laptop import state
+from datamaster.laptop.state import PlatformRunning
+
+if TYPE_CHECKING:
+    from datamaster.source.survey import Choice
 
 Json = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]
 
@@ -39,30 +45,61 @@ def demo(
 
 def up(
     source: Annotated[str | None, typer.Option(help="Your own database, as postgresql://…; an embedded one where not given.")] = None,
-    table: Annotated[list[str] | None, typer.Option(help="A table of it, as schema.table; repeat for more.")] = None,
+    table: taking.Tables = None,
+    schema: taking.Schemas = None,
+    include: taking.Include = None,
+    exclude: taking.Exclude = None,
+    yes: taking.Yes = False,
     home: Home = Path(".dm"),
 ) -> int:
-    """Start the platform and deploy to it. Returns when it is ready; it runs until dm down."""
+    """Start the platform and deploy to it. Returns once rows flow; it runs until dm down.
+
+    Of your own database every table that can be taken is taken, unless options choose. Contracts go to HOME/contracts; tables
+    that have one there already are taken again. Exits 1 if a table that was asked for by name had to be left out.
+    """
+    if source is not None:
+        return _up_with(source, taking.choice(table, schema, include, exclude), yes, home)
+    if table or schema or include or exclude:
+        raise typer.BadParameter("they choose tables of your own database; give its address with --source")
+    from beer.generate import create_schema
+
+    _start(home, seed=create_schema)
+    return 0
+
+
+def _up_with(source: str, asked: Choice, yes: bool, home: Path) -> int:
+    from datamaster.source.preparation import plan
+
+    if state.owner_of(home) is not None:
+        raise PlatformRunning(home, state.owner_of(home))
+    folder = home / "contracts"
+    planned = plan(source, asked, folder)
+    taking.show(planned, asked)
+    if not planned.possible:
+        fail(
+            "no table can be taken; the lines above say why and what gives it"
+            if not planned.names
+            else f"tables that have a contract in {folder} cannot be taken; cure them, or remove their files there"
+        )
+        return 1
+    if not taking.agreed(planned, asked, yes):
+        return 1
+    planned.write(folder)
+    try:
+        _start(home, source=source, contracts=folder)
+    except BaseException:
+        planned.undo(folder)
+        raise
+    return 1 if any(name in planned.refused for name in asked.tables) else 0
+
+
+def _start(home: Path, **how: Any) -> None:
     from datamaster.laptop import lifecycle
 
-    if source is None:
-        from beer.generate import create_schema
-
-        contracts, seed = None, create_schema
-    else:
-        from datamaster.source.preparation import prepare
-
-        contracts, seed = home / "contracts", None
-        findings = prepare(source, table or [], contracts)
-        if findings:
-            print_table(("what", "found", "how to give it"), [(f.subject, f.problem, f.remedy) for f in findings])
-        if any(finding.blocking for finding in findings):
-            return 1
     with step("Start the platform") as current:
-        running = lifecycle.up(home, source=source, contracts=contracts, seed=seed, progress=current.say)
+        running = lifecycle.up(home, progress=current.say, **how)
         current.done(f"{len(running.pids)} processes")
     err.print("dm status shows it, dm down stops it.")
-    return 0
 
 
 def down(

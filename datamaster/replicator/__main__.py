@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import logging
 import signal
 import sys
@@ -45,13 +46,15 @@ def _run(words: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m datamaster.replicator", description="Replicate tables into a Kinesis stream.")
     parser.add_argument("--dsn", required=True, help="the source database")
     parser.add_argument("--stream", required=True, help="name of the Kinesis data stream")
-    parser.add_argument("--tables", required=True, help="schema.table,schema.table,…")
+    parser.add_argument("--tables", required=True, help="schema.table,schema.table,… as a line of CSV")
     parser.add_argument("--slot", default=SLOT, help="replication slot, which also names the task's state")
     parser.add_argument("--publication", default=PUBLICATION)
     parser.add_argument("--task", default=TASK, help="task id in control records")
     parser.add_argument("--statistics-port", type=int, default=0, help="port on 127.0.0.1 for table statistics; 0 takes a free one")
     chosen = parser.parse_args(words)
-    settings = TaskSettings(chosen.dsn, chosen.stream, tuple(chosen.tables.split(",")), chosen.slot, chosen.publication, chosen.task)
+    settings = TaskSettings(
+        chosen.dsn, chosen.stream, tuple(next(csv.reader([chosen.tables]))), chosen.slot, chosen.publication, chosen.task
+    )
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -6,26 +6,26 @@ https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/AuroraPostgreSQL.Re
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import psycopg2
 import psycopg2.extensions
+import psycopg2.extras
 
 from datamaster.replicator.task import PUBLICATION, SLOT
+from datamaster.source.connection import SourceRefused, SourceUnreachable, connect, connected
 from datamaster.source.pg_catalog import quoted, split_name
-from lake.errors import TerminalError, TransientError
+from lake.errors import TerminalError
 from lake.source_session import SESSION_OPTIONS
 
 OLDEST_VERSION = 13
+FIRST_OF_ONE_NUMBER = 100_000  # before, a release had two numbers: 9.6
+ALONE = ("server version", "kind of server")
 TASK_TABLES = ("task", "table_statistics", "task_command", "apply_exceptions")
 
 Cursor: TypeAlias = psycopg2.extensions.cursor
-
-
-class SourceUnreachable(TransientError):
-    """The database does not answer, or does not let this user in."""
 
 
 class SlotInUse(TerminalError):
@@ -49,21 +49,40 @@ class Finding:
 def check(dsn: str, tables: Sequence[str], slot: str = SLOT, publication: str = PUBLICATION) -> list[Finding]:
     """What stands between the database at ``dsn`` and the replication of ``tables`` (each schema.table); empty where nothing.
 
-    Reads the catalog only. Raises ``SourceUnreachable``.
+    Reads the catalog only. Raises ``SourceUnreachable``, ``SourceRefused``.
     """
-    try:
-        connection = psycopg2.connect(dsn, connect_timeout=10, options=SESSION_OPTIONS)
-    except psycopg2.OperationalError as error:
-        raise SourceUnreachable(f"source: {str(error).strip()}") from error
-    try:
-        with connection.cursor() as cursor:
-            source = _Source(cursor)
-            found = [*source.server(slot), *source.rights(publication, tables)]
-            for table in tables:
-                found += source.table(table)
+    with connected(dsn, SESSION_OPTIONS) as connection, connection.cursor() as cursor:
+        found = server_findings(dsn, cursor, slot)
+        if any(finding.subject in ALONE for finding in found):
             return found
-    finally:
-        connection.close()
+        tables_found = table_findings(cursor, tables, publication)
+        return found + [finding for table in tables for finding in tables_found[table]]
+
+
+def server_findings(dsn: str, cursor: Cursor, slot: str) -> list[Finding]:
+    """What the database and its user lack, whatever the tables. One of ``ALONE`` makes all other questions pointless."""
+    source = _Source(cursor)
+    for alone in source.kind():
+        return [alone]
+    found = [*source.server(slot), *source.rights()]
+    return found if any(finding.blocking for finding in found) else [*found, *_replication(dsn)]
+
+
+def table_findings(cursor: Cursor, tables: Iterable[str], publication: str) -> dict[str, list[Finding]]:
+    """What each table (schema.table) lacks to be published together with the others."""
+    source, wanted = _Source(cursor), list(tables)
+    publishes = source.published(publication) != set(wanted)
+    return {table: [*(source.ownership(table) if publishes else ()), *source.table(table)] for table in wanted}
+
+
+def _replication(dsn: str) -> Iterator[Finding]:
+    """Whether a replication connection comes through: poolers and pg_hba.conf may stop what a plain one passes."""
+    try:
+        connect(dsn, SESSION_OPTIONS, psycopg2.extras.LogicalReplicationConnection).close()
+    except (SourceRefused, SourceUnreachable) as error:
+        _, _, problem = str(error).partition(": ")
+        problem, _, remedy = problem.partition("; ")
+        yield Finding("replication connection", problem, remedy or "let this user replicate from here, by a line of pg_hba.conf")
 
 
 def forget(dsn: str, slot: str = SLOT, publication: str = PUBLICATION) -> list[str]:
@@ -125,11 +144,17 @@ class _Source:
         row: tuple[Any, ...] | None = self.cursor.fetchone()
         return row or ()
 
+    def kind(self) -> Iterator[Finding]:
+        """A server that cannot be a source, however it is set up."""
+        number = self.cursor.connection.server_version
+        if number // 10_000 < OLDEST_VERSION:
+            shown = f"{number // 10_000}.{number // 100 % 100}" if number < FIRST_OF_ONE_NUMBER else str(number // 10_000)
+            yield Finding("server version", f"PostgreSQL {shown}", f"upgrade to PostgreSQL {OLDEST_VERSION} or newer")
+        elif self.row("SELECT pg_is_in_recovery()")[0]:
+            yield Finding("kind of server", "a replica (standby), which takes no publication", "give the primary's address")
+
     def server(self, slot: str) -> Iterator[Finding]:
-        """Version, log level, room for a slot."""
-        version = self.cursor.connection.server_version // 10_000
-        if version < OLDEST_VERSION:
-            yield Finding("server version", f"PostgreSQL {version}", f"upgrade to PostgreSQL {OLDEST_VERSION} or newer")
+        """Log level, room for a slot, a slot that someone reads."""
         level = self.row("SHOW wal_level")[0]
         if level != "logical":
             own = "ALTER SYSTEM SET wal_level = 'logical';  -- then restart the server"
@@ -145,12 +170,26 @@ class _Source:
         if sending >= senders:
             remedy = f"ALTER SYSTEM SET max_wal_senders = {sending + 4};  -- then restart"
             yield Finding("max_wal_senders", f"all {senders} are taken", remedy)
+        reader = self.row(
+            "SELECT a.pid, a.backend_start::timestamptz(0)::text, coalesce(host(a.client_addr), 'the server itself')"
+            " FROM pg_replication_slots s JOIN pg_stat_activity a ON a.pid = s.active_pid WHERE s.slot_name = %s",
+            slot,
+        )
+        if reader:
+            pid, since, where = reader
+            problem = f'slot "{slot}" is read by process {pid} of the server, since {since}, from {where}'
+            yield Finding("replication slot", problem, f"dm down where that platform runs; or SELECT pg_terminate_backend({pid});")
         if self.row("SHOW max_slot_wal_keep_size")[0] == "-1":
             problem = "no limit: a replicator that stays away lets the log fill the disk"
             remedy = "ALTER SYSTEM SET max_slot_wal_keep_size = '10GB'; SELECT pg_reload_conf();"
             yield Finding("max_slot_wal_keep_size", problem, remedy, blocking=False)
 
-    def rights(self, publication: str, tables: Sequence[str]) -> Iterator[Finding]:
+    def published(self, publication: str) -> set[str]:
+        """The tables, each schema.table, that a publication carries."""
+        self.cursor.execute("SELECT schemaname || '.' || tablename FROM pg_publication_tables WHERE pubname = %s", (publication,))
+        return {row[0] for row in self.cursor.fetchall()}
+
+    def rights(self) -> Iterator[Finding]:
         """What the user may do with the database as a whole."""
         if self.superuser:
             return
@@ -161,21 +200,17 @@ class _Source:
         if not self.row("SELECT has_database_privilege(current_database(), 'CREATE')")[0]:
             problem = f'user "{self.user}" may not make the schema awsdms and the publication'
             yield Finding("right to create", problem, f"GRANT CREATE ON DATABASE {quoted(self.database)} TO {quoted(self.user)};")
-        self.cursor.execute("SELECT schemaname || '.' || tablename FROM pg_publication_tables WHERE pubname = %s", (publication,))
-        if {row[0] for row in self.cursor.fetchall()} != set(tables):
-            yield from self._ownership(tables)
 
-    def _ownership(self, tables: Sequence[str]) -> Iterator[Finding]:
+    def ownership(self, table: str) -> Iterator[Finding]:
         """Only a table's owner may put it into a publication."""
-        for table in tables:
-            found = self.row(
-                "SELECT pg_get_userbyid(c.relowner), pg_has_role(c.relowner, 'USAGE') FROM pg_class c"
-                " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s",
-                *split_name(table),
-            )
-            if found and not found[1]:
-                problem = f'owned by "{found[0]}", so user "{self.user}" may not publish it'
-                yield Finding(f"table {table}", problem, f"GRANT {quoted(found[0])} TO {quoted(self.user)};")
+        found = self.row(
+            "SELECT pg_get_userbyid(c.relowner), pg_has_role(c.relowner, 'USAGE') FROM pg_class c"
+            " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s",
+            *split_name(table),
+        )
+        if found and not found[1] and not self.superuser:
+            problem = f'owned by "{found[0]}", so user "{self.user}" may not publish it'
+            yield Finding(f"table {table}", problem, f"GRANT {quoted(found[0])} TO {quoted(self.user)};")
 
     def table(self, table: str) -> Iterator[Finding]:
         """What one table lacks."""

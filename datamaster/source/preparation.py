@@ -1,38 +1,110 @@
-"""A user's own database as the source: what it lacks, and contracts for the chosen tables."""
+"""A user's own database as the source: what is there, what of it can be taken, and the contracts of that.
+
+Everything is looked at before anything is written. A table that cannot be taken is named with its reason and its cure and
+stops no other.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from datamaster.replicator.task import PUBLICATION, SLOT
+from datamaster.source.connection import connected
 from datamaster.source.introspect import contract_yaml
-from datamaster.source.preflight import Finding, check, forget
-from lake.contract import Contract, ContractSet, parse_contract
+from datamaster.source.naming import SourceName, table_names
+from datamaster.source.pg_catalog import Cursor
+from datamaster.source.preflight import Finding, server_findings, table_findings
+from datamaster.source.survey import Choice, SourceTable, survey
+from lake.contract import ContractSet
+from lake.errors import LakeError
+from lake.source_session import SESSION_OPTIONS
 
 
-def prepare(dsn: str, tables: Sequence[str], contracts: Path) -> list[Finding]:
-    """Write a contract for each chosen table (schema.table) that has none, unless the database lacks something that blocks.
+@dataclass(frozen=True)
+class Plan:
+    """What taking the chosen tables means.
 
-    What an earlier platform left in the database is removed: its lake is gone, so the tables are loaded anew.
-    Returns what the database lacks, each with the statement or setting that gives it; where one of them blocks, nothing was written.
-    Raises ``SourceUnreachable``, ``SlotInUse``, ``InvalidContract``.
+    ``findings`` are about the database as a whole, ``tables`` all that it has, ``names`` the lake's names of those taken,
+    ``refused`` those asked for that cannot be taken with what they lack, ``contracts`` the files to write by name.
+    ``known`` are the tables that have a contract already.
     """
-    known = {f"{c.source_schema}.{c.source_table}" for c in _known(contracts)}
-    chosen = sorted({*tables, *known})
-    findings = check(dsn, chosen, SLOT, PUBLICATION)
-    if any(finding.blocking for finding in findings):
-        return findings
-    forget(dsn, SLOT, PUBLICATION)
-    contracts.mkdir(parents=True, exist_ok=True)
-    for table in tables:
-        if table not in known:
-            name = table.split(".")[-1]
-            text = contract_yaml(dsn, table)
-            parse_contract(text, f"{name}.yaml")
-            (contracts / f"{name}.yaml").write_text(text, encoding="utf-8")
-    return findings
+
+    findings: tuple[Finding, ...]
+    tables: tuple[SourceTable, ...] = ()
+    names: Mapping[SourceName, str] = field(default_factory=dict)
+    refused: Mapping[SourceName, tuple[Finding, ...]] = field(default_factory=dict)
+    contracts: Mapping[str, str] = field(default_factory=dict)
+    known: frozenset[SourceName] = frozenset()
+
+    @property
+    def possible(self) -> bool:
+        """Whether at least one table can be taken, and every table that has a contract."""
+        fit = not any(finding.blocking for finding in self.findings)
+        return fit and bool(self.names) and self.known.isdisjoint(self.refused)
+
+    def write(self, folder: Path) -> None:
+        """Write the new contracts."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in self.contracts.items():
+            (folder / name).write_text(text, encoding="utf-8")
+
+    def undo(self, folder: Path) -> None:
+        """Remove what ``write`` wrote."""
+        for name in self.contracts:
+            (folder / name).unlink(missing_ok=True)
 
 
-def _known(contracts: Path) -> list[Contract]:
-    return list(ContractSet.from_directory(contracts).tables.values()) if any(contracts.glob("*.yaml")) else []
+def plan(dsn: str, choice: Choice, folder: Path, slot: str = SLOT, publication: str = PUBLICATION) -> Plan:
+    """Look at the database and say what would be taken; nothing is written.
+
+    Tables that ``folder`` has contracts of are always among them, and are all of them if nothing else is chosen.
+    Raises ``SourceRefused``, ``SourceUnreachable``, ``InvalidContract``.
+    """
+    texts = {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.yaml"))}
+    known = {SourceName(c.source_schema, c.source_table): c.table for c in ContractSet.of(texts).tables.values()}
+    with connected(dsn, SESSION_OPTIONS) as connection, connection.cursor() as cursor:
+        findings = tuple(server_findings(dsn, cursor, slot))
+        if any(finding.blocking for finding in findings):
+            return Plan(findings)
+        tables = tuple(survey(cursor))
+        chosen = {table.name for table in tables if _chosen(table, choice, known)}
+        refused = _refused(cursor, tables, {*chosen, *choice.tables, *known}, publication)
+    new, contracts = table_names(chosen - refused.keys(), known), {}
+    for name in sorted(new.keys() - known.keys()):
+        try:
+            contracts[f"{new[name]}.yaml"] = contract_yaml(dsn, str(name), names=new)
+        except LakeError as error:
+            refused[name] = (Finding(f"table {name}", str(error), "write its contract by hand: dm contract init prints a draft"),)
+            del new[name]
+    ContractSet.of(texts | contracts)
+    return Plan(findings, tables, new, refused, contracts, frozenset(known))
+
+
+def _chosen(table: SourceTable, choice: Choice, known: Iterable[SourceName]) -> bool:
+    if table.name in choice.tables:
+        return True
+    asked = choice != Choice() or not known
+    return asked and choice.takes(table.name) and not (table.obstacle or table.extension)
+
+
+def _refused(
+    cursor: Cursor, tables: Iterable[SourceTable], wanted: Iterable[SourceName], publication: str
+) -> dict[SourceName, tuple[Finding, ...]]:
+    """Those of the wanted tables that cannot be taken, each with all that it lacks."""
+    there = {table.name: table for table in tables}
+    refused: dict[SourceName, tuple[Finding, ...]] = {}
+    for name in wanted:
+        if name not in there:
+            near = [str(other) for other in there if other.table == name.table] or difflib.get_close_matches(str(name), map(str, there), 1)
+            remedy = f"{near[0]} is there" if near else "dm up --source URL without --table lists what is there"
+            refused[name] = (Finding(f"table {name}", "there is no such table", remedy),)
+        elif there[name].obstacle:
+            refused[name] = (Finding(f"table {name}", there[name].obstacle, "take the tables that its rows come from"),)
+    found = table_findings(cursor, [str(name) for name in wanted if name not in refused], publication)
+    for name in wanted:
+        if blocking := tuple(finding for finding in found.get(str(name), ()) if finding.blocking):
+            refused[name] = blocking
+    return refused

@@ -6,7 +6,8 @@ import psycopg2
 import pytest
 
 from datamaster.laptop import postgres
-from datamaster.source.preflight import SlotInUse, SourceUnreachable, check, forget
+from datamaster.source.connection import SourceUnreachable
+from datamaster.source.preflight import SlotInUse, check, forget
 
 pytestmark = pytest.mark.integration
 
@@ -110,7 +111,7 @@ def test_settings_of_the_server_are_found_with_the_statement_that_cures_them(tmp
 
 
 def test_a_database_that_does_not_answer_is_an_error_that_says_so():
-    with pytest.raises(SourceUnreachable, match=r"source: .*refused"):
+    with pytest.raises(SourceUnreachable, match=r"source postgresql:.*Connection refused; is PostgreSQL running"):
         check("postgresql://nobody@127.0.0.1:1/none", [], "s", "p")
 
 

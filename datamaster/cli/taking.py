@@ -1,0 +1,87 @@
+"""What ``dm up`` and ``dm tables add`` say of a user's database, and ask before they take tables of it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from datamaster.cli.output import err, print_table
+from datamaster.platform.counts import counted
+
+if TYPE_CHECKING:
+    from datamaster.source.preflight import Finding
+    from datamaster.source.preparation import Plan
+    from datamaster.source.survey import Choice, SourceTable
+
+COLUMNS = ("table", "rows, about", "kB", "key", "in the lake")
+
+Tables = Annotated[list[str] | None, typer.Option("--table", help="A table of it, as schema.table; repeat for more.")]
+Schemas = Annotated[list[str] | None, typer.Option("--schema", help="Only tables of this schema; repeat for more.")]
+Include = Annotated[list[str] | None, typer.Option("--include", help="Only tables that fit this pattern, as 'order*' or 'shop.*'.")]
+Exclude = Annotated[list[str] | None, typer.Option("--exclude", help="No tables that fit this pattern.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Take them without asking.")]
+
+
+def choice(
+    tables: Sequence[str] | None = None,
+    schemas: Sequence[str] | None = None,
+    include: Sequence[str] | None = None,
+    exclude: Sequence[str] | None = None,
+) -> Choice:
+    """The options as a choice. Raises ``typer.BadParameter`` for a name that is not schema.table."""
+    from datamaster.source.naming import SourceName
+    from datamaster.source.survey import Choice
+    from lake.contract.model import split_physical_name
+
+    names = []
+    for table in tables or ():
+        schema, _, rest = table.partition(".")
+        name = split_physical_name(table) or (schema, rest)
+        if not all(name):
+            raise typer.BadParameter(f'"{table}"; expected schema.table, as public.{table.strip(".") or "orders"}', param_hint="--table")
+        names.append(SourceName(*name))
+    if names and (schemas or include or exclude):
+        raise typer.BadParameter(
+            "--table names tables one by one; --schema, --include and --exclude choose among all", param_hint="--table"
+        )
+    return Choice(tuple(names), tuple(schemas or ()), tuple(include or ()), tuple(exclude or ()))
+
+
+def show(plan: Plan, asked: Choice) -> None:
+    """Print what there is, what comes of each table, and what keeps back the rest."""
+    findings("The database", plan.findings)
+    left_out = [table for table in plan.tables if table.name not in plan.names and table.name not in plan.refused]
+    if plan.tables:
+        shown = [t for t in plan.tables if t.name in plan.names or t.name in plan.refused or not asked.tables]
+        print_table(COLUMNS, [_row(plan, table) for table in shown], numeric=COLUMNS[1:3])
+    if asked.tables and left_out:
+        err.print(f"{counted(len(left_out), 'other table')} of the database: not asked for")
+    findings("Left out", (finding for found in plan.refused.values() for finding in found))
+
+
+def findings(title: str, found: Iterable[Finding]) -> None:
+    """Print what lacks, and how to give it."""
+    rows = [(finding.subject, finding.problem, finding.remedy) for finding in found]
+    if rows:
+        print_table(("what", "found", "how to give it"), rows, title)
+
+
+def agreed(plan: Plan, asked: Choice, yes: bool) -> bool:
+    """Whether to go on: asked on a terminal, where tables were not named one by one."""
+    if yes or asked.tables or not plan.contracts or not sys.stdin.isatty():
+        return True
+    return typer.confirm(f"Take {counted(len(plan.names), 'table')}?", default=True, err=True)
+
+
+def _row(plan: Plan, table: SourceTable) -> tuple[object, ...]:
+    name = plan.names.get(table.name)
+    if name:
+        fate = f"dm_silver.{name}"
+    elif table.name in plan.refused or table.obstacle:
+        fate = f"– {table.obstacle or 'cannot be taken, see below'}"
+    else:
+        fate = f"– part of the extension {table.extension}" if table.extension else "– not asked for"
+    return (str(table.name), "" if table.rows is None else f"{table.rows:,}", f"{table.bytes / 1000:,.0f}", ", ".join(table.key), fate)
