@@ -23,8 +23,9 @@ class UnknownType(TerminalError):
 class TypeRule:
     """How one PostgreSQL type travels.
 
-    ``json`` says which JSON values a raw line may hold, ``csv`` which field texts an export may hold, ``iceberg`` is the
-    type in silver (``{p}`` and ``{s}`` are precision and scale), ``logical`` the word of the Open Data Contract Standard.
+    ``json`` says which JSON values a raw line may hold, ``csv`` which field texts an export may hold: both stand behind
+    "expected" in the message on a value that is none. ``iceberg`` is the type in silver, ``logical`` the word of the Open
+    Data Contract Standard; ``{p}`` and ``{s}`` are precision and scale.
     ``unbounded`` types may be stored out of line by PostgreSQL, so an update may not carry them (unchanged TOAST).
     """
 
@@ -37,15 +38,20 @@ class TypeRule:
     unbounded: bool = False
 
 
-_INT = "integer token in range"
-_FLOAT = 'number token; "NaN", "Infinity", "-Infinity" where the contract allows'
-_FLOAT_CSV = "decimal or scientific notation; NaN, Infinity, -Infinity where the contract allows"
-_STAMP = "string, ISO 8601 date and time, up to 6 decimals, zone Z or ±hh[:mm]; no zone is UTC"
+_INT = "a whole number of {} bits, without quotes, point and exponent".format
+_INT_CSV = "a whole number of {} bits: digits with an optional sign".format
+_FLOAT = 'a number, without quotes; "NaN", "Infinity" and "-Infinity" if the contract allows them'
+_FLOAT_CSV = "a number in decimal or scientific notation; NaN, Infinity and -Infinity if the contract allows them"
+_DIGITS = "at most {p} digits, {s} of them behind the point"
+_STAMP = "YYYY-MM-DDThh:mm:ss{}, up to 6 decimals, zone Z or ±hh[:mm]; without a zone it is UTC".format
+_STAMP_JSON, _STAMP_CSV = f"a string, {_STAMP('')}", _STAMP(" or a space for the T")
+_UUID = "8-4-4-4-12 hexadecimal digits"
+_HEX = "hexadecimal digits, two a byte, with or without \\x before them"
 
 RULES: tuple[TypeRule, ...] = (
-    TypeRule("smallint", ("int2", "smallserial"), "integer", "int", f"{_INT} of 16 bits", "decimal digits with optional sign"),
-    TypeRule("integer", ("int", "int4", "serial"), "integer", "int", f"{_INT} of 32 bits", "decimal digits with optional sign"),
-    TypeRule("bigint", ("int8", "bigserial"), "integer", "long", f"{_INT} of 64 bits", "decimal digits with optional sign"),
+    TypeRule("smallint", ("int2", "smallserial"), "integer", "int", _INT(16), _INT_CSV(16)),
+    TypeRule("integer", ("int", "int4", "serial"), "integer", "int", _INT(32), _INT_CSV(32)),
+    TypeRule("bigint", ("int8", "bigserial"), "integer", "long", _INT(64), _INT_CSV(64)),
     TypeRule("real", ("float4",), "number", "float", _FLOAT, _FLOAT_CSV),
     TypeRule("double", ("double precision", "float8", "float"), "number", "double", _FLOAT, _FLOAT_CSV),
     TypeRule(
@@ -53,29 +59,21 @@ RULES: tuple[TypeRule, ...] = (
         ("decimal",),
         "number",
         "decimal({p}, {s})",
-        "number token or numeric string that fits exactly",
-        "plain decimal that fits exactly",
+        f"a number, or a string without exponent, of {_DIGITS}",
+        f"a number without exponent and thousands separators, of {_DIGITS}",
     ),
-    TypeRule("boolean", ("bool",), "boolean", "boolean", "true or false", "t, f, true, false"),
-    TypeRule("text", (), "string", "string", "string", "any", unbounded=True),
-    TypeRule("varchar", ("character varying", "character", "char", "bpchar"), "string", "string", "string", "any"),
-    TypeRule("uuid", (), "string", "string", "string, 8-4-4-4-12 hexadecimal digits", "8-4-4-4-12 hexadecimal digits"),
-    TypeRule("json", ("jsonb",), "object", "string", "string", "any", unbounded=True),
-    TypeRule("array", (), "array", "string", "string", "any", unbounded=True),
-    TypeRule("enum", (), "string", "string", "string", "any"),
-    TypeRule("interval", (), "string", "string", "string", "any"),
-    TypeRule("date", (), "date", "date", "string, YYYY-MM-DD", "YYYY-MM-DD"),
-    TypeRule("timestamp", ("timestamp without time zone",), "date", "timestamptz", _STAMP, "the same; a space may stand for T"),
-    TypeRule("timestamptz", ("timestamp with time zone",), "date", "timestamptz", _STAMP, "the same; a space may stand for T"),
-    TypeRule(
-        "bytea",
-        (),
-        "string",
-        "binary",
-        "string, hexadecimal digits with or without \\x",
-        "hexadecimal digits with or without \\x",
-        unbounded=True,
-    ),
+    TypeRule("boolean", ("bool",), "boolean", "boolean", "true or false, without quotes", "t, f, true or false"),
+    TypeRule("text", (), "string", "string", "a string", "any text", unbounded=True),
+    TypeRule("varchar", ("character varying", "character", "char", "bpchar"), "string", "string", "a string", "any text"),
+    TypeRule("uuid", (), "string", "string", f"a string of {_UUID}", _UUID),
+    TypeRule("json", ("jsonb",), "object", "string", "a string that holds the JSON text", "any text", unbounded=True),
+    TypeRule("array", (), "array", "string", "a string that holds the array's text", "any text", unbounded=True),
+    TypeRule("enum", (), "string", "string", "a string", "any text"),
+    TypeRule("interval", (), "string", "string", "a string", "any text"),
+    TypeRule("date", (), "date", "date", "a string, YYYY-MM-DD", "YYYY-MM-DD"),
+    TypeRule("timestamp", ("timestamp without time zone",), "date", "timestamptz", _STAMP_JSON, _STAMP_CSV),
+    TypeRule("timestamptz", ("timestamp with time zone",), "date", "timestamptz", _STAMP_JSON, _STAMP_CSV),
+    TypeRule("bytea", (), "string", "binary", f"a string of {_HEX}", _HEX, unbounded=True),
 )
 
 RULE_BY_NAME: Mapping[str, TypeRule] = MappingProxyType({rule.name: rule for rule in RULES})

@@ -15,20 +15,18 @@ import pyarrow as pa
 
 from convert.masking import Masker
 from convert.parquet import PartWriter
-from convert.parse import Block, BlockParser, BlockReader, GzipStream, ParsedBlock, Reason, RowSchema, parser
+from convert.parse import Block, BlockParser, BlockReader, GzipStream, ParsedBlock, Reason, RecordTooLong, RowSchema, parser
 from convert.pipeline import in_order
 from convert.quarantine import LineMasker, QuarantineWriter, RejectedLine, rejected
-from convert.refusals import FrozenContract, TooManyRejects
+from convert.refusals import OpenQuote
 from convert.sink import Sink
 from convert.tally import Tally
+from convert.verdict import judge
 from lake.cdc import POSITION
 from lake.contract import Contract
 from lake.control import Outcome
 from lake.control.records import CSV
 from lake.privacy import masks_of
-
-CDC_REJECTS_TO_FAIL = 1_000
-"""Below so many rejects a file of changes is published whatever their share; the rest is in quarantine."""
 
 
 @dataclass(frozen=True)
@@ -65,19 +63,23 @@ class Plan:
 
 
 class _Piece(NamedTuple):
-    """A block, parsed and masked: ``batch`` holds the rows of ``parsed`` with their hidden columns masked."""
+    """A block, parsed and masked: ``batch`` holds the rows of ``parsed`` with their hidden columns masked.
+
+    ``lost_lines`` counts the lines that its rejects take.
+    """
 
     batch: pa.RecordBatch
     parsed: ParsedBlock
     offset: int
     rejects: list[RejectedLine]
+    lost_lines: int
 
 
 def convert(plan: Plan, source: Any, sink: Sink, workers: int, checkpoint: Callable[[], None]) -> Outcome:
     """Convert ``source`` (compressed bytes, ``readinto``) into objects of ``sink``, which the caller commits or aborts.
 
     ``workers`` is the number of parse threads; it changes no byte. ``checkpoint`` is called between blocks and raises to
-    stop. Raises ``TooManyRejects``, ``FrozenContract`` and the terminal errors of gunzip, cutting and header.
+    stop. Raises the errors of ``verdict.judge``, ``OpenQuote``, and the terminal errors of gunzip, cutting and header.
     """
     # Arrow's own allocator keeps what it freed: the same conversion takes a third more memory under it, at the same speed.
     pa.set_memory_pool(pa.system_memory_pool())
@@ -101,20 +103,25 @@ def convert(plan: Plan, source: Any, sink: Sink, workers: int, checkpoint: Calla
                 checkpoint()
                 parts.write(piece.batch)
                 for reject in piece.rejects:
+                    if reject.reason == Reason.OPEN_QUOTE:
+                        behind = piece.parsed.lines - reject.line - 1
+                        raise OpenQuote(line + reject.line, piece.offset + reject.offset, behind)
                     quarantine = quarantine or QuarantineWriter(sink.open(plan.quarantine_name), plan.metadata)
                     quarantine.write(reject, line, piece.offset)
-                tally.take(piece.parsed)
+                tally.take(piece.parsed, line, piece.lost_lines)
                 line += piece.parsed.lines
         parts.close()
         if quarantine is not None:
             quarantine.close()
-    except BaseException:
+    except BaseException as error:
         # a Parquet writer that is dropped open writes its footer when it is collected: by then the object is gone
         parts.stop()
         if quarantine is not None:
             quarantine.stop()
+        if isinstance(error, RecordTooLong):
+            raise error.at_line(line) from None
         raise
-    _judge(tally, plan)
+    judge(tally, plan.contract, plan.file_format)
     return Outcome(
         records_read=tally.read,
         records_written=tally.written,
@@ -126,6 +133,8 @@ def convert(plan: Plan, source: Any, sink: Sink, workers: int, checkpoint: Calla
         operations=dict(tally.operations),
         fences=tuple(tally.fences),
         unknown_columns=tally.commonest_unknown_columns(),
+        rejects=tally.worst(),
+        lines_without_record=tally.lines_without_record if plan.file_format == CSV else 0,
     )
 
 
@@ -139,12 +148,13 @@ class _Hider:
 
 def _piece(reader: BlockReader, parse: BlockParser, hider: _Hider, block: Block) -> _Piece:
     parsed = parse.parse(block.data)
-    rejects = []
+    rejects, lost_lines = [], 0
     for one in parsed.rejects:
         raw = bytes(block.data[one.offset : one.offset + one.length])
+        lost_lines += 1 + raw.count(b"\n")
         rejects.append(rejected(raw, one.line, one.offset, one.column, one.reason, one.detail, hider.lines))
     reader.give_back(block)
-    return _Piece(hider.masker.batch(parsed.batch), parsed, block.offset, rejects)
+    return _Piece(hider.masker.batch(parsed.batch), parsed, block.offset, rejects, lost_lines)
 
 
 def _spread(contract: Contract, file_format: str) -> frozenset[str]:
@@ -154,16 +164,3 @@ def _spread(contract: Contract, file_format: str) -> frozenset[str]:
     ids = {column.name for column in contract.columns if column.key is not None or column.reference is not None}
     positions = set() if file_format == CSV else {POSITION}
     return frozenset(ids | positions | ({contract.partition.column} if contract.partition else set()))
-
-
-def _judge(tally: Tally, plan: Plan) -> None:
-    """Raise ``TooManyRejects`` where a batch file's share of rejects is above the contract's; a file of changes needs a thousand, too.
-
-    ``FrozenContract`` where a frozen contract met a column it does not know."""
-    if plan.contract.evolution == "freeze":
-        unknown = next((column for reason, column in tally.reasons if reason == Reason.UNKNOWN_COLUMN), None)
-        if unknown is not None:
-            raise FrozenContract(plan.contract.table, unknown)
-    share_exceeded = tally.rejected > tally.read * plan.contract.reject_ratio
-    if share_exceeded and (plan.file_format == CSV or tally.rejected >= CDC_REJECTS_TO_FAIL):
-        raise TooManyRejects(tally.rejected, tally.read, plan.contract.reject_ratio, tally.worst())

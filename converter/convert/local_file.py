@@ -14,13 +14,9 @@ from convert import engine, masking
 from convert.sink import DirectorySink
 from lake.contract import Contract, ContractSet, InvalidContract, parse_contract
 from lake.control import Outcome
-from lake.errors import TerminalError
+from lake.raw_names import UnknownForm, check_name, format_of
 
 QUARANTINE = "quarantine.parquet"
-
-
-class UnknownFormat(TerminalError):
-    """The file's name does not say what it holds."""
 
 
 def convert(
@@ -40,7 +36,7 @@ def convert(
     ``progress`` is told each new per cent of the file that was read.
     ``contract_version`` is that of the contract's folder where the folder is a valid set, else a digest of the one file.
 
-    Raises ``InvalidContract``, ``UnknownFormat``, the engine's terminal errors, and ``OSError``; then ``out_dir`` is as
+    Raises ``InvalidContract``, ``UnknownForm``, the engine's terminal errors, and ``OSError``; then ``out_dir`` is as
     it was before.
     """
     contract, version = _contract(contract_file)
@@ -93,9 +89,10 @@ def _contract(path: Path) -> tuple[Contract, str]:
 
 
 def _file_format(path: Path) -> str:
-    if not path.name.endswith(".gz"):
-        raise UnknownFormat(f"{path.name}: a name that ends with .gz is expected; .csv.gz is CSV, any other .gz holds JSON lines")
-    return "csv" if path.name.endswith(".csv.gz") else "json"
+    if not path.name.lower().endswith(".gz"):
+        raise UnknownForm(path.name, "no gzip")
+    check_name(path.name)
+    return format_of(path.name)
 
 
 def _summary(plan: engine.Plan, outcome: Outcome, out_dir: Path, seconds: float) -> dict[str, Any]:
@@ -111,5 +108,7 @@ def _summary(plan: engine.Plan, outcome: Outcome, out_dir: Path, seconds: float)
         "quarantine": str(out_dir / QUARANTINE) if counts["quarantine_key"] else None,
         "masked_columns": sorted(plan.masks),
         "unknown_columns": counts["unknown_columns"],
+        "rejects": list(outcome.rejects),
+        "lines_without_record": outcome.lines_without_record,
         "seconds": round(seconds, 3),
     }

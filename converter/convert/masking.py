@@ -5,12 +5,14 @@ The kernel hashes where it was built; without it, and for the other masks, each 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-import orjson
 import pyarrow as pa
 
+from convert import parse
+from convert.parse.json_members import text_of
 from lake.errors import TerminalError
 from lake.privacy import CLEAR, mask_value
 
@@ -46,9 +48,12 @@ class Masker:
         self._decisions = decisions
         self._key = key
         self._cache: dict[str, dict[str, str | None]] = {name: {} for name in masks}
+        self._clear = [name for name, decision in decisions.items() if decision == CLEAR]
         self._codes: dict[str, Any] = {}
+        self._extra_codes: Any = None
         if HmacSha256 is not None and key is not None:
             self._codes = {name: HmacSha256(key, CACHED_CODES) for name, kind in masks.items() if kind == "hash"}
+            self._extra_codes = HmacSha256(key, CACHED_CODES)
 
     def batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The batch with its hidden columns masked and unknown columns hashed."""
@@ -64,17 +69,16 @@ class Masker:
             columns[batch.schema.get_field_index(EXTRA)] = self._extras(extra)
         return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
 
-    def row(self, values: Mapping[str, object], known: frozenset[str]) -> dict[str, object]:
-        """A parsed line's values, hidden as its row would be; columns outside ``known`` are treated as unknown ones."""
-        masked: dict[str, object] = {}
-        for name, value in values.items():
-            if name in self._masks:
-                masked[name] = self._mask(self._masks[name], _text(value))
-            elif name in known:
-                masked[name] = value
-            else:
-                masked[name] = self._unknown(name, value)
-        return masked
+    def line(self, written: Iterable[tuple[str, str, str]], known: frozenset[str]) -> str:
+        """A line's members, hidden as its row would be: those outside ``known`` are treated as unknown columns.
+
+        ``written`` gives name, name as written and value as written of each.
+        """
+        return "{" + ",".join(f"{label}:{self._member(name, source, known)}" for name, label, source in written) + "}"
+
+    def _member(self, name: str, source: str, known: frozenset[str]) -> str:
+        kind = self._masks.get(name, None if name in known or name in self._clear else "hash")
+        return source if kind is None else json.dumps(self._mask(kind, text_of(source)), ensure_ascii=False)
 
     def _column(self, name: str, kind: str, column: pa.Array) -> pa.Array:
         if kind == "null":
@@ -95,29 +99,15 @@ class Masker:
             return masked
 
     def _extras(self, column: pa.Array) -> pa.Array:
-        hidden: list[str | None] = []
-        for text in column.to_pylist():
-            if text is None:
-                hidden.append(None)
-                continue
-            values = {name: self._unknown(name, value) for name, value in orjson.loads(text).items()}
-            hidden.append(orjson.dumps(values).decode())
+        if self._extra_codes is not None:
+            return pa.array(self._extra_codes.extras(column, self._clear))
+        hidden = [text and self.line(parse.written_members(text.encode()) or (), frozenset()) for text in column.to_pylist()]
         return pa.array(hidden, column.type)
 
     def _mask(self, kind: str, value: str | None) -> str | None:
         if kind == "hash" and self._key is None:
             raise MissingMaskKey("a column has to be hashed, and no key was given; name one with --mask-key-file")
         return mask_value(kind, value, self._key or b"")
-
-    def _unknown(self, name: str, value: object) -> object:
-        return value if self._decisions.get(name) == CLEAR else self._mask("hash", _text(value))
-
-
-def _text(value: object) -> str | None:
-    """A JSON value as the text that is masked: strings as they are, others as compact JSON."""
-    if value is None or isinstance(value, str):
-        return value
-    return orjson.dumps(value).decode()
 
 
 def mask_key(text: str, source: str) -> bytes:

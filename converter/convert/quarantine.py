@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO
 
-import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from convert import parse
 from convert.masking import Masker, MissingMaskKey
+from convert.parse.csv_fields import cells
+from convert.parse.outcome import Problem
 
 SCHEMA = pa.schema(
     [
@@ -52,9 +53,9 @@ class RejectedLine:
 class LineMasker:
     """Shows a rejected line by the rule: a line that can be read is masked like its row; of any other nothing is shown.
 
-    Where the table has no hidden columns (``hides`` is False), lines without unknown columns stand as they are, those
-    that cannot be read included. ``header`` holds a CSV's column names, ``known`` the names that the contract and the
-    change record have.
+    A line that holds nothing to hide stands as it is: the table has no hidden columns (``hides`` is False) and the line, or
+    the file's header, names none that the contract does not know. ``header`` holds a CSV's column names, ``known`` the
+    names that the contract and the change record have.
     """
 
     def __init__(self, masker: Masker, hides: bool, known: frozenset[str], header: Sequence[str] | None) -> None:
@@ -62,37 +63,32 @@ class LineMasker:
         self._hides = hides
         self._known = known
         self._header = header
+        self._labels = [json.dumps(name, ensure_ascii=False) for name in header or ()]
         self._hides_nothing = not hides and header is not None and known.issuperset(header)
 
     def show(self, raw: bytes) -> str | None:
         """The line as it may be stored, or None."""
         if self._hides_nothing:
             return _shown(raw)
-        values = self._values(raw)
-        if not self._hides and (values is None or values.keys() <= self._known):
-            return _shown(raw)
-        if values is None:
+        written = self._written(raw)
+        if written is None:
             return None
+        if not self._hides and all(name in self._known for name, _, _ in written):
+            return _shown(raw)
         try:
-            masked = self._masker.row(values, self._known)
+            return self._masker.line(written, self._known)[:LINE_CHARACTERS]
         except MissingMaskKey:
             return None
-        return orjson.dumps(masked).decode()[:LINE_CHARACTERS]
 
-    def _values(self, raw: bytes) -> Mapping[str, object] | None:
+    def _written(self, raw: bytes) -> Sequence[tuple[str, str, str]] | None:
+        """Name, name and value as JSON writes them, of each column; None if the line cannot be read."""
         if self._header is None:
-            try:
-                value = orjson.loads(raw)
-            except orjson.JSONDecodeError:
-                return None
-            return value if isinstance(value, dict) else None
+            return parse.written_members(raw)
         try:
-            rows = list(csv.reader(io.StringIO(raw.decode(), newline=""), strict=True))
-        except (UnicodeDecodeError, csv.Error):
+            values = [json.dumps(cell, ensure_ascii=False) for cell in cells(raw)]
+        except Problem:
             return None
-        if len(rows) != 1 or len(rows[0]) != len(self._header):
-            return None
-        return dict(zip(self._header, rows[0], strict=True))
+        return list(zip(self._header, self._labels, values, strict=True)) if len(values) == len(self._header) else None
 
 
 def _shown(raw: bytes) -> str:

@@ -6,10 +6,33 @@ from lake.errors import TerminalError, TransientError
 
 
 class TooManyRejects(TerminalError):
-    """More of the file's records were rejected than its contract allows; nothing of it was published."""
+    """More of the file was rejected than its contract allows; nothing of it was published."""
 
-    def __init__(self, rejected: int, read: int, ratio: float, reasons: str) -> None:
-        super().__init__(f"{rejected:,} of {read:,} records rejected, above the contract's {ratio:.1%}: {reasons}")
+    def __init__(self, lost: str, ratio: float, reasons: str) -> None:
+        super().__init__(f"{lost} rejected, above the contract's {ratio:.1%}: {reasons}")
+
+
+class NothingAccepted(TerminalError):
+    """The file holds records, and none of them is a row."""
+
+    def __init__(self, rejected: int, reasons: str) -> None:
+        subject = "the only record was" if rejected == 1 else f"all {rejected:,} records were"
+        super().__init__(f"{subject} rejected: {reasons}")
+
+
+class NotJsonLines(TerminalError):
+    """Most lines of the file are no JSON objects."""
+
+    def __init__(self, broken: int, read: int, reasons: str) -> None:
+        super().__init__(f"{broken:,} of {read:,} lines are no JSON object, so the file is not JSON lines: {reasons}")
+
+
+class OpenQuote(TerminalError):
+    """A quote opens in a CSV file that nothing closes: all behind it is one field, and no record."""
+
+    def __init__(self, line: int, offset: int, lines: int) -> None:
+        behind = f"; the {lines:,} lines behind it would be lost" if lines else ""
+        super().__init__(f"in the record at line {line:,} (byte {offset:,}) a quote opens a field and nothing closes it{behind}")
 
 
 class Interrupted(TransientError):

@@ -7,14 +7,19 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 
-from convert.parse import ParsedBlock
+from convert.parse import ParsedBlock, Reason
 from lake.cdc import BUILT_AT, FENCE, FENCE_KIND, OPERATION
 from lake.control import Fence
 
 NAMED_UNKNOWN_COLUMNS = 200
 """So many unknown columns are named on the control record, an item of at most 400 KB; the rest is one sum."""
+COUNTED_UNKNOWN_COLUMNS = 10_000
+"""Names that are counted one by one, those that come first; later ones are added to the others, so memory is bounded."""
+COUNTED_REASONS = 1_000
+"""Kinds of rejects that are counted one by one: a reject may name an unknown column."""
 
 OTHERS = "(others)"
+NO_OBJECTS = frozenset({Reason.NOT_JSON, Reason.NOT_OBJECT})
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -26,9 +31,11 @@ class Tally:
         self.written = 0
         self.rejected = 0
         self.lines = 0
+        self.lost_lines = 0
         self.operations: Counter[str] = Counter()
         self.unknown_columns: Counter[str] = Counter()
         self.reasons: Counter[tuple[str, str]] = Counter()
+        self._first: dict[tuple[str, str], tuple[int, str]] = {}
         self.fences: list[Fence] = []
         self._earliest: int | None = None
         self._latest: int | None = None
@@ -37,6 +44,11 @@ class Tally:
     def read(self) -> int:
         """Records read: written and rejected."""
         return self.written + self.rejected
+
+    @property
+    def lines_without_record(self) -> int:
+        """Lines of a CSV file that begin no record, because a quoted text goes on over them, and blank lines."""
+        return self.lines - self.lost_lines - self.written
 
     @property
     def built_at_min(self) -> datetime | None:
@@ -48,8 +60,18 @@ class Tally:
         """The latest ``cdc_built_at`` of a row that is no fence."""
         return _moment(self._latest)
 
-    def take(self, block: ParsedBlock) -> None:
-        """Count a block's rows and rejects."""
+    @property
+    def fenced(self) -> int:
+        """Rows that are fences."""
+        return self.operations[FENCE]
+
+    @property
+    def no_objects(self) -> int:
+        """Lines of a JSON file that are no objects."""
+        return sum(count for (reason, _), count in self.reasons.items() if reason in NO_OBJECTS)
+
+    def take(self, block: ParsedBlock, first_line: int, lost_lines: int) -> None:
+        """Count the rows and rejects of the block that begins at ``first_line``; its rejects take ``lost_lines`` lines."""
         self.written += block.batch.num_rows
         self.operations.update(block.operations)
         if block.operations.get(FENCE):
@@ -58,9 +80,18 @@ class Tally:
             earliest, latest = block.built_at
             self._earliest = earliest if self._earliest is None else min(self._earliest, earliest)
             self._latest = latest if self._latest is None else max(self._latest, latest)
+        self.lines += block.lines
         self.rejected += len(block.rejects)
-        self.reasons.update((reject.reason, reject.column) for reject in block.rejects)
-        self.unknown_columns.update(block.extra)
+        self.lost_lines += lost_lines
+        for reject in block.rejects:
+            kind = (reject.reason, reject.column)
+            if kind not in self.reasons and len(self.reasons) >= COUNTED_REASONS:
+                kind = (reject.reason, OTHERS)
+            self.reasons[kind] += 1
+            self._first.setdefault(kind, (first_line + reject.line, reject.detail))
+        for name in sorted(block.extra):
+            known = name in self.unknown_columns or len(self.unknown_columns) < COUNTED_UNKNOWN_COLUMNS
+            self.unknown_columns[name if known else OTHERS] += block.extra[name]
 
     def _take_fences(self, rows: pa.RecordBatch) -> None:
         values = (rows.column(OPERATION), rows.column(BUILT_AT).view(pa.int64()), rows.column(FENCE_KIND))
@@ -70,15 +101,21 @@ class Tally:
                 self.fences.append(Fence(moment, kind or "create-table"))
 
     def commonest_unknown_columns(self) -> dict[str, int]:
-        """The values of unknown columns by name, the commonest 200; those of all other names under ``(others)``."""
-        named = dict(self.unknown_columns.most_common(NAMED_UNKNOWN_COLUMNS))
+        """The values of unknown columns by name, the commonest 200, then by name; those of all others under ``(others)``."""
+        counted = sorted((item for item in self.unknown_columns.items() if item[0] != OTHERS), key=lambda item: (-item[1], item[0]))
+        named = dict(counted[:NAMED_UNKNOWN_COLUMNS])
         others = self.unknown_columns.total() - sum(named.values())
         return {**named, OTHERS: others} if others else named
 
-    def worst(self, limit: int = 5) -> str:
-        """The commonest reasons of rejects, for a message."""
-        named = (f"{count:,} x {reason}{f' in {column}' if column else ''}" for (reason, column), count in self.reasons.most_common(limit))
-        return "; ".join(named)
+    def worst(self, limit: int = 5) -> tuple[str, ...]:
+        """The commonest kinds of rejects: how many, the first one's line, and what is wrong with it."""
+        kinds = sorted(self.reasons.items(), key=lambda kind: (-kind[1], self._first[kind[0]][0]))
+        return tuple(self._described(*kind) for kind in kinds[:limit])
+
+    def _described(self, kind: tuple[str, str], count: int) -> str:
+        (reason, column), (line, detail) = kind, self._first[kind]
+        place = f' in column "{column}"' if column else ""
+        return f"{count:,} x {reason}{place}, first at line {line:,} ({detail})"
 
 
 def _moment(micros: int | None) -> datetime | None:

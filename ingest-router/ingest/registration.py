@@ -7,12 +7,12 @@ from ingest.raw_objects import ObjectGone, RawObject, RawObjects
 from lake.contract import UnknownTable
 from lake.contract.store import ContractStore
 from lake.control import ControlTable, NewFile
-from lake.control.records import CONTAINER, CSV, JSON_LINES, LAMBDA
+from lake.control.records import CONTAINER, CSV, LAMBDA
 from lake.errors import TerminalError
 from lake.keys import RAW, is_export_manifest, table_of_raw_key
+from lake.raw_names import check_name, format_of
 
 REGISTERED, FAILED, KNOWN, IGNORED = "registered", "failed", "known", "ignored"
-_CSV_ENDINGS = (".csv.gz", ".csv")
 
 
 class EmptyObject(TerminalError):
@@ -60,17 +60,14 @@ class Registration:
             raise UnknownTable(table, contracts.tables)
         if raw.size_bytes == 0:
             raise EmptyObject("the object has 0 bytes; a raw object is gzip")
-        records = estimate_records(self._objects.head(raw, HEAD_BYTES), raw.size_bytes, has_header=_file_format(raw.key) == CSV)
+        check_name(raw.key)
+        records = estimate_records(self._objects.head(raw, HEAD_BYTES), raw.size_bytes, has_header=format_of(raw.key) == CSV)
         return _new_file(raw, records, LAMBDA if records <= self._lambda_limit else CONTAINER)
 
 
 def holds_rows(key: str) -> bool:
     """Whether an object of the stage bucket is one to convert: under ``raw/``, no manifest that closes an export, no folder marker."""
     return key.startswith(RAW) and not is_export_manifest(key) and not key.endswith("/")
-
-
-def _file_format(key: str) -> str:
-    return CSV if key.endswith(_CSV_ENDINGS) else JSON_LINES
 
 
 def _new_file(raw: RawObject, records: int = 0, compute_target: str = LAMBDA) -> NewFile:
@@ -80,7 +77,7 @@ def _new_file(raw: RawObject, records: int = 0, compute_target: str = LAMBDA) ->
         version_id=raw.version_id,
         etag=raw.etag,
         table_name=table_of_raw_key(raw.key) or "unknown",
-        file_format=_file_format(raw.key),
+        file_format=format_of(raw.key),
         size_bytes=raw.size_bytes,
         records_estimated=records,
         compute_target=compute_target,

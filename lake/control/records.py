@@ -59,7 +59,11 @@ class NewFile:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a conversion did. ``records_read`` is ``records_written + records_rejected``."""
+    """What a conversion did. ``records_read`` is ``records_written + records_rejected``.
+
+    ``rejects`` says of each kind of reject how many, the first one's line, and what is wrong with it. ``lines_without_record``
+    counts the lines of a CSV file that begin none: blank ones, and those within a quoted text.
+    """
 
     records_read: int
     records_written: int
@@ -71,6 +75,8 @@ class Outcome:
     operations: Mapping[str, int] = field(default_factory=dict)
     fences: tuple[Fence, ...] = ()
     unknown_columns: Mapping[str, int] = field(default_factory=dict)
+    rejects: tuple[str, ...] = ()
+    lines_without_record: int = 0
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from convert.parse.blocks import Block, BlockReader, RecordTooLong
+from convert.parse.content import WrongContent
 from convert.parse.csv_header import WrongHeader, check_header
 from convert.parse.gunzip import CorruptGzip, GzipStream, NotGzip
 from convert.parse.outcome import ParsedBlock, Reason, Reject
@@ -28,14 +29,17 @@ __all__ = [
     "RecordTooLong",
     "Reject",
     "RowSchema",
+    "WrongContent",
     "WrongHeader",
     "parser",
+    "written_members",
 ]
 
 try:
-    from convert.parse.kernel_engine import KernelParser
+    from convert.parse.kernel_engine import KernelParser, written_members
 except ImportError:
     KernelParser = None  # type: ignore[assignment,misc]
+    from convert.parse.json_members import written_members
 
 FORMATS = ("json", "csv")
 ENGINE = "fallback" if KernelParser is None else "kernel"
@@ -53,7 +57,7 @@ def parser(schema: RowSchema, file_format: str, header: tuple[str, ...] | None =
     """The parser of a file's blocks.
 
     ``file_format`` is json or csv; a CSV file needs its ``header``. ``engine`` is kernel or fallback.
-    Raises ``WrongHeader`` where the header lacks a required column.
+    Raises ``WrongHeader`` if the header lacks or misspells a column of the contract.
     """
     if file_format not in FORMATS or (file_format == "csv") != (header is not None):
         raise ValueError(f'format "{file_format}", header {header!r}; expected json, or csv with a header')
@@ -61,7 +65,7 @@ def parser(schema: RowSchema, file_format: str, header: tuple[str, ...] | None =
         check_header(header, schema)
     if engine == "kernel":
         return KernelParser(schema, header)
-    # imported only where they are needed: a cold start pays for pyarrow's readers
+    # imported only if they are needed: a cold start pays for every module
     from convert.parse.csv_records import CsvRecords
     from convert.parse.json_lines import JsonRecords
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from convert.parse.content import HEAD_BYTES, check_content
 from convert.parse.csv_header import read_header
 from lake.errors import TerminalError
 
@@ -25,8 +26,15 @@ class Source(Protocol):
 class RecordTooLong(TerminalError):
     """A record is longer than the limit, so the file is not read on: memory must not follow the input."""
 
-    def __init__(self, offset: int, limit: int) -> None:
-        super().__init__(f"the record at byte {offset} is longer than {limit} bytes; records must end by a line feed within that")
+    def __init__(self, offset: int, limit: int, file_format: str, line: int | None = None) -> None:
+        self._arguments = (offset, limit, file_format)
+        place = f"byte {offset:,}" if line is None else f"line {line:,} (byte {offset:,})"
+        cause = "; does a quote open in it that nothing closes?" if file_format == "csv" else ""
+        super().__init__(f"the record at {place} is longer than {limit:,} bytes, which no record may be{cause}")
+
+    def at_line(self, line: int) -> RecordTooLong:
+        """The same, with the number of the record's line."""
+        return RecordTooLong(*self._arguments, line)
 
 
 @dataclass(frozen=True)
@@ -48,16 +56,18 @@ class BlockReader:
 
     A byte order mark and blank lines are no records; the last record may lack its line feed. ``first_line`` is the line
     number, from 0, at which the first block begins. Each block has memory of its own, until it is given back.
-    Raises ``RecordTooLong``; for CSV also ``csv_header.WrongHeader``.
+    Raises ``RecordTooLong`` and ``content.WrongContent``; for CSV also ``csv_header.WrongHeader``.
     """
 
     def __init__(
         self, source: Source, file_format: str, *, block_bytes: int = BLOCK_BYTES, max_record_bytes: int = MAX_RECORD_BYTES
     ) -> None:
         self._source = source
+        self._format = file_format
         self._cut: Cut = _cut_csv if file_format == "csv" else _cut_lines
         self._block_bytes = block_bytes
         self._max_record_bytes = max_record_bytes
+        self._largest = max(block_bytes, max_record_bytes + 1)
         self._buffer = bytearray(block_bytes)
         self._spare: deque[bytearray] = deque()
         self._filled = 0
@@ -97,14 +107,16 @@ class BlockReader:
         """The next whole records with their offset and the memory they lie in, or None at the end."""
         while not self._ended:
             self._fill()
+            if self._offset == 0:
+                check_content(bytes(self._buffer[: min(self._filled, HEAD_BYTES)]))
             end = self._filled if self._ended else self._cut(self._buffer, self._filled)
             if end:
                 return self._take(end)
             if self._ended:
                 break
             if self._filled > self._max_record_bytes:
-                raise RecordTooLong(self._offset, self._max_record_bytes)
-            self._buffer.extend(bytes(len(self._buffer)))
+                raise RecordTooLong(self._offset, self._max_record_bytes, self._format)
+            self._buffer.extend(bytes(min(len(self._buffer), self._largest - len(self._buffer))))
         return None
 
     def _fill(self) -> None:
@@ -118,7 +130,7 @@ class BlockReader:
 
     def _take(self, end: int) -> tuple[int, memoryview, bytearray]:
         buffer, offset, rest = self._buffer, self._offset, self._filled - end
-        size = max(self._block_bytes, rest + (rest >> 1))
+        size = max(self._block_bytes, min(rest + (rest >> 1), self._largest))
         self._buffer = self._spare.popleft() if self._spare and size == self._block_bytes else bytearray(size)
         self._buffer[:rest] = memoryview(buffer)[end : self._filled]
         self._filled = rest

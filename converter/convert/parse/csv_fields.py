@@ -8,33 +8,41 @@ from typing import NamedTuple
 
 from convert.parse.outcome import Problem, Reason
 
-_FIELD = rb'(?:"(?:[^"]++|"")*+(?:"[^,\n]*+|\Z)|[^",\n][^,\n]*+|)'
-_RECORD = re.compile(_FIELD + rb"(?:," + _FIELD + rb")*+(\n|\Z)")
+_CLOSED = rb'(?:"(?:[^"]++|"")*+"[^,\n]*+|[^",\n][^,\n]*+|)'
+_RECORD = re.compile(_CLOSED + rb"(?:," + _CLOSED + rb")*+(\n|\Z)")
 _CELL = re.compile(r'(?:"((?:[^"]++|"")*+)"|([^",\r]*+))(?:,|\Z)')
+
+_QUOTED = re.compile(r'"(?:[^"]++|"")*+"')
+_DOUBLED = 'a quote in a text is doubled (""), and such a text stands in quotes'
+_BACKSLASH = 'a backslash is no escape: a quote in a text is doubled ("")'
 
 Cell = str | None
 
 
 class Span(NamedTuple):
-    """One record's bytes: ``start`` to ``stop`` without its line break, ``after`` with it; ``ended`` tells that there is one."""
+    """One record's bytes: ``start`` to ``stop`` without its line break, ``after`` with it.
+
+    ``is_open`` tells that a quote opens in it that nothing closes, so the record takes all that is left.
+    """
 
     start: int
     stop: int
     after: int
-    ended: bool
+    is_open: bool = False
 
 
 def record_spans(data: bytes, at: int = 0) -> Iterator[Span]:
     """Every record from the one at ``at`` on; blank lines are empty spans.
 
-    A quote opens a field only at the field's beginning, so a stray one spoils no more than its own record.
+    A quote opens a field only at the field's beginning; anywhere else it spoils no more than its own record.
     """
-    while at < len(data) and (match := _RECORD.match(data, at)):
-        stop = match.start(1)
+    while at < len(data):
+        match = _RECORD.match(data, at)
+        stop, after = (match.start(1), match.end()) if match else (len(data), len(data))
         if stop > at and data[stop - 1] == 13:
             stop -= 1
-        yield Span(at, stop, match.end(), match.end() > match.start(1))
-        at = match.end()
+        yield Span(at, stop, after, match is None)
+        at = after
 
 
 def cells(record: bytes) -> list[Cell]:
@@ -59,3 +67,20 @@ def cells(record: bytes) -> list[Cell]:
         at = match.end()
         if match[0][-1:] != ",":
             return found
+
+
+def field_fault(record: bytes) -> tuple[int, str]:
+    """The number, from 1, of the first field that is no CSV, and what is wrong with it."""
+    text = record.decode()
+    number, at = 0, 0
+    while (match := _CELL.match(text, at)) and match[0][-1:] == ",":
+        number, at = number + 1, match.end()
+    rest = text[at:]
+    if rest.startswith('"'):
+        closed = _QUOTED.match(rest)
+        if closed and rest[closed.end() : closed.end() + 1] != "\r":
+            after_backslash = rest[closed.end() - 2 : closed.end() - 1] == "\\"
+            return number + 1, "text stands behind the closing quote; " + (_BACKSLASH if after_backslash else _DOUBLED)
+    elif '"' in re.split("[,\r]", rest, maxsplit=1)[0]:
+        return number + 1, f"a quote inside a field that does not begin with one; {_DOUBLED}"
+    return number + 1, "a carriage return outside quotes; lines must end by a line feed, with one carriage return before it at most"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from convert.parse.csv_fields import cells, record_spans
-from convert.parse.outcome import Problem
+from convert.parse.csv_fields import cells, field_fault, record_spans
+from convert.parse.outcome import Problem, Reason
 from convert.parse.schema import RowSchema
 from lake.cdc import CDC_FIELDS
 from lake.errors import TerminalError
@@ -24,24 +24,36 @@ def read_header(data: bytes) -> tuple[tuple[str, ...], int, int]:
     lines = 0
     for span in record_spans(data):
         lines += data.count(b"\n", span.start, span.after)
+        if span.is_open:
+            raise WrongHeader("the header holds a quote that nothing closes; the first record must name the columns, separated by commas")
         if span.stop > span.start:
             return _names(data[span.start : span.stop]), span.after, lines
     raise WrongHeader("the file has no header: its first record must name the columns")
 
 
 def check_header(header: tuple[str, ...], schema: RowSchema) -> None:
-    """Raises ``WrongHeader`` where the header lacks a column that every row must carry."""
+    """Raises ``WrongHeader`` if the header lacks a column that every row must carry, or misspells one by case or blanks."""
+    known = {_plain(field.name): field.name for field in schema.fields}
+    misspelt = [(name, known[_plain(name)]) for name in header if name not in schema.index and _plain(name) in known]
+    nearly = [f'"{name}" instead of "{column}"' for name, column in misspelt if column not in header]
+    if nearly:
+        raise WrongHeader(f"table {schema.table}: the header names {', '.join(nearly)}; upper case, lower case and blanks count")
     missing = [schema.fields[place].name for place in schema.required if schema.fields[place].name not in header]
     if missing:
-        known = ", ".join(f.name for f in schema.fields if f.name not in CDC_FIELDS)
-        raise WrongHeader(f"table {schema.table}: the header {_shown(header)} lacks {', '.join(missing)}; columns: {known}")
+        columns = ", ".join(f.name for f in schema.fields if f.name not in CDC_FIELDS)
+        raise WrongHeader(f"table {schema.table}: the header {_shown(header)} lacks {', '.join(missing)}; columns: {columns}")
+
+
+def _plain(name: str) -> str:
+    """The name without blanks and characters that are not seen, in one case."""
+    return "".join(letter for letter in name if letter.isprintable() and not letter.isspace()).casefold()
 
 
 def _names(record: bytes) -> tuple[str, ...]:
     try:
         found = cells(record)
     except Problem as problem:
-        raise WrongHeader(f"the header is no CSV record: {problem.reason.value}") from None
+        raise WrongHeader(f"the header is no CSV record: {_fault(problem, record)}") from None
     names = tuple(name or "" for name in found)
     if len(names) == 1 and ";" in names[0]:
         raise WrongHeader(f"the header {_shown(names)} is cut by semicolons; fields are separated by commas")
@@ -59,3 +71,12 @@ def _names(record: bytes) -> tuple[str, ...]:
 def _shown(names: tuple[str, ...]) -> str:
     text = ",".join(names)
     return f'"{text}"' if len(text) <= 200 else f'"{text[:200]}…"'
+
+
+def _fault(problem: Problem, record: bytes) -> str:
+    if problem.reason == Reason.NOT_CSV:
+        number, fault = field_fault(record)
+        return f"field {number}: {fault}"
+    if problem.reason == Reason.UTF8:
+        return "not valid UTF-8; convert the file, e.g. by iconv -f WINDOWS-1252 -t UTF-8"
+    return "it holds a NUL character"

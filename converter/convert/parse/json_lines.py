@@ -1,50 +1,39 @@
-"""JSON lines to rows, without native code of our own.
-
-Lines that pyarrow.json certainly reads right go through it; every other line is read alone, slowly and exactly. The
-exact reading of a line is what the kernel and the shortcut are compared with.
-"""
+"""JSON lines to rows in Python alone: what the kernel is held to, and what reads where it was not built."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from convert.parse.arrow_columns import bounds_of_lines
-from convert.parse.arrow_json import ArrowLines
 from convert.parse.field_values import JSON_READERS
 from convert.parse.json_members import members
 from convert.parse.outcome import ParsedBlock, Problem, Reason
-from convert.parse.rows import RowCollector, blank_row
+from convert.parse.reject_details import Details
+from convert.parse.rows import RowCollector, blank_row, lines_in
 from convert.parse.schema import RowSchema
 
 
 class JsonRecords:
     """Parses blocks of JSON lines by a schema."""
 
-    def __init__(self, schema: RowSchema, shortcut: bool = True) -> None:
+    def __init__(self, schema: RowSchema) -> None:
         self._schema = schema
         self._readers = [JSON_READERS[field.kind] for field in schema.fields]
-        self._arrow = ArrowLines(schema) if shortcut else None
+        self._details = Details(schema, None)
 
     def parse(self, block: Any) -> ParsedBlock:
         """Parse a block of whole lines, the last of which may lack its line feed."""
         data = bytes(block)
-        rows = RowCollector(self._schema, "json")
-        starts, ends = bounds_of_lines(data)
-        certain = np.zeros(len(starts), dtype=np.bool_)
-        if self._arrow:
-            batch, certain = self._arrow.read(data, starts, ends)
-            rows.keep_batch(starts[certain], batch)
-        for number in np.flatnonzero(~certain).tolist():
-            offset = int(starts[number])
-            record = data[offset : int(ends[number])]
+        rows = RowCollector(self._schema, self._details)
+        offset = 0
+        for number, line in enumerate(data.split(b"\n")):
+            record = line.removesuffix(b"\r")
             if record.strip(b" \t\r"):
                 try:
-                    rows.keep(offset, *self.row(record))
+                    rows.keep(*self.row(record))
                 except Problem as problem:
-                    rows.reject(problem, number, offset, len(record))
-        return rows.block(len(starts))
+                    rows.reject(problem, number, offset, record)
+            offset += len(line) + 1
+        return rows.block(lines_in(data))
 
     def row(self, record: bytes) -> tuple[list[Any], list[str]]:
         """The values of one line and the names of its unknown members. Raises ``Problem``."""
@@ -53,18 +42,19 @@ class JsonRecords:
         seen: set[str] = set()
         unknown: list[str] = []
         extra: list[str] = []
-        for name, value, source in members(record):
+        for member in members(record):
+            name = member.name
             if name in seen:
                 raise Problem(Reason.DUPLICATE_MEMBER, name)
             seen.add(name)
             place = schema.index.get(name)
             if place is not None:
-                row[place] = None if value is None else self._readers[place](value, schema.fields[place])
+                row[place] = None if member.value is None else self._readers[place](member.value, schema.fields[place])
             elif schema.evolution in ("freeze", "discard_row"):
                 raise Problem(Reason.UNKNOWN_COLUMN, name)
             else:
                 unknown.append(name)
-                extra.append(source)
+                extra.append(f"{member.label}:{member.source}")
         if extra and schema.evolution == "evolve":
             row[-1] = "{" + ",".join(extra) + "}"
         return row, unknown

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import re
-from json.decoder import scanstring  # type: ignore[attr-defined]
-from typing import Any
+from json.decoder import JSONDecodeError, scanstring  # type: ignore[attr-defined]
+from typing import Any, NamedTuple
 
 from convert.parse.field_values import SCAN
 from convert.parse.outcome import Problem, Reason
 from convert.parse.schema import MAX_DEPTH
 
+UTF8_BOM = b"\xef\xbb\xbf"
 _SPACES = frozenset(" \t\n\r")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BRACKET = re.compile(r"[\[{]|([\]}])")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
 
-Member = tuple[str, Any, str]
-"""Name, value, and the member as it was written: ``"name":value``."""
+
+class Member(NamedTuple):
+    """One member of an object: its name and value, and both as they were written (``label`` with its quotes)."""
+
+    name: str
+    value: Any
+    label: str
+    source: str
 
 
 def members(record: bytes) -> list[Member]:
@@ -40,6 +47,21 @@ def members(record: bytes) -> list[Member]:
     return found
 
 
+def written_members(line: bytes) -> list[tuple[str, str, str]] | None:
+    """Name, name as written and value as written of each member of the one object that a line holds; None if it holds none."""
+    try:
+        return [(member.name, member.label, member.source) for member in members(line)]
+    except Problem:
+        return None
+
+
+def text_of(source: str) -> str | None:
+    """The text that stands for a value as written: a string's own, None for null, any other value unchanged."""
+    if source.startswith('"'):
+        return str(scanstring(source, 1, True)[0])
+    return None if source == "null" else source
+
+
 def _after_space(text: str, at: int) -> int:
     while text[at : at + 1] in _SPACES:
         at += 1
@@ -61,7 +83,7 @@ def _object(text: str, at: int) -> tuple[list[Member], int]:
             raise ValueError(colon)
         value_start = _after_space(text, colon + 1)
         value, value_end = SCAN(text, value_start)
-        found.append((name, value, f"{text[at:name_end]}:{text[value_start:value_end]}"))
+        found.append(Member(name, value, text[at:name_end], text[value_start:value_end]))
         at = _after_space(text, value_end)
         mark = text[at : at + 1]
         if mark == "}":
@@ -94,3 +116,29 @@ def _has_lone_surrogate(text: str) -> bool:
             return True
         high_ends_at = escape.end() if 0xD800 <= code <= 0xDBFF else -1
     return high_ends_at >= 0
+
+
+class LineFault(NamedTuple):
+    """Why a line is not one JSON object. ``at`` is the first character that cannot be read, or the line's length."""
+
+    at: int = 0
+    is_too_deep: bool = False
+    is_half_a_character: bool = False
+    starts_another: bool = False
+
+
+def line_fault(line: bytes) -> LineFault:
+    """What is wrong with a line that ``members`` refuses."""
+    text = line.decode("utf-8", "replace")
+    if _too_deep(text):
+        return LineFault(is_too_deep=True)
+    start = _after_space(text, 0)
+    try:
+        _, end = _object(text, start + 1) if text[start : start + 1] == "{" else SCAN(text, start)
+    except JSONDecodeError as error:
+        return LineFault(error.pos)
+    except (ValueError, StopIteration) as error:
+        place = error.args[0] if error.args else 0
+        return LineFault(place if isinstance(place, int) else 0)
+    at = _after_space(text, end)
+    return LineFault(at, is_half_a_character=at == len(text), starts_another=text[at : at + 1] == "{")

@@ -5,21 +5,25 @@ Importing this module raises ``ImportError`` where the kernel was not built.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import dm_kernel  # type: ignore[import-not-found,import-untyped,unused-ignore]
 import pyarrow as pa
 
 from convert.parse.outcome import ParsedBlock, Reject
+from convert.parse.reject_details import Details
 from convert.parse.schema import RowSchema
+
+written_members: Callable[[bytes], list[tuple[str, str, str]] | None] = dm_kernel.members
+"""What ``json_members.written_members`` gives."""
 
 
 class KernelParser:
     """Parses blocks by the kernel; the interpreter is free meanwhile, so threads run side by side."""
 
     def __init__(self, schema: RowSchema, header: tuple[str, ...] | None = None) -> None:
-        self._schema = schema
-        self._format = "json" if header is None else "csv"
+        self._details = Details(schema, header)
         fields = [(f.name, f.kind, f.required, f.key, f.allow_nan, f.precision, f.scale) for f in schema.fields]
         if header is None:
             self._parser = dm_kernel.JsonParser(fields, schema.evolution)
@@ -33,11 +37,12 @@ class KernelParser:
             batch=pa.record_batch(rows),
             rows_read=rows_read,
             lines=lines,
-            rejects=[self._reject(*found) for found in rejects],
+            rejects=[self._reject(block, *found) for found in rejects],
             extra=extra,
             operations=operations,
             built_at=built_at,
         )
 
-    def _reject(self, record: int, line: int, offset: int, length: int, column: str, reason: str) -> Reject:
-        return Reject(record, line, offset, length, column, reason, self._schema.detail(reason, column, self._format))
+    def _reject(self, block: Any, record: int, line: int, offset: int, length: int, column: str, reason: str) -> Reject:
+        detail = self._details.of(reason, column, bytes(block[offset : offset + length]))
+        return Reject(record, line, offset, length, column, reason, detail)

@@ -14,10 +14,12 @@ class Reason(StrEnum):
     """Why a record is no row; a closed list that both parsers share.
 
     A record is judged in this order, and the first problem names it: the whole record's bytes and syntax
-    (``utf8``, ``nul``, ``not_json``, ``not_object``, ``not_csv``, ``ragged``), its values as they stand from left to
-    right, then ``operation`` and ``required`` once all values are known.
+    (``open_quote`` to ``ragged``), its values as they stand from left to right, then ``operation`` and ``required`` once
+    all values are known.
     """
 
+    OPEN_QUOTE = "open_quote"
+    REPEATED_HEADER = "repeated_header"
     UTF8 = "utf8"
     NUL = "nul"
     NOT_JSON = "not_json"

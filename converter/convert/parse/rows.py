@@ -5,51 +5,44 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from convert.parse.arrow_columns import Places, text_array
 from convert.parse.outcome import ParsedBlock, Problem, Reason, Reject
+from convert.parse.reject_details import Details
 from convert.parse.schema import NAME_LIMIT, RowSchema
 from lake.cdc import BUILT_AT, DELETE, FENCE, LOAD, OPERATION, UNCHANGED, UPDATE
 
 
 class RowCollector:
-    """Takes a block's records, each as a row or as a reject; those taken one by one come in order."""
+    """Takes a block's records in order, each as a row or as a reject."""
 
-    def __init__(self, schema: RowSchema, file_format: str) -> None:
+    def __init__(self, schema: RowSchema, details: Details) -> None:
         self._schema = schema
-        self._format = file_format
+        self._details = details
         self._operation = schema.index[OPERATION]
+        self._built_at = schema.index[BUILT_AT]
         self._unchanged = schema.index[UNCHANGED]
         self._rows: list[list[Any]] = []
-        self._offsets: list[int] = []
-        self._batch: pa.RecordBatch | None = None
-        self._batch_offsets: Places = np.zeros(0, dtype=np.int64)
         self._rejects: list[Reject] = []
         self._extra: Counter[str] = Counter()
+        self._operations: Counter[str] = Counter()
 
-    def keep_batch(self, offsets: Places, batch: pa.RecordBatch | None) -> None:
-        """Take rows that are checked already, with the places of their records."""
-        if batch is not None:
-            self._batch_offsets, self._batch = offsets, batch
-
-    def keep(self, offset: int, row: list[Any], unknown: list[str]) -> None:
+    def keep(self, row: list[Any], unknown: list[str]) -> None:
         """Take a record's row (values of the fields, then ``_extra``) and the names of its unknown columns.
 
         Raises ``Problem`` where the operation or a required value is missing.
         """
         self._check(row)
-        self._offsets.append(offset)
         self._rows.append(row)
+        self._operations[row[self._operation]] += 1
         self._extra.update(unknown)
 
-    def reject(self, problem: Problem, line: int, offset: int, length: int) -> None:
+    def reject(self, problem: Problem, line: int, offset: int, record: bytes) -> None:
         """Take a record that is no row."""
         column = problem.column[:NAME_LIMIT]
-        detail = self._schema.detail(problem.reason, column, self._format)
-        self._rejects.append(Reject(0, line, offset, length, column, problem.reason.value, detail))
+        number = len(self._rows) + len(self._rejects)
+        detail = self._details.of(problem.reason, column, record)
+        self._rejects.append(Reject(number, line, offset, len(record), column, problem.reason.value, detail))
 
     def _check(self, row: list[Any]) -> None:
         operation = row[self._operation]
@@ -64,32 +57,25 @@ class RowCollector:
                 raise Problem(Reason.REQUIRED, self._schema.fields[place].name)
 
     def block(self, lines: int) -> ParsedBlock:
-        """The outcome, once every record was taken: rows in the order of their records."""
+        """The outcome, once every record was taken."""
         schema = self._schema.arrow_schema
-        offsets = np.concatenate((self._batch_offsets, np.array(self._offsets, dtype=np.int64)))
-        batch = self._batch
-        if self._rows or batch is None:
-            columns = zip(*self._rows, strict=True) if self._rows else ((),) * len(schema)
-            arrays = [pa.array(values, type=field.type) for values, field in zip(columns, schema, strict=True)]
-            alone = pa.RecordBatch.from_arrays(arrays, schema=schema)
-            batch = alone if batch is None else pa.concat_batches([batch, alone]).take(pa.array(np.argsort(offsets)))
-        rejects = _numbered(self._rejects, offsets) if self._rejects else []
-        operations = batch.column(OPERATION)
-        counts = {str(entry["values"]): entry["counts"] for entry in operations.value_counts().to_pylist()}
-        return ParsedBlock(batch, len(offsets) + len(rejects), lines, rejects, dict(self._extra), counts, _built_at(batch))
+        columns = zip(*self._rows, strict=True) if self._rows else ((),) * len(schema)
+        arrays = [pa.array(values, type=field.type) for values, field in zip(columns, schema, strict=True)]
+        times = [row[self._built_at] for row in self._rows if row[self._operation] != FENCE and row[self._built_at] is not None]
+        return ParsedBlock(
+            batch=pa.RecordBatch.from_arrays(arrays, schema=schema),
+            rows_read=len(self._rows) + len(self._rejects),
+            lines=lines,
+            rejects=self._rejects,
+            extra=self._extra,
+            operations=self._operations,
+            built_at=(min(times), max(times)) if times else None,
+        )
 
 
-def _numbered(rejects: list[Reject], offsets: Places) -> list[Reject]:
-    """The rejects with their records' numbers, by the places of the rows around them."""
-    places = np.array([reject.offset for reject in rejects], dtype=np.int64)
-    numbers = np.searchsorted(np.sort(offsets), places) + np.arange(len(places))
-    return [reject._replace(record=int(number)) for reject, number in zip(rejects, numbers, strict=True)]
-
-
-def _built_at(batch: pa.RecordBatch) -> tuple[int, int] | None:
-    is_fence = pc.is_in(batch.column(OPERATION), text_array(FENCE))
-    times = pc.min_max(batch.column(BUILT_AT).view(pa.int64()).filter(pc.invert(is_fence))).as_py()
-    return None if times["min"] is None else (times["min"], times["max"])
+def lines_in(data: bytes) -> int:
+    """The lines of a block, blank ones and one without a line feed included."""
+    return data.count(b"\n") + (data[-1:] not in (b"", b"\n"))
 
 
 def blank_row(schema: RowSchema, default_operation: bool = False) -> list[Any]:

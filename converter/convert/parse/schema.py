@@ -8,7 +8,6 @@ from types import MappingProxyType
 
 import pyarrow as pa
 
-from convert.parse.outcome import Reason
 from lake.cdc import CDC_TYPES, OPERATION, OPERATIONS, POSITION, UNCHANGED
 from lake.contract import Contract
 from lake.types import RULE_BY_NAME, ColumnType
@@ -48,21 +47,8 @@ _ARROW = {
 _SPECIAL = {OPERATION: "operation", POSITION: "position", UNCHANGED: "names"}
 _SPECIAL_RULES = {
     "operation": f"one of {', '.join(OPERATIONS)}",
-    "position": "16 hexadecimal digits, -, 10 digits, -, 1 digit",
-    "names": "array of strings",
-}
-_MESSAGES = {
-    Reason.UTF8: "not valid UTF-8",
-    Reason.NUL: "holds a NUL character",
-    Reason.NOT_JSON: f"not one JSON value of at most {MAX_DEPTH} levels (RFC 8259)",
-    Reason.NOT_OBJECT: "a JSON value, but not an object",
-    Reason.NOT_CSV: "a quote or carriage return where RFC 4180 has none",
-    Reason.RAGGED: "not as many fields as the header has",
-    Reason.DUPLICATE_MEMBER: "the member stands twice",
-    Reason.UNKNOWN_COLUMN: "the contract does not know the column",
-    Reason.NAN: "the contract does not allow NaN and infinity here",
-    Reason.REQUIRED: "null or missing, but required",
-    Reason.OPERATION: f"expected one of {', '.join(OPERATIONS)}",
+    "position": "16 lower-case hexadecimal digits, -, 10 digits, -, 1 digit",
+    "names": "an array of strings",
 }
 
 
@@ -89,12 +75,17 @@ class Field:
             return pa.decimal128(self.precision, self.scale)
         return _ARROW.get(self.kind, pa.string())
 
-    def rule(self, file_format: str) -> str:
-        """What a value must look like in a ``json`` or ``csv`` file."""
+    @property
+    def title(self) -> str:
+        """The type with its numbers, e.g. ``numeric(12,2)``."""
+        return f"{self.spelling}({self.precision},{self.scale})" if self.kind == "decimal" else self.spelling
+
+    def rule(self, in_csv: bool) -> str:
+        """What a value must look like in a JSON line or a CSV field."""
         if self.kind in _SPECIAL_RULES:
             return _SPECIAL_RULES[self.kind]
         rule = RULE_BY_NAME[self.spelling]
-        return rule.json if file_format == "json" else rule.csv
+        return (rule.csv if in_csv else rule.json).format(p=self.precision, s=self.scale)
 
 
 @dataclass(frozen=True)
@@ -138,14 +129,6 @@ class RowSchema:
     def keys(self) -> tuple[int, ...]:
         """Places of the fields that a delete must carry."""
         return tuple(i for i, f in enumerate(self.fields) if f.key)
-
-    def detail(self, reason: str, column: str, file_format: str) -> str:
-        """One sentence on a reject: what would be valid. It never repeats the value, which may be personal."""
-        if reason in (Reason.TYPE, Reason.RANGE) and column in self.index:
-            field = self.fields[self.index[column]]
-            numbers = f"({field.precision},{field.scale})" if field.kind == "decimal" else ""
-            return f"{field.spelling}{numbers}: expected {field.rule(file_format)}"
-        return _MESSAGES[Reason(reason)]
 
 
 def _field(name: str, column_type: ColumnType, *, required: bool = False, key: bool = False, allow_nan: bool = False) -> Field:

@@ -2,7 +2,7 @@
 
 /// Bytes of a text and of a code; a longer text is never kept.
 const TEXT: usize = 31;
-const CODE: usize = 32;
+pub const CODE: usize = 32;
 /// Of so many values at least one must be found, or the table rests: to look in vain and keep costs about half of what a find saves.
 const WORTH: usize = 4;
 /// How many tables' worth of values it rests for.

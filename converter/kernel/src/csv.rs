@@ -19,9 +19,12 @@ enum Target {
     Unknown { name: Vec<u8>, label: Vec<u8> },
 }
 
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Parses blocks of CSV records by a schema and the file's header.
 pub struct CsvParser {
     schema: Schema,
+    header: Vec<Vec<u8>>,
     targets: Vec<Target>,
     /// A file without an operation column holds loads.
     is_load: bool,
@@ -51,6 +54,7 @@ impl CsvParser {
         let absent = schema.fields.len() - named - usize::from(is_load);
         CsvParser {
             schema,
+            header: header.iter().map(|name| name.clone().into_bytes()).collect(),
             targets,
             is_load,
             absent,
@@ -63,13 +67,18 @@ impl CsvParser {
         let is_clean = memchr::memchr(0, data).is_none() && simdutf8::basic::from_utf8(data).is_ok();
         let (mut clock, mut scratch) = (Clock::new(), Vec::new());
         let (mut start, mut counted, mut line) = (0, 0, 0);
+        // how a record begins that may be the header
+        let first = self.header.first().and_then(|name| name.first()).copied().unwrap_or(b'"');
         while start < data.len() {
             if let Some(after) = blank(data, start) {
                 start = after;
                 continue;
             }
             rows.begin();
-            let read = if is_clean {
+            let may_be_header = data[start] == first || matches!(data[start], b'"' | 0xef);
+            let read = if may_be_header && self.is_header(data, start, &mut scratch) {
+                Err(Fail::record(Reason::RepeatedHeader))
+            } else if is_clean {
                 self.read(data, start, &mut rows, &mut clock, &mut scratch)
             } else {
                 Err(Fail::record(Reason::Utf8))
@@ -84,6 +93,8 @@ impl CsvParser {
                     let span = Span::at(data, start);
                     let record = &data[start..span.stop];
                     let outcome = match self.judge(record) {
+                        _ if span.is_open => Err(Fail::record(Reason::OpenQuote)),
+                        _ if fail.reason == Reason::RepeatedHeader => Err(fail),
                         Err(reason) => Err(Fail::record(reason)),
                         Ok(()) if is_clean => Err(fail),
                         // only the block as a whole was doubtful
@@ -160,6 +171,25 @@ impl CsvParser {
         }
         rows.mark(place, cell.text.is_none());
         Ok(())
+    }
+
+    /// Whether the record that begins at `start` has the header's cells, with or without a byte order mark before them.
+    #[inline(never)]
+    fn is_header(&self, data: &[u8], start: usize, scratch: &mut Vec<u8>) -> bool {
+        let mark = if data[start..].starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+        let is_first = |cell: Cell<'_>| cell.text == self.header.first().map(Vec::as_slice);
+        if !Cell::at(data, start + mark, scratch).is_some_and(is_first) {
+            return false;
+        }
+        let record = &data[start + mark..Span::at(data, start).stop];
+        let mut at = 0;
+        for (number, name) in self.header.iter().enumerate() {
+            match Cell::at(record, at, scratch) {
+                Some(cell) if cell.text == Some(name) && cell.ends_record == (number + 1 == self.header.len()) => at = cell.after,
+                _ => return false,
+            }
+        }
+        record.last() != Some(&b'\r')
     }
 
     /// The problem of a record's bytes and cells, before any value is looked at.
@@ -250,16 +280,20 @@ impl<'a> Cell<'a> {
 struct Span {
     stop: usize,
     after: usize,
+    /// Whether a quote opens in it that nothing closes.
+    is_open: bool,
 }
 
 impl Span {
     /// The span of the record at `start`: a quote opens a cell only at the cell's beginning.
     #[cold]
     fn at(data: &[u8], start: usize) -> Span {
-        let mut at = start;
+        let (mut at, mut is_open) = (start, false);
         let end = loop {
             if data.get(at) == Some(&b'"') {
-                at = behind_quote(data, at + 1);
+                let behind = behind_quote(data, at + 1);
+                is_open = behind.is_none();
+                at = behind.unwrap_or(data.len());
             }
             match memchr::memchr2(b',', b'\n', &data[at..]).map(|length| at + length) {
                 Some(mark) if data[mark] == b',' => at = mark + 1,
@@ -271,20 +305,21 @@ impl Span {
         Span {
             stop,
             after: (end + 1).min(data.len()),
+            is_open,
         }
     }
 }
 
-/// The place behind the quote that closes the cell whose text begins at `at`, or the end of the data.
-fn behind_quote(data: &[u8], mut at: usize) -> usize {
+/// The place behind the quote that closes the cell whose text begins at `at`, if one does.
+fn behind_quote(data: &[u8], mut at: usize) -> Option<usize> {
     while let Some(length) = memchr::memchr(b'"', &data[at..]) {
         at += length + 1;
         if data.get(at) != Some(&b'"') {
-            return at;
+            return Some(at);
         }
         at += 1;
     }
-    data.len()
+    None
 }
 
 /// The place behind a blank line, where one begins at `at`.

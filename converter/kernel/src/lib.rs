@@ -8,15 +8,12 @@ mod column;
 mod csv;
 mod hash;
 mod json;
-#[cfg(target_arch = "x86_64")]
-mod lanes;
 mod moment;
 mod number;
 mod python;
 mod reject;
 mod rows;
 mod schema;
-mod sha256;
 mod syntax;
 mod text;
 

@@ -206,6 +206,12 @@ impl PyHmacSha256 {
         let values = strings(column)?;
         py.detach(|| self.0.column(&values)).map(Column).map_err(failed)
     }
+
+    /// JSON objects with the code of each value in its place, but for null and for the members that `clear` names.
+    fn extras(&self, py: Python<'_>, column: &Bound<'_, PyAny>, clear: Vec<String>) -> PyResult<Column> {
+        let objects = strings(column)?;
+        py.detach(|| self.0.extras(&objects, &clear)).map(Column).map_err(failed)
+    }
 }
 
 /// The string column that an object of Arrow's PyCapsule interface holds.
@@ -227,11 +233,25 @@ fn strings(column: &Bound<'_, PyAny>) -> PyResult<StringArray> {
     Ok(StringArray::from(data))
 }
 
+/// The members of the one object that a line holds: name, name as written, value as written; None if the line is none.
+#[pyfunction]
+fn members(line: &[u8]) -> Option<Vec<(String, String, String)>> {
+    let text = std::str::from_utf8(line).ok()?;
+    let owned = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let found = crate::syntax::members(text.as_bytes())?.into_iter();
+    Some(
+        found
+            .map(|member| (owned(&member.name), owned(member.label), owned(member.source)))
+            .collect(),
+    )
+}
+
 #[pymodule]
 fn dm_kernel(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyJsonParser>()?;
     module.add_class::<PyCsvParser>()?;
     module.add_class::<Batch>()?;
     module.add_class::<Column>()?;
-    module.add_class::<PyHmacSha256>()
+    module.add_class::<PyHmacSha256>()?;
+    module.add_function(wrap_pyfunction!(members, module)?)
 }

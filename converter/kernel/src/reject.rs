@@ -5,6 +5,8 @@ use arrow_array::RecordBatch;
 /// The first problem of a record; the list is closed and shared with the parser without native code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
+    OpenQuote,
+    RepeatedHeader,
     Utf8,
     Nul,
     NotJson,
@@ -24,6 +26,8 @@ impl Reason {
     /// The code that is stored with the record.
     pub fn code(self) -> &'static str {
         match self {
+            Reason::OpenQuote => "open_quote",
+            Reason::RepeatedHeader => "repeated_header",
             Reason::Utf8 => "utf8",
             Reason::Nul => "nul",
             Reason::NotJson => "not_json",

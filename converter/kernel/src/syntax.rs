@@ -1,6 +1,8 @@
 //! JSON's grammar (RFC 8259), strictly, without recursion.
 
-use crate::text::{escape, string_mark};
+use std::borrow::Cow;
+
+use crate::text::{escape, string_mark, unescape};
 
 /// Levels of nesting that a line may have, its own object included.
 const MAX_DEPTH: u32 = 64;
@@ -133,4 +135,67 @@ fn number(line: &[u8], at: usize) -> Option<usize> {
         }
     }
     Some(end)
+}
+
+/// One member of an object: its name, and name and value as they were written.
+pub struct Member<'a> {
+    pub name: Cow<'a, [u8]>,
+    pub label: &'a [u8],
+    pub source: &'a [u8],
+    text: Option<Cow<'a, [u8]>>,
+}
+
+impl Member<'_> {
+    /// The text of a string, the bytes of any other value.
+    pub fn text(&self) -> &[u8] {
+        self.text.as_deref().unwrap_or(self.source)
+    }
+}
+
+/// The members of the one object that a line holds, in order; None if the line is no such object.
+pub fn members(line: &[u8]) -> Option<Vec<Member<'_>>> {
+    let mut found = Vec::new();
+    let start = after_space(line, 0);
+    if line.get(start)? != &b'{' {
+        return None;
+    }
+    let mut at = after_space(line, start + 1);
+    if line.get(at)? == &b'}' {
+        return (after_space(line, at + 1) == line.len()).then_some(found);
+    }
+    loop {
+        let (name, name_end) = text(line, at)?;
+        let colon = after_space(line, name_end);
+        if line.get(colon)? != &b':' {
+            return None;
+        }
+        let from = after_space(line, colon + 1);
+        let end = value(line, from, 1)?;
+        found.push(Member {
+            name,
+            label: &line[at..name_end],
+            source: &line[from..end],
+            text: if line[from] == b'"' { Some(text(line, from)?.0) } else { None },
+        });
+        at = after_space(line, end);
+        match line.get(at)? {
+            b',' => at = after_space(line, at + 1),
+            b'}' => return (after_space(line, at + 1) == line.len()).then_some(found),
+            _ => return None,
+        }
+    }
+}
+
+/// The text of the string that begins at `at`, and the place after it.
+fn text(line: &[u8], at: usize) -> Option<(Cow<'_, [u8]>, usize)> {
+    if line.get(at)? != &b'"' {
+        return None;
+    }
+    let mark = string_mark(line, at + 1);
+    if line.get(mark)? == &b'"' {
+        return Some((Cow::Borrowed(&line[at + 1..mark]), mark + 1));
+    }
+    let mut unescaped = Vec::new();
+    let end = unescape(line, at + 1, &mut unescaped)?;
+    Some((Cow::Owned(unescaped), end))
 }

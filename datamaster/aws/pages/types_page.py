@@ -43,6 +43,8 @@ and finds them equal to PostgreSQL's own text.
 | empty text | `""` | `""` |
 
 A quoted empty field is no value of any type but text and `bytea`. Quotes around another value change nothing.
+`\\N` and `NULL` are texts like any other: a text column keeps them, any other column rejects them. Write NULL as
+`COPY … WITH (FORMAT csv)` does; a dump in COPY's text format or by MySQL has `\\N` instead.
 
 ## Exactly
 
@@ -78,15 +80,18 @@ a delete must carry its key, a fence nothing.
 
 ## Why a record is no row
 
-The first problem that applies, in this order; within the values, from left to right.
+The first problem that applies, in this order; within the values, from left to right. The quarantine's `detail` says what
+would be valid, e.g. how many fields a record has too many, and never repeats a value.
 
 | reason | JSON | CSV |
 |---|---|---|
+| `open_quote` | | a quote that nothing closes; the file fails, since it would take all lines behind it |
+| `repeated_header` | | the header once more, as in files put together |
 | `utf8` | bytes that are no UTF-8 | the same |
 | `nul` | a NUL character in a text | a NUL byte anywhere |
 | `not_json` | no single JSON value (RFC 8259), or more than 64 levels of nesting | |
 | `not_object` | a JSON value that is no object | |
-| `not_csv` | | a quote inside an unquoted field, text behind a closing quote, an open quote, a lone carriage return |
+| `not_csv` | | a quote inside an unquoted field, text behind a closing quote, a lone carriage return |
 | `ragged` | | more or fewer fields than the header |
 | `duplicate_member` | a name stands twice, in whatever spelling | |
 | `unknown_column` | the contract is closed and does not know the column | the same |
@@ -96,7 +101,9 @@ The first problem that applies, in this order; within the values, from left to r
 | `operation` | no operation, or none of the list | the same |
 | `required` | a column that the operation must carry is null | the same |
 
-A record longer than 16 MiB, a wrong header and a damaged gzip stream fail the whole file.
+A record longer than 16 MiB, an open quote, a wrong header, another encoding or container (UTF-16, tar, gzip within gzip)
+and a damaged gzip stream fail the whole file. So does a header that names a column of the contract in another case or with
+blanks. docs/converter.md says how many rejects a file may have.
 """
 
 
@@ -108,8 +115,8 @@ def render() -> str:
 
 def _row(rule: TypeRule) -> str:
     names = ", ".join((f"{rule.name}(p,s)" if rule.name == "numeric" else rule.name, *rule.aliases))
-    iceberg = rule.iceberg.format(p="p", s="s")
-    return f"| {names} | {iceberg} | {rule.json} | {rule.csv} |\n"
+    cells = (text.format(p="p", s="s") for text in (rule.iceberg, rule.json, rule.csv))
+    return f"| {names} | {' | '.join(cells)} |\n"
 
 
 if __name__ == "__main__":

@@ -16,8 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from beer import CONTRACTS
-from convert.local_file import UnknownFormat, convert
+from convert.local_file import convert
 from lake.errors import TerminalError
+from lake.raw_names import UnknownForm
 
 BREWERY = CONTRACTS / "brewery.yaml"
 PROFILE = CONTRACTS / "profile.yaml"
@@ -48,13 +49,13 @@ def rejects(summary: dict[str, Any]) -> list[dict[str, Any]]:
 @given(st.lists(st.sampled_from(["good", "bad", "blank"]), max_size=60))
 def test_every_record_is_written_or_rejected_with_its_line_number(tmp_path: Path, kinds: list[str]) -> None:
     texts = {"good": line(1), "bad": line("one"), "blank": ""}
-    path = json_file(tmp_path, [texts[kind] for kind in kinds])
+    path = json_file(tmp_path, [line(0), *(texts[kind] for kind in kinds)])
 
     summary = convert(path, BREWERY, tmp_path / "out")
 
-    assert summary["records_read"] == summary["records_written"] + summary["records_rejected"] == len(kinds) - kinds.count("blank")
+    assert summary["records_read"] == summary["records_written"] + summary["records_rejected"] == len(kinds) + 1 - kinds.count("blank")
     assert summary["records_rejected"] == kinds.count("bad")
-    expected = [number for number, kind in enumerate(kinds, start=1) if kind == "bad"]
+    expected = [number for number, kind in enumerate(kinds, start=2) if kind == "bad"]
     assert [row["line_number"] for row in rejects(summary)] == (expected if expected else [])
 
 
@@ -84,12 +85,12 @@ def test_line_numbers_and_offsets_count_through_every_block(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(("bad", "outcome"), [(999, "published"), (1000, "failed")])
 def test_a_file_of_changes_fails_from_a_thousand_rejects_on(tmp_path: Path, bad: int, outcome: str) -> None:
-    path = json_file(tmp_path, [line(1)] * 100 + ["no json"] * bad)
+    path = json_file(tmp_path, [line(1)] * 100 + [line("one")] * bad)
 
     if outcome == "published":
         assert convert(path, BREWERY, tmp_path / "out")["records_rejected"] == bad
         return
-    with pytest.raises(TerminalError, match=r"1,000 of 1,100 records rejected.*1,000 x not_json"):
+    with pytest.raises(TerminalError, match=r"1,000 of 1,100 records rejected.*1,000 x type in column \"brewery_id\", first at line 101"):
         convert(path, BREWERY, tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
 
@@ -159,7 +160,7 @@ def test_the_file_id_stands_in_the_metadata_and_changes_it(tmp_path: Path) -> No
         (b"plain text", "gzip"),
         (gzip.compress(b"{}\n" * 99)[:-9], "cut off"),
         (gzip.compress(b"{}\n") + b"a long tail", "follow the last one"),
-        (gzip.compress(b"{}\n" + b"x" * (33 << 20)), "the record at byte 3 is longer than 16777216 bytes"),
+        (gzip.compress(b"{}\n" + b"x" * (33 << 20)), r"the record at line 2 \(byte 3\) is longer than 16,777,216 bytes"),
     ],
     ids=["empty", "no gzip", "truncated", "trailing garbage", "a line without end"],
 )
@@ -207,5 +208,5 @@ def test_a_name_that_does_not_end_with_gz_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("brewery_id,brewery_name\n")
 
-    with pytest.raises(UnknownFormat, match=r"rows\.csv"):
+    with pytest.raises(UnknownForm, match=r"rows\.csv"):
         convert(path, BREWERY, tmp_path / "out")

@@ -42,7 +42,7 @@ def test_an_open_quote_takes_the_rest_of_the_block_into_one_reject(table: Simple
     parsed = table.csv("id,must,name", b"1,x,", b'2,"x', b"3,x,")
 
     assert parsed.batch["id"].to_pylist() == [1]
-    assert [(r.record, r.reason) for r in parsed.rejects] == [(1, "not_csv")]
+    assert [(r.record, r.reason) for r in parsed.rejects] == [(1, "open_quote")]
 
 
 def test_quoted_fields_hold_commas_quotes_and_line_breaks(table: SimpleNamespace) -> None:

@@ -104,7 +104,7 @@ def test_a_value_outside_its_type_rejects_the_line_and_names_the_column(
 def test_a_reject_says_what_would_be_valid_and_never_repeats_the_value(table: SimpleNamespace) -> None:
     (reject,) = table.json(with_value("born", '"12 May 1980"')).rejects
 
-    assert reject.detail == "date: expected string, YYYY-MM-DD"
+    assert reject.detail == "date: expected a string, YYYY-MM-DD"
 
 
 ROWS = [

@@ -1,0 +1,39 @@
+"""What a file is judged by: what it lost."""
+
+from __future__ import annotations
+
+from convert.parse import Reason
+from convert.refusals import FrozenContract, NothingAccepted, NotJsonLines, TooManyRejects
+from convert.tally import Tally
+from lake.contract import Contract
+from lake.control.records import CSV
+
+CDC_REJECTS_TO_FAIL = 1_000
+"""Below so many rejects a file of changes is published whatever their share, if at least half of its lines are objects."""
+
+
+def judge(tally: Tally, contract: Contract, file_format: str) -> None:
+    """Raise if too much of a file was lost; a file of a header or of fences alone has lost nothing.
+
+    - ``NothingAccepted``: every record was rejected, but for fences.
+    - ``FrozenContract``: a frozen contract met a column it does not know.
+    - ``NotJsonLines``: more than half of the lines of a JSON file are no objects.
+    - ``TooManyRejects``: the share of rejected records, or of the lines that they take, is above the contract's. A stray quote
+      makes one record of many lines. A file of changes needs a thousand rejects, too.
+    """
+    if contract.evolution == "freeze":
+        unknown = next((column for reason, column in tally.reasons if reason == Reason.UNKNOWN_COLUMN), None)
+        if unknown is not None:
+            raise FrozenContract(contract.table, unknown)
+    reasons = "; ".join(tally.worst())
+    if tally.rejected and tally.written == tally.fenced:
+        raise NothingAccepted(tally.rejected, reasons)
+    if 2 * tally.no_objects > tally.read:
+        raise NotJsonLines(tally.no_objects, tally.read, reasons)
+    if file_format != CSV and tally.rejected < CDC_REJECTS_TO_FAIL:
+        return
+    ratio = contract.reject_ratio
+    if tally.rejected > tally.read * ratio:
+        raise TooManyRejects(f"{tally.rejected:,} of {tally.read:,} records", ratio, reasons)
+    if tally.lost_lines > tally.lines * ratio:
+        raise TooManyRejects(f"{tally.lost_lines:,} of {tally.lines:,} lines", ratio, reasons)
