@@ -44,8 +44,8 @@ class Case:
 
 CASES = (
     Case("review-json-100k", "review", "json", 100_000, (OURS, FALLBACK, *PEERS, *NAIVE)),
-    Case("review-json-3m", "review", "json", 3_000_000, (OURS, FALLBACK, *PEERS)),
-    Case("review-csv-1.5m", "review", "csv", 1_500_000, (OURS, FALLBACK, *PEERS)),
+    Case("review-json-3m", "review", "json", 3_000_000, (OURS, *PEERS)),
+    Case("review-csv-1.5m", "review", "csv", 1_500_000, (OURS, *PEERS)),
     Case("review-json-3m-bad-0.01%", "review", "json", 3_000_000, (OURS, "duckdb"), bad=0.0001, clean="review-json-3m"),
     Case("review-json-3m-bad-1%", "review", "json", 3_000_000, (OURS, "duckdb"), bad=0.01, clean="review-json-3m"),
     Case("review-csv-1.5m-bad-0.01%", "review", "csv", 1_500_000, (OURS, "duckdb"), bad=0.0001, clean="review-csv-1.5m"),

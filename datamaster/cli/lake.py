@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
-from datamaster.cli.output import fail, out, print_json, print_table, step
+from datamaster.cli.output import err, fail, out, print_json, print_table, step
 from datamaster.cli.session import Home, connect
 from datamaster.platform.counts import counted
 
@@ -135,8 +136,11 @@ def convert(
         Path | None, typer.Option(help="File with the masking key, for hashed columns.", exists=True, dir_okay=False)
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="JSON for scripts.")] = False,
-) -> None:
-    """Convert one local file to Parquet by its contract, as the platform would. Needs no platform."""
+) -> int:
+    """Convert one local file to Parquet by its contract, as the platform would. Needs no platform.
+
+    Exit code 0: every record is a row; 1: some were rejected; 2: the file failed, and nothing was written.
+    """
     from convert.local_file import convert as convert_file
 
     with step(f"Convert {file.name}") as current:
@@ -148,4 +152,7 @@ def convert(
     if json:
         print_json(summary)
     else:
-        print_table(("what", "value"), list(summary.items()))
+        print_table(("what", "value"), [(name, value) for name, value in summary.items() if name != "rejects"])
+    for kind in summary["rejects"]:
+        err.print(f"[red]✗[/red] rejected: {escape(kind)}")
+    return 1 if summary["records_rejected"] else 0

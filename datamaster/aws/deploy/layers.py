@@ -28,8 +28,6 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
     "libraries": ("aws-lambda-powertools", "jmespath", "orjson", "pyyaml", "typing-extensions"),
     "arrow": ("pyarrow", "isal"),
 }
-WITHOUT_KERNEL = ("numpy",)
-"""What the arrow layer holds besides, where the kernel cannot be built."""
 UNZIPPED_LIMIT_BYTES = 250 * 2**20
 # What no function imports: together more than half of the wheels.
 UNUSED_FOLDERS = ("/tests/", "/include/", "/__pycache__/", "/doc/", "/f2py/", "/_pyinstaller/", "/sboms/", "/isa-l/")
@@ -78,8 +76,7 @@ def build_layer(name: str, build: Path, python: str = PYTHON, architecture: str 
     shutil.rmtree(folder, ignore_errors=True)
     machine = shared_libraries.MACHINES[architecture]
     kernel = build_kernel(folder) if name == "arrow" and machine.name == platform.machine() else None
-    names = LAYERS[name] + (WITHOUT_KERNEL if name == "arrow" and kernel is None else ())
-    wanted = [*locked(names, LOCK.read_text()), *([str(kernel)] if kernel else [])]
+    wanted = [*locked(LAYERS[name], LOCK.read_text()), *([str(kernel)] if kernel else [])]
     target = folder / "python"
     platforms = [word for system in PLATFORMS for word in ("--platform", f"{system}_{machine.name}")]
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "--only-binary=:all:"]
