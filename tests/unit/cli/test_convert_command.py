@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from beer import CONTRACTS
 from datamaster.cli import NO, WRONG_INPUT, run
 
-CONTRACT = "contracts/brewery.yaml"
+CONTRACT = str(CONTRACTS / "brewery.yaml")
 GOOD = "".join(f"{n},Brewery {n}\n" for n in range(40))
 
 
