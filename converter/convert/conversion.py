@@ -92,8 +92,8 @@ class Converter:
             return Summary(file_id, ABANDONED, error_type="LeaseLost", message=str(error))
         except TerminalError as error:
             return self._failed(file_id, token, error)
-        except BaseException:
-            self._release(file_id, token)
+        except BaseException as error:
+            self._release(file_id, token, error)
             raise
         if outcome is None:
             return Summary(file_id, WAITING, message="waits for a decision on personal data")
@@ -191,10 +191,10 @@ class Converter:
         count("FilesFailed", error_type=name)
         return Summary(file_id, FAILED, error_type=name, message=message)
 
-    def _release(self, file_id: str, token: str) -> None:
+    def _release(self, file_id: str, token: str, error: BaseException) -> None:
         """Give the lease back on the way out of a failure, which stays the one that is raised."""
         try:
-            self._control.release(file_id, token)
+            self._control.release(file_id, token, type(error).__name__, str(error))
         except Exception:
             logger.exception("the lease could not be given back; it runs out by itself", extra={"file_id": file_id})
 

@@ -16,7 +16,8 @@ from lake.control.records import FAILED, PENDING, RUNNING, SILVER, now, timestam
 from lake.telemetry import logger
 
 STALE = timedelta(minutes=15)
-"""How long a pending file may wait for its execution to take it."""
+"""How long a file may wait for its execution: pending to be taken, or running to be tried again. Longer than the pauses that
+convert-file makes between two attempts: only after the last one does it leave the reason on the record."""
 LOGGED_UNSETTLED = 100
 
 
@@ -87,11 +88,14 @@ class Sweep:
         return swept
 
     def _take_over_expired(self, swept: Swept) -> None:
-        moment = now()
+        """Running files whose lease ran out, but for those whose execution may still try again or say why it does not."""
+        moment, stale = now(), timestamp(datetime.now(UTC) - STALE)
         for record in list(self._control.files(status=RUNNING)):
             if record.lease_expires_at is None or record.lease_expires_at >= moment:
                 continue
             with _left_to_the_next(swept, record.file_id):
+                if record.lease_expires_at >= stale and self._conversions.is_running(record):
+                    continue
                 after = self._control.take_over(record, self._max_attempts)
                 swept.failed += after is not None and after.status == FAILED
                 swept.taken_over += after is not None and after.status == PENDING

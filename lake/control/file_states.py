@@ -92,9 +92,10 @@ class FileRecords(TableItems):
         """Hold the file longer. Raises ``LeaseLost``."""
         self.change_held(file_id, token, None, {"lease_expires_at": time_in(lease_seconds)})
 
-    def release(self, file_id: str, token: str) -> None:
-        """Give the lease back, so that the next attempt need not wait for it to run out. Raises ``LeaseLost``."""
-        self.change_held(file_id, token, None, {"lease_expires_at": now()})
+    def release(self, file_id: str, token: str, error_type: str, message: str) -> None:
+        """Give the lease back, so that the next attempt need not wait for it to run out, and keep why. Raises ``LeaseLost``."""
+        reason = {"error_type": error_type, "error_message": message[:MESSAGE_LIMIT]}
+        self.change_held(file_id, token, None, {"lease_expires_at": now(), **reason})
 
     def complete(self, file_id: str, token: str, outcome: Outcome) -> ControlRecord:
         """Publish a conversion: running → bronze, with its keys and counts. Fences go first, so that none is lost. Raises ``LeaseLost``."""
@@ -159,11 +160,15 @@ class FileRecords(TableItems):
             return None
 
     def take_over(self, record: ControlRecord, max_attempts: int) -> ControlRecord | None:
-        """A running file whose lease ran out: pending again, or failed once its attempts are used up. None where it moved meanwhile."""
+        """A running file whose lease ran out: pending again, or failed once its attempts are used up. None where it moved meanwhile.
+
+        The reason is the one that the last attempt gave the lease back with, if it gave it back.
+        """
         if record.real_attempts >= max_attempts:
-            message = f"the lease ran out on attempt {record.real_attempts} of {max_attempts}; its worker ended without a word"
+            said = record.error_message or "the lease ran out, and its worker ended without a word"
+            reason = _failure(record.error_type or "LeaseExpired", f"attempt {record.real_attempts} of {max_attempts}: {said}")
             try:
-                return self.change(record.file_id, FAILED, _failure("LeaseExpired", message), *_as_seen(record))
+                return self.change(record.file_id, FAILED, reason, *_as_seen(record))
             except self.condition_failed:
                 return None
         return self.restart(record)

@@ -86,7 +86,7 @@ def test_an_expired_lease_is_taken_and_the_old_holder_publishes_nothing(files: F
 
 def test_a_lease_given_back_can_be_taken_at_once(files: Files) -> None:
     record = files.running()
-    files.control.release(record.file_id, str(record.lease_token))
+    files.control.release(record.file_id, str(record.lease_token), "Interrupted", "asked to stop")
 
     assert files.control.start(record.file_id, "execution-2", 60).execution_arn == "execution-2"
 

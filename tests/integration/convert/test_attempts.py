@@ -73,7 +73,7 @@ def test_a_lost_lease_abandons_the_attempt_and_leaves_the_file_to_its_new_holder
     def steal() -> bool:
         if not stolen:
             record = road.record(file_id)
-            road.control.release(file_id, record.lease_token or "")
+            road.control.release(file_id, record.lease_token or "", "Stolen", "by the test")
             stolen.append(road.control.start(file_id, "the new holder", 60))
         return False
 
@@ -121,8 +121,11 @@ def test_an_error_worth_another_attempt_is_raised_and_gives_the_lease_back(road:
     with pytest.raises(Exception, match="NoSuchBucket"):
         converter.run(file_id, EXECUTION)
 
-    assert road.record(file_id).status == "running"
-    assert road.control.start(file_id, "the next attempt", 60).execution_arn == "the next attempt"
+    record = road.record(file_id)
+    assert (record.status, record.error_type) == ("running", "NoSuchBucket")
+    assert "specified bucket does not exist" in str(record.error_message)
+    taken = road.control.start(file_id, "the next attempt", 60)
+    assert (taken.execution_arn, taken.error_type) == ("the next attempt", None)
 
 
 def test_the_reason_of_a_failed_execution_is_left_on_the_record(road: Road) -> None:

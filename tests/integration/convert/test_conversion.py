@@ -93,7 +93,7 @@ def test_a_csv_with_too_many_rejects_fails_whole_and_names_the_reasons(road: Roa
 
     assert (summary.error_type, road.record(file_id).status) == ("TooManyRejects", "failed")
     assert "10 of 100 records rejected" in (summary.message or "")
-    assert "10 x type in brewery_id" in (summary.message or "")
+    assert '10 x type in column "brewery_id", first at line 11' in (summary.message or "")
     assert road.objects(file_id) == []
 
 

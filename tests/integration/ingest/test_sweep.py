@@ -7,6 +7,10 @@ import time
 
 import boto3
 import pytest
+import yaml
+
+from datamaster.project import PROJECT
+from ingest.sweep import STALE
 
 pytestmark = pytest.mark.integration
 
@@ -110,6 +114,45 @@ def test_a_file_whose_lease_ran_out_is_taken_over_up_to_the_limit_and_then_faile
     road.control.start(road.record(key).file_id, "arn:second", lease_seconds=-1)
     assert road.sweep()["failed"] == 1
     assert (road.record(key).status, road.record(key).error_type) == ("failed", "LeaseExpired")
+
+
+def test_a_file_that_used_up_its_attempts_fails_with_the_reason_of_the_last_one(road):
+    key = registered(road)
+    for _ in range(2):
+        taken = road.control.start(road.record(key).file_id, "arn:any", lease_seconds=60)
+        road.control.release(taken.file_id, taken.lease_token, "ClientError", "the bucket does not answer")
+        road.sweep()
+
+    failed = road.record(key)
+    assert (failed.status, failed.error_type) == ("failed", "ClientError")
+    assert failed.error_message == "attempt 2 of 2: the bucket does not answer"
+
+
+def test_a_file_whose_execution_may_try_again_is_left_to_it_until_its_pauses_are_over(road_to):
+    road = road_to("Wait")
+    key = registered(road)
+    road.start(road.changed(key))
+    road.control.start(road.record(key).file_id, "arn:first", lease_seconds=-1)
+
+    assert road.sweep()["taken_over"] == 0
+    assert (road.record(key).status, road.record(key).attempt_count) == ("running", 1)
+
+    road.ages(key, lease_expires_at=LONG_AGO)
+    assert road.sweep()["taken_over"] == 1
+
+
+def test_the_pauses_between_attempts_are_shorter_than_the_sweep_waits_for_an_execution():
+    machine = yaml.safe_load((PROJECT / "templates" / "statemachines" / "convert-file.asl.yaml").read_text())
+    pauses = [
+        min(retry.get("MaxDelaySeconds", 10**9), retry["IntervalSeconds"] * retry.get("BackoffRate", 2) ** (retry["MaxAttempts"] - 1))
+        for state in machine["States"].values()
+        for retry in state.get("Retry", ())
+        if retry["MaxAttempts"]
+    ]
+
+    assert len(pauses) >= 4
+    # a container takes up to two minutes to start
+    assert max(pauses) + 120 < STALE.total_seconds()
 
 
 def test_a_file_whose_lease_holds_is_left_alone(road):

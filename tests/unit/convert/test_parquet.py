@@ -33,6 +33,7 @@ def parquet(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(parquet_module, "SLICE_ROWS", 64)
     monkeypatch.setattr(parquet_module, "GROUP_BYTES", 40_000)
     monkeypatch.setattr(parquet_module, "GROUP_TEXT_BYTES", 40_000)
+    monkeypatch.setattr(parquet_module, "SLICE_TEXT_BYTES", 45_000)
     monkeypatch.setattr(parquet_module, "PART_GROUPS", 2)
     return parquet_module
 
@@ -92,10 +93,26 @@ def test_parts_but_the_last_hold_the_same_number_of_rows(parquet: Any) -> None:
 
 
 def test_long_texts_make_smaller_row_groups(parquet: Any) -> None:
-    (part, *_) = written(parquet, [rows(300, "x" * 2000)])
+    (part, *_) = written(parquet, [rows(300, "x" * 800)])
 
     groups = pq.read_metadata(io.BytesIO(part))
     assert groups.row_group(0).num_rows == parquet.SLICE_ROWS
+
+
+@pytest.mark.parametrize("step", [1, 7, 300])
+def test_texts_of_any_length_hold_no_more_than_a_slice_of_them_and_one_row_in_memory(parquet: Any, step: int) -> None:
+    every = rows(300, "x" * 9_000)
+    batches = [pa.concat_batches([every.slice(start, step), rows(0)]) for start in range(0, 300, step)]
+    parts = written(parquet, batches)
+
+    counts = [
+        metadata.row_group(n).num_rows
+        for metadata in (pq.read_metadata(io.BytesIO(part)) for part in parts)
+        for n in range(metadata.num_row_groups)
+    ]
+    assert set(counts[:-1]) <= {6, 7}  # five texts reach 45,000 bytes, and every fifth row has none
+    assert sum(counts) == 300
+    assert parts == written(parquet, [every])
 
 
 def test_the_footer_names_the_file_and_columns_carry_statistics(parquet: Any) -> None:
