@@ -23,10 +23,14 @@ COMPLETED = "Table completed"
 
 @dataclass(frozen=True)
 class Load:
-    """A complete load: how many rows the source sent, and when the last of them left."""
+    """A complete load: how many rows the source sent, when the last of them left, and how many rows it could not send.
+
+    ``rows`` does not count those that were left out: DMS's FullLoadErrorRows.
+    """
 
     rows: int
     ended_at: datetime | None
+    left_out: int = 0
 
 
 class LoadStatistics:
@@ -50,7 +54,8 @@ class LoadStatistics:
         for row in rows:
             if row.get("TableState") == COMPLETED:
                 ended = row.get("FullLoadEndTime")
-                return Load(int(row.get("FullLoadRows", 0)), ended.astimezone(UTC) if ended else None)
+                sent, left_out = (int(row.get(name) or 0) for name in ("FullLoadRows", "FullLoadErrorRows"))
+                return Load(sent, ended.astimezone(UTC) if ended else None, left_out)
         return None
 
     def _rows(self, contract: Contract) -> list[dict[str, Any]]:

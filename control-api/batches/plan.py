@@ -12,14 +12,14 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from batches.load_statistics import LoadStatistics
+from batches.loads import Loads
 from batches.settings import BatchSettings
 from gold import gold_tables
-from lake.cdc import FENCE, LOAD
 from lake.contract import Contract
 from lake.contract.store import ContractStore
 from lake.control import ControlTable
 from lake.control.batches import MAINTENANCE, REVIEW_FLAT, BatchHeld, ControlBatches, OpenBatch
-from lake.control.records import BRONZE, FAILED, PENDING, RUNNING, SILVER, ControlRecord, Fence, parse_timestamp, timestamp
+from lake.control.records import BRONZE, SILVER, ControlRecord, Fence, parse_timestamp, timestamp
 from lake.control.table_items import CLOCK_SLACK
 from lake.errors import LakeError
 from lake.keys import batch_prefix
@@ -145,9 +145,10 @@ class Planner:
         files = self._bronze_files(contract.table)
         state = self.batches.state(f"silver/{contract.table}")
         swept = state.swept_generation
-        complete = self._complete_generation(contract, newest, swept)
-        if not files and complete <= swept:
-            return "no new files"
+        load = Loads(self.control, self.batches, self.statistics).state(contract, newest, swept)
+        self.batches.note_load(f"silver/{contract.table}", load.waits)
+        if not files and load.complete <= swept:
+            return f"no new files; {load.waits}" if load.waits else "no new files"
         batch_id = new_batch_id(now := utc_now())
         manifest = SilverManifest(
             batch_id=batch_id,
@@ -156,8 +157,8 @@ class Planner:
             contracts_uri=self.settings.contracts_uri,
             files=tuple(BatchFile(r.file_id, r.contract_version or version, self._uris(r)) for r in files),
             fences=fences,
-            swept_generation=max(complete, swept),
-            sweep=complete > swept,
+            swept_generation=max(load.complete, swept),
+            sweep=load.complete > swept,
             opened_at=now,
             read_until=state.read_until or {},
         )
@@ -207,43 +208,6 @@ class Planner:
                     self.control.back_to_bronze(record.file_id)
             if not item.get("requeued_at"):
                 self.control.mark_requeued(table, fence)
-
-    def _complete_generation(self, contract: Contract, newest: Fence | None, swept: int) -> int:
-        """The newest generation, where its load is complete at the source and all of it is settled; 0 otherwise, or where it is swept."""
-        if newest is None or newest.generation <= swept:
-            return 0
-        if not contract.cdc:
-            return newest.generation if self._all_settled(contract.table, newest) else 0
-        load = self.statistics.complete_load(contract)
-        if load is None or (load.ended_at is not None and load.ended_at < newest.at):
-            return 0
-        if self._load_waits(contract.table, newest):
-            return 0
-        loads: Mapping[str, int] = self.batches.state(f"silver/{contract.table}").loads or {}
-        missing = load.rows - loads.get(str(newest.generation), 0)
-        if missing < 0:  # the source tells of a later load, whose fence has not arrived
-            return 0
-        return newest.generation if missing == 0 or missing <= self._rejected_loads(contract.table, newest) else 0
-
-    def _load_waits(self, table: str, fence: Fence) -> bool:
-        """Whether a file that is not merged yet may hold rows of the load behind the fence. What is not converted may hold anything."""
-        if any(self.control.count_files(table, status) for status in (PENDING, RUNNING)):
-            return True
-        at = timestamp(fence.at)
-        waiting = self.control.files(table=table, status=BRONZE)
-        return any((r.built_at_max is None or r.built_at_max >= at) and (not r.operations or LOAD in r.operations) for r in waiting)
-
-    def _rejected_loads(self, table: str, fence: Fence) -> int:
-        """Records that the converter rejected in files of load rows alone: the source counts them, silver never does."""
-        at = timestamp(fence.at)
-        merged = self.control.files(table=table, status=SILVER, since=fence.at - CLOCK_SLACK)
-        loads = [r for r in merged if LOAD in r.operations and set(r.operations) <= {LOAD, FENCE}]
-        return sum(r.records_rejected or 0 for r in loads if (r.built_at_min or "") >= at)
-
-    def _all_settled(self, table: str, fence: Fence) -> bool:
-        """Whether every file of an export is merged: its fence is kept after the last of them was registered."""
-        waiting = any(self.control.count_files(table, status) for status in (PENDING, RUNNING, BRONZE))
-        return not waiting and next(iter(self.control.files(table=table, status=FAILED, since=fence.at)), None) is None
 
     def _open_months(self, target: str, definition: str) -> OpenBatch | str:
         pending = self.batches.pending(target)

@@ -57,7 +57,10 @@ class Settler:
             self.control.settle(file.file_id, manifest.batch_id, outcome.snapshot_id)
         self._requeue_behind_new_fences(manifest)
         Tags().settle([record for file in merged if (record := self._settled(file, manifest.batch_id))], self.settings.lake_bucket)
-        self.batches.keep_state(target, self._after(target, manifest, outcome))
+        after = self._after(target, manifest, outcome)
+        if outcome.swept:
+            self.control.forget_refusals(manifest.table, after.swept_generation)
+        self.batches.keep_state(target, after)
         self.batches.close(target, manifest.batch_id, self.owner)
         count("RowsMerged", outcome.rows_merged, table=manifest.table)
         count("RowsMissingValues", outcome.missing, table=manifest.table)
@@ -68,7 +71,7 @@ class Settler:
             "rows_read": outcome.rows_read,
             "rows_merged": outcome.rows_merged,
             "failed_files": len(reasons),
-            "more": left is not None,
+            "more": left is not None or _may_complete(manifest, outcome, after),
         }
 
     def review_flat(self, batch: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,6 +162,12 @@ class Tags:
         except s3().exceptions.ClientError as error:
             if error.response["Error"]["Code"] not in ("NoSuchKey", "NoSuchVersion"):  # expired or deleted since: nothing to tag
                 raise
+
+
+def _may_complete(manifest: SilverManifest, outcome: SilverOutcome, after: TargetState) -> bool:
+    """Whether the batch brought rows of the newest load, which the next plan may find complete: older rows end then."""
+    newest = max(manifest.fences, default=None)
+    return newest is not None and newest.generation > after.swept_generation and str(newest.generation) in outcome.loads
 
 
 def _answer(batch: Mapping[str, Any], status: str) -> dict[str, Any]:

@@ -35,6 +35,7 @@ class TableStates:
             "files": {status: self.control.count_files(table, status) for status in STATUSES},
             "waiting_seconds": self._waiting_seconds(table),
             "frozen_reason": self._frozen_reason(table),
+            "load_waits": self.batches.load_waits(f"silver/{table}"),
             **self._batches(f"silver/{table}"),
         }
 

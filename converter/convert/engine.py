@@ -135,6 +135,7 @@ def convert(plan: Plan, source: Any, sink: Sink, workers: int, checkpoint: Calla
         unknown_columns=tally.commonest_unknown_columns(),
         rejects=tally.worst(),
         lines_without_record=tally.lines_without_record if plan.file_format == CSV else 0,
+        refusals=quarantine.refusals if quarantine is not None else (),
     )
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -16,6 +18,9 @@ from convert import parse
 from convert.masking import Masker, MissingMaskKey
 from convert.parse.csv_fields import cells
 from convert.parse.outcome import Problem
+from lake import cdc
+from lake.control import Refusal
+from lake.control.refusals import KEPT
 
 SCHEMA = pa.schema(
     [
@@ -31,6 +36,7 @@ SCHEMA = pa.schema(
 )
 """``line_number`` from 1, ``byte_offset`` from 0 in the inflated source; ``line`` null where it may not be shown."""
 
+_OF_LOAD = re.compile(f'"{cdc.OPERATION}":"{cdc.LOAD}","{cdc.POSITION}":"{cdc.ZERO_POSITION}","{cdc.BUILT_AT}":"([^"]+)"'.encode())
 LINE_CHARACTERS = 16_384
 """A longer line is stored cut; ``line_bytes`` and ``line_sha256`` are of the whole."""
 BATCH_ROWS = 10_000
@@ -48,6 +54,8 @@ class RejectedLine:
     text: str | None
     size: int
     sha256: str
+    refusal: Refusal | None = None
+    """Where the line is a load's."""
 
 
 class LineMasker:
@@ -97,7 +105,17 @@ def _shown(raw: bytes) -> str:
 
 def rejected(raw: bytes, line: int, offset: int, column: str, reason: str, detail: str, shown: LineMasker) -> RejectedLine:
     """A record that is no row, with its line shown by the rule."""
-    return RejectedLine(line, offset, column or None, reason, detail, shown.show(raw), len(raw), hashlib.sha256(raw).hexdigest())
+    sha256 = hashlib.sha256(raw).hexdigest()
+    return RejectedLine(line, offset, column or None, reason, detail, shown.show(raw), len(raw), sha256, refusal_of_load(raw))
+
+
+def refusal_of_load(raw: bytes) -> Refusal | None:
+    """A rejected line that the router wrote of a load's row; None for any other."""
+    match = _OF_LOAD.search(raw)
+    try:
+        return Refusal.of(raw, datetime.fromisoformat(match[1].decode())) if match else None
+    except ValueError:
+        return None
 
 
 class QuarantineWriter:
@@ -106,6 +124,12 @@ class QuarantineWriter:
     def __init__(self, file: BinaryIO, metadata: Mapping[str, str]) -> None:
         self._writer = pq.ParquetWriter(file, SCHEMA.with_metadata(dict(metadata)), compression="zstd")
         self._columns: list[list[object]] = [[] for _ in SCHEMA]
+        self._refusals: set[Refusal] = set()
+
+    @property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """The rows of loads among the rejected lines."""
+        return tuple(self._refusals)
 
     def write(self, line: RejectedLine, first_line: int, first_byte: int) -> None:
         """Store one line of the block that begins at line ``first_line`` and byte ``first_byte`` of the source."""
@@ -121,6 +145,8 @@ class QuarantineWriter:
         )
         for column, value in zip(self._columns, row, strict=True):
             column.append(value)
+        if line.refusal is not None and len(self._refusals) < KEPT:
+            self._refusals.add(line.refusal)
         if len(self._columns[0]) >= BATCH_ROWS:
             self._flush()
 

@@ -67,10 +67,20 @@ def export(
         current.done(f"{counted(result.rows, 'row')} in {counted(len(result.objects), 'object')}")
 
 
-def reload(table: Annotated[str, typer.Argument(help="The lake's name of the table.")], home: Home = Path(".dm")) -> None:
+def reload(
+    table: Annotated[str, typer.Argument(help="The lake's name of the table.")],
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Load nothing; take the last load as it is, though rows of it are missing.")
+    ] = False,
+    home: Home = Path(".dm"),
+) -> None:
     """Load a table anew: a fence, then every row; what is gone from the source is gone from the lake."""
     from datamaster.laptop import actions
 
     running = connect(home)
+    if accept:
+        with step(f"The last load of {table}") as current:
+            current.done(f"{actions.accept_load(running, table)}; dm run silver ends the rows of older loads")
+        return
     with step(f"Reload of {table}"):
         actions.reload_table(running, table)

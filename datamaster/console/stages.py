@@ -54,5 +54,5 @@ def _row(table: dict[str, Any]) -> dict[str, Any]:
         "table": table["table"],
         **table["files"],
         "oldest wait": platform_data.age(table["waiting_seconds"] or None),
-        "note": table["frozen_reason"] or "",
+        "note": table["frozen_reason"] or table.get("load_waits") or "",
     }

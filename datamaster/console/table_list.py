@@ -51,7 +51,7 @@ def _row(table: dict[str, Any], layer: str) -> dict[str, Any]:
         "layer": layer,
         "settled": _ago(last["settled_at"]) if last else "",
         "behind": behind,
-        "problem": opened.get("error") or table.get("frozen_reason") or "",
+        "problem": opened.get("error") or table.get("frozen_reason") or table.get("load_waits") or "",
     }
 
 

@@ -16,12 +16,18 @@ from export import table_export
 from lake.contract import Contract
 from lake.contract.store import ContractStore
 from lake.control import ControlTable
+from lake.control.batches import ControlBatches
 from lake.control.records import STATUSES
+from lake.errors import TerminalError
 
 if TYPE_CHECKING:
     from datamaster.verify import Report
 
 Progress = Callable[[str], None]
+
+
+class NoWaitingLoad(TerminalError):
+    """There is no load to accept."""
 
 
 def contract_of(running: State, table: str) -> Contract:
@@ -55,6 +61,16 @@ def reload_table(running: State, table: str) -> None:
     """Ask the replicator to load a table anew, as DMS's ReloadTables does."""
     contract = contract_of(running, table)
     ask_reload(running.dsn, running.slot, [f"{contract.source_schema}.{contract.source_table}"])
+
+
+def accept_load(running: State, table: str) -> str:
+    """Take a table's last load as it is; returns why it waited. Raises ``NoWaitingLoad``."""
+    target, batches = f"silver/{contract_of(running, table).table}", ControlBatches(running.control_table)
+    newest, waits = max(ControlTable(running.control_table).fences(table), default=None), batches.load_waits(target)
+    if newest is None or waits is None:
+        raise NoWaitingLoad(f'table "{table}": no load waits; dm run silver says so where one does')
+    batches.accept_load(target, newest.generation)
+    return waits.split("; dm reload")[0]
 
 
 def verify_lake(running: State, progress: Progress) -> Report:

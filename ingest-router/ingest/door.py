@@ -11,6 +11,7 @@ from aws_lambda_powertools.utilities.data_classes import KinesisFirehoseEvent
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 from aws_lambda_powertools.utilities.data_classes.kinesis_firehose_event import KinesisFirehoseDataTransformationResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from botocore.exceptions import BotoCoreError, ClientError
 from chalice.app import BaseLambdaEvent, Chalice, CloudWatchEvent, DynamoDBEvent, Rate, SQSEvent
 
 from ingest.conversions import Conversions, is_due
@@ -22,11 +23,11 @@ from ingest.routing import Router
 from ingest.settings import settings
 from ingest.source_stream import SourceStream
 from ingest.sweep import Sweep
-from ingest.transformation import Transformation
+from ingest.transformation import Batch, Transformation
 from lake.contract import ContractSet
 from lake.contract.store import ContractStore
 from lake.control import ControlTable
-from lake.telemetry import observe
+from lake.telemetry import logger, observe
 
 QUEUE_ARN = "arn:aws:sqs:us-east-1:000000000000:placeholder"
 STREAM_ARN = "arn:aws:dynamodb:us-east-1:000000000000:table/placeholder/stream/placeholder"
@@ -47,8 +48,20 @@ def transform_records(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     batch = Transformation(router(contract_store().current())).run(firehose.records)
     if batch.returned:
         source_stream.put_back(firehose.source_kinesis_stream_arn, batch.returned)
+    note_refusals(batch)
     tell_transformation(batch)
     return KinesisFirehoseDataTransformationResponse(batch.answers).asdict()
+
+
+def note_refusals(batch: Batch) -> None:
+    """Keep which rows of loads were refused. Where that fails, their load waits: it is no reason to fail the batch."""
+    try:
+        for table, refusals in batch.refusals.items():
+            control_table().note_refusals(table, refusals)
+    except (BotoCoreError, ClientError):
+        logger.exception(
+            "refused rows were not counted; the load of their table will wait for them", extra={"tables": list(batch.refusals)}
+        )
 
 
 @app.on_sqs_message(queue_arn=QUEUE_ARN, batch_size=10, name="register_files")

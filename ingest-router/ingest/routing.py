@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import NamedTuple
 
-from ingest.dms_messages import CONTROL, FENCES, SHOWN, Message, NotUnderstood, read_exact, read_message
+import orjson
+
+from ingest.dms_messages import CONTROL, DATA, FENCES, OPERATIONS, SHOWN, Message, NotUnderstood, read_exact, read_message
 from ingest.lines import Lines, TableLines
-from ingest.normalisers import InexactNumber
+from ingest.normalisers import InexactNumber, InvalidValue, moment
+from lake.cdc import LOAD
 from lake.contract import ContractSet, UnknownTable
+from lake.control import Refusal
 
 
 class Routed(NamedTuple):
@@ -41,6 +46,18 @@ class Router:
         except InexactNumber:
             lines = table.write(read_exact(raw))
         return Routed(message.kind, table.contract.table, lines.data, lines.split)
+
+    def refused_load(self, raw: bytes) -> tuple[str, Refusal] | None:
+        """The table and row of a refused record, where it is a load's of a contracted table: its source counts it."""
+        try:
+            message = read_message(raw)
+            table = self._tables.get((message.schema, message.table))
+            if table is None or message.kind != DATA or OPERATIONS.get(message.operation.lower()) != LOAD:
+                return None
+            built_at = datetime.fromisoformat(moment(message.metadata.get("timestamp")))
+        except (NotUnderstood, InvalidValue):
+            return None
+        return table.contract.table, Refusal.of(orjson.dumps(message.body, option=orjson.OPT_SORT_KEYS), built_at)
 
     def _control(self, message: Message, table: TableLines | None) -> Routed:
         fence = FENCES.get(message.operation.lower())

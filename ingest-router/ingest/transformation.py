@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import binascii
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -19,6 +20,7 @@ from aws_lambda_powertools.utilities.data_classes.kinesis_firehose_event import 
 
 from ingest.dms_messages import CONTROL, NotUnderstood
 from ingest.routing import Router
+from lake.control import Refusal
 
 RESPONSE_LIMIT = 6_000_000
 """Bytes of one answer, a little under Lambda's 6 MB: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
@@ -58,12 +60,14 @@ class Failure:
 
 @dataclass
 class Batch:
-    """The answer to one invocation. ``returned`` holds the records that have to go back to the source stream."""
+    """The answer to one invocation. ``returned`` holds the records that have to go back to the source stream,
+    ``refusals`` the rows of loads among the failures, by table."""
 
     counts: Counts = field(default_factory=Counts)
     answers: list[Answer] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     returned: list[KinesisFirehoseRecord] = field(default_factory=list)
+    refusals: dict[str, set[Refusal]] = field(default_factory=lambda: defaultdict(set))
 
 
 class Transformation:
@@ -120,6 +124,9 @@ class Transformation:
         if size > room and batch.answers:
             return _give_back(record, batch, room)
         batch.counts.failed += 1
+        if refused := self._router.refused_load(raw):
+            table, refusal = refused
+            batch.refusals[table].add(refusal)
         batch.failures.append(Failure(record.record_id, hashlib.sha256(raw).hexdigest(), reason))
         batch.answers.append(Answer(record.record_id, "ProcessingFailed", record.data, _keys(REASON_KEY, reason)))
         return room - size

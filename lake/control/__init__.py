@@ -4,12 +4,12 @@ Every change is one conditional write, and the condition is the rule.
 """
 
 from lake.control.file_states import FileRecords
-from lake.control.records import ControlRecord, Fence, NewFile, Outcome, Page
+from lake.control.records import ControlRecord, Fence, NewFile, Outcome, Page, Refusal
 from lake.control.store import AlreadyTaken, LeaseLost, UnknownFile, WrongStatus
 
 
 class ControlTable(FileRecords):
-    """The control table's files, fences, decisions and watermarks."""
+    """The control table's files, fences, refusals, decisions and watermarks."""
 
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "NewFile",
     "Outcome",
     "Page",
+    "Refusal",
     "UnknownFile",
     "WrongStatus",
 ]

@@ -190,6 +190,36 @@ class ControlBatches(ControlStore):
         except self.condition_failed:
             return
 
+    def note_load(self, target: str, waits: str | None) -> None:
+        """Keep why a table's load waits, or that it does not."""
+        if waits != self.load_waits(target):
+            self._set_load(target, "waits", waits)
+
+    def load_waits(self, target: str) -> str | None:
+        """Why a table's load waits, as its last plan saw it; None where it does not."""
+        return self._load(target).get("waits")
+
+    def accept_load(self, target: str, generation: int) -> None:
+        """Take the load of a generation as it is: it counts as complete."""
+        self._set_load(target, "accepted", generation)
+
+    def accepted_load(self, target: str) -> int | None:
+        """The generation whose load was accepted."""
+        accepted = self._load(target).get("accepted")
+        return None if accepted is None else int(accepted)
+
+    def _load(self, target: str) -> dict[str, Any]:
+        item: dict[str, Any] = self.table.get_item(Key=target_key(target, "load"), ConsistentRead=True).get("Item") or {}
+        return item
+
+    def _set_load(self, target: str, name: str, value: str | int | None) -> None:
+        self.table.update_item(
+            Key=target_key(target, "load"),
+            UpdateExpression="SET #name = :value",
+            ExpressionAttributeNames={"#name": name},
+            ExpressionAttributeValues={":value": value},
+        )
+
     def add_pending(self, target: str, months: Iterable[str], token: str) -> None:
         """Ask for months of a derived table to be rebuilt. ``token`` is the asking batch's id."""
         with self.table.batch_writer() as writer:

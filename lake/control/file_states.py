@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lake.control.records import BRONZE, FAILED, PENDING, RUNNING, SILVER, ControlRecord, NewFile, Outcome, now, timestamp
+from lake.control.refusals import Refusals
 from lake.control.store import AlreadyTaken, WrongStatus, file_key, lease_lost, status_keys, time_in
 from lake.control.table_items import TableItems
 from lake.keys import file_id as identity
@@ -14,7 +15,7 @@ from lake.keys import file_id as identity
 MESSAGE_LIMIT = 2_000
 
 
-class FileRecords(TableItems):
+class FileRecords(Refusals, TableItems):
     """Registers, converts, settles, fails and retries files."""
 
     def register(self, file: NewFile) -> bool:
@@ -104,6 +105,8 @@ class FileRecords(TableItems):
             raise lease_lost(file_id)
         for fence in outcome.fences:
             self.add_fence(record.table_name, fence)
+        if outcome.refusals or record.attempt_count > 1:
+            self.note_refusals(record.table_name, outcome.refusals, f"file#{file_id}")
         changes = {
             "records_read": outcome.records_read,
             "records_written": outcome.records_written,

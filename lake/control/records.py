@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 PENDING, RUNNING, BRONZE, SILVER, FAILED = "pending", "running", "bronze", "silver", "failed"
 STATUSES = (PENDING, RUNNING, BRONZE, SILVER, FAILED)
@@ -42,6 +43,18 @@ class Fence:
         return int(self.at.timestamp()) * 1_000_000 + self.at.microsecond
 
 
+class Refusal(NamedTuple):
+    """A row of a load that was refused on its way: a digest of it, and when its message was built (microseconds since 1970)."""
+
+    digest: bytes
+    built_at: int
+
+    @classmethod
+    def of(cls, data: bytes, built_at: datetime) -> Refusal:
+        """The refusal of ``data``."""
+        return cls(hashlib.sha256(data).digest()[:8], Fence(built_at).generation)
+
+
 @dataclass(frozen=True)
 class NewFile:
     """A raw object that was just seen. ``size_bytes`` is compressed, ``records_estimated`` counts lines."""
@@ -63,6 +76,7 @@ class Outcome:
 
     ``rejects`` says of each kind of reject how many, the first one's line, and what is wrong with it. ``lines_without_record``
     counts the lines of a CSV file that begin none: blank ones, and those within a quoted text.
+    ``refusals`` are the rejected rows of loads.
     """
 
     records_read: int
@@ -77,6 +91,7 @@ class Outcome:
     unknown_columns: Mapping[str, int] = field(default_factory=dict)
     rejects: tuple[str, ...] = ()
     lines_without_record: int = 0
+    refusals: tuple[Refusal, ...] = ()
 
 
 @dataclass(frozen=True)

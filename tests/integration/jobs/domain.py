@@ -21,6 +21,7 @@ import pytest
 from pyiceberg.exceptions import CommitFailedException
 
 from batches import plan, settings, settle
+from batches.load_statistics import Load
 from datamaster.aws.deploy.change_sets import launch
 from datamaster.aws.deploy.environments import load_environment
 from datamaster.laptop.emulator import start_emulator
@@ -30,7 +31,7 @@ from jobs.silver import merge_job
 from jobs.upkeep import upkeep_job
 from lake import cdc
 from lake.contract import Contract, ContractSet
-from lake.control import ControlTable, Fence, NewFile, Outcome
+from lake.control import ControlTable, Fence, NewFile, Outcome, Refusal
 from lake.control.batches import ControlBatches
 from lake.keys import bronze_part, file_id
 from tests.conftest import environment_restored
@@ -195,7 +196,7 @@ class Lake:
         self.batches = ControlBatches(names["table"])
         self.execution = "execution-1"
         self.files: list[str] = []
-        self.loaded: dict[str, tuple[int, datetime]] = {}
+        self.loaded: dict[str, Load] = {}
 
     # what arrives
 
@@ -233,9 +234,13 @@ class Lake:
         """A fence of the table, however late: its own line has been converted."""
         self.control.add_fence(table, Fence(minute(built), kind))
 
-    def source_says_loaded(self, table: str, rows: int, ended: float = 600) -> None:
+    def source_says_loaded(self, table: str, rows: int, ended: float = 600, left_out: int = 0) -> None:
         """DMS's table statistics from now on."""
-        self.loaded[table] = (rows, minute(ended))
+        self.loaded[table] = Load(rows, minute(ended), left_out)
+
+    def refuses(self, table: str, built: float, *rows: bytes) -> None:
+        """Rows of a load, built at that minute, that the router could not read."""
+        self.control.note_refusals(table, [Refusal.of(row, minute(built)) for row in rows])
 
     def _row(self, change: Change) -> dict[str, Any]:
         built = minute(change.built)
@@ -255,12 +260,11 @@ class Lake:
         object.__setattr__(planner, "statistics", self)
         return planner
 
-    def complete_load(self, contract: Contract) -> Any:
+    def complete_load(self, contract: Contract) -> Load | None:
         """Stands for DMS's answer: the load of which the test told."""
         if contract.table not in self.loaded:
             return None
-        rows, ended = self.loaded[contract.table]
-        return SimpleNamespace(rows=rows, ended_at=ended)
+        return self.loaded[contract.table]
 
     def settler(self) -> Any:
         return settle.Settler.of(self.settings(), self.execution)

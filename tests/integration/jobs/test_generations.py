@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from beer import CONTRACTS
 from tests.integration.jobs.domain import Lake, delete, insert, load, place, update
 
 pytestmark = pytest.mark.integration
@@ -101,6 +102,47 @@ def test_rows_of_an_export_do_not_stand_for_load_rows(lake: Lake) -> None:
     lake.merge("brewery")
 
     assert [n for n, _ in names(lake)] == [1, 2]
+
+
+def test_the_answer_that_completes_a_load_asks_for_one_more_plan_which_ends_the_older_rows(lake: Lake) -> None:
+    lake.fence("brewery", 0)
+    lake.arrives(brewery(1), brewery(2))
+    lake.merge("brewery")
+    lake.fence("brewery", 10)
+    lake.arrives(brewery(1, "again", built=11))
+    lake.source_says_loaded("brewery", 1)
+
+    assert [answer["more"] for answer in lake.merge("brewery")] == [True]
+    assert [answer["more"] for answer in lake.merge("brewery")] == [False]
+    assert names(lake) == [(1, "again")]
+
+
+def test_rows_refused_on_their_way_count_once_and_complete_a_load_up_to_the_contracts_ratio(
+    make_lake: Callable[[Path], Lake], tmp_path: Path
+) -> None:
+    ratio = "    customProperties: [{property: rejectRatio, value: 0.5}]\n"
+    (tmp_path / "brewery.yaml").write_text((CONTRACTS / "brewery.yaml").read_text() + ratio)
+    lake = make_lake(tmp_path)
+    lake.arrives(brewery(1), brewery(2), brewery(3))
+    lake.merge("brewery")
+    lake.fence("brewery", 10)
+    lake.refuses("brewery", 9, b"of the load before")
+    lake.refuses("brewery", 11, b"two")
+    lake.refuses("brewery", 12, b"two")  # delivered again
+    lake.arrives(brewery(1, "again", built=11))
+    lake.source_says_loaded("brewery", 3)
+    lake.merge("brewery")
+    assert "1 of its 3 rows have neither come nor been refused" in lake.planner().silver(["brewery"]).skipped[0]["reason"]
+
+    lake.refuses("brewery", 12, b"three")
+    assert "2 of its 3 rows were refused" in lake.planner().silver(["brewery"]).skipped[0]["reason"]
+    assert "2 of its 3 rows were refused" in str(lake.batches.load_waits("silver/brewery"))
+    assert [n for n, _ in names(lake)] == [1, 2, 3]
+    lake.batches.accept_load("silver/brewery", max(lake.control.fences("brewery")).generation)
+    lake.merge("brewery")
+
+    assert names(lake) == [(1, "again")]
+    assert lake.batches.load_waits("silver/brewery") is None
 
 
 def test_statistics_of_the_load_before_do_not_end_the_reload(lake: Lake) -> None:

@@ -124,16 +124,16 @@ class Work:
         return self.calls
 
     def transform(self) -> None:
-        """A batch whose answer is too long for a function, so that its end goes back on the stream."""
+        """A batch with a row that is refused, and an answer too long for a function, so that its end goes back on the stream."""
         event = {
             "invocationId": "1",
             "deliveryStreamArn": "arn:aws:firehose:us-east-1:000000000000:deliverystream/one",
             "sourceKinesisStreamArn": self.lake.values["StreamArn"],
             "region": "us-east-1",
-            "records": [record(number, beer(number, "x" * 900_000)) for number in range(7)],
+            "records": [record(8, beer("no number", "x")), *(record(number, beer(number, "x" * 900_000)) for number in range(7))],
         }
         answer = self.run("TransformRecords", "transform_records", event)
-        assert {"Ok", "Dropped"} == {entry["result"] for entry in answer["records"]}
+        assert {"Ok", "Dropped", "ProcessingFailed"} == {entry["result"] for entry in answer["records"]}
 
     def register(self) -> None:
         """An object that is there, and one that is gone again."""
@@ -272,7 +272,7 @@ def profile(number: int) -> dict[str, Any]:
     return {"profile_id": number, "profile_name": f"drinker {number}", "email": f"someone.{number}@example.com", "state": "SP"}
 
 
-def beer(number: int, name: str) -> bytes:
+def beer(number: int | str, name: str) -> bytes:
     about = {
         "timestamp": "2026-01-01T00:00:00.000000Z",
         "record-type": "data",

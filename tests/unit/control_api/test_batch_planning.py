@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock
 
@@ -81,46 +80,3 @@ def test_a_plan_of_failures_alone_is_raised_so_that_it_is_made_again(make_planne
 
     with pytest.raises(ClientError, match="the replication is stopped"):
         plan.answer()
-
-
-class TestSweep:
-    """Two rows were loaded behind the fence; silver holds as many as the test says."""
-
-    fence = Fence(MOMENT, "create-table")
-
-    def generation(self, make_planner: Callable[..., Any], brewery: Contract, settled: int, **files: list[Any]) -> int:
-        statistics, control, batches = MagicMock(), MagicMock(), MagicMock()
-        statistics.complete_load.return_value = SimpleNamespace(rows=2, ended_at=None)
-        control.count_files.side_effect = lambda _, status: len(files.get(status, ()))
-        control.files.side_effect = lambda table, status, since=None: iter(files.get(status, ()))
-        batches.state.return_value = TargetState(loads={str(self.fence.generation): settled})
-        answer: int = make_planner(control=control, batches=batches, statistics=statistics)._complete_generation(brewery, self.fence, 0)
-        return answer
-
-    def file(self, built: str = "2026-01-01T00:05:00.000000Z", rejected: int = 0, **operations: int) -> Any:
-        return SimpleNamespace(built_at_min=built, built_at_max=built, records_rejected=rejected, operations=operations)
-
-    def test_a_load_whose_rows_are_all_settled_is_swept(self, make_planner: Callable[..., Any], brewery: Contract) -> None:
-        assert self.generation(make_planner, brewery, 2) == self.fence.generation
-
-    def test_more_rows_than_the_source_counts_are_those_of_an_earlier_load(
-        self, make_planner: Callable[..., Any], brewery: Contract
-    ) -> None:
-        assert self.generation(make_planner, brewery, 3) == 0
-
-    @pytest.mark.parametrize("status", ["pending", "running", "bronze"])
-    def test_a_file_that_may_hold_load_rows_is_waited_for(self, make_planner: Callable[..., Any], brewery: Contract, status: str) -> None:
-        assert self.generation(make_planner, brewery, 2, **{status: [self.file(load=1)]}) == 0
-
-    def test_files_of_changes_and_files_before_the_fence_are_not_waited_for(
-        self, make_planner: Callable[..., Any], brewery: Contract
-    ) -> None:
-        others = [self.file(update=3), self.file("2025-12-31T00:00:00.000000Z", load=1)]
-
-        assert self.generation(make_planner, brewery, 2, bronze=others) == self.fence.generation
-
-    def test_a_rejected_load_row_does_not_hold_the_sweep_for_ever(self, make_planner: Callable[..., Any], brewery: Contract) -> None:
-        assert self.generation(make_planner, brewery, 1, silver=[self.file(rejected=1, load=1)]) == self.fence.generation
-
-    def test_rejected_changes_stand_for_no_load_row(self, make_planner: Callable[..., Any], brewery: Contract) -> None:
-        assert self.generation(make_planner, brewery, 1, silver=[self.file(rejected=1, update=5)]) == 0

@@ -138,3 +138,15 @@ def test_each_kind_of_record_is_counted_as_what_it_was(transform, dms):
 
     assert (counts.records, counts.ok, counts.control, counts.failed, counts.returned) == (5, 2, 2, 1, 0)
     assert (counts.splits, counts.fences, counts.lines) == (1, 1, 4)
+
+
+def test_refused_rows_of_loads_are_named_once_by_table_and_time(transform, dms) -> None:
+    bad = {"beer_id": "no number", "beer_name": "Saison"}
+    raws = [dms.message("load", bad), dms.message("load", bad), dms.message("load", bad | {"beer_name": "Tripel"})]
+    others = [dms.message("insert", bad), dms.message("load", bad, table="public.unknown"), b"no json", dms.control("drop-table")]
+
+    batch = transform(raws + others)
+
+    assert batch.counts.failed == 6
+    assert {table: len(refusals) for table, refusals in batch.refusals.items()} == {"beer": 2}
+    assert len({refusal.built_at for refusal in batch.refusals["beer"]}) == 1

@@ -1,0 +1,84 @@
+"""Whether a table's newest load is complete: only then do rows of older generations end.
+
+What it brought to silver and what was refused of it together cover what its source counted. While more was refused than the
+contract allows the load waits, and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from batches.load_statistics import Load, LoadStatistics
+from lake.cdc import LOAD
+from lake.contract import Contract
+from lake.control import ControlTable
+from lake.control.batches import ControlBatches
+from lake.control.records import BRONZE, FAILED, PENDING, RUNNING, Fence, timestamp
+
+
+@dataclass(frozen=True)
+class LoadState:
+    """The newest generation whose load is complete, 0 for none that is not swept yet; or why the load waits."""
+
+    complete: int = 0
+    waits: str | None = None
+
+
+@dataclass(frozen=True)
+class Loads:
+    """Compares what the source counted with what the lake has."""
+
+    control: ControlTable
+    batches: ControlBatches
+    statistics: LoadStatistics
+
+    def state(self, contract: Contract, newest: Fence | None, swept: int) -> LoadState:
+        """How far the load behind the newest fence has come, where it is not swept yet."""
+        if newest is None or newest.generation <= swept:
+            return LoadState()
+        if not contract.cdc:
+            return LoadState(newest.generation) if self._all_settled(contract.table, newest) else LoadState()
+        load = self.statistics.complete_load(contract)
+        if load is None or (load.ended_at is not None and load.ended_at < newest.at) or self._is_under_way(contract.table, newest):
+            return LoadState()
+        return self._counted(contract, newest, load)
+
+    def _counted(self, contract: Contract, newest: Fence, load: Load) -> LoadState:
+        target = f"silver/{contract.table}"
+        loads: Mapping[str, int] = self.batches.state(target).loads or {}
+        missing = load.rows - loads.get(str(newest.generation), 0)
+        if missing < 0:  # the source tells of a later load, whose fence has not arrived
+            return LoadState()
+        refused = self.control.refused(contract.table, newest) if missing or load.left_out else 0
+        if self.batches.accepted_load(target) == newest.generation:
+            return LoadState(newest.generation)
+        reason = _missing(missing - refused, load) or _too_many(refused, load, contract.reject_ratio)
+        if reason is None:
+            return LoadState(newest.generation)
+        cure = f"dm reload {contract.table} loads it again, dm reload {contract.table} --accept takes it as it is"
+        return LoadState(waits=f"the load of {timestamp(newest.at)} waits, and older rows stay: {reason}; {cure}")
+
+    def _is_under_way(self, table: str, fence: Fence) -> bool:
+        """Whether a file that is not merged yet may hold rows of the load behind the fence. What is not converted may hold anything."""
+        if any(self.control.count_files(table, status) for status in (PENDING, RUNNING)):
+            return True
+        at = timestamp(fence.at)
+        waiting = self.control.files(table=table, status=BRONZE)
+        return any((r.built_at_max is None or r.built_at_max >= at) and (not r.operations or LOAD in r.operations) for r in waiting)
+
+    def _all_settled(self, table: str, fence: Fence) -> bool:
+        """Whether every file of an export is merged: its fence is kept after the last of them was registered."""
+        waiting = any(self.control.count_files(table, status) for status in (PENDING, RUNNING, BRONZE))
+        return not waiting and next(iter(self.control.files(table=table, status=FAILED, since=fence.at)), None) is None
+
+
+def _missing(missing: int, load: Load) -> str | None:
+    return f"{missing:,} of its {load.rows:,} rows have neither come nor been refused" if missing > 0 else None
+
+
+def _too_many(refused: int, load: Load, ratio: float) -> str | None:
+    lost, rows = refused + load.left_out, load.rows + load.left_out
+    if lost <= ratio * rows:
+        return None
+    return f"{lost:,} of its {rows:,} rows were refused ({load.left_out:,} of them at the source), above the contract's {ratio:.1%}"

@@ -1,0 +1,46 @@
+"""Rows of loads that were refused on their way: their source counts them, and silver never does.
+
+Kept for each table by what refused them, as digests, so that a row that came twice counts once. A converted file's are
+written anew with each attempt, so those of a mended contract disappear.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterable
+
+from lake.control.records import Fence, Refusal
+from lake.control.store import ControlStore, table_key
+
+KEPT = 20_000
+"""Refusals of one origin that are kept: an item holds 400 KB. A load with more of them waits."""
+_ENTRY = struct.Struct(">8sq")
+_PREFIX = "refused#"
+
+
+class Refusals(ControlStore):
+    """The refused rows of every table's loads."""
+
+    def note_refusals(self, table: str, refusals: Iterable[Refusal], origin: str | None = None) -> None:
+        """Keep what was refused, in place of what the same ``origin`` (a file's id) refused before."""
+        kept = sorted(set(refusals))[:KEPT]
+        entries = b"".join(_ENTRY.pack(*refusal) for refusal in kept)
+        name = origin or hashlib.sha256(entries).hexdigest()[:32]
+        item = {"entries": entries} if entries else {}
+        self.table.put_item(Item={**table_key(table, f"{_PREFIX}{name}"), **item})
+
+    def refused(self, table: str, fence: Fence) -> int:
+        """How many rows of the load behind a fence were refused, each counted once."""
+        return len({found.digest for _, entries in self._kept(table) for found in entries if found.built_at >= fence.generation})
+
+    def forget_refusals(self, table: str, generation: int) -> None:
+        """Forget the refusals of loads before a generation."""
+        for sort, entries in list(self._kept(table)):
+            if all(found.built_at < generation for found in entries):
+                self.table.delete_item(Key=table_key(table, sort))
+
+    def _kept(self, table: str) -> Iterable[tuple[str, list[Refusal]]]:
+        for item in self.items_of(table, _PREFIX):
+            entries = bytes(item.get("entries", b""))
+            yield str(item["sk"]), [Refusal(*entry) for entry in _ENTRY.iter_unpack(entries)]

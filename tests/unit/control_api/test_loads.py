@@ -1,0 +1,81 @@
+"""A load is complete once its rows, and those refused on their way, are what its source counted."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import MagicMock
+
+import pytest
+
+from batches.load_statistics import Load
+from batches.loads import Loads, LoadState
+from beer import CONTRACTS
+from lake.contract import ContractSet
+from lake.control.batches import TargetState
+from lake.control.records import Fence
+
+FENCE = Fence(datetime(2026, 1, 1, tzinfo=UTC))
+COMPLETE = LoadState(FENCE.generation)
+BREWERY = ContractSet.from_directory(CONTRACTS).table("brewery")  # may lose 5 % of its rows
+
+
+def state(load: Load, settled: int, refused: int = 0, accepted: int | None = None, **files: list[Any]) -> LoadState:
+    """Behind the fence ``settled`` keys are in silver and ``refused`` rows were refused; ``files`` by their status."""
+    statistics, control, batches = MagicMock(), MagicMock(), MagicMock()
+    statistics.complete_load.return_value = load
+    control.count_files.side_effect = lambda _, status: len(files.get(status, ()))
+    control.files.side_effect = lambda table, status, since=None: iter(files.get(status, ()))
+    control.refused.return_value = refused
+    batches.state.return_value = TargetState(loads={str(FENCE.generation): settled})
+    batches.accepted_load.return_value = accepted
+    return Loads(control, batches, statistics).state(BREWERY, FENCE, 0)
+
+
+def file(built: str = "2026-01-01T00:05:00.000000Z", **operations: int) -> Any:
+    return SimpleNamespace(built_at_min=built, built_at_max=built, operations=operations)
+
+
+def test_a_load_whose_rows_are_all_settled_is_complete() -> None:
+    assert state(Load(2, None), 2) == COMPLETE
+
+
+def test_more_rows_than_the_source_counts_are_those_of_an_earlier_load() -> None:
+    assert state(Load(2, None), 3) == LoadState()
+
+
+@pytest.mark.parametrize("status", ["pending", "running", "bronze"])
+def test_a_file_that_may_hold_load_rows_is_waited_for(status: str) -> None:
+    assert state(Load(2, None), 2, **{status: [file(load=1)]}) == LoadState()
+
+
+def test_files_of_changes_and_files_before_the_fence_are_not_waited_for() -> None:
+    assert state(Load(2, None), 2, bronze=[file(update=3), file("2025-12-31T00:00:00.000000Z", load=1)]) == COMPLETE
+
+
+def test_rows_that_were_refused_do_not_hold_a_load_for_ever() -> None:
+    assert state(Load(100, None), 95, refused=5) == COMPLETE
+    assert state(Load(95, None, left_out=5), 95) == COMPLETE
+
+
+@pytest.mark.parametrize(
+    ("load", "settled", "refused", "words"),
+    [
+        (Load(100, None), 97, 2, "1 of its 100 rows have neither come nor been refused"),
+        (Load(100, None), 94, 6, "6 of its 100 rows were refused (0 of them at the source), above the contract's 5.0%"),
+        (Load(94, None, left_out=6), 94, 0, "6 of its 100 rows were refused (6 of them at the source), above the contract's 5.0%"),
+    ],
+)
+def test_a_load_that_lacks_rows_waits_and_says_why_and_what_to_do(load: Load, settled: int, refused: int, words: str) -> None:
+    found = state(load, settled, refused)
+
+    assert found.complete == 0
+    assert words in str(found.waits)
+    assert "the load of 2026-01-01T00:00:00.000000Z waits, and older rows stay" in str(found.waits)
+    assert "dm reload brewery --accept" in str(found.waits)
+
+
+def test_a_load_that_was_accepted_is_complete_and_the_one_after_it_is_not() -> None:
+    assert state(Load(100, None), 50, accepted=FENCE.generation) == COMPLETE
+    assert state(Load(100, None), 50, accepted=FENCE.generation - 1).complete == 0
