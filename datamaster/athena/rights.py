@@ -18,7 +18,7 @@ from datamaster.athena.failures import StatementFailed
 from datamaster.athena.glue_catalog import Catalog
 from datamaster.athena.statement import EVERY_TABLE, TableName
 from datamaster.aws.access.matrix import Cell, Matrix
-from datamaster.laptop.emulator import ACCOUNT, REGION
+from datamaster.wire import ACCOUNT, REGION
 from datamaster.wire.aws_json import ServiceError
 
 

@@ -114,11 +114,11 @@ def verify(
 ) -> int:
     """Compare the lake with its source, row by row and column by column. Exits 1 on any difference, 3 where none was found but
     not all could be compared."""
-    from datamaster.laptop import actions
+    from datamaster.verify import verify_lake
 
     running = connect(home)
     with step("Compare the lake with its source") as current:
-        report = actions.verify_lake(running, current.say)
+        report = verify_lake(running, current.say)
         current.done(report.summary)
     if json:
         print_json(report.as_dict())

@@ -1,10 +1,9 @@
-"""Actions on a running platform: wait for what is on its way, export, load anew, verify."""
+"""Actions on a running platform: wait for what is on its way, export, load anew."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from datamaster.laptop.delivery import flushed
 from datamaster.laptop.state import State
@@ -19,9 +18,6 @@ from lake.control import ControlTable
 from lake.control.batches import ControlBatches
 from lake.control.records import STATUSES
 from lake.errors import TerminalError
-
-if TYPE_CHECKING:
-    from datamaster.verify import Report
 
 Progress = Callable[[str], None]
 
@@ -71,13 +67,6 @@ def accept_load(running: State, table: str) -> str:
         raise NoWaitingLoad(f'table "{table}": no load waits; dm run silver says so where one does')
     batches.accept_load(target, newest.generation)
     return waits.split("; dm reload")[0]
-
-
-def verify_lake(running: State, progress: Progress) -> Report:
-    """Compare the lake with its source."""
-    from datamaster.verify import verify
-
-    return verify(running, progress)
 
 
 def backlog(running: State) -> dict[str, int]:

@@ -11,6 +11,7 @@ from datamaster.aws.deploy import Deployment
 from datamaster.aws.deploy.environments import load_environment
 from datamaster.laptop.services import LOCALHOST, Ports
 from datamaster.laptop.state import State
+from datamaster.platform import deployed_names
 
 
 def names(deployment: Deployment) -> dict[str, str]:
@@ -47,32 +48,12 @@ def bound_functions(build: Path) -> None:
 def state_of(home: Path, ports: Ports, deployment: Deployment, environment: dict[str, str], dsn: str, slot: str, contracts: Path) -> State:
     """The state of a platform that was just deployed."""
     outputs = deployment.outputs
-    api = outputs["control-api"]["ApiId"]
-    functions = {
-        arn.rsplit("-", 1)[-1]: arn.rsplit(":", 1)[-1]
-        for stack in ("ingest-router", "converter", "control-api")
-        for name, arn in outputs[stack].items()
-        if name.endswith("Arn")
-    }
     return State(
-        home=home,
+        **deployed_names(outputs),
         environment=environment,
         dsn=dsn,
+        api_url=f"http://{LOCALHOST}:{ports.emulator}/restapis/{outputs['control-api']['ApiId']}/v1/_user_request_",
+        home=home,
         slot=slot,
-        stage_bucket=environment["STAGE_BUCKET"],
-        lake_bucket=environment["LAKE_BUCKET"],
-        artifacts_bucket=environment["ARTIFACTS_BUCKET"],
-        control_table=environment["CONTROL_TABLE"],
-        contracts_uri=environment["CONTRACTS_URI"],
         contracts=contracts.absolute(),
-        stream_name=outputs["streaming"]["StreamName"],
-        work_group=outputs["consumption"]["LakeWorkGroup"],
-        state_machines={
-            "convert-file": outputs["ingestion"]["ConvertStateMachineArn"],
-            "bronze-to-silver": outputs["processing"]["SilverStateMachineArn"],
-            "silver-to-gold": outputs["processing"]["GoldStateMachineArn"],
-            "maintenance": outputs["processing"]["MaintenanceStateMachineArn"],
-        },
-        functions=functions,
-        api_url=f"http://{LOCALHOST}:{ports.emulator}/restapis/{api}/v1/_user_request_",
     )

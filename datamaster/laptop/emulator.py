@@ -15,10 +15,9 @@ from pathlib import Path
 from types import TracebackType
 
 from datamaster.laptop.process import free_port, spawn, stop, tail
+from datamaster.wire import ACCOUNT, REGION
 from lake.errors import TransientError
 
-REGION = "us-east-1"
-ACCOUNT = "000000000000"
 START_SECONDS = 30.0
 START_ATTEMPTS = 3
 LAMBDA_CONCURRENCY = 16

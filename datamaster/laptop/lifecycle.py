@@ -26,7 +26,7 @@ from datamaster.laptop.process import tail
 from datamaster.laptop.services import Ports, Road, ServiceFailed
 from datamaster.laptop.state import PlatformNotRunning, PlatformRunning, State
 from datamaster.laptop.supervisor import DETACH, EXIT_HELD, message
-from datamaster.replicator.task import SLOT
+from datamaster.source.pg_catalog import SLOT
 from lake import clients
 from lake.contract import ContractSet
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from datamaster.platform import Platform
 from lake.errors import TransientError
 
 STATE = "state.json"
@@ -32,24 +33,12 @@ class PlatformRunning(TransientError):
 
 
 @dataclass(frozen=True)
-class State:
-    """A running platform. ``environment`` is what an AWS client, a function or a job of it needs to see."""
+class State(Platform):
+    """A platform on this machine. ``contracts`` is the folder that its tables were read from."""
 
     home: Path
-    environment: dict[str, str]
-    dsn: str
     slot: str
-    stage_bucket: str
-    lake_bucket: str
-    artifacts_bucket: str
-    control_table: str
-    contracts_uri: str
     contracts: Path
-    stream_name: str
-    work_group: str
-    state_machines: dict[str, str]
-    functions: dict[str, str]
-    api_url: str
 
     @property
     def logs(self) -> Path:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from datamaster.laptop.state import State
-from datamaster.platform import executions
+from datamaster.platform import Platform, executions
 from datamaster.platform.counts import counted
 
 STATE_MACHINES = {"silver": "bronze-to-silver", "gold": "silver-to-gold", "maintenance": "maintenance"}
@@ -33,7 +32,7 @@ class Result:
         return ", ".join(counts)
 
 
-def run(running: State, layer: str, progress: Callable[[str], None], asked: Mapping[str, Any] = MappingProxyType({})) -> Result:
+def run(running: Platform, layer: str, progress: Callable[[str], None], asked: Mapping[str, Any] = MappingProxyType({})) -> Result:
     """Bring a layer ("silver" or "gold") up to date: rounds of its state machine until none leaves files behind. Or look
     after the tables ("maintenance"). ``asked`` is the executions' input.
 

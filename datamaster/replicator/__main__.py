@@ -11,8 +11,9 @@ import threading
 from collections.abc import Sequence
 
 from datamaster.replicator.statistics_endpoint import NotConnected, serve
-from datamaster.replicator.task import PUBLICATION, SLOT, TASK, ReplicationTask, TaskSettings
+from datamaster.replicator.task import TASK, ReplicationTask, TaskSettings
 from datamaster.replicator.task_state import TableStatistics, ask_reload
+from datamaster.source.pg_catalog import PUBLICATION, SLOT
 from datamaster.wire.kinesis import KinesisRecords
 from lake.errors import LakeError
 

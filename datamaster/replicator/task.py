@@ -20,6 +20,8 @@ from datamaster.replicator.full_load import load_tables
 from datamaster.replicator.outbox import Outbox, PutRecords, Stopped
 from datamaster.replicator.task_state import CHANGES, COMPLETED, ERROR, GONE, Command, TaskState, ask_reload
 from datamaster.source.pg_catalog import (
+    PUBLICATION,
+    SLOT,
     UTF8,
     Table,
     TableWithoutKey,
@@ -35,7 +37,7 @@ from datamaster.source.pg_catalog import (
 from lake.errors import TerminalError, TransientError
 from lake.source_session import SESSION_OPTIONS, session_options
 
-SLOT, PUBLICATION, TASK = "dm_replicator", "dm_replicator", "dm-replicator"
+TASK = "dm-replicator"
 RECONNECT_SECONDS = 0.5
 NO_EQUIVALENT = ("22021", "22P05")  # character_not_in_repertoire, untranslatable_character
 

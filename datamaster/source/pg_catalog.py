@@ -16,6 +16,7 @@ from lake.errors import TerminalError, TransientError
 
 Cursor: TypeAlias = psycopg2.extensions.cursor
 
+SLOT, PUBLICATION = "dm_replicator", "dm_replicator"
 OLDER_TRANSACTIONS_SECONDS = 600.0
 UTF8 = "utf-8"
 

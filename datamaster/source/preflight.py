@@ -14,9 +14,8 @@ import psycopg2
 import psycopg2.extensions
 import psycopg2.extras
 
-from datamaster.replicator.task import PUBLICATION, SLOT
 from datamaster.source.connection import SourceRefused, SourceUnreachable, connect, connected
-from datamaster.source.pg_catalog import quoted, split_name
+from datamaster.source.pg_catalog import PUBLICATION, SLOT, quoted, split_name
 from lake.errors import TerminalError
 from lake.source_session import SESSION_OPTIONS
 

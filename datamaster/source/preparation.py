@@ -11,11 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from datamaster.replicator.task import PUBLICATION, SLOT
 from datamaster.source.connection import connected
 from datamaster.source.introspect import contract_yaml
 from datamaster.source.naming import SourceName, table_names
-from datamaster.source.pg_catalog import Cursor
+from datamaster.source.pg_catalog import PUBLICATION, SLOT, Cursor
 from datamaster.source.preflight import Finding, server_findings, table_findings
 from datamaster.source.survey import Choice, SourceTable, survey
 from lake.contract import ContractSet

@@ -12,12 +12,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import boto3
 import duckdb
 import psycopg2
 
+from datamaster.platform import Platform
 from datamaster.platform.query import Athena
 from datamaster.source.pg_catalog import UnknownSourceTable
 from datamaster.verify.derived import GOLD, compare_flat, compare_gold, has_reviews
@@ -32,15 +32,12 @@ from lake.contract import ContractSet
 from lake.contract.store import ContractStore
 from lake.control import ControlTable
 
-if TYPE_CHECKING:
-    from datamaster.laptop.state import State
-
-__all__ = ["Difference", "Report", "TableReport", "compare_lake", "verify"]
+__all__ = ["Difference", "Report", "TableReport", "compare_lake", "verify_lake"]
 
 Progress = Callable[[str], None]
 
 
-def verify(running: State, progress: Progress = lambda _text: None) -> Report:
+def verify_lake(running: Platform, progress: Progress = lambda _text: None) -> Report:
     """Compare the lake of a running platform with its source, by the contracts in force.
 
     A table that the lake lacks is a difference; one that cannot be compared is named with the reason. Raises

@@ -17,6 +17,7 @@ from datamaster.laptop.state import PlatformRunning, State
 from datamaster.platform import pipelines
 from datamaster.platform.counts import counted
 from datamaster.platform.query import Athena
+from datamaster.verify import verify_lake
 from lake.control import ControlTable
 from lake.errors import LakeError
 
@@ -95,7 +96,7 @@ class Demo:
         self._where_files_went(running)
         full = self._gold(running)
         with step("Compare the lake with PostgreSQL, row by row and column by column") as current:
-            report = actions.verify_lake(running, current.say)
+            report = verify_lake(running, current.say)
             current.done(report.summary)
         report.print(out)
         return report.equal and full

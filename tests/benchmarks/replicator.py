@@ -24,7 +24,7 @@ from datamaster.laptop import postgres
 from datamaster.laptop.emulator import start_emulator
 from datamaster.laptop.process import spawn, stop
 from datamaster.replicator.positions import caught_up
-from datamaster.replicator.task import SLOT
+from datamaster.source.pg_catalog import SLOT
 
 STREAM = "benchmark"
 

@@ -22,6 +22,7 @@ from datamaster.laptop import actions, state
 from datamaster.laptop.state import State
 from datamaster.platform import pipelines
 from datamaster.platform.query import Athena
+from datamaster.verify import verify_lake
 from lake.control import ControlRecord, ControlTable
 from lake.control.records import BRONZE, CONTAINER, LAMBDA, PENDING, RUNNING, SILVER
 from lake.keys import is_export_manifest
@@ -197,7 +198,7 @@ class Journey:
         self.statuses = actions.convert_all(running, silent)
         assert not pipelines.run(running, "silver", silent).failed
         assert not pipelines.run(running, "gold", silent).failed
-        self.report = actions.verify_lake(running, silent)
+        self.report = verify_lake(running, silent)
 
     def live_changes(self, pool: ThreadPoolExecutor) -> None:
         sent_before = read(self.running.dsn, CHANGES_SENT)

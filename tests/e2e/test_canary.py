@@ -17,11 +17,11 @@ import psycopg2
 import pytest
 
 from beer import CONTRACTS, generate
-from datamaster.aws.access.search import PERMITTED, Searched, search
 from datamaster.laptop import actions
 from datamaster.laptop.state import State
 from datamaster.platform import pipelines
 from lake.control import ControlTable
+from tests.e2e.search import PERMITTED, Searched, search
 
 pytestmark = pytest.mark.timeout(900)
 REVIEWS = 1_000

@@ -21,7 +21,7 @@ from datamaster.laptop.state import State
 from datamaster.platform import pipelines
 from datamaster.platform.query import Athena
 from datamaster.source.introspect import contract_yaml
-from datamaster.verify import Report, TableReport
+from datamaster.verify import Report, TableReport, verify_lake
 from lake.contract import parse_contract
 
 TABLE = """
@@ -115,7 +115,7 @@ def carried(running: State) -> TableReport:
     actions.convert_all(running, lambda _text: None)
     result = pipelines.run(running, "silver", lambda _text: None)
     assert not result.failed, result.failed
-    return of_parcel(actions.verify_lake(running, lambda _text: None))
+    return of_parcel(verify_lake(running, lambda _text: None))
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from datamaster.aws.access.rendering import stack
+from datamaster.aws.cloudformation.rendering import stack
 from datamaster.aws.deploy import control_tower
 from datamaster.aws.deploy.check import LINTERS
 from datamaster.aws.deploy.lint import Finding

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from datamaster.aws.access.matrix import Matrix
-from datamaster.aws.access.rendering import Template
+from datamaster.aws.cloudformation.rendering import Template
 
 GRANT = "AWS::LakeFormation::PrincipalPermissions"
 FILTER = "AWS::LakeFormation::DataCellsFilter"

@@ -21,12 +21,12 @@ from pathlib import Path
 import orjson
 import yaml
 
-from datamaster.aws.access.rendering import stack
+from datamaster.aws.cloudformation.reading import read_template
+from datamaster.aws.cloudformation.rendering import stack
 from datamaster.aws.deploy import control_tower, guard
 from datamaster.aws.deploy.artifacts import STATE_MACHINES
 from datamaster.aws.deploy.lint import Finding
 from datamaster.aws.deploy.package import APPS, package_apps
-from datamaster.aws.deploy.templates import read_template
 from datamaster.project import PROJECT
 
 EXCEPTIONS = PROJECT / "templates" / "linter-exceptions.yml"

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from datamaster.aws.access.rendering import Template
+from datamaster.aws.cloudformation.rendering import Template
 from datamaster.aws.deploy.lint import Finding
 from lake.errors import TerminalError
 

@@ -11,12 +11,12 @@ from typing import Any
 from sceptre.resolvers import Resolver
 from sceptre.stack import Stack
 
+from datamaster.aws.cloudformation.reading import read_template
 from datamaster.aws.deploy import docker
 from datamaster.aws.deploy.artifacts import collect
 from datamaster.aws.deploy.environments import Environment
 from datamaster.aws.deploy.package import APPS, package_apps
 from datamaster.aws.deploy.stacks import levels
-from datamaster.aws.deploy.templates import read_template
 from datamaster.project import PROJECT
 from lake.errors import TerminalError
 

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from datamaster.aws.cloudformation.reading import read_template
 from datamaster.aws.deploy.environments import load_environment
 from datamaster.aws.deploy.package import APPS
 from datamaster.aws.deploy.preview import description_of, parameters_of
 from datamaster.aws.deploy.stacks import levels
-from datamaster.aws.deploy.templates import read_template
 from datamaster.project import PROJECT
 
 PAGE = PROJECT / "docs" / "stacks.md"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import yaml
 
 from batches.settings import BATCH_FILES
-from datamaster.aws.access.rendering import Template
+from datamaster.aws.cloudformation.rendering import Template
 from datamaster.project import PROJECT
 
 

@@ -5,18 +5,20 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resou
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datamaster.laptop.delivery.template import Template
+from datamaster.aws.cloudformation.rendering import Template
 from lake.errors import TerminalError
 
 RESOURCE = "AWS::KinesisFirehose::DeliveryStream"
 MEGABYTE = 1 << 20
 DEFAULT_RETRIES = 3
 _PROCESSOR_PARAMETERS = ("LambdaArn", "BufferSizeInMBs", "NumberOfRetries")
+_PLACEHOLDER = re.compile(r"<([\w.]+)>")
 _NEEDED = (
     "DeliveryStreamName",
     "KinesisStreamSourceConfiguration.KinesisStreamARN",
@@ -24,6 +26,13 @@ _NEEDED = (
     "ExtendedS3DestinationConfiguration.Prefix",
     "ExtendedS3DestinationConfiguration.ErrorOutputPrefix",
 )
+
+
+class UnresolvedValue(TerminalError):
+    """A property refers to a parameter that has no value."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f'template value "{name}" is not known; give --parameter {name}=VALUE')
 
 
 class NoDeliveryStream(TerminalError):
@@ -62,26 +71,25 @@ class DeliveryStream:
 def from_template(path: Path, parameters: Mapping[str, str]) -> DeliveryStream:
     """Read the one delivery stream of a template.
 
-    Raises ``NoDeliveryStream``, and ``UnresolvedValue`` where a property that matters refers to a value not in ``parameters``.
+    Raises ``NoDeliveryStream``, and ``UnresolvedValue`` if a property that matters refers to a value not in ``parameters``.
     """
-    template = Template(path, parameters)
-    found = list(template.resources(RESOURCE))
+    found = Template(path, parameters).of_type(RESOURCE)
     if len(found) != 1:
         raise NoDeliveryStream(f"{path.name}: {len(found)} resources of type {RESOURCE}; expected one")
-    logical, properties = found[0]
+    ((logical, properties),) = found.items()
 
     def read(dotted: str) -> Any:
         value: Any = properties
         for part in dotted.split("."):
             value = value.get(part) if isinstance(value, Mapping) else None
-        return template.resolve(value)
+        return _given(value)
 
     for name in _NEEDED:
         if not read(name):
             raise NoDeliveryStream(f"{path.name}: {logical} has no {name}")
     destination = "ExtendedS3DestinationConfiguration."
     processing = properties["ExtendedS3DestinationConfiguration"].get("ProcessingConfiguration", {})
-    processor = _lambda_processor(path, logical, template, processing)
+    processor = _lambda_processor(path, logical, processing)
     source = str(read("KinesisStreamSourceConfiguration.KinesisStreamARN"))
     return DeliveryStream(
         name=str(read("DeliveryStreamName")),
@@ -101,10 +109,17 @@ def from_template(path: Path, parameters: Mapping[str, str]) -> DeliveryStream:
     )
 
 
-def _lambda_processor(path: Path, logical: str, template: Template, processing: Mapping[str, Any]) -> dict[str, str]:
-    if str(template.resolve(processing.get("Enabled"))).lower() == "true":
+def _lambda_processor(path: Path, logical: str, processing: Mapping[str, Any]) -> dict[str, str]:
+    if str(processing.get("Enabled")).lower() == "true":
         for processor in processing["Processors"]:
             if processor["Type"] == "Lambda":
                 given = {entry["ParameterName"]: entry["ParameterValue"] for entry in processor["Parameters"]}
-                return {name: str(template.resolve(given[name])) for name in _PROCESSOR_PARAMETERS if name in given}
+                return {name: str(_given(given[name])) for name in _PROCESSOR_PARAMETERS if name in given}
     raise NoDeliveryStream(f"{path.name}: {logical} has no enabled processor of type Lambda")
+
+
+def _given(value: Any) -> Any:
+    """The value, unless it holds the "<name>" that stands for a parameter without a value."""
+    if isinstance(value, str) and (missing := _PLACEHOLDER.search(value)):
+        raise UnresolvedValue(missing[1])
+    return value

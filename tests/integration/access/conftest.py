@@ -14,11 +14,12 @@ from pyiceberg.catalog.glue import GlueCatalog
 
 from datamaster.athena.__main__ import server
 from datamaster.aws.access.matrix import load_matrix
-from datamaster.aws.access.rendering import Template
+from datamaster.aws.cloudformation.rendering import Template
 from datamaster.aws.deploy.change_sets import launch
 from datamaster.aws.deploy.environments import load_environment
-from datamaster.laptop.emulator import ACCOUNT, start_emulator
+from datamaster.laptop.emulator import start_emulator
 from datamaster.project import PROJECT
+from datamaster.wire import ACCOUNT
 
 MATRIX = load_matrix()
 ROWS = pa.table({"id": pa.array([1], pa.int64()), "state": ["CA"], "email": ["hidden"]})

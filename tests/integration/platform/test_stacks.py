@@ -14,6 +14,7 @@ import pytest
 from ministack.services.cloudformation import provisioners
 
 from beer import CONTRACTS
+from datamaster.aws.cloudformation.reading import read_template
 from datamaster.aws.deploy import Watch, deploy
 from datamaster.aws.deploy.change_sets import launch
 from datamaster.aws.deploy.deployment import Deployment, artifacts_of, plan, spark_variables
@@ -21,7 +22,6 @@ from datamaster.aws.deploy.environments import load_environment
 from datamaster.aws.deploy.package import digest, write_zip
 from datamaster.aws.deploy.removal import delete_data, destroy, left_behind, removal
 from datamaster.aws.deploy.stacks import StackFailed, deployed
-from datamaster.aws.deploy.templates import read_template
 from datamaster.aws.deploy.watch import StackChanges
 from datamaster.project import PROJECT
 from lake.contract import ContractSet

@@ -18,12 +18,13 @@ import boto3
 import pytest
 
 from beer import CONTRACTS
-from datamaster.aws.access.rendering import Template
+from datamaster.aws.cloudformation.rendering import Template
 from datamaster.aws.deploy.change_sets import launch
 from datamaster.aws.deploy.environments import load_environment
 from datamaster.laptop.comprehend.operations import OPERATIONS
-from datamaster.laptop.emulator import ACCOUNT, start_emulator
+from datamaster.laptop.emulator import start_emulator
 from datamaster.project import PROJECT
+from datamaster.wire import ACCOUNT
 from datamaster.wire.aws_json import AwsJsonServer
 from lake.contract.store import publish
 from tests.conftest import fresh

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from datamaster.aws.access.policies import ALLOWED, decide
-from datamaster.aws.access.rendering import Template
+from datamaster.aws.cloudformation.rendering import Template
 from datamaster.project import PROJECT
 
 from .conftest import FUNCTIONS

@@ -19,14 +19,15 @@ from pyiceberg.types import StringType
 from batches import maintenance_batches
 from beer import CONTRACTS
 from datamaster.aws.access.policies import listed
-from datamaster.aws.access.rendering import Template
+from datamaster.aws.cloudformation.rendering import Template
 from datamaster.aws.deploy.change_sets import launch
 from datamaster.aws.deploy.environments import load_environment
 from datamaster.laptop.drivers import start_driver
-from datamaster.laptop.emulator import ACCOUNT, start_emulator
+from datamaster.laptop.emulator import start_emulator
 from datamaster.laptop.process import tail
 from datamaster.laptop.spark import job_environment, start_spark
 from datamaster.project import PROJECT
+from datamaster.wire import ACCOUNT
 from lake.contract import ContractSet
 from lake.contract.store import publish
 

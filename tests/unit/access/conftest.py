@@ -3,7 +3,7 @@
 import pytest
 
 from datamaster.aws.access.matrix import load_matrix
-from datamaster.aws.access.rendering import Template
+from datamaster.aws.cloudformation.rendering import Template
 from datamaster.project import PROJECT
 
 ACCOUNT = "000000000000"

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from datamaster.aws.access.policies import listed
-from datamaster.aws.deploy.templates import read_template
+from datamaster.aws.cloudformation.reading import read_template
 from datamaster.project import PROJECT
 from tests.service_authorization import takes_resource
 

@@ -9,7 +9,7 @@ from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
 from sqlglot import exp
 
-from datamaster.aws.access.rendering import Template
+from datamaster.aws.cloudformation.rendering import Template
 from datamaster.project import PROJECT
 
 REPLICATION = "arn:aws:dms:us-east-1:000000000000:replication-config:ONE"

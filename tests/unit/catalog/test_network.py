@@ -2,7 +2,7 @@
 
 import re
 
-from datamaster.aws.access.rendering import Template
+from datamaster.aws.cloudformation.rendering import Template
 from datamaster.project import PROJECT
 
 DOORS = {"stepfunctions": "states", "kinesis": "kinesis-streams"}

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from datamaster.laptop.delivery.stream import NoDeliveryStream, from_template
-from datamaster.laptop.delivery.template import Template, UnresolvedValue
+from datamaster.laptop.delivery.stream import NoDeliveryStream, UnresolvedValue, from_template
 
 TEMPLATE = Path(__file__).parents[3] / "templates" / "streaming-delivery.yaml"
 GIVEN = {
@@ -52,14 +51,3 @@ def test_a_template_without_a_usable_delivery_stream_says_what_is_missing(tmp_pa
 
     with pytest.raises(NoDeliveryStream, match=reason):
         from_template(path, {})
-
-
-def test_intrinsic_functions_are_resolved(tmp_path):
-    path = tmp_path / "t.yaml"
-    path.write_text("Parameters: {Size: {Type: Number, Default: 7}}\nConditions: {Big: !Not [!Equals [!Ref Size, '1']]}\nResources: {}\n")
-    template = Template(path, {"Made.Arn": "arn:made", "exported": "from elsewhere"})
-
-    assert template.resolve({"Fn::Sub": "${AWS::Partition}-${Size}-${!Literal}"}) == "aws-7-${!Literal}"
-    assert template.resolve({"Fn::GetAtt": ["Made", "Arn"]}) == "arn:made"
-    assert template.resolve({"Fn::ImportValue": {"Fn::Sub": "exported"}}) == "from elsewhere"
-    assert template.resolve({"Fn::If": ["Big", {"Fn::Join": ["-", ["a", {"Ref": "Size"}]]}, "small"]}) == "a-7"

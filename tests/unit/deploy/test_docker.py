@@ -14,7 +14,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from datamaster.aws.access.rendering import Template
+from datamaster.aws.cloudformation.rendering import Template
 from datamaster.aws.deploy import deployment, docker
 from datamaster.aws.deploy.docker import DockerFailed, Made, names, push_archive, push_image, repository_uri
 from datamaster.aws.deploy.environments import load_environment

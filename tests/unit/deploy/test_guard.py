@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from datamaster.aws.cloudformation.reading import read_template
 from datamaster.aws.deploy import guard
-from datamaster.aws.deploy.templates import read_template
 from datamaster.project import PROJECT
 
 SOUND = read_template("""

@@ -10,12 +10,12 @@ import orjson
 import pytest
 import yaml
 
+from datamaster.aws.cloudformation.reading import read_template
 from datamaster.aws.deploy import environments
 from datamaster.aws.deploy.deployment import READ_ARTIFACTS
 from datamaster.aws.deploy.environments import load_environment
 from datamaster.aws.deploy.preview import MissingParameter, parameter_problems, parameters_of, require_parameters, resources_of
 from datamaster.aws.deploy.stacks import UnknownStack, launch_order, levels
-from datamaster.aws.deploy.templates import read_template
 from datamaster.aws.pages.stacks_page import PAGE, page
 from datamaster.cli import WRONG_INPUT, run
 from datamaster.project import PROJECT

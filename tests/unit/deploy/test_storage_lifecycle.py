@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from datamaster.aws.cloudformation.reading import read_template
 from datamaster.aws.dashboards.objectives import objectives
-from datamaster.aws.deploy.templates import read_template
 
 TEMPLATE = Path(__file__).resolve().parents[3] / "templates" / "storage.yaml"
 CLEAR_DAYS = 30

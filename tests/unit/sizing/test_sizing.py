@@ -138,7 +138,7 @@ def test_a_change_on_the_stream_is_as_long_as_the_figures_say():
 
 
 def test_the_index_count_is_the_control_tables():
-    from datamaster.aws.access.rendering import Template
+    from datamaster.aws.cloudformation.rendering import Template
 
     [table] = Template(PROJECT / "templates" / "control.yaml").of_type("AWS::DynamoDB::Table").values()
     assert len(table["GlobalSecondaryIndexes"]) == MEASURED.indexes

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from datamaster.aws.deploy.templates import read_template
+from datamaster.aws.cloudformation.reading import read_template
 from datamaster.project import PROJECT
 from lake.errors import TerminalError
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import boto3
 import orjson
 
-from datamaster.aws.access.traces import holds
 from datamaster.laptop.state import State
 from datamaster.platform import files
 from datamaster.platform.query import Athena
+from tests.e2e.traces import holds
 
 Document = tuple[str, str, bytes]
 """Kind of place, name in it, and bytes."""

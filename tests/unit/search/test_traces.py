@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from datamaster.aws.access.traces import holds
+from tests.e2e.traces import holds
 
 WORD = "canary7f31"
 LINE = f'{{"email": "{WORD}-1@example.com"}}'.encode()

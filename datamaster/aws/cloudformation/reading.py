@@ -10,7 +10,7 @@ SHORT_NAMES = ("Ref", "Condition")
 
 
 class _Loader(yaml.CSafeLoader):
-    """PyYAML's parser in C: all templates take a third of a second, against nine in Python."""
+    """PyYAML's parser in C: all templates take 0.3 s, against 9 s by the Python parser that cfn-flip is built on."""
 
 
 def _short_form(loader: yaml.CSafeLoader, name: str, node: yaml.Node) -> Any:

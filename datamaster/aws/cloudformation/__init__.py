@@ -1,0 +1,1 @@
+"""CloudFormation templates as plain values: read, and rendered with parameters."""
