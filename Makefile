@@ -4,7 +4,7 @@ PYTHON ?= python3
 export PYTHONDONTWRITEBYTECODE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test test-unit lint format lock conformance property check-aws check-newcomer check-console check-dashboards check-governance clean
+.PHONY: help setup shape demo test test-unit lint format lock conformance property check-aws check-newcomer check-console check-dashboards check-governance clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -64,6 +64,9 @@ lint: setup ## ruff and mypy
 	@.venv/bin/ruff format --quiet --check .
 	@.venv/bin/mypy --no-error-summary
 
+shape: setup ## Packages, the arrows between them, doubled names, lengths of functions, habits of prose
+	@.venv/bin/python tools/shape.py
+
 format: setup ## Write what ruff would
 	@.venv/bin/ruff check --quiet --fix . ; .venv/bin/ruff format --quiet .
 
@@ -119,7 +122,7 @@ bench-latency: setup ## How long a change takes from commit to bronze and to sil
 
 .PHONY: bench-lake
 bench-lake: setup ## What merges, gold and maintenance cost on tables of up to 20 million rows (about 30 minutes; goes on where it stopped)
-	@$(SPARK) .venv/bin/python benchmarks/lake/bench.py $(BENCH)
+	@$(SPARK) PYTHONPATH=. .venv/bin/python benchmarks/lake/bench.py $(BENCH)
 
 lock: ## Resolve pyproject.toml into requirements.lock
 	@.venv/bin/pip-compile --quiet --strip-extras --no-annotate --no-header --no-emit-index-url --no-emit-find-links --extra dev --output-file requirements.lock pyproject.toml

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from beer.generate import create_schema, load_generated
+from beer.generate import load_generated
 from datamaster.cli.session import connect
 from datamaster.laptop import actions, lifecycle
 from datamaster.laptop.state import State
@@ -20,7 +20,7 @@ def running_platform(home: Path, **options: Any) -> Iterator[State]:
     """``platform.up`` and its end; in between this process's AWS, API and work group are that platform's."""
     with environment_restored():
         try:
-            lifecycle.up(home, **{"seed": create_schema} | options)
+            lifecycle.up(home, **options)
             yield connect(home)
         finally:
             lifecycle.down(home)

@@ -7,6 +7,7 @@ Exit codes: 0 done · 1 the answer is no (differences, a failed run, a refused s
 from __future__ import annotations
 
 import sys
+from importlib.metadata import entry_points
 
 import typer
 from typer.exceptions import TyperException
@@ -29,6 +30,8 @@ app = typer.Typer(
 
 for register in (local.register, data.register, lake.register, deploy.register):
     register(app)
+for installed in entry_points(group="datamaster.commands"):
+    installed.load()(app)
 app.add_typer(contract.app, name="contract")
 app.add_typer(files.app, name="files")
 app.add_typer(table.app, name="table")

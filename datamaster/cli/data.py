@@ -1,4 +1,4 @@
-"""Commands that make rows: ``dm seed``, ``dm churn``, ``dm export``, ``dm reload``."""
+"""Commands that read rows of the source anew: ``dm export``, ``dm reload``."""
 
 from __future__ import annotations
 
@@ -7,50 +7,15 @@ from typing import Annotated
 
 import typer
 
-from datamaster.cli.output import print_table, step
+from datamaster.cli.output import step
 from datamaster.cli.session import Home, connect
 from datamaster.platform.counts import counted
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to ``dm``."""
-    app.command()(seed)
-    app.command()(churn)
     app.command()(export)
     app.command()(reload)
-
-
-def seed(
-    reviews: Annotated[int, typer.Option(min=1, help="How many reviews; the other tables follow in proportion.")] = 100_000,
-    data: Annotated[
-        Path | None, typer.Option(help="Folder of real brewery, beer and profile CSV.gz.", exists=True, file_okay=False)
-    ] = None,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same rows.")] = 1,
-    home: Home = Path(".dm"),
-) -> None:
-    """Fill the source database with breweries, beers, profiles and reviews."""
-    from beer import generate
-
-    dsn = connect(home).dsn
-    with step("Rows in PostgreSQL") as current:
-        loaded = generate.load_real(dsn, data, reviews, seed) if data else generate.load_generated(dsn, reviews, seed)
-        current.done(", ".join(f"{count:,} {table}" for table, count in vars(loaded).items()))
-
-
-def churn(
-    changes: Annotated[int, typer.Option(min=1, help="How many row changes.")] = 5_000,
-    rate: Annotated[float | None, typer.Option(min=0.1, help="Changes a second; as fast as it goes where not given.")] = None,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same changes.")] = 1,
-    home: Home = Path(".dm"),
-) -> None:
-    """Insert, update, delete and re-key rows of the source in transactions, as an application would."""
-    from beer.churn import run
-
-    dsn = connect(home).dsn
-    with step("Live changes") as current:
-        counts = run(dsn, changes, rate, seed)
-        current.done(f"{changes:,}")
-    print_table(("what", "rows"), list(vars(counts).items()), numeric=("rows",))
 
 
 def export(

@@ -1,4 +1,4 @@
-"""Commands on the platform itself: ``dm demo``, ``dm up``, ``dm down``, ``dm status``, ``dm doctor``."""
+"""Commands on the platform itself: ``dm up``, ``dm down``, ``dm status``, ``dm doctor``."""
 
 from __future__ import annotations
 
@@ -21,26 +21,10 @@ Json = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]
 
 def register(app: typer.Typer) -> None:
     """Add the commands to ``dm``."""
-    app.command()(demo)
     app.command()(up)
     app.command()(down)
     app.command()(status)
     app.command()(doctor)
-
-
-def demo(
-    reviews: Annotated[int, typer.Option(min=1_000, help="How many reviews to begin with.")] = 110_000,
-    changes: Annotated[int, typer.Option(min=0, help="How many live changes to make.")] = 5_000,
-    data: Annotated[
-        Path | None, typer.Option(help="Folder of real brewery, beer and profile CSV.gz.", exists=True, file_okay=False)
-    ] = None,
-    keep: Annotated[bool, typer.Option("--keep/--no-keep", help="Leave the platform running at the end.")] = True,
-    home: Home = Path(".dm"),
-) -> int:
-    """Take rows from a real PostgreSQL to gold answers, and prove the lake equal to its source."""
-    from beer.demo import Demo
-
-    return Demo(home, reviews=reviews, changes=changes, data=data, keep=keep).run()
 
 
 def up(
@@ -61,9 +45,7 @@ def up(
         return _up_with(source, taking.choice(table, schema, include, exclude), yes, home)
     if table or schema or include or exclude:
         raise typer.BadParameter("they choose tables of your own database; give its address with --source")
-    from beer.generate import create_schema
-
-    _start(home, seed=create_schema)
+    _start(home)
     return 0
 
 

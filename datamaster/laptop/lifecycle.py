@@ -11,12 +11,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import boto3
+import psycopg2
 
 from datamaster.aws.deploy import Deployment, Watch, deploy
 from datamaster.aws.deploy.environments import load_environment
@@ -26,6 +27,7 @@ from datamaster.laptop.process import tail
 from datamaster.laptop.services import Ports, Road, ServiceFailed
 from datamaster.laptop.state import PlatformNotRunning, PlatformRunning, State
 from datamaster.laptop.supervisor import DETACH, EXIT_HELD, message
+from datamaster.project import PROJECT
 from datamaster.source.pg_catalog import SLOT
 from lake import clients
 from lake.contract import ContractSet
@@ -222,6 +224,9 @@ def _build(
 def _prepare_source(dsn: str, embedded: bool, seed: Callable[[str], None] | None, alive: Callable[[], None]) -> None:
     if embedded:
         services.wait_for_postgres(dsn, alive)
+        schema = PROJECT / load_environment("local").variables["embedded_schema"]
+        with closing(psycopg2.connect(dsn)) as connection, connection, connection.cursor() as cursor:
+            cursor.execute(schema.read_text())
     else:
         from datamaster.source.preflight import forget
 
