@@ -6,8 +6,8 @@ from functools import partial
 
 import pytest
 
-from datamaster.aws.access import rendering
 from datamaster.aws.access.policies import ALLOWED, Request, decide, listed
+from datamaster.aws.cloudformation import rendering
 from datamaster.project import PROJECT
 
 stack = partial(rendering.stack, environment="dev")
