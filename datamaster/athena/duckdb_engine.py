@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,11 +11,36 @@ from urllib.parse import urlsplit
 
 import duckdb
 
-from datamaster.athena.result_values import java_double, java_float
+from datamaster.athena.result_values import (
+    TIMESTAMP_FORM,
+    athena_type,
+    human_readable_seconds,
+    java_double,
+    java_float,
+    trino_double,
+    trino_float,
+)
 from lake.errors import TerminalError
 
 # httpfs first: the others read through it. The wheels hold what INSTALL would download.
 EXTENSIONS = ("httpfs", "avro", "iceberg")
+
+
+FUNCTIONS: dict[Callable[..., str], str] = {
+    java_double: "DOUBLE",
+    java_float: "FLOAT",
+    trino_double: "DOUBLE",
+    trino_float: "FLOAT",
+    athena_type: "VARCHAR",
+    human_readable_seconds: "DOUBLE",
+}
+"""Functions that the engine lacks, with the type of their argument; each returns text."""
+_VARCHAR = f"""CREATE MACRO athena_varchar(a) AS CASE typeof(a)
+    WHEN 'TIMESTAMP WITH TIME ZONE' THEN strftime(TRY_CAST(CAST(a AS VARCHAR) AS TIMESTAMPTZ), '{TIMESTAMP_FORM} UTC')
+    WHEN 'TIMESTAMP' THEN strftime(TRY_CAST(CAST(a AS VARCHAR) AS TIMESTAMP), '{TIMESTAMP_FORM}')
+    WHEN 'DOUBLE' THEN trino_double(TRY_CAST(CAST(a AS VARCHAR) AS DOUBLE))
+    WHEN 'FLOAT' THEN trino_float(TRY_CAST(CAST(a AS VARCHAR) AS FLOAT))
+    ELSE CAST(a AS VARCHAR) END"""
 
 
 class MissingExtension(TerminalError):
@@ -48,8 +74,9 @@ class Engine:
         for name in EXTENSIONS:
             self.database.execute(f"LOAD '{extension(name)}'")
         self.database.execute(_secret(access))
-        self.database.create_function("java_double", java_double, ["DOUBLE"], "VARCHAR")
-        self.database.create_function("java_float", java_float, ["FLOAT"], "VARCHAR")
+        for function, argument in FUNCTIONS.items():
+            self.database.create_function(function.__name__, function, [argument], "VARCHAR")
+        self.database.execute(_VARCHAR)
         self.database.execute("SET GLOBAL TimeZone = 'UTC'")
         # Integers divide to integers in Athena: https://trino.io/docs/current/functions/math.html
         self.database.execute("SET GLOBAL integer_division = true")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,7 +16,7 @@ from datamaster.athena.dialect import engine_sql
 from datamaster.athena.duckdb_engine import Engine
 from datamaster.athena.failures import SchemaNotFound, StatementFailed, explained
 from datamaster.athena.glue_catalog import Catalog, GlueTable
-from datamaster.athena.relations import Planner
+from datamaster.athena.relations import Plan, Planner
 from datamaster.athena.result_values import ResultColumn
 from datamaster.athena.results import write_csv, write_lines
 from datamaster.athena.statement import Describe, Select, ShowColumns, ShowDatabases, ShowTables, Statement, TableName, tables_read
@@ -85,17 +85,11 @@ class Executor:
     def _select(self, statement: Select, job: Job, file: Path, started: Callable[[duckdb.DuckDBPyConnection], None]) -> Answer:
         plan = self.planner.plan(statement, job.database)
         self.allowed(job.access_key, frozenset(plan.tables))
-        _name_columns(plan.tree)
-        sql = engine_sql(plan.tree)
         with self.engine.session() as session:
             started(session)
-            for name, table in plan.memory.items():
-                session.register(name, table)
+            columns, sql = selected(session, plan)
             try:
-                columns = _described(session, sql)
-                names = ", ".join(f"c{index}" for index in range(len(columns)))
-                texts = ", ".join(f"{column.text(f'c{index}')} AS c{index}" for index, column in enumerate(columns))
-                reader = session.execute(f"SELECT {texts} FROM ({sql}) AS result({names})").to_arrow_reader(BATCH_ROWS)
+                reader = session.execute(sql).to_arrow_reader(BATCH_ROWS)
                 rows = write_csv(reader, [column.name for column in columns], file)
             except duckdb.Error as error:
                 raise explained(error) from error
@@ -107,6 +101,21 @@ class Executor:
         return Answer(tuple(ResultColumn(head, "VARCHAR").info | {"Type": "string"} for head in heads), len(lines))
 
 
+def selected(session: duckdb.DuckDBPyConnection, plan: Plan) -> tuple[list[ResultColumn], str]:
+    """The columns of a planned SELECT, and the engine's statement that gives its rows as Athena's text. Raises ``StatementFailed``."""
+    for name, table in plan.memory.items():
+        session.register(name, table)
+    _name_columns(plan.tree)
+    sql = engine_sql(plan.tree, Types(session))
+    try:
+        columns = _described(session, sql, _untyped(plan.tree))
+    except duckdb.Error as error:
+        raise explained(error) from error
+    names = ", ".join(f"c{index}" for index in range(len(columns)))
+    texts = ", ".join(f"{column.text(f'c{index}')} AS c{index}" for index, column in enumerate(columns))
+    return columns, f"SELECT {texts} FROM ({sql}) AS result({names})"
+
+
 def _name_columns(tree: exp.Query) -> None:
     """Mark the columns that the statement does not name: Athena calls them _col0, _col1, … by their place."""
     first: exp.Expr = tree
@@ -114,13 +123,69 @@ def _name_columns(tree: exp.Query) -> None:
         first = first.this
     if isinstance(first, exp.Select):
         for place, column in enumerate(first.expressions):
-            if not column.alias and not isinstance(column, exp.Column | exp.Star | exp.Dot):
+            if isinstance(column, exp.Column) and column.name != column.name.lower():
+                # The heading is written as the statement writes it: .../ug/tables-databases-columns-names.html
+                column.replace(exp.alias_(column.copy(), column.name, quoted=True))
+            elif not column.alias and not isinstance(column, exp.Column | exp.Star | exp.Dot):
                 column.replace(exp.alias_(column.copy(), f"{_UNNAMED}{place}", quoted=True))
 
 
-def _described(session: duckdb.DuckDBPyConnection, sql: str) -> list[ResultColumn]:
+class Types:
+    """The engine's types of expressions, each asked of the engine where it stands: with its FROM and what WITH names before it."""
+
+    def __init__(self, session: duckdb.DuckDBPyConnection) -> None:
+        self.session = session
+        self.known: dict[str, str | None] = {}
+
+    def __call__(self, expression: exp.Expr) -> str | None:
+        """The type, None for an expression that the engine cannot read by itself, e.g. one that refers to an outer query."""
+        sql = self._alone(expression).sql(dialect="duckdb")
+        if sql not in self.known:
+            try:
+                self.known[sql] = str(self.session.execute(f"DESCRIBE {sql}").fetchall()[0][1])
+            except duckdb.Error:
+                self.known[sql] = None
+        return self.known[sql]
+
+    @staticmethod
+    def _alone(expression: exp.Expr) -> exp.Select:
+        alone = exp.Select(expressions=[expression.copy()])
+        select = expression.find_ancestor(exp.Select)
+        if select is not None:
+            for part in ("from_", "joins", "laterals"):
+                found = select.args.get(part)
+                alone.set(part, [one.copy() for one in found] if isinstance(found, list) else found and found.copy())
+        named: list[exp.Expr] = []
+        around: exp.Query | None = select
+        while around is not None:
+            clause = around.args.get("with_")
+            named = [*(one.copy() for one in clause.expressions), *named] if clause else named
+            around = around.find_ancestor(exp.Query)
+        if named:
+            alone.set("with_", exp.With(expressions=named))
+        return alone
+
+
+def _untyped(tree: exp.Query) -> dict[int, str]:
+    """Types, by place, of columns for which the engine has no type of its own: NULL, and an interval of years or months."""
+    found: dict[int, str] = {}
+    if not isinstance(tree, exp.Select) or tree.is_star:
+        return found
+    for place, column in enumerate(tree.expressions):
+        value = column.unalias()
+        if isinstance(value, exp.Null):
+            found[place] = "NULL"
+        elif isinstance(value, exp.Interval) and value.text("unit").upper() in ("YEAR", "MONTH"):
+            found[place] = "INTERVAL YEAR TO MONTH"
+    return found
+
+
+def _described(session: duckdb.DuckDBPyConnection, sql: str, untyped: Mapping[int, str]) -> list[ResultColumn]:
     described = session.execute(f"DESCRIBE {sql}").fetchall()
-    return [ResultColumn(f"_col{place}" if name.startswith(_UNNAMED) else name, kind) for place, (name, kind, *_) in enumerate(described)]
+    return [
+        ResultColumn(f"_col{place}" if name.startswith(_UNNAMED) else name, untyped.get(place, kind))
+        for place, (name, kind, *_) in enumerate(described)
+    ]
 
 
 def _listing(

@@ -52,7 +52,10 @@ def explained(error: duckdb.Error) -> StatementFailed:
         return StatementFailed("COLUMN_NOT_FOUND", f"Column '{name}' cannot be resolved")
     function = _FUNCTION.search(text)
     if function:
-        return StatementFailed("FUNCTION_NOT_FOUND", f"Function '{function[1]}' not registered")
+        missing = f"Function '{function[1]}' not registered in the engine behind the local Athena"
+        return StatementFailed("FUNCTION_NOT_FOUND", f"{missing}; Athena's functions are https://trino.io/docs/current/functions.html")
+    if "Division by zero" in text:
+        return StatementFailed("DIVISION_BY_ZERO", "Division by zero")
     names: list[tuple[type[duckdb.Error], str]] = [
         (duckdb.OutOfMemoryException, "EXCEEDED_LOCAL_MEMORY_LIMIT"),
         (duckdb.ParserException, "SYNTAX_ERROR"),

@@ -212,7 +212,7 @@ class TestRefusals:
         assert reason("SELECT s.nope FROM scores s") == "COLUMN_NOT_FOUND: Column 'nope' cannot be resolved"
 
     def test_an_unknown_function_is_named(self, reason):
-        assert reason("SELECT nope(1)") == "FUNCTION_NOT_FOUND: Function 'nope' not registered"
+        assert reason("SELECT nope(1)").startswith("FUNCTION_NOT_FOUND: Function 'nope' not registered")
 
     def test_broken_sql_is_a_syntax_error(self, reason):
         assert reason("SELEC 1 FROM").startswith(("SYNTAX_ERROR", "NOT_SUPPORTED"))
