@@ -114,15 +114,15 @@ conformance: setup ## The jobs on Apache Spark 3.5 with Iceberg: the same rows a
 bench-converter: setup ## Compare the converter with DuckDB, Polars and chDB (up to 40 minutes; goes on where it stopped)
 	@$(PYTHON) tools/install.py .venv-bench --requirement benchmarks/converter/requirements.txt
 	@$(PYTHON) tools/install.py .venv-image --requirement converter/requirements-image.txt
-	@.venv/bin/python benchmarks/converter/bench.py $(BENCH)
+	@.venv/bin/python -m benchmarks.converter.bench $(BENCH)
 
 .PHONY: bench-latency
 bench-latency: setup ## How long a change takes from commit to bronze and to silver, by stage (about 6 minutes)
-	@.venv/bin/python benchmarks/latency/bench.py $(BENCH)
+	@.venv/bin/python -m benchmarks.latency.bench $(BENCH)
 
 .PHONY: bench-lake
 bench-lake: setup ## What merges, gold and maintenance cost on tables of up to 20 million rows (about 30 minutes; goes on where it stopped)
-	@$(SPARK) PYTHONPATH=. .venv/bin/python benchmarks/lake/bench.py $(BENCH)
+	@$(SPARK) .venv/bin/python -m benchmarks.lake.bench $(BENCH)
 
 lock: ## Resolve pyproject.toml into requirements.lock
 	@.venv/bin/pip-compile --quiet --strip-extras --no-annotate --no-header --no-emit-index-url --no-emit-find-links --extra dev --output-file requirements.lock pyproject.toml

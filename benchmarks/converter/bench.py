@@ -22,9 +22,9 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from cases import CASES, CLEAN, FALLBACK, OURS, Case
-from data import make
-from peers import columns
+from benchmarks.converter.cases import CASES, CLEAN, FALLBACK, OURS, Case
+from benchmarks.converter.data import make
+from benchmarks.converter.peers import columns
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]

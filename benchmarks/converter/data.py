@@ -6,8 +6,9 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from cases import Case
 from isal import igzip
+
+from benchmarks.converter.cases import Case
 
 CHUNK_ROWS = 20_000
 COMPRESSION_LEVEL = 2

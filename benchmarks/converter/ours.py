@@ -15,5 +15,6 @@ if __name__ == "__main__":
     key.write_text("0f" * 32)
     if engine == "datamaster-fallback":
         whole = parse.parser
-        conversion.parser = lambda schema, file_format, header=None: whole(schema, file_format, header, engine="fallback")
+        fallback = lambda schema, file_format, header=None: whole(schema, file_format, header, engine="fallback")  # noqa: E731
+        setattr(conversion, "parser", fallback)  # noqa: B010
     convert(Path(source), Path(contract), Path(target), mask_key_file=key)

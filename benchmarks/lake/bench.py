@@ -65,7 +65,7 @@ def _measure(missing: list[str], repeats: int, found: dict[str, Any]) -> None:
         home = Path(folder)
         with start_emulator(home / "emulator") as emulator, start_spark(emulator.environment, home / "sail.log") as spark:
             os.environ.update(job_environment(emulator.environment, spark.remote))
-            from cases import Bench
+            from benchmarks.lake.cases import Bench
 
             bench = Bench.start(repeats)
             try:

@@ -17,8 +17,11 @@ from typing import Any
 import boto3
 import numpy as np
 import pyarrow as pa
-from duckdb_peer import rewritten_by_duckdb
-from lake_tables import (
+from pyiceberg.transforms import BucketTransform
+
+from beer import CONTRACTS
+from benchmarks.lake.duckdb_peer import rewritten_by_duckdb
+from benchmarks.lake.lake_tables import (
     ACCOUNT,
     REVIEW,
     account_columns,
@@ -30,11 +33,8 @@ from lake_tables import (
     review_columns,
     write_changes,
 )
-from measured import Setting, Timed, derive, merge
-from past import VERSIONS, make_past, write_batch
-from pyiceberg.transforms import BucketTransform
-
-from beer import CONTRACTS
+from benchmarks.lake.measured import Setting, Timed, derive, merge
+from benchmarks.lake.past import VERSIONS, make_past, write_batch
 from gold import gold_tables
 from jobs.derived import flat_job, gold_job
 from jobs.iceberg.catalog import GOLD, SILVER, catalog, engine_name

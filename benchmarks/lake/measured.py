@@ -10,7 +10,7 @@ from typing import Any
 
 from jobs.iceberg.catalog import SILVER, catalog
 from jobs.iceberg.inventory import live_files
-from jobs.silver import merge_job
+from jobs.silver import bronze, merge_job, quality
 from jobs.silver import months as months_module
 from lake.control.records import Fence
 from lake.manifests import MANIFEST, BatchFile, MonthsManifest, SilverManifest, utc_now, write_document
@@ -52,9 +52,9 @@ def merge(setting: Setting, table: str, uris: list[str], run: Callable[[str], An
     steps: tuple[tuple[Any, str], ...] = (
         (months_module, "of_keys"),
         (months_module, "of_images"),
-        (merge_job.bronze, "read"),
-        (merge_job.quality, "check"),
-        (merge_job.quality, "keep"),
+        (bronze, "read"),
+        (quality, "check"),
+        (quality, "keep"),
         (merge_job, "ensure_silver"),
         (merge_job.Batch, "_merge"),
         (merge_job.Batch, "_keep_history"),

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from lake_tables import SEEN, STAMP, write_bronze
 
+from benchmarks.lake.lake_tables import SEEN, STAMP, write_bronze
 from jobs.iceberg.catalog import SILVER
 from jobs.iceberg.tables import applied_at, ensure, ensure_silver
 from jobs.silver.history import History
@@ -22,7 +22,7 @@ COMMITS = 10
 
 def make_past(contract: Contract, bucket: str, keys: int) -> None:
     """Notes that were written once and changed three times, so many at a time; every tenth change left the text out."""
-    keeper = History(None, contract, bucket, 0)  # type: ignore[arg-type]
+    keeper = History(None, contract, bucket, 0)
     log = ensure(SILVER, keeper.log, keeper._log_fields(), (), silver_location(bucket, keeper.log))
     versions = ensure(SILVER, keeper.table, keeper._fields(), (), silver_location(bucket, keeper.table))
     silver = ensure_silver(contract, bucket)

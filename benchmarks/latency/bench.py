@@ -21,11 +21,11 @@ from typing import Any
 import boto3
 import numpy as np
 import pyarrow.parquet
-from aws import Seconds, cumulative, waits
 from pyarrow.fs import S3FileSystem
 from pyiceberg.catalog import load_catalog
 
 from beer import churn, generate
+from benchmarks.latency.aws import Seconds, cumulative, waits
 from datamaster.cli.session import connect
 from datamaster.laptop import actions, lifecycle
 from datamaster.laptop.state import State

@@ -325,7 +325,8 @@ class Group:
     def _sweeps_too_early(self, swept: int) -> str | None:
         """A generation may end the ones before it once every row of its load is settled."""
         fences = self.fences
-        lines = [line for one in (*self.records, *self.exports) for line in one.lines if line["cdc_position"] == ZERO]
+        everything: list[Any] = [*self.records, *self.exports]
+        lines = [line for one in everything for line in one.lines if line["cdc_position"] == ZERO]
         loaded = {line["note_id"] for line in lines if line["operation"] == "load" and generation(line, self._all_fences()) == swept > 0}
         settled = {key for place, key in self.fold.events if place == (swept, ZERO)}
         if swept and (swept not in fences or loaded - settled):

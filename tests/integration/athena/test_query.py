@@ -43,10 +43,11 @@ def test_csv_and_json(athena_query):
 
 
 def test_a_table_shows_text_as_it_is(athena_query):
-    console = Console(width=80, file=io.StringIO())
+    shown = io.StringIO()
+    console = Console(width=80, file=shown)
     console.print(as_table(athena_query.run("SELECT '[red]x[/]' AS markup, CAST(NULL AS bigint) AS n")))
-    assert "[red]x[/]" in console.file.getvalue()
-    assert "null" in console.file.getvalue()
+    assert "[red]x[/]" in shown.getvalue()
+    assert "null" in shown.getvalue()
 
 
 def test_describe_comes_in_columns(athena_query):

@@ -95,8 +95,8 @@ def test_three_hundred_lives_converge(make_lake: Callable[[Path], Lake], tmp_pat
     for source in sources:
         source.live()
         for delivery in source.log:
-            for turn in chance.sample(range(ROUNDS), k=chance.choice([1, 1, 1, 2])):
-                rounds[turn].append(delivery)
+            for number in chance.sample(range(ROUNDS), k=chance.choice([1, 1, 1, 2])):
+                rounds[number].append(delivery)
     for turn in rounds:
         chance.shuffle(turn)
         half = len(turn) // 2

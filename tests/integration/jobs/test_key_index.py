@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from test_maintenance import maintain
 
 from tests.integration.jobs.domain import Lake, delete, insert, update
+from tests.integration.jobs.test_maintenance import maintain
 
 pytestmark = pytest.mark.integration
 MARCH, APRIL, MAY = 1583020800, 1585699200, 1588291200

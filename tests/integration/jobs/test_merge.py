@@ -137,7 +137,7 @@ def test_an_update_to_null_is_applied(lake: Lake) -> None:
 
 class TestMonths:
     def months(self, lake: Lake) -> list[tuple[int, int, int]]:
-        return [tuple(r.values()) for r in lake.live_rows("review", "review_id", "review_year", "review_month")]  # type: ignore[misc]
+        return [tuple(r.values()) for r in lake.live_rows("review", "review_id", "review_year", "review_month")]
 
     def test_a_review_that_moved_month_is_there_once(self, lake: Lake) -> None:
         lake.arrives(insert("review", 10, review_id=1, review_time=MARCH))

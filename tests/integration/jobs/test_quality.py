@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from jobs.iceberg import tables
 from jobs.silver import quality
 from tests.integration.jobs.domain import MIDNIGHT, Lake, contract_head, insert, load
 
@@ -172,7 +173,7 @@ def test_results_that_tables_write_at_once_are_all_kept(lake_with: Callable[...,
     lake = lake_with()
     contract = lake.contracts.table("item")
     result = quality.Result(contract.quality_rules[0], 1, 0)
-    ensure, all_have_read = quality.ensure, threading.Barrier(4)
+    ensure, all_have_read = tables.ensure, threading.Barrier(4)
 
     def read_together(*arguments: Any) -> Any:
         table = ensure(*arguments)

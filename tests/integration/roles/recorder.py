@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any
 
 import botocore
@@ -68,7 +69,7 @@ def recorded() -> Iterator[list[Call]]:
 
 def _site() -> str:
     """The innermost line of the project on the stack, as path:line."""
-    frame = sys._getframe(2)
+    frame: FrameType | None = sys._getframe(2)
     while frame:
         name = frame.f_code.co_filename.replace("/vendor/lake/", "/../lake/")
         if name.startswith(SOURCES):

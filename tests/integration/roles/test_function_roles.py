@@ -47,8 +47,8 @@ def test_a_role_holds_what_its_function_needs_and_nothing_else(guarded, needed, 
     policies = guarded.policies(function)
     found = missing(policies, needed[function])
     assert not found, found
-    found = extra(policies, needed[function])
-    assert not found, found
+    superfluous = extra(policies, needed[function])
+    assert not superfluous, superfluous
 
 
 def test_the_containers_role_holds_what_the_same_code_needs_and_nothing_else(guarded, calls):

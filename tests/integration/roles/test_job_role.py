@@ -127,7 +127,7 @@ def credentials(policies: list[dict[str, Any]]) -> dict[str, str]:
     }
 
 
-def lake_of(names: Mapping[str, str], app: Any, environment: Mapping[str, str], home: Path) -> Any:
+def lake_of(names: Mapping[str, str], environment: Mapping[str, str], home: Path) -> Any:
     """A lake whose jobs are processes with the role's credentials; all else is the administrator's."""
     from tests.integration.jobs.domain import Lake
 
@@ -138,7 +138,7 @@ def lake_of(names: Mapping[str, str], app: Any, environment: Mapping[str, str], 
             driver = start_driver(JOBS / f"{job}.py", arguments, [str(JOBS)], environment, log)
             assert driver.wait(TIMEOUT_SECONDS) == 0, tail(log)
 
-    return LakeOfTheRole(None, names, ContractSet.from_directory(CONTRACTS), app)
+    return LakeOfTheRole(None, names, ContractSet.from_directory(CONTRACTS))
 
 
 def a_day(lake: Any, home: Path) -> None:
@@ -155,7 +155,7 @@ def a_day(lake: Any, home: Path) -> None:
     lake.build_gold()
 
     publish(wider_contracts(home / "contracts"), lake.names["contracts"])
-    lake.contract = ContractSet.from_directory(home / "contracts")
+    lake.contracts = ContractSet.from_directory(home / "contracts")
     lake.fence("beer", 10)
     for number in range(1, SMALL_FILES):
         lake.arrives(update("beer", 100 + number, beer_id=1, beer_name="Saison Dupont", colour="gold", label=b"\x89"))

@@ -195,9 +195,9 @@ class TestReport:
     def test_it_prints_counts_and_first_differences(self, lake, compared):
         lake.plant("beer", lambda rows: [row.update(beer_name="[b]wrong[/b]") for row in rows])
         report = compared()
-        console = Console(width=200, file=io.StringIO())
-        report.print(console)
-        text = console.file.getvalue()
+        shown = io.StringIO()
+        report.print(Console(width=200, file=shown))
+        text = shown.getvalue()
         assert "dm_silver.beer" in text
         assert text.count("[b]wrong[/b]") == 5
         assert f"{len(lake.rows['beer']):,} differences" in report.summary

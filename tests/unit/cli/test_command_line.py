@@ -7,6 +7,7 @@ import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -112,7 +113,8 @@ def told() -> Iterator[tuple[str, list[str]]]:
 
 
 def test_every_command_and_option_that_a_page_shows_is_there() -> None:
-    known, unknown, seen = typer.main.get_command(app), [], 0
+    known: Any = typer.main.get_command(app)
+    unknown, seen = [], 0
     for page, words in told():
         command, rest = known, words
         while rest and rest[0] in getattr(command, "commands", {}):

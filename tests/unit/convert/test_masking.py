@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from convert import masking as masking_module
 from lake.privacy import CLEAR, mask_value
-from tests.conftest import require
+from tests.conftest import require_kernel
 
 KEY = bytes(32)
 SCHEMA = pa.schema([("email", pa.string()), ("state", pa.string()), ("_extra", pa.string())])
@@ -21,7 +21,7 @@ SCHEMA = pa.schema([("email", pa.string()), ("state", pa.string()), ("_extra", p
 @pytest.fixture(params=["kernel", "without kernel"])
 def masking(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
     if request.param == "kernel":
-        require(masking_module.HmacSha256 is not None, "the parse kernel")
+        require_kernel()
     else:
         monkeypatch.setattr(masking_module, "HmacSha256", None)
     monkeypatch.setattr(masking_module, "CACHED_VALUES", 5)

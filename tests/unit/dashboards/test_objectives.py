@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 import yaml
 from typer.main import get_command
 
-from datamaster.aws.dashboards.made_files import PROJECT, stored
+from datamaster.aws.dashboards.made_files import stored
 from datamaster.aws.dashboards.objectives import ENVIRONMENTS, InvalidObjective, objectives
 from datamaster.aws.dashboards.queries import panels
 from datamaster.cli import app
+from datamaster.project import PROJECT
 
 KNOWN = objectives()
 
@@ -59,7 +61,7 @@ def test_every_alarm_has_a_first_look_and_a_repair_in_the_runbook(objective):
 
 
 def test_every_command_of_the_runbook_exists():
-    command = get_command(app)
+    command: Any = get_command(app)
     known = set(command.commands) | {f"{group} {name}" for group, sub in command.commands.items() for name in getattr(sub, "commands", {})}
 
     named = re.findall(r"\bdm ((?:files|contract) \w+|[a-z]+)", (PROJECT / "docs" / "runbook.md").read_text())

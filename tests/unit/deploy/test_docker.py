@@ -194,7 +194,7 @@ def test_they_are_pushed_before_the_stacks_that_name_them(account: Account, repo
     else:
         account.images.add_client_error("describe_repositories", "RepositoryNotFoundException")
     account.has(image=False, archive=False)
-    monkeypatch.setattr(deployment.boto3, "client", lambda name, **_options: {"ecr": account.ecr, "s3": account.s3}[name])
+    monkeypatch.setattr(boto3, "client", lambda name, **_options: {"ecr": account.ecr, "s3": account.s3}[name])
     monkeypatch.setattr(docker, "push_image", lambda _ecr, made, _architecture: done.append(made))
     monkeypatch.setattr(docker, "push_archive", lambda _s3, made, _architecture, _build: done.append(made))
 
@@ -214,7 +214,7 @@ def test_what_is_there_is_not_made_again(account: Account, monkeypatch: pytest.M
     described = {"repositories": [{"repositoryUri": MADE.repository}]}
     account.images.add_response("describe_repositories", described, {"repositoryNames": ["dm-converter-dev"]})
     account.has(image=True, archive=True)
-    monkeypatch.setattr(deployment.boto3, "client", lambda name, **_options: {"ecr": account.ecr, "s3": account.s3}[name])
+    monkeypatch.setattr(boto3, "client", lambda name, **_options: {"ecr": account.ecr, "s3": account.s3}[name])
 
     deployment.made_by_docker(DEV, {"storage": {"ArtifactsBucket": "dm-artifacts-dev"}}, account.build, UNWATCHED)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs.iceberg.inventory import LiveFile
 from jobs.upkeep import compaction
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -18,7 +19,7 @@ MB = 1024 * 1024
     ids=["two files stay", "three small ones do not", "three full ones stay", "six half ones do not"],
 )
 def test_a_month_is_rewritten_where_it_lies_in_more_files_than_its_size_asks_for(sizes: list[int], rewritten: bool) -> None:
-    files = [compaction.LiveFile(f"s3://lake/{n}", (2020, 3), size, False) for n, size in enumerate(sizes)]
+    files = [LiveFile(f"s3://lake/{n}", (2020, 3), size, False) for n, size in enumerate(sizes)]
 
     assert compaction.scattered_partitions(files) == ({(2020, 3): sum(sizes)} if rewritten else {})
 

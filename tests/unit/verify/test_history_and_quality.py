@@ -64,12 +64,12 @@ def bench(tmp_path: Path) -> Iterator[Workbench]:
 def history(bench: Workbench, contracts: ContractSet, *versions: tuple[object, ...]) -> TableReport:
     header = "item_id,amount,code,valid_from,valid_to,is_current,cdc_generation,cdc_position"
     answer = Answer(header, [(*version, 0, n) for n, version in enumerate(versions)])
-    return compare_history(bench, answer, contracts.table("item"), {})  # type: ignore[arg-type]
+    return compare_history(bench, answer, contracts.table("item"), {})
 
 
 def quality(bench: Workbench, contracts: ContractSet, **failed: int) -> TableReport:
     answer = Answer("table_name,rule,rows_failed", [("item", rule, count) for rule, count in failed.items()])
-    return compare_quality(bench, answer, contracts, {"item": {}})  # type: ignore[arg-type]
+    return compare_quality(bench, answer, contracts, {"item": {}})
 
 
 def test_versions_that_follow_one_another_up_to_the_sources_row_are_right(bench: Workbench, contracts: ContractSet) -> None:
