@@ -99,7 +99,7 @@ check-governance: setup ## Try every square of the access matrix, measure detect
 	@.venv/bin/python -m datamaster.aws.access
 	@.venv/bin/python -m pytest -q tests/unit/access tests/unit/privacy $(GOVERNANCE)
 
-SPARK_JARS := org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.9.2 org.apache.iceberg:iceberg-aws-bundle:1.9.2 \
+SPARK_JARS := org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.10.0 org.apache.iceberg:iceberg-aws-bundle:1.10.0 \
   org.apache.hadoop:hadoop-aws:3.3.4 com.amazonaws:aws-java-sdk-bundle:1.12.262
 
 SPARK = DM_CONFORMANCE_PYTHON=$$(ls $(CURDIR)/.venv-spark/bin/python 2>/dev/null) DM_CONFORMANCE_JARS=$$(ls $(CURDIR)/build/jars/*.jar 2>/dev/null | paste -sd,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -19,3 +20,9 @@ def takes_resource(action: str) -> bool:
     """Whether a resource can be named for an action. Raises ``KeyError`` for an action that AWS does not have."""
     service, name = action.split(":")
     return any(reference()[service]["privileges"][name]["resource_types"])
+
+
+def expanded(action: str) -> set[str]:
+    """The actions that a pattern of actions names."""
+    service, name = action.split(":")
+    return {f"{service}:{known}" for known in reference()[service]["privileges"] if fnmatchcase(known, name)}

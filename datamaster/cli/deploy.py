@@ -54,6 +54,7 @@ def deploy(
     from datamaster.aws.deploy.change_sets import Declined, StackStuck
     from datamaster.aws.deploy.deployment import deploy as bring
     from datamaster.aws.deploy.docker import DockerFailed
+    from datamaster.aws.deploy.lake_access import LakeOpen
     from datamaster.aws.deploy.migrations import MigrationChanged, MigrationFailed, SourceStopped
     from datamaster.aws.deploy.replication import ReplicationFailed
     from datamaster.aws.deploy.stacks import StackFailed
@@ -72,6 +73,7 @@ def deploy(
             StackFailed,
             StackStuck,
             Declined,
+            LakeOpen,
             MigrationFailed,
             MigrationChanged,
             SourceStopped,

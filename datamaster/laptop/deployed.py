@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import boto3
-import yaml
+import orjson
 
 from datamaster.aws.deploy import Deployment
 from datamaster.aws.deploy.environments import load_environment
@@ -38,8 +38,8 @@ def names(deployment: Deployment) -> dict[str, str]:
 def bound_functions(build: Path) -> None:
     """Give each function the concurrency that its template asks for: the emulator takes it by its own API call only."""
     functions = boto3.client("lambda")
-    for template in (build / "local").glob("*/sam.yaml"):
-        packaged = yaml.safe_load(template.read_text())
+    for template in (build / "local").glob("*/sam.json"):
+        packaged = orjson.loads(template.read_bytes())
         for name, limit in packaged["Mappings"]["Concurrency"]["local"].items():
             function = packaged["Resources"][name]["Properties"]["FunctionName"]["Fn::Sub"].replace("${Environment}", "local")
             functions.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=limit)

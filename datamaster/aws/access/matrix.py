@@ -99,17 +99,13 @@ class CellsFilter:
 
 @dataclass(frozen=True)
 class Role:
-    """A person's or a process's role: the template and logical id of its principal, and what it may do.
-
-    ``direct`` marks the one that reads table data as objects instead of through Lake Formation.
-    """
+    """A person's or a process's role: the template and logical id of its principal, and what it may do."""
 
     name: str
     person: bool
     template: str
     principal: str
     allowed: frozenset[Cell]
-    direct: bool = False
 
 
 @dataclass(frozen=True)
@@ -190,7 +186,7 @@ class _Reader:
     def _role(self, name: str, entry: dict[str, Any], layers: Mapping[str, Layer], person: bool) -> Role:
         section = "people" if person else "pipeline"
         subject = f"{section}.{name}"
-        self._known(subject, entry, ("template", "principal", "direct", "grants"), "property")
+        self._known(subject, entry, ("template", "principal", "grants"), "property")
         for word in ("template", "principal"):
             if not entry.get(word):
                 raise InvalidMatrix(self.source, subject, f'has no "{word}"')
@@ -201,7 +197,7 @@ class _Reader:
             by_table = grant if isinstance(grant, dict) else {EVERY_TABLE: grant}
             for table, actions in by_table.items():
                 allowed.update(self._cells(f"{subject}.grants.{layer_name}", layer, table, actions))
-        return Role(name, person, entry["template"], entry["principal"], frozenset(allowed), bool(entry.get("direct")))
+        return Role(name, person, entry["template"], entry["principal"], frozenset(allowed))
 
     def _cells(self, subject: str, layer: Layer, table: str, actions: Iterable[str]) -> Iterator[Cell]:
         if table != EVERY_TABLE:
@@ -227,8 +223,6 @@ class _Reader:
         role = roles[entry["role"]]
         if Cell(layer_name, "tables", "select", table) not in role.allowed:
             raise InvalidMatrix(self.source, subject, f"limits a table that is not granted; grant select on it to {role.name}")
-        if role.direct:
-            raise InvalidMatrix(self.source, subject, f"{role.name} reads objects, which no filter limits; take direct away")
         rows = entry.get("rows") or {}
         if not rows.get("column") or not rows.get("one_of"):
             raise InvalidMatrix(self.source, subject, 'rows need "column" and "one_of"')

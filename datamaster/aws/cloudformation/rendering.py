@@ -221,7 +221,7 @@ _GIVEN = re.compile(r"^  (\w+): !stack_output ([\w-]+)\.yaml::(\w+)", re.MULTILI
 def stack(name: str, environment: str, functions: Path | None = None) -> Template:
     """A stack's template as an account sees it: parameters are other stacks' outputs, as its configuration under config/ says.
 
-    ``functions`` is a folder of the apps' packaged templates, functions-<app>.yaml; without it the merge files stand for them.
+    ``functions`` is a folder of the apps' packaged templates, functions-<app>.json; without it the merge files stand for them.
     Parameters that the environment's file gives keep their defaults.
     """
     given = _GIVEN.findall((PROJECT / "config" / f"{name}.yaml").read_text())
@@ -229,7 +229,7 @@ def stack(name: str, environment: str, functions: Path | None = None) -> Templat
     merge = PROJECT / "templates" / f"functions-{name}.merge.yaml"
     path = PROJECT / "templates" / f"{name}.yaml"
     if merge.exists():
-        path = functions / f"functions-{name}.yaml" if functions else merge
+        path = functions / f"functions-{name}.json" if functions else merge
     return Template(path, {"Environment": environment, **values})
 
 

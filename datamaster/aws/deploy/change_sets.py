@@ -5,16 +5,19 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-updatin
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Collection, Sequence
 from typing import Any
 
+import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from sceptre.exceptions import SceptreException
 from sceptre.plan.actions import StackActions
 from sceptre.stack import Stack
 
 from datamaster.aws.deploy.environments import Environment
+from datamaster.aws.deploy.package import digest
 from datamaster.aws.deploy.stacks import Outputs, StackFailed, failure_reason, in_full, levels, outputs_of
 from datamaster.aws.deploy.watch import UNWATCHED, Change, StackChanges, Waiting, Watch
 from lake.errors import TerminalError
@@ -22,6 +25,12 @@ from lake.errors import TerminalError
 CAPABILITIES = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND")
 NO_CHANGES = ("didn't contain changes", "No updates are to be performed")  # SAM templates have the second
 UNFINISHED = ("CREATE_PENDING", "CREATE_IN_PROGRESS")
+INLINE_BYTES = 40_000
+"""The longest template that goes with the call; a call takes 51,200 bytes, from a bucket CloudFormation takes 1 MB:
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html"""
+NEVER_CAME_UP = "ROLLBACK_COMPLETE"
+PASSING = re.compile(r"service.linked role|cannot be assumed|unable to assume|not authorized to perform: sts:AssumeRole", re.IGNORECASE)
+"""A role that was made seconds ago and is not known everywhere yet; the second attempt finds it."""
 
 
 class Declined(TerminalError):
@@ -75,7 +84,7 @@ class _Launch(Waiting):
                 for refused in changed:
                     self._discard(refused)
                 raise Declined([changes.name for changes in changed])
-            self.side_by_side(changed, self._execute)
+            self.side_by_side([pair for pair in zip(level, proposed, strict=True) if pair[1]], self._execute)
             for stack, changes in zip(level, proposed, strict=True):
                 found[stack.name] = self._settle(stack)
                 if not changes:
@@ -86,6 +95,9 @@ class _Launch(Waiting):
         """The change set that brings a stack to its template; none where nothing would change."""
         try:
             described = self._describe(stack)
+            if described is not None and described["StackStatus"] == NEVER_CAME_UP:
+                self._remove_record(stack)
+                described = None
             if described is not None and not _updatable(described["StackStatus"]):
                 reason = failure_reason(self.client, stack.external_name)
                 raise StackStuck(self.environment.name, stack.name, described["StackStatus"], reason)
@@ -97,11 +109,29 @@ class _Launch(Waiting):
                 Capabilities=list(CAPABILITIES),
                 Parameters=StackActions(stack)._format_parameters(stack.parameters),
                 Tags=[{"Key": str(key), "Value": str(value)} for key, value in stack.tags.items()],
-                **stack.template.get_boto_call_parameter(),
+                **self._template(stack),
             )
             return self._read(stack, created["Id"], new)
         except (BotoCoreError, ClientError, SceptreException) as error:
             raise StackFailed(stack.external_name, str(error)) from error
+
+    def _remove_record(self, stack: Stack) -> None:
+        """Delete what is left of a stack that never came up, which holds nothing and cannot be updated."""
+        self.watch.progress(f"{stack.name} never came up; its record goes")
+        self.client.delete_stack(StackName=stack.external_name)
+        if self.wait(stack.name, stack.external_name) != "DELETE_COMPLETE":
+            raise StackFailed(stack.external_name, failure_reason(self.client, stack.external_name))
+
+    def _template(self, stack: Stack) -> dict[str, str]:
+        """How a call carries a stack's template: in itself, or by its place in the artifacts bucket if it is long."""
+        body = stack.template.body.encode()
+        if len(body) <= INLINE_BYTES:
+            return {"TemplateBody": stack.template.body}
+        [storage] = self.client.describe_stacks(StackName=f"dm-{self.environment.name}-storage")["Stacks"]
+        bucket, key = outputs_of(storage)["ArtifactsBucket"], f"templates/{stack.name}/{digest(body)}"
+        s3 = boto3.client("s3", region_name=self.environment.region)
+        s3.put_object(Bucket=bucket, Key=key, Body=body)
+        return {"TemplateURL": f"{s3.meta.endpoint_url}/{bucket}/{key}"}
 
     def _read(self, stack: Stack, change_set: str, new: bool) -> StackChanges | None:
         while (found := self.client.describe_change_set(ChangeSetName=change_set))["Status"] in UNFINISHED:
@@ -127,20 +157,27 @@ class _Launch(Waiting):
         if changes.new:
             self.client.delete_stack(StackName=changes.stack)
 
-    def _execute(self, changes: StackChanges) -> None:
+    def _execute(self, pair: tuple[Stack, StackChanges]) -> None:
+        """Make a stack's changes; a new stack that failed for a reason that passes is made once more."""
+        stack, changes = pair
+        reason = self._failure(changes)
+        if changes.new and PASSING.search(reason) and (again := self._propose(stack)):
+            self.watch.progress(f"{stack.name} once more, as this passes: {reason}")
+            reason = self._failure(again)
+        if reason:
+            self.end(stack.name, "failed")
+            left = "\nNothing of it is left but its record, which the next dm deploy removes." if changes.new else ""
+            raise StackFailed(changes.stack, reason + left)
+        self.end(stack.name, "created" if changes.new else "updated")
+
+    def _failure(self, changes: StackChanges) -> str:
+        """Execute a change set; returns why its stack failed, or nothing."""
         try:
             self.client.execute_change_set(ChangeSetName=changes.change_set)
             status = self.wait(changes.name, changes.stack)
         except (BotoCoreError, ClientError) as error:
             raise StackFailed(changes.stack, str(error)) from error
-        if status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
-            self.end(changes.name, "failed")
-            reason = failure_reason(self.client, changes.stack)
-            if changes.new:
-                remove = f"dm destroy --env {self.environment.name} --stack {changes.name}"
-                reason += f"\nNothing of it is left but its record, which {remove} removes."
-            raise StackFailed(changes.stack, reason)
-        self.end(changes.name, "created" if changes.new else "updated")
+        return "" if status in ("CREATE_COMPLETE", "UPDATE_COMPLETE") else failure_reason(self.client, changes.stack)
 
     def _settle(self, stack: Stack) -> dict[str, str]:
         """Protect a stack from deletion where the environment says so; returns its outputs."""
@@ -164,6 +201,4 @@ class _Launch(Waiting):
 
 def _updatable(status: str) -> bool:
     """Whether a change set can start from a stack's status."""
-    if status == "ROLLBACK_COMPLETE":  # the stack was never made: AWS lets it only be deleted
-        return False
     return status.endswith("COMPLETE") or status == "REVIEW_IN_PROGRESS"

@@ -49,7 +49,7 @@ def render(build: Path) -> list[Path]:
         if ".merge" not in path.name:
             shutil.copy(path, folder / path.name)
     for app in APPS:
-        shutil.copy(packages[app].template, folder / f"functions-{app}.yaml")
+        shutil.copy(packages[app].template, folder / f"functions-{app}.json")
     return sorted(folder.iterdir())
 
 

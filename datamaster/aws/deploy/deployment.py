@@ -14,6 +14,7 @@ from datamaster.aws.deploy import docker
 from datamaster.aws.deploy.artifacts import Artifacts, collect, upload
 from datamaster.aws.deploy.change_sets import launch
 from datamaster.aws.deploy.environments import Environment, load_environment
+from datamaster.aws.deploy.lake_access import close
 from datamaster.aws.deploy.layers import LAYERS, build_layer
 from datamaster.aws.deploy.migrations import Database, migrate
 from datamaster.aws.deploy.package import package_apps
@@ -64,13 +65,14 @@ def deploy(
 
     Raises ``UnknownEnvironment``, ``EnvironmentIncomplete``, ``UnknownStack``, ``MissingParameter``, ``PackagingFailed``,
     ``InvalidContract``, ``StackStuck``, ``StackFailed``, ``Declined``, ``MigrationFailed``, ``MigrationChanged``,
-    ``SourceStopped``, ``DockerFailed``, ``ReplicationFailed``.
+    ``SourceStopped``, ``DockerFailed``, ``ReplicationFailed``, ``LakeOpen``.
     """
     environment = load_environment(name).with_variables(variables or {})
     wanted = {stack for level in launch_order(environment, stacks) for stack in level}
     require_parameters(environment, wanted)
     if not wanted & READ_ARTIFACTS:
         outputs = launch(environment, stacks, watch=watch)
+        _close_lake(environment, outputs)
         return _with_source(environment, outputs, "", watch)
     with ThreadPoolExecutor(1) as pool:
         packaging = pool.submit(artifacts_of, environment, build)
@@ -78,12 +80,20 @@ def deploy(
         artifacts = packaging.result()
     watch.progress("functions, jobs and contracts")
     storage = outputs["storage"]
+    _close_lake(environment, outputs)
     version = upload(artifacts, storage["ArtifactsBucket"], contracts or environment.contracts)
-    environment = environment.with_variables(artifacts.variables | spark_variables(artifacts, storage))
+    environment = environment.with_variables(artifacts.variables | spark_variables(artifacts, storage, environment.region))
     if "ingestion" in wanted and docker.available() and not environment.variables["laptop"]:
         outputs |= made_by_docker(environment, outputs, build, watch)
     outputs |= launch(environment, stacks, done=outputs, watch=watch)
+    _close_lake(environment, outputs)
     return _with_source(environment, outputs, version, watch)
+
+
+def _close_lake(environment: Environment, outputs: Outputs) -> None:
+    """Before the first table, and again after the last stack that makes one."""
+    if "catalog" in outputs and not environment.variables["laptop"]:
+        close(*(boto3.client(name, region_name=environment.region) for name in ("glue", "lakeformation")))
 
 
 def _with_source(environment: Environment, outputs: Outputs, version: str, watch: Watch) -> Deployment:
@@ -135,14 +145,14 @@ def migrated(environment: Environment, outputs: Outputs, watch: Watch) -> tuple[
     return tuple(migrate(Database.of(outputs["database"], environment.region), environment.region, environment.migrations))
 
 
-def spark_variables(artifacts: Artifacts, storage: Mapping[str, str]) -> dict[str, str]:
+def spark_variables(artifacts: Artifacts, storage: Mapping[str, str], region: str) -> dict[str, str]:
     """How the jobs are submitted: by the places of their code and of the archive with interpreter and libraries."""
     bucket = storage["ArtifactsBucket"]
     jobs = f"s3://{bucket}/{artifacts.variables['jobs_prefix']}"
     return {
         "spark_release": RELEASE_LABEL,
         "spark_submit_parameters": submit_parameters(
-            jobs, f"s3://{bucket}/{artifacts.variables['spark_environment']}", storage["LakeBucket"]
+            jobs, f"s3://{bucket}/{artifacts.variables['spark_environment']}", storage["LakeBucket"], region
         ),
     }
 

@@ -19,6 +19,7 @@ Judge = Callable[[str, Properties, Template], bool]
 PUBLIC_FLAGS = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
 # Actions for which AWS has no narrower resource than all: https://docs.aws.amazon.com/service-authorization/latest/reference/
 UNSCOPED: tuple[str, ...] = (
+    "athena:List",
     "comprehend:",
     "ec2:Describe",
     "ecr:GetAuthorizationToken",

@@ -15,6 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import orjson
+
+from datamaster.aws.deploy.templates import read_template
 from datamaster.project import PROJECT
 from lake.errors import TerminalError
 
@@ -22,6 +25,9 @@ APPS = {"ingest-router": ("ingest",), "converter": ("convert",), "control-api": 
 """Each app's folder, and the packages of its own that it must carry."""
 STAGE = "lake"
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can carry
+TEMPLATE = "sam.json"
+"""What CloudFormation gets of an app. Chalice's YAML repeats a value by an alias, which CloudFormation refuses; JSON has none:
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-formats.html"""
 REQUIRED = ("app.py", "lake/contract/__init__.py", "lake/control/__init__.py", "chalice/app.py")
 
 
@@ -34,7 +40,7 @@ class PackagingFailed(TerminalError):
 
 @dataclass(frozen=True)
 class Package:
-    """A packaged app: ``code`` is a zip, ``template`` the SAM template that ``chalice package`` wrote, merged with ours.
+    """A packaged app: ``code`` is a zip, ``template`` the SAM template that ``chalice package`` wrote, merged with ours, as JSON.
 
     ``key`` is where the code belongs in the artifacts bucket; it names the code's content.
     """
@@ -68,8 +74,9 @@ def package_app(app: str, build: Path) -> Package:
     code, template = target / "deployment.zip", target / "sam.yaml"
     if run.returncode != 0 or not code.exists() or not template.exists():
         raise PackagingFailed(app, f"chalice package ended with code {run.returncode}:\n{run.stderr[-4000:]}")
-    digest = normalise(app, code)
-    return Package(app, code, template, f"functions/{app}/{digest}.zip")
+    sent = target / TEMPLATE
+    sent.write_bytes(orjson.dumps(read_template(template.read_text())))
+    return Package(app, code, sent, f"functions/{app}/{normalise(app, code)}.zip")
 
 
 def normalise(app: str, archive: Path) -> str:

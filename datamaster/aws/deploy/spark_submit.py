@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-RELEASE_LABEL = "emr-7.10.0"
+RELEASE_LABEL = "emr-7.13.0"
+SPARK_VERSION, ICEBERG_VERSION = "3.5.6", "1.10.0"
+"""What the release brings, and make conformance runs: https://docs.aws.amazon.com/emr/latest/ReleaseGuide/emr-7130-release.html"""
 PYTHON_VERSION = "3.11"
 ICEBERG_JAR = "/usr/share/aws/iceberg/lib/iceberg-spark3-runtime.jar"
 INTERPRETER = "./environment/bin/python"
 CATALOG = "lake"
+ENVIRONMENTS = ("spark.emr-serverless.driverEnv", "spark.executorEnv")
 
 REQUIREMENTS = ("boto3", "orjson", "PyYAML", "pyarrow", "pyiceberg[glue]")
 """What the archive holds beside the interpreter, in the versions of the lock file. PySpark is the release's own."""
@@ -38,18 +41,21 @@ def catalog_settings(warehouse: str) -> Mapping[str, str]:
     )
 
 
-def submit_parameters(jobs_uri: str, environment_uri: str, lake_bucket: str) -> str:
+def submit_parameters(jobs_uri: str, environment_uri: str, lake_bucket: str, region: str) -> str:
     """The text of SparkSubmitParameters.
 
     ``jobs_uri`` is the folder of the entry points and of jobs.zip, ``environment_uri`` the archive (.tar.gz)
-    whose bin/python is the interpreter.
+    whose bin/python is the interpreter. ``region`` is given to driver and executors as the variables from which AWS's libraries
+    take it: EMR Serverless sets none for an interpreter of one's own.
     """
     settings = {
         "spark.archives": f"{environment_uri}#environment",
         "spark.emr-serverless.driverEnv.PYSPARK_DRIVER_PYTHON": INTERPRETER,
         "spark.emr-serverless.driverEnv.PYSPARK_PYTHON": INTERPRETER,
         "spark.executorEnv.PYSPARK_PYTHON": INTERPRETER,
+        **{f"{place}.{name}": region for place in ENVIRONMENTS for name in ("AWS_REGION", "AWS_DEFAULT_REGION")},
         "spark.jars": ICEBERG_JAR,
+        f"spark.sql.catalog.{CATALOG}.client.region": region,
         **catalog_settings(f"s3://{lake_bucket}/warehouse"),
     }
     words = [f"--py-files {jobs_uri}/jobs.zip", *(f"--conf {name}={value}" for name, value in settings.items())]

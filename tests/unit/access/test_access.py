@@ -113,14 +113,6 @@ def test_the_command_tells_what_is_wrong_in_one_line(changed, monkeypatch, capsy
     assert re.fullmatch(r'access.yaml: cells of intern on silver.profile: unknown role "intern"; one of analyst, api, .*\n', told.err)
 
 
-def test_a_role_that_reads_objects_cannot_be_limited_by_a_filter(changed):
-    def limit(document):
-        document["cells"].append({"role": "demo", "table": "gold.top_drinkers", "rows": {"column": "state", "one_of": ["CA"]}})
-
-    with pytest.raises(InvalidMatrix, match="demo reads objects, which no filter limits; take direct away"):
-        changed(limit)
-
-
 def test_the_page_shows_the_matrix():
     page = (PROJECT / "docs" / "governance.md").read_text()
     assert "\n".join(matrix_lines(load_matrix())) in page, "docs/governance.md shows another matrix; put these lines there"

@@ -48,9 +48,16 @@ def test_a_grant_by_tag_beside_a_filter_would_be_found(rendered):
 
 
 def test_nothing_is_open_to_everyone_whom_iam_allows(rendered, grants):
-    [settings] = rendered["lake-formation.yaml"].of_type("AWS::LakeFormation::DataLakeSettings").values()
-    assert settings["CreateDatabaseDefaultPermissions"] == settings["CreateTableDefaultPermissions"] == []
+    databases = [found for template in rendered.values() for found in template.of_type("AWS::Glue::Database").values()]
+    assert len(databases) == 5
+    assert [found for found in databases if found["DatabaseInput"]["CreateTableDefaultPermissions"] != []] == []
     assert EVERYONE not in grants.principals
+
+
+def test_the_accounts_other_administrators_and_its_defaults_stay(rendered):
+    [settings] = rendered["lake-formation.yaml"].of_type("AWS::LakeFormation::DataLakeSettings").values()
+    assert settings.keys() == {"Admins", "MutationType"}
+    assert settings["MutationType"] == "APPEND"
 
 
 def test_the_settings_come_before_any_database(rendered):

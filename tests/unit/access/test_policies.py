@@ -6,6 +6,7 @@ import pytest
 
 from datamaster.aws.access.matrix import load_matrix
 from datamaster.aws.access.policies import ALLOWED, NOT_ALLOWED, Request, UnknownOperator, decide, decide_by_resource, matches
+from datamaster.aws.access.rendering import stack
 from tests.unit.access.conftest import ACCOUNT, VALUES
 
 MATRIX = load_matrix()
@@ -37,16 +38,13 @@ def asked(cell):
     return [Request("athena:StartQueryExecution", f"arn:aws:athena:us-east-1:{ACCOUNT}:workgroup/{WORK_GROUPS[layer.work_group]}")]
 
 
-def holds(policies, cell, role):
-    """Whether the policies give a cell. To select takes the table's description and its data: by Lake Formation, or as objects."""
+def holds(policies, cell):
+    """Whether the policies give a cell. To select takes the table's description, and its data by Lake Formation."""
     enough = any if cell.kind == "items" else all
     allowed = enough(decide(policies, request) == ALLOWED for request in asked(cell))
     if (cell.kind, cell.action) != ("tables", "select"):
         return allowed
-    layer = MATRIX.layers[cell.layer]
-    objects = decide(policies, Request("s3:GetObject", f"arn:aws:s3:::{layer.bucket}/{layer.prefix}x")) == ALLOWED
-    through = decide(policies, Request("lakeformation:GetDataAccess")) == ALLOWED
-    return allowed and (objects if role.direct else through)
+    return allowed and decide(policies, Request("lakeformation:GetDataAccess")) == ALLOWED
 
 
 @pytest.mark.parametrize("name", MATRIX.roles)
@@ -54,7 +52,7 @@ def test_a_role_may_what_the_matrix_says_and_nothing_else(rendered, name):
     role = MATRIX.roles[name]
     policies = rendered[role.template].policies_of(role.principal)
 
-    held = {cell for cell in MATRIX.cells() if holds(policies, cell, role)}
+    held = {cell for cell in MATRIX.cells() if holds(policies, cell)}
 
     assert sorted(map(str, held - role.allowed)) == [], "in the template, not in the matrix"
     assert sorted(map(str, role.allowed - held)) == [], "in the matrix, not in the template"
@@ -74,12 +72,45 @@ def test_every_role_of_the_templates_is_in_the_matrix_or_reaches_no_data(rendere
         assert [request for request in requests if decide(policies, request) == ALLOWED] == [], place
 
 
-def test_who_goes_through_lake_formation_reads_no_table_as_objects(rendered):
+def test_no_person_reads_a_table_as_objects(rendered):
     tables = [layer for layer in MATRIX.layers.values() if layer.database]
     for role, layer in product(MATRIX.people, tables):
         policies = rendered[role.template].policies_of(role.principal)
         reads = decide(policies, Request("s3:GetObject", f"arn:aws:s3:::{layer.bucket}/{layer.prefix}x")) == ALLOWED
-        assert reads == (role.direct and layer.name == "gold"), f"{role.name} on {layer.name}"
+        assert not reads, f"{role.name} on {layer.name}"
+
+
+# https://docs.aws.amazon.com/athena/latest/ug/example-policies-workgroup.html, what asks a question in the console and reads saved ones
+ON_THE_WORK_GROUP = (
+    "BatchGetNamedQuery", "BatchGetQueryExecution", "GetNamedQuery", "GetQueryExecution", "GetQueryResults", "GetQueryResultsStream",
+    "GetWorkGroup", "ListNamedQueries", "ListQueryExecutions", "StartQueryExecution", "StopQueryExecution",
+)  # fmt: skip
+ON_THE_CATALOG = ("GetDataCatalog", "GetDatabase", "GetTableMetadata", "ListDatabases", "ListTableMetadata")
+ON_EVERYTHING = ("ListDataCatalogs", "ListEngineVersions", "ListWorkGroups")
+
+
+def console(group):
+    """What Athena's console asks for someone of a work group."""
+    here = f"us-east-1:{ACCOUNT}"
+    yield from (Request(f"athena:{action}", f"arn:aws:athena:{here}:workgroup/{group}") for action in ON_THE_WORK_GROUP)
+    yield from (Request(f"athena:{action}", f"arn:aws:athena:{here}:datacatalog/AwsDataCatalog") for action in ON_THE_CATALOG)
+    yield from (Request(f"athena:{action}") for action in ON_EVERYTHING)
+    # https://docs.aws.amazon.com/athena/latest/ug/fine-grained-access-to-glue-resources.html
+    yield from (
+        Request("glue:GetDatabase", f"arn:aws:glue:{here}:{place}") for place in ("catalog", "database/default", "database/dm_gold")
+    )
+    yield Request("glue:GetDatabases", f"arn:aws:glue:{here}:catalog")
+    yield Request("lakeformation:GetDataAccess")
+
+
+@pytest.mark.parametrize(("name", "group"), [("engineer", "lake"), ("analyst", "analysts"), ("demo", "demo")])
+def test_a_person_may_use_athenas_console_by_policy_and_by_boundary(rendered, name, group):
+    role = MATRIX.roles[name]
+    boundary = [stack("security", "dev").properties("Boundary")["PolicyDocument"]]
+    policies = rendered[role.template].policies_of(role.principal)
+
+    assert [request for request in console(WORK_GROUPS[group]) if decide(policies, request) != ALLOWED] == []
+    assert [request for request in console(f"dm-{group}-dev") if decide(boundary, request) != ALLOWED] == []
 
 
 def test_no_person_changes_anything_but_query_results(rendered):

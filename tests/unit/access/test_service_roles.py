@@ -145,6 +145,7 @@ def test_every_service_role_is_looked_at_here_or_where_the_functions_are():
     looked = {*SERVICES, *((name, "StateMachineRole") for name in MACHINES)}
     elsewhere = {
         ("database.yaml", "MonitoringRole"),  # AWS's own managed policy, which enhanced monitoring asks for
+        ("api-account-role.yaml", "Role"),  # AWS's own managed policy, which API Gateway tries when the role is set
         ("dms-account-roles.yaml", "Logs"),  # AWS's own managed policies, under names that DMS asks for
         ("dms-account-roles.yaml", "Network"),
         ("governance-grants.yaml", "DataRole"),  # with Lake Formation's grants

@@ -7,10 +7,11 @@ import pytest
 from datamaster.aws.access.policies import listed
 from datamaster.aws.cloudformation.reading import read_template
 from datamaster.project import PROJECT
-from tests.service_authorization import takes_resource
+from tests.service_authorization import expanded, takes_resource
 
 TEMPLATES = {path.name: path.read_text() for path in sorted((PROJECT / "templates").glob("*.yaml"))}
 HOLDERS = ("AWS::IAM::Role", "AWS::IAM::User", "AWS::IAM::Policy", "AWS::IAM::ManagedPolicy")
+READS = re.compile(r"athena:(BatchGet|Get|List)\*")
 PAGE = "https://docs.aws.amazon.com/"
 KEY_POLICY_PAGE = "https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-overview.html"
 
@@ -28,12 +29,16 @@ def statements(text):
 
 
 def too_wide(text):
-    """What is granted on everything though a resource can be named, or by a pattern of actions."""
+    """What is granted on everything though a resource can be named, or by a pattern of actions.
+
+    The boundary, which gives nothing, names Athena's reads by patterns: a policy has 6,144 characters.
+    """
     return [
         (name, action)
         for name, statement in statements(text)
         for action in listed(statement["Action"])
-        if "*" in action or ("*" in listed(statement["Resource"]) and takes_resource(action))
+        if ("*" in action and not (name == "Boundary" and READS.fullmatch(action)))
+        or ("*" in listed(statement["Resource"]) and any(map(takes_resource, expanded(action))))
     ]
 
 
@@ -62,7 +67,7 @@ def test_every_action_of_every_policy_is_one_that_aws_has():
     for name, text in TEMPLATES.items():
         for holder, statement in statements(text):
             for action in listed(statement["Action"]):
-                assert takes_resource(action) in (True, False), f"{name}: {holder}: {action}"
+                assert expanded(action), f"{name}: {holder}: {action}"
 
 
 @pytest.mark.parametrize(
