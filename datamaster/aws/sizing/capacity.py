@@ -36,6 +36,7 @@ class Road:
     replication_capacity: float
     apply_threads: int
     endpoints: int
+    nat: bool
     keys: int
     secrets: int
 
@@ -43,9 +44,10 @@ class Road:
     def of(cls, environment: str) -> Road:
         """Read the settings of an environment."""
         chosen = yaml.safe_load((PROJECT / "environments" / f"{environment}.yaml").read_text())
+        given = {"Environment": environment, "InterfaceEndpoints": chosen["interface_endpoints"]}
         names = ["streaming-delivery", "functions-ingest-router.merge", "functions-converter.merge", "ingestion", "processing"]
         names += ["processing-emr", "network", "security", "database", "streaming-dms"]
-        found = {name: Template(PROJECT / "templates" / f"{name}.yaml", {"Environment": environment}) for name in names}
+        found = {name: Template(PROJECT / "templates" / f"{name}.yaml", given) for name in names}
         delivery, router, converter = (found[name] for name in names[:3])
         at_once = {**router.document["Mappings"]["Concurrency"][environment], **converter.document["Mappings"]["Concurrency"][environment]}
         endpoints = [body for body in found["network"].of_type("AWS::EC2::VPCEndpoint").values() if body["VpcEndpointType"] == "Interface"]
@@ -69,7 +71,8 @@ class Road:
             database_capacity=float(chosen["database_minimum_capacity"]),
             replication_capacity=float(found["streaming-dms"].parameters["MinimumCapacity"]),
             apply_threads=int(found["streaming-dms"].parameters["ApplyThreads"]),
-            endpoints=len(endpoints) if chosen["interface_endpoints"] == "true" else 0,
+            endpoints=len(endpoints),
+            nat=chosen["interface_endpoints"] != "true",
             keys=len(found["security"].of_type("AWS::KMS::Key")),
             secrets=sum(len(found[name].of_type("AWS::SecretsManager::Secret")) for name in ("security", "database")) + 1,
         )

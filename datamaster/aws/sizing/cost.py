@@ -210,11 +210,9 @@ def _athena(changes: float, measured: Measured) -> Cost:
 
 
 def _standing(road: Road) -> list[Cost]:
-    network = (
-        _cost("Network", f"{road.endpoints} endpoints in {ZONES} zones", endpoint=road.endpoints * ZONES * HOURS)
-        if road.endpoints
-        else _cost("Network", "a NAT gateway", nat=HOURS)
-    )
+    gateways = {"nat": HOURS} if road.nat else {}
+    doors = f"{road.endpoints} endpoints in {ZONES} zones" + (", a NAT gateway" if road.nat else "")
+    network = _cost("Network", doors, endpoint=road.endpoints * ZONES * HOURS, **gateways)
     what = f"{road.keys} keys, {road.secrets} secrets, 5 GB"
     return [network, _cost("Keys, secrets, logs", what, kms_key=road.keys, secret=road.secrets, logs_in=5)]
 

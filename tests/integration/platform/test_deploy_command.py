@@ -177,6 +177,16 @@ def test_a_stack_that_never_came_up_is_made_by_the_next_deployment(empty: Comman
     assert statuses()["streaming"] == "CREATE_COMPLETE"
 
 
+def test_a_template_that_is_too_long_for_a_call_is_read_from_the_artifacts_bucket(empty: Command, monkeypatch: pytest.MonkeyPatch):
+    assert empty("deploy", *QUICK, "--stack", "storage", "--yes")[0] == 0
+    monkeypatch.setattr("datamaster.aws.deploy.change_sets.INLINE_BYTES", 100)
+
+    assert empty("deploy", *QUICK, "--stack", "streaming", "--yes")[0] == 0
+    listed = boto3.client("s3").list_objects_v2(Bucket="dm-artifacts-dev-000000000000", Prefix="templates/streaming/")
+    assert listed["KeyCount"] == 1
+    assert statuses()["streaming"] == "CREATE_COMPLETE"
+
+
 def test_a_bucket_name_that_is_taken_is_named_with_the_next_step(empty: Command):
     s3 = boto3.client("s3", region_name="us-west-2")
     s3.create_bucket(Bucket="dm-stage-dev-000000000000", CreateBucketConfiguration={"LocationConstraint": "us-west-2"})

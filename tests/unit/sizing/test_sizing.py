@@ -68,7 +68,7 @@ def test_prod_reads_its_settings_from_the_templates():
     assert PROD.silver_seconds == 900
     assert PROD.batch_files == 500
     assert PROD.database_capacity == router["database_minimum_capacity"]
-    assert Road.of("dev").endpoints == 0
+    assert (Road.of("dev").endpoints, Road.of("dev").nat, PROD.nat) == (2, True, False)
 
 
 def test_kinesis_counts_a_small_change_that_comes_in_as_one_kilobyte():
@@ -94,7 +94,7 @@ def test_step_functions_and_lambda_by_hand():
 def test_the_source_costs_the_same_whatever_comes():
     assert cost("1 GB", "Aurora").dollars == cost("5 TB", "Aurora").dollars == pytest.approx(2 * 730 * 0.12 + 20 * 0.1)
     assert cost("1 GB", "Network").dollars == pytest.approx(PROD.endpoints * 2 * 730 * 0.01)
-    assert cost("1 GB", "Network", Road.of("dev")).dollars == pytest.approx(730 * 0.045)
+    assert cost("1 GB", "Network", Road.of("dev")).dollars == pytest.approx(730 * 0.045 + 2 * 2 * 730 * 0.01)
 
 
 def test_another_way_is_the_road_with_services_exchanged():
