@@ -38,6 +38,7 @@ def deploy(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show order, parameters and resources; call nothing on AWS.")] = False,
     drift: Annotated[bool, typer.Option("--drift", help="Show what was changed by hand; change nothing.")] = False,
     yes: Yes = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Close what the account lacks where nothing else in it can feel that.")] = False,
     json: Annotated[bool, typer.Option("--json", help="JSON for scripts.")] = False,
     contracts: Annotated[
         Path | None, typer.Option("--contracts", help="Folder of the contracts; the environment's where not given.", file_okay=False)
@@ -64,6 +65,8 @@ def deploy(
     if drift:
         return _show_drift(environment, stack or [], json)
     err.print(f"Account {who.number}, {environment.region}, as {escape(who.identity)}")
+    if not _ready(environment, stack or [], who.identity, fix):
+        return 1
     with _watch() as watch:
         try:
             asking = _Asking(yes, watch.pause)
@@ -147,6 +150,27 @@ def destroy(
         + (f", {len(what.staying)} stay with the data: {', '.join(what.staying)}." if what.staying else ".")
     )
     return 0
+
+
+def _ready(environment: Environment, stacks: Sequence[str], identity: str, fix: bool) -> bool:
+    """Show what the account lacks, close what may be closed; returns whether the deployment can begin."""
+    from datamaster.aws.deploy.preflight import preflight
+    from datamaster.aws.deploy.stacks import deployed, launch_order
+
+    wanted = frozenset(name for level in launch_order(environment, stacks) for name in level)
+    found = preflight(environment, wanted, frozenset(deployed(environment)), identity)
+    for gap in found:
+        if fix and gap.fix:
+            gap.fix()
+            err.print(f"[green]closed[/green] {escape(gap.what)}")
+            continue
+        by_itself = ", or dm deploy --fix" if gap.fix else ""
+        err.print(f"[{'red' if gap.blocks else 'yellow'}]{'stops' if gap.blocks else 'note'}[/] {escape(gap.what)}")
+        err.print(f"      Next: {escape(gap.next)}{by_itself}", soft_wrap=True)
+    if any(gap.blocks for gap in found):
+        fail("the deployment would fail in this account; nothing was changed")
+        return False
+    return True
 
 
 def _environment(name: str, replaced: Sequence[str]) -> Environment:

@@ -19,6 +19,12 @@ INTERPRETER = "./environment/bin/python"
 CATALOG = "lake"
 ENVIRONMENTS = ("spark.emr-serverless.driverEnv", "spark.executorEnv")
 
+CORES, MEMORY = 2, "6g"
+"""Of the driver and of each executor; EMR Serverless would take four cores and 16 GB each:
+https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/jobs-spark.html"""
+MAXIMUM_EXECUTORS, JOBS_AT_ONCE = 3, 2
+"""Together the 16 cores that an account starts with; a job that would pass them waits in the application's queue."""
+
 REQUIREMENTS = ("boto3", "orjson", "PyYAML", "pyarrow", "pyiceberg[glue]")
 """What the archive holds beside the interpreter, in the versions of the lock file. PySpark is the release's own."""
 
@@ -60,3 +66,8 @@ def submit_parameters(jobs_uri: str, environment_uri: str, lake_bucket: str, reg
     }
     words = [f"--py-files {jobs_uri}/jobs.zip", *(f"--conf {name}={value}" for name, value in settings.items())]
     return " ".join(words)
+
+
+def cores_at_once() -> int:
+    """The cores of as many jobs as run at once, each with all its executors."""
+    return JOBS_AT_ONCE * CORES * (1 + MAXIMUM_EXECUTORS)
