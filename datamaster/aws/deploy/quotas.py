@@ -78,7 +78,7 @@ def spark(asking: Asking) -> Iterator[Gap]:
 
 def partitions(asking: Asking) -> Iterator[Gap]:
     """A table is an active partition of the delivery stream while its records are buffered."""
-    tables = len(list((PROJECT / "contracts").glob("*.yaml")))
+    tables = len(list(asking.environment.contracts.glob("*.yaml")))
     yield from _too_small(asking, Quota("firehose", "Dynamic partitions"), tables, "tables that change at once take", "partitions")
 
 

@@ -25,13 +25,14 @@ def test_the_stacks_that_only_an_account_needs_are_deployed_changed_and_deleted(
     boto3.client("s3").upload_file(str(tmp_path / "layer.zip"), artifacts, "layer.zip")
     account = account.with_variables({"layers": {"libraries": "layer.zip", "arrow": "layer.zip"}})
 
-    outputs = launch(account, ["network", "database", "layers", "dms-account-roles"])
+    outputs = launch(account, ["network", "database", "layers", "dms-account-roles", "api-account-role"])
     launch(account.with_variables({"database_maximum_capacity": 2}), ["database"])
 
     assert len(outputs["network"]["Subnets"].split(",")) == 2
     assert status("dm-local-database") == "UPDATE_COMPLETE"
     assert status("dm-local-network") == "CREATE_COMPLETE"
     assert status("dm-local-dms-account-roles") == "CREATE_COMPLETE"
+    assert boto3.client("apigateway").get_account()["cloudwatchRoleArn"].endswith("/dm-api-logs-us-east-1")
     assert set(delete(account, ["network", "dms-account-roles"])) >= {"network", "database", "dms-account-roles"}
 
 

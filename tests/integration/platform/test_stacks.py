@@ -32,7 +32,7 @@ ACTIVITIES = ("dm-run-task-local", "dm-start-job-run-local")
 LIMIT = {"convert_lambda_limit": 5}
 
 # The laptop has no use for these, but the emulator knows their types (test_account_stacks.py deploys them).
-ACCOUNT_ONLY = ("network", "database", "layers", "working-hours", "dms-account-roles")
+ACCOUNT_ONLY = ("network", "database", "layers", "working-hours", "dms-account-roles", "api-account-role")
 # The emulator has the type but pushes inside PutRecords and neither buffers nor compresses: a worker reads its properties instead.
 WORKER_INSTEAD = {"AWS::KinesisFirehose::DeliveryStream"}
 
