@@ -76,12 +76,12 @@ class Template:
 
     def properties(self, logical: str) -> dict[str, Any]:
         """The properties of one resource, resolved."""
-        found: dict[str, Any] = self._resolved(dict(self.document["Resources"][logical].get("Properties", {})))
+        found: dict[str, Any] = self.resolved(dict(self.document["Resources"][logical].get("Properties", {})))
         return found
 
     def policies_of(self, principal: str) -> list[dict[str, Any]]:
         """Every policy document that the template gives to a role or user: its own, and those of policies attached to it."""
-        properties = self._resolved(dict(self.document["Resources"][principal]["Properties"]))
+        properties = self.resolved(dict(self.document["Resources"][principal]["Properties"]))
         documents = [policy["PolicyDocument"] for policy in properties.get("Policies", [])]
         documents += [
             body["PolicyDocument"] for body in self.of_type("AWS::IAM::Policy").values() if self._reference(principal) in _holders(body)
@@ -91,9 +91,10 @@ class Template:
                 documents.append(body["PolicyDocument"])
         return documents
 
-    def _resolved(self, value: Any) -> Any:
+    def resolved(self, value: Any) -> Any:
+        """A value of the template with its references and functions resolved."""
         if isinstance(value, list):
-            return [found for found in map(self._resolved, value) if found is not NO_VALUE]
+            return [found for found in map(self.resolved, value) if found is not NO_VALUE]
         if not isinstance(value, dict):
             return value
         if len(value) == 1:
@@ -102,19 +103,19 @@ class Template:
                 return self._reference(argument)
             if name.startswith("Fn::"):
                 return self._function(name.removeprefix("Fn::"), argument)
-        pairs = ((key, self._resolved(found)) for key, found in value.items())
+        pairs = ((key, self.resolved(found)) for key, found in value.items())
         return {key: found for key, found in pairs if found is not NO_VALUE}
 
     def _function(self, name: str, argument: Any) -> Any:
         functions: dict[str, Callable[[Any], Any]] = {
             "Sub": self._substituted,
             "GetAtt": self._got,
-            "If": lambda given: self._resolved(given[1] if self._condition(given[0]) else given[2]),
-            "Join": lambda given: given[0].join(map(str, self._resolved(given[1]))),
-            "Split": lambda given: self._resolved(given[1]).split(given[0]),
-            "Select": lambda given: self._resolved(given[1])[int(given[0])],
+            "If": lambda given: self.resolved(given[1] if self._condition(given[0]) else given[2]),
+            "Join": lambda given: given[0].join(map(str, self.resolved(given[1]))),
+            "Split": lambda given: self.resolved(given[1]).split(given[0]),
+            "Select": lambda given: self.resolved(given[1])[int(given[0])],
             "FindInMap": self._found_in_map,
-            "Cidr": lambda given: _subnets(*self._resolved(given)),
+            "Cidr": lambda given: _subnets(*self.resolved(given)),
             "GetAZs": lambda _given: [f"{PSEUDO['AWS::Region']}{zone}" for zone in "abc"],
         }
         if name not in functions:
@@ -128,7 +129,7 @@ class Template:
     def _found_in_map(self, argument: Any) -> Any:
         place: Any = self.document["Mappings"]
         for key in argument:
-            place = place[self._resolved(key)]
+            place = place[self.resolved(key)]
         return place
 
     def _substituted(self, argument: Any) -> str:
@@ -139,7 +140,7 @@ class Template:
             if literal:
                 return f"${{{name}}}"
             if name in own:
-                return str(self._resolved(own[name]))
+                return str(self.resolved(own[name]))
             logical, dot, attribute = name.partition(".")
             return str(self._attribute(logical, attribute) if dot else self._reference(name))
 
@@ -159,7 +160,7 @@ class Template:
             return arn
         properties = self.document["Resources"][name].get("Properties", {})
         word = next((key for key in properties if key in ("Name", "BucketName", "RoleName", "UserName", "TableName")), None)
-        return self._resolved(properties[word]) if word else f"<{name}>"
+        return self.resolved(properties[word]) if word else f"<{name}>"
 
     def _attribute(self, logical: str, attribute: str) -> str:
         if logical not in self.document["Resources"]:
@@ -172,7 +173,7 @@ class Template:
 
     def outputs(self) -> dict[str, str]:
         """What the stack gives to others, resolved."""
-        return {name: str(self._resolved(entry["Value"])) for name, entry in self.document.get("Outputs", {}).items()}
+        return {name: str(self.resolved(entry["Value"])) for name, entry in self.document.get("Outputs", {}).items()}
 
     def _arn(self, logical: str, attribute: str) -> str | None:
         entry = self.document["Resources"][logical]
@@ -181,7 +182,7 @@ class Template:
         if (kind, attribute) not in _ARNS:
             return None
         word, pattern = _ARNS[kind, attribute]
-        return str(pattern % self._resolved(properties.get(word, logical)))
+        return str(pattern % self.resolved(properties.get(word, logical)))
 
     def _condition(self, name: str | dict[str, Any]) -> bool:
         entry = self.document.get("Conditions", {})[name] if isinstance(name, str) else name
@@ -189,7 +190,7 @@ class Template:
         if word == "Condition":
             return self._condition(argument)
         if word == "Fn::Equals":
-            left, right = self._resolved(argument)
+            left, right = self.resolved(argument)
             return bool(left == right)
         if word == "Fn::Not":
             return not self._condition(argument[0])

@@ -82,7 +82,7 @@ def deploy(
     storage = outputs["storage"]
     _close_lake(environment, outputs)
     version = upload(artifacts, storage["ArtifactsBucket"], contracts or environment.contracts)
-    environment = environment.with_variables(artifacts.variables | spark_variables(artifacts, storage, environment.region))
+    environment = environment.with_variables(artifacts.variables | spark_variables(artifacts, storage, environment))
     if "ingestion" in wanted and docker.available() and not environment.variables["laptop"]:
         outputs |= made_by_docker(environment, outputs, build, watch)
     outputs |= launch(environment, stacks, done=outputs, watch=watch)
@@ -145,14 +145,18 @@ def migrated(environment: Environment, outputs: Outputs, watch: Watch) -> tuple[
     return tuple(migrate(Database.of(outputs["database"], environment.region), environment.region, environment.migrations))
 
 
-def spark_variables(artifacts: Artifacts, storage: Mapping[str, str], region: str) -> dict[str, str]:
+def spark_variables(artifacts: Artifacts, storage: Mapping[str, str], environment: Environment) -> dict[str, str]:
     """How the jobs are submitted: by the places of their code and of the archive with interpreter and libraries."""
     bucket = storage["ArtifactsBucket"]
     jobs = f"s3://{bucket}/{artifacts.variables['jobs_prefix']}"
     return {
         "spark_release": RELEASE_LABEL,
         "spark_submit_parameters": submit_parameters(
-            jobs, f"s3://{bucket}/{artifacts.variables['spark_environment']}", storage["LakeBucket"], region
+            jobs,
+            f"s3://{bucket}/{artifacts.variables['spark_environment']}",
+            storage["LakeBucket"],
+            environment.region,
+            int(environment.variables["spark_executors"]),
         ),
     }
 

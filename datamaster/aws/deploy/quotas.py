@@ -73,7 +73,8 @@ def containers(asking: Asking) -> Iterator[Gap]:
 def spark(asking: Asking) -> Iterator[Gap]:
     """The cores of the jobs that run at once against EMR Serverless's quota: a job without cores waits, it does not fail."""
     quota = Quota("emr-serverless", "Max concurrent vCPUs per account")
-    yield from _too_small(asking, quota, cores_at_once(), "jobs that run at once take", "vCPU")
+    jobs, executors = (int(asking.environment.variables[name]) for name in ("spark_jobs_at_once", "spark_executors"))
+    yield from _too_small(asking, quota, cores_at_once(jobs, executors), "jobs that run at once take", "vCPU")
 
 
 def partitions(asking: Asking) -> Iterator[Gap]:

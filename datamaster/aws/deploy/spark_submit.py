@@ -19,11 +19,9 @@ INTERPRETER = "./environment/bin/python"
 CATALOG = "lake"
 ENVIRONMENTS = ("spark.emr-serverless.driverEnv", "spark.executorEnv")
 
-CORES, MEMORY = 2, "6g"
-"""Of the driver and of each executor; EMR Serverless would take four cores and 16 GB each:
+CORES, MEMORY_GB = 2, 6
+"""Of the driver and of each executor; left alone, EMR Serverless takes four cores and 16 GB each, and three executors to begin with:
 https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/jobs-spark.html"""
-MAXIMUM_EXECUTORS, JOBS_AT_ONCE = 3, 2
-"""Together the 16 cores that an account starts with; a job that would pass them waits in the application's queue."""
 
 REQUIREMENTS = ("boto3", "orjson", "PyYAML", "pyarrow", "pyiceberg[glue]")
 """What the archive holds beside the interpreter, in the versions of the lock file. PySpark is the release's own."""
@@ -47,12 +45,20 @@ def catalog_settings(warehouse: str) -> Mapping[str, str]:
     )
 
 
-def submit_parameters(jobs_uri: str, environment_uri: str, lake_bucket: str, region: str) -> str:
+def workers(executors: int) -> Mapping[str, str]:
+    """Spark's settings of a job's size: one executor to begin with, and ``executors`` at most."""
+    sizes = {"cores": str(CORES), "memory": f"{MEMORY_GB}g"}
+    scaling = {"initialExecutors": "1", "minExecutors": "0", "maxExecutors": str(executors)}
+    given = {f"spark.{part}.{name}": value for part in ("driver", "executor") for name, value in sizes.items()}
+    return given | {f"spark.dynamicAllocation.{name}": value for name, value in scaling.items()}
+
+
+def submit_parameters(jobs_uri: str, environment_uri: str, lake_bucket: str, region: str, executors: int) -> str:
     """The text of SparkSubmitParameters.
 
     ``jobs_uri`` is the folder of the entry points and of jobs.zip, ``environment_uri`` the archive (.tar.gz)
     whose bin/python is the interpreter. ``region`` is given to driver and executors as the variables from which AWS's libraries
-    take it: EMR Serverless sets none for an interpreter of one's own.
+    take it: EMR Serverless sets none for an interpreter of one's own. ``executors`` is the most that a job takes.
     """
     settings = {
         "spark.archives": f"{environment_uri}#environment",
@@ -60,6 +66,7 @@ def submit_parameters(jobs_uri: str, environment_uri: str, lake_bucket: str, reg
         "spark.emr-serverless.driverEnv.PYSPARK_PYTHON": INTERPRETER,
         "spark.executorEnv.PYSPARK_PYTHON": INTERPRETER,
         **{f"{place}.{name}": region for place in ENVIRONMENTS for name in ("AWS_REGION", "AWS_DEFAULT_REGION")},
+        **workers(executors),
         "spark.jars": ICEBERG_JAR,
         f"spark.sql.catalog.{CATALOG}.client.region": region,
         **catalog_settings(f"s3://{lake_bucket}/warehouse"),
@@ -68,6 +75,6 @@ def submit_parameters(jobs_uri: str, environment_uri: str, lake_bucket: str, reg
     return " ".join(words)
 
 
-def cores_at_once() -> int:
-    """The cores of as many jobs as run at once, each with all its executors."""
-    return JOBS_AT_ONCE * CORES * (1 + MAXIMUM_EXECUTORS)
+def cores_at_once(jobs: int, executors: int) -> int:
+    """The cores of jobs that run at once, each with its driver and all its executors."""
+    return jobs * CORES * (1 + executors)

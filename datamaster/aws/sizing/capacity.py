@@ -9,6 +9,7 @@ import yaml
 
 from batches.settings import BATCH_FILES
 from datamaster.aws.cloudformation.rendering import Template
+from datamaster.aws.deploy.spark_submit import CORES
 from datamaster.project import PROJECT
 
 
@@ -21,7 +22,6 @@ class Road:
     buffer_megabytes: int
     transform_megabytes: int
     transform_memory: int
-    transform_at_once: int
     register_at_once: int
     convert_at_once: int
     convert_memory: int
@@ -29,6 +29,7 @@ class Road:
     container_cpu: float
     container_memory: float
     silver_seconds: int
+    sweep_seconds: int
     batch_files: int
     job_cpu: int
     retention_hours: int
@@ -46,7 +47,7 @@ class Road:
         chosen = yaml.safe_load((PROJECT / "environments" / f"{environment}.yaml").read_text())
         given = {"Environment": environment, "InterfaceEndpoints": chosen["interface_endpoints"]}
         names = ["streaming-delivery", "functions-ingest-router.merge", "functions-converter.merge", "ingestion", "processing"]
-        names += ["processing-emr", "network", "security", "database", "streaming-dms"]
+        names += ["network", "security", "database", "streaming-dms"]
         found = {name: Template(PROJECT / "templates" / f"{name}.yaml", given) for name in names}
         delivery, router, converter = (found[name] for name in names[:3])
         at_once = {**router.document["Mappings"]["Concurrency"][environment], **converter.document["Mappings"]["Concurrency"][environment]}
@@ -57,7 +58,6 @@ class Road:
             buffer_megabytes=int(delivery.parameters["BufferMegabytes"]),
             transform_megabytes=int(_processor(delivery, "BufferSizeInMBs")),
             transform_memory=int(router.properties("TransformRecords")["MemorySize"]),
-            transform_at_once=int(at_once["TransformRecords"]),
             register_at_once=int(at_once["RegisterFiles"]),
             convert_at_once=int(at_once["ConvertFile"]),
             convert_memory=int(converter.properties("ConvertFile")["MemorySize"]),
@@ -65,8 +65,9 @@ class Road:
             container_cpu=int(found["ingestion"].parameters["TaskCpu"]) / 1024,
             container_memory=int(found["ingestion"].parameters["TaskMemory"]) / 1024,
             silver_seconds=_rate_seconds(found["processing"].parameters["SilverSchedule"]),
+            sweep_seconds=_rate_seconds(chosen["sweep_schedule"]),
             batch_files=BATCH_FILES,
-            job_cpu=int(found["processing-emr"].parameters["MaximumCpu"].split()[0]),
+            job_cpu=int(chosen["spark_jobs_at_once"]) * int(chosen["spark_executors"]) * CORES,
             retention_hours=int(chosen["retention_hours"]),
             database_capacity=float(chosen["database_minimum_capacity"]),
             replication_capacity=float(found["streaming-dms"].parameters["MinimumCapacity"]),
@@ -86,5 +87,5 @@ def _processor(delivery: Template, name: str) -> str:
 def _rate_seconds(schedule: str) -> int:
     found = re.fullmatch(r"rate\((\d+) minutes?\)", schedule)
     if found is None:
-        raise ValueError(f"processing.yaml: SilverSchedule {schedule!r}; a rate in minutes expected")
+        raise ValueError(f"schedule {schedule!r}; a rate in minutes expected")
     return int(found[1]) * 60

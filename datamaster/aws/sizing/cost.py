@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from datamaster.aws.deploy.spark_submit import CORES
 from datamaster.aws.sizing.capacity import Road
 from datamaster.aws.sizing.figures import MEASURED, UNVERIFIED, Measured, figures
 from datamaster.aws.sizing.scale import GIGABYTE, Files, Load
@@ -18,8 +19,7 @@ KINESIS_STEP = 1024
 FIREHOSE_STEP = 5 * 1024
 """Firehose counts each record from a stream in steps of so many bytes: https://aws.amazon.com/firehose/pricing/"""
 ZONES = 2
-JOB_CORES, JOB_MEMORY = 8, 32
-"""Cores and GB that a Spark job holds at least: a driver and an executor of four cores and 16 GB each."""
+MINUTE = 60
 GLUE_DPU, DPU_CORES = 2, 4
 """Workers of a Glue job at least; each is four cores and 16 GB: https://docs.aws.amazon.com/glue/latest/dg/add-job.html"""
 ALL_DAY = 24
@@ -144,8 +144,9 @@ def _conversion(changes: float, files: Files, road: Road, measured: Measured) ->
     objects = min(changes, files.a_second * SECONDS)
     seconds = changes / measured.converted + objects * measured.file_seconds
     writes = objects * measured.writes_a_file * measured.write_units * (1 + measured.indexes)
+    swept = objects * measured.kept_days * ALL_DAY / HOURS * SECONDS / road.sweep_seconds
     costs = [
-        _cost("DynamoDB", "the files' records and their indexes", dynamodb_write=writes, dynamodb_read=writes),
+        _cost("DynamoDB", "the files' records and their indexes, and the sweep", dynamodb_write=writes, dynamodb_read=writes + swept),
         _cost("Step Functions", "an execution a file", states_transition=objects * measured.transitions_a_file),
     ]
     if files.by_lambda:
@@ -170,10 +171,15 @@ def _conversion(changes: float, files: Files, road: Road, measured: Measured) ->
     ]
 
 
-def _job_hours(changes: float, road: Road, measured: Measured) -> float:
-    """Hours in which a job of JOB_CORES runs: each run's own time, if anything changed, and that of its rows."""
-    runs = min(SECONDS / road.silver_seconds, changes)
-    return (runs * measured.job_seconds + _core_seconds(runs, changes, measured) / JOB_CORES) / 3600
+def _jobs(changes: float, road: Road, measured: Measured) -> float:
+    """Spark jobs of a month: one a table that changed and run, those of what is derived from them, gold by the hour, a night's upkeep."""
+    runs = _runs(changes, road)
+    silver = runs * (min(measured.tables, changes / runs) + measured.derived)
+    return silver + min(HOURS, changes) * measured.gold_tables + HOURS / ALL_DAY * measured.maintained
+
+
+def _runs(changes: float, road: Road) -> float:
+    return min(SECONDS / road.silver_seconds, changes)
 
 
 def _core_seconds(runs: float, changes: float, measured: Measured) -> float:
@@ -182,15 +188,19 @@ def _core_seconds(runs: float, changes: float, measured: Measured) -> float:
 
 
 def _spark(service: str, changes: float, road: Road, measured: Measured) -> Cost:
-    hours = _job_hours(changes, road, measured)
-    what = f"{JOB_CORES} vCPU, {JOB_MEMORY} GB while a run lasts, every {road.silver_seconds // 60} minutes"
-    return _cost(service, what, emr_cpu=hours * JOB_CORES, emr_memory=hours * JOB_MEMORY)
+    """Every worker is paid for a minute at least: https://aws.amazon.com/emr/pricing/"""
+    jobs = _jobs(changes, road, measured)
+    beginning = jobs * measured.first_workers * max(MINUTE, measured.job_seconds)
+    hours = (beginning + _core_seconds(_runs(changes, road), changes, measured) / CORES) / 3600
+    workers = f"{measured.first_workers} workers of {CORES} vCPU and {measured.worker_memory} GB to begin with"
+    what = f"{jobs:,.0f} jobs, {workers}, a minute at least"
+    return _cost(service, what, emr_cpu=hours * CORES, emr_memory=hours * measured.worker_memory)
 
 
 def _glue(changes: float, road: Road, measured: Measured) -> Cost:
-    runs = min(SECONDS / road.silver_seconds, changes)
-    hours = (runs * measured.job_seconds * GLUE_DPU + _core_seconds(runs, changes, measured) / DPU_CORES) / 3600
-    return _cost("Glue ETL", f"{GLUE_DPU} DPU a run, every {road.silver_seconds // 60} minutes", glue_dpu=hours)
+    jobs, runs = _jobs(changes, road, measured), _runs(changes, road)
+    hours = (jobs * measured.job_seconds * GLUE_DPU + _core_seconds(runs, changes, measured) / DPU_CORES) / 3600
+    return _cost("Glue ETL", f"{jobs:,.0f} jobs of {GLUE_DPU} DPU", glue_dpu=hours)
 
 
 def _firehose_iceberg(changes: float) -> Cost:
@@ -213,8 +223,9 @@ def _standing(road: Road) -> list[Cost]:
     gateways = {"nat": HOURS} if road.nat else {}
     doors = f"{road.endpoints} endpoints in {ZONES} zones" + (", a NAT gateway" if road.nat else "")
     network = _cost("Network", doors, endpoint=road.endpoints * ZONES * HOURS, **gateways)
-    what = f"{road.keys} keys, {road.secrets} secrets, 5 GB"
-    return [network, _cost("Keys, secrets, logs", what, kms_key=road.keys, secret=road.secrets, logs_in=5)]
+    what = f"{road.keys} keys, {road.secrets} secrets, 5 GB of logs, {MEASURED.metrics} metrics"
+    watched = _cost("Keys, secrets, logs, metrics", what, kms_key=road.keys, secret=road.secrets, logs_in=5, metric=MEASURED.metrics)
+    return [network, watched]
 
 
 def _without(costs: Iterable[Cost], *services: str) -> list[Cost]:

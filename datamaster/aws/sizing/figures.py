@@ -58,6 +58,13 @@ class Measured:
     touched_months: int
     file_seconds: float
     job_seconds: float
+    first_workers: int
+    worker_memory: int
+    derived: int
+    gold_tables: int
+    maintained: int
+    kept_days: float
+    metrics: int
     writes_a_file: int
     write_units: int
     indexes: int

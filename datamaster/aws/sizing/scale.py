@@ -100,13 +100,7 @@ def walk(load: Load, road: Road, measured: Measured = MEASURED) -> list[Step]:
             "ask for more; several changes a record",
         ),
         step("Firehose, partitions", float(measured.tables), "firehose-partitions", "ask for 5,000; a second delivery stream beyond"),
-        _own(
-            "transform_records, at once",
-            "executions",
-            transforming,
-            road.transform_at_once,
-            "Concurrency.TransformRecords",
-        ),
+        step("transform_records, at once", transforming, "lambda-account", "ask for more; nothing is reserved, so nothing else limits it"),
         step("Lambda, an answer of transform_records", answer, "lambda-payload", "a smaller BufferSizeInMBs", binds=False),
         step("S3, raw objects", files.a_second / measured.tables, "s3-prefix-writes", "a longer prefix; larger buffers"),
         _own("register_files, at once", "executions", files.a_second * 0.2 / 10, road.register_at_once, "Arrivals.Concurrency"),
@@ -122,7 +116,7 @@ def walk(load: Load, road: Road, measured: Measured = MEASURED) -> list[Step]:
     steps += [
         step("Lambda, the account", transforming + (converting if files.by_lambda else 0), "lambda-account", "ask for more"),
         _own("silver, files a run and table", "files", per_table, road.batch_files, "BATCH_FILES, or a shorter SilverSchedule"),
-        _own("silver, cores", "vCPU", cores, road.job_cpu, "MaximumCpu"),
+        _own("silver, cores", "vCPU", cores, road.job_cpu, "spark_executors"),
         _own("silver, a run in its interval", "s", running, road.silver_seconds, "MaximumCpu or SilverSchedule"),
         step("EMR Serverless, the account", cores, "emr-account", "ask for what MaximumCpu says before the first run"),
     ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import binascii
 import logging
-import time
+import threading
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -24,19 +24,24 @@ from datamaster.laptop.delivery.stream import DeliveryStream
 log = logging.getLogger(__name__)
 
 FUNCTION_SECONDS = 300
-RETRY_SECONDS = 0.2
+RETRY_SECONDS, MOST_RETRY_SECONDS = 0.2, 5.0
 OK, DROPPED, FAILED = "Ok", "Dropped", "ProcessingFailed"
 REASON_KEY = "failure_reason"
+TIMED_OUT = "Lambda.FunctionTimedOut"
 STATUS_FAILED = "ProcessingFailed status set for record"
 THROTTLED = ("TooManyRequestsException", "EC2ThrottledException")
 
 
 class InvocationFailed(Exception):
-    """One invocation gave no usable answer; ``code`` is Firehose's word for why."""
+    """One invocation gave no usable answer; ``code`` is Firehose's word for why, ``repeated`` says whether Firehose tries again."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, *, repeated: bool = False) -> None:
         super().__init__(message)
-        self.code = code
+        self.code, self.repeated = code, repeated
+
+
+class Stopping(Exception):
+    """The worker is to stop; nothing was decided about the records."""
 
 
 class Record(NamedTuple):
@@ -66,17 +71,18 @@ class Transformed(NamedTuple):
 
 
 class Transformer:
-    """The transformation function of one delivery stream."""
+    """The transformation function of one delivery stream; ``stopping`` ends the wait between two attempts."""
 
-    def __init__(self, stream: DeliveryStream) -> None:
-        self._stream = stream
+    def __init__(self, stream: DeliveryStream, stopping: threading.Event) -> None:
+        self._stream, self._stopping = stream, stopping
         # the retries are Firehose's own, counted here
         self._lambda = boto3.client("lambda", config=Config(read_timeout=FUNCTION_SECONDS, retries={"total_max_attempts": 1}))
 
     def transform(self, records: Sequence[Record]) -> list[Transformed]:
-        """Every record's outcome, in order. An invocation that fails is repeated, then all of its records have failed.
+        """Every record's outcome, in order. An invocation that timed out or was throttled is repeated; then its records have failed.
 
-        Raises what botocore raises where Lambda did not answer or had no room: nothing was tried then.
+        Any other failure is not repeated: https://docs.aws.amazon.com/firehose/latest/dev/data-transformation-failure-handling.html
+        Raises ``Stopping``, and what botocore raises if Lambda did not answer at all: nothing was tried then.
         """
         event = self._event(records)
         attempts = self._stream.retries + 1
@@ -86,11 +92,13 @@ class Transformer:
             except InvocationFailed as failure:
                 log.warning("invocation %d of %d failed: %s: %s", attempt, attempts, failure.code, failure)
                 last = failure
-                if attempt < attempts:
-                    time.sleep(RETRY_SECONDS * 2 ** (attempt - 1))
+                if not failure.repeated or attempt == attempts:
+                    break
+                if self._stopping.wait(min(RETRY_SECONDS * 2 ** min(attempt - 1, 10), MOST_RETRY_SECONDS)):
+                    raise Stopping from failure
             else:
                 return [_outcome(record, answers[record.record_id], attempt) for record in records]
-        return [failed(record, last.code, str(last), attempts) for record in records]
+        return [failed(record, last.code, str(last), attempt) for record in records]
 
     def _event(self, records: Sequence[Record]) -> bytes:
         return orjson.dumps(
@@ -142,11 +150,11 @@ class Transformer:
         except ClientError as error:
             code = error.response["Error"]["Code"]
             status = error.response["ResponseMetadata"].get("HTTPStatusCode", 500)
-            if status < 500 and code not in THROTTLED:
-                raise InvocationFailed(f"Lambda.{code.removesuffix('Exception')}", str(error)) from error
+            if status < 500 or code in THROTTLED:
+                raise InvocationFailed(f"Lambda.{code.removesuffix('Exception')}", str(error), repeated=code in THROTTLED) from error
             raise
         except ReadTimeoutError as error:
-            raise InvocationFailed("Lambda.FunctionTimedOut", f"no answer within {FUNCTION_SECONDS} seconds") from error
+            raise InvocationFailed(TIMED_OUT, f"no answer within {FUNCTION_SECONDS} seconds", repeated=True) from error
         if answer.get("FunctionError"):
             raise InvocationFailed("Lambda.FunctionError", payload.decode(errors="replace")[:1000])
         return payload

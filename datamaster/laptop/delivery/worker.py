@@ -25,7 +25,7 @@ from datamaster.laptop.delivery.prefix import MissingPartitionKey, evaluate
 from datamaster.laptop.delivery.progress import FLUSH_REQUEST
 from datamaster.laptop.delivery.shards import Shard, ShardReader
 from datamaster.laptop.delivery.stream import DeliveryStream
-from datamaster.laptop.delivery.transformer import DROPPED, FAILED, OK, THROTTLED, Record, Transformed, Transformer, failed
+from datamaster.laptop.delivery.transformer import DROPPED, FAILED, OK, THROTTLED, Record, Stopping, Transformed, Transformer, failed
 from datamaster.wire.kinesis import KinesisRecords
 
 log = logging.getLogger(__name__)
@@ -50,10 +50,10 @@ class DeliveryWorker:
         self._stream = stream
         self._state = state
         self._buffers = Buffers(stream.compressed, stream.buffer_bytes, min(stream.buffer_seconds, seconds_limit or stream.buffer_seconds))
-        self._transformer = Transformer(stream)
         self._reader = ShardReader(boto3.client("kinesis"), KinesisRecords(), stream.source_arn, {})
         self._counts: Counter[str] = Counter()
         self._stopping = threading.Event()
+        self._transformer = Transformer(stream, self._stopping)
         self._checkpoint = Checkpoint("")
         self._s3 = boto3.client("s3")
         self._pool = ThreadPoolExecutor(SHARDS_AT_ONCE, thread_name_prefix="shard")
@@ -100,7 +100,10 @@ class DeliveryWorker:
         for request in requests(self._patiently(lambda: self._reader.read(shard)), self._stream.request_bytes):
             if self._stopping.is_set():
                 break
-            batches.append(self._patiently(lambda records=request: self._transformer.transform(records)))  # type: ignore[misc]
+            try:
+                batches.append(self._patiently(lambda records=request: self._transformer.transform(records)))  # type: ignore[misc]
+            except Stopping:
+                break
         return shard, batches
 
     def _flush_requested(self, read: int) -> bool:

@@ -70,8 +70,12 @@ class Delivery:
             entries = [{"Data": data, "PartitionKey": str(start + n)} for n, data in enumerate(records[start : start + 500])]
             assert self.kinesis.put_records(StreamName=self.name, Records=entries)["FailedRecordCount"] == 0
 
-    def worker(self, interval: float = 60) -> subprocess.Popen[bytes]:
-        """Start the worker as the platform does."""
+    def worker(self, interval: float = 60, retries: int | None = None) -> subprocess.Popen[bytes]:
+        """Start the worker as the platform does; with ``retries`` the template asks for that many."""
+        template = TEMPLATE
+        if retries is not None:
+            template = self.log.with_suffix(".yaml")
+            template.write_text(TEMPLATE.read_text().replace('ParameterValue: "300"', f'ParameterValue: "{retries}"'))
         parameters = {
             "Environment": "local",
             "StreamArn": f"arn:aws:kinesis:us-east-1:000000000000:stream/{self.name}",
@@ -79,7 +83,7 @@ class Delivery:
             "TransformFunctionArn": f"arn:aws:lambda:us-east-1:000000000000:function:{self.function}",
         }
         given = [part for name, value in parameters.items() for part in ("--parameter", f"{name}={value}")]
-        command = [sys.executable, "-m", "datamaster.laptop.delivery", "--template", str(TEMPLATE), *given]
+        command = [sys.executable, "-m", "datamaster.laptop.delivery", "--template", str(template), *given]
         process = spawn(
             [*command, "--state", str(self.state), "--interval-seconds", str(interval)], os.environ | self.environment, self.log
         )

@@ -131,9 +131,7 @@ KEYLESS = "{'recordId': r['recordId'], 'result': 'Ok', 'data': r['data']}"
     ],
     ids=["raises", "answers nothing", "answers no object", "answers twice"],
 )
-def test_a_function_that_breaks_the_contract_is_tried_four_times_and_its_records_go_to_errors(
-    delivery_of, function_of, dms_change, source, code
-):
+def test_a_function_that_breaks_the_contract_is_tried_once_and_its_records_go_to_errors(delivery_of, function_of, dms_change, source, code):
     delivery = delivery_of(function_of(source))
     raws = beers(dms_change, range(3))
     delivery.put(*raws)
@@ -143,7 +141,24 @@ def test_a_function_that_breaks_the_contract_is_tried_four_times_and_its_records
 
     errors = delivery.errors()
     assert sorted(error["rawData"] for error in errors) == sorted(raws)
-    assert {(error["errorCode"], error["attemptsMade"]) for error in errors} == {(code, 4)}
+    assert {(error["errorCode"], error["attemptsMade"]) for error in errors} == {(code, 1)}
+
+
+def test_a_function_that_stays_throttled_loses_its_records_to_errors_when_the_retries_are_over(delivery, dms_change, transform_function):
+    lambdas = boto3.client("lambda")
+    lambdas.put_function_concurrency(FunctionName=transform_function, ReservedConcurrentExecutions=0)
+    try:
+        raws = beers(dms_change, range(3))
+        delivery.put(*raws)
+        delivery.worker(retries=2)
+
+        delivery.delivered()
+    finally:
+        lambdas.delete_function_concurrency(FunctionName=transform_function)
+
+    errors = delivery.errors()
+    assert sorted(error["rawData"] for error in errors) == sorted(raws)
+    assert {(error["errorCode"], error["attemptsMade"]) for error in errors} == {("Lambda.TooManyRequests", 3)}
 
 
 def test_records_wait_while_the_function_has_no_room(delivery, dms_change, transform_function):
@@ -152,7 +167,7 @@ def test_records_wait_while_the_function_has_no_room(delivery, dms_change, trans
     try:
         delivery.put(*beers(dms_change, range(5)))
         delivery.worker()
-        delivery.wait_for_log("trying again")
+        delivery.wait_for_log("invocation 1 of 301 failed: Lambda.TooManyRequests")
     finally:
         lambdas.delete_function_concurrency(FunctionName=transform_function)
 

@@ -30,7 +30,9 @@ def parameters(lake: Lake, build: Path, batch: dict[str, Any]) -> dict[str, Any]
             "SparkSubmit": {
                 "EntryPoint": f"{jobs_uri}/bronze_to_silver.py",
                 "EntryPointArguments": batch["arguments"],
-                "SparkSubmitParameters": submit_parameters(jobs_uri, f"s3://{bucket}/environment.tar.gz", lake.names["lake"], "us-east-1"),
+                "SparkSubmitParameters": submit_parameters(
+                    jobs_uri, f"s3://{bucket}/environment.tar.gz", lake.names["lake"], "us-east-1", 3
+                ),
             }
         },
     }

@@ -132,7 +132,7 @@ def test_a_changed_function_proposes_a_change_to_its_own_stack_alone(deployment:
     boto3.client("s3").upload_file(str(code), bucket["ArtifactsBucket"], key)
     functions = artifacts.variables["functions"] | {"converter": artifacts.variables["functions"]["converter"] | {"key": key}}
 
-    changed = artifacts.variables | spark_variables(artifacts, bucket, "us-east-1") | {"functions": functions}
+    changed = artifacts.variables | spark_variables(artifacts, bucket, load_environment("local")) | {"functions": functions}
     launch(environment.with_variables(changed), watch=Watch(recorder))
 
     assert recorder.proposed == {"converter": {"AWS::Lambda::Function"}}

@@ -25,7 +25,7 @@ def test_the_projects_own_template_describes_the_stream():
     assert stream.prefix == "raw/!{partitionKeyFromLambda:table_name}/"
     assert stream.error_prefix == "errors/!{firehose:error-output-type}/"
     assert stream.function_arn.startswith(GIVEN["TransformFunctionArn"])
-    assert (stream.buffer_seconds, stream.request_bytes, stream.retries, stream.compressed) == (60.0, 1 << 20, 3, True)
+    assert (stream.buffer_seconds, stream.request_bytes, stream.retries, stream.compressed) == (60.0, 1 << 20, 300, True)
     assert stream.arn == "arn:aws:firehose:eu-west-1:111122223333:deliverystream/dm-delivery-local"
 
 

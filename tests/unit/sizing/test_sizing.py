@@ -59,7 +59,9 @@ def test_a_gigabyte_a_day_is_17_changes_a_second():
 def test_a_changed_setting_changes_the_walk():
     load = Load("", 100_000)
     assert step(load, "transform_records, at once").demand == pytest.approx(5)
-    assert step(load, "transform_records, at once", replace(PROD, transform_at_once=4)).share == pytest.approx(1.25)
+    assert step(load, "register_files, at once", replace(PROD, register_at_once=PROD.register_at_once // 2)).share == pytest.approx(
+        2 * step(load, "register_files, at once").share
+    )
 
 
 def test_prod_reads_its_settings_from_the_templates():
@@ -101,10 +103,14 @@ def test_another_way_is_the_road_with_services_exchanged():
     ways = alternatives(SIZES["100 GB"], PROD)
     ours, glue = ways["this road"], ways["Glue ETL instead of EMR Serverless"]
     without = total(entry for entry in ours if entry.service != "EMR Serverless")
-    # 2,920 runs: a minute of two DPU each, and the rows' core seconds on four cores a DPU
+    # five jobs in each of 2,920 runs, five an hour and ten a night: a minute of two DPU each, and the rows' core seconds
     runs = 730 * 3600 / 900
+    jobs = runs * 5 + 730 * 5 + 730 / 24 * 10
     work = 100e9 / 670 / 100_000 + runs * (100_000_000 / 36 * 2) / 170_000
-    assert total(glue) == pytest.approx(without + (runs * 60 * 2 + work / 4) / 3600 * 0.44)
+    assert total(glue) == pytest.approx(without + (jobs * 60 * 2 + work / 4) / 3600 * 0.44)
+    # of EMR Serverless a driver and an executor of two cores and 7 GB each
+    by_hand = (jobs * 2 * 60 + work / 2) / 3600 * (2 * 0.052624 + 7 * 0.0057785)
+    assert cost("100 GB", "EMR Serverless").dollars == pytest.approx(by_hand)
 
 
 def test_a_figure_without_page_or_date_is_unverified():
@@ -164,3 +170,21 @@ def test_the_command_prints_data_too(capsys):
     assert (load["changes_a_second"], load["binds_first"]) == (5000, "DMS, sending")
     assert not run(["size", "cost", "--json"])
     assert json.loads(capsys.readouterr().out)["months"].keys() == SIZES.keys()
+
+
+def test_the_jobs_that_are_counted_are_those_of_the_tables():
+    from datamaster.aws.access.matrix import load_matrix
+
+    layers = load_matrix().layers
+    silver, gold = layers["silver"].tables, layers["gold"].tables
+    assert (MEASURED.tables + MEASURED.derived, MEASURED.gold_tables, MEASURED.maintained) == (
+        len(silver),
+        len(gold),
+        len(silver) + len(gold),
+    )
+
+
+@pytest.mark.parametrize("name", ["dev", "staging", "prod"])
+def test_the_budget_covers_what_a_quiet_month_costs(name):
+    chosen = yaml.safe_load((PROJECT / "environments" / f"{name}.yaml").read_text())
+    assert chosen["budget_dollars"] >= total(month(SIZES["1 GB"], Road.of(name)))
