@@ -17,7 +17,7 @@ from pathlib import Path
 
 import orjson
 
-from datamaster.aws.deploy.templates import read_template
+from datamaster.aws.cloudformation.reading import read_template
 from datamaster.project import PROJECT
 from lake.errors import TerminalError
 

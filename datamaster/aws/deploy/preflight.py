@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from datamaster.aws.access.rendering import PSEUDO, Template
+from datamaster.aws.cloudformation.rendering import PSEUDO, Template
 from datamaster.aws.deploy import docker, quotas
 from datamaster.aws.deploy.environments import Environment
 from datamaster.aws.deploy.gaps import Asking, Gap

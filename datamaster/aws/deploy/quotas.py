@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from datamaster.aws.access.rendering import Template
+from datamaster.aws.cloudformation.rendering import Template
 from datamaster.aws.deploy.environments import Environment
 from datamaster.aws.deploy.gaps import Asking, Gap
 from datamaster.aws.deploy.package import APPS

@@ -9,11 +9,11 @@ from typing import Any
 
 import yaml
 
-from datamaster.aws.access.policies import ALLOWED, Request, decide, listed
-from datamaster.aws.access.rendering import PSEUDO, Template
+from datamaster.aws.cloudformation.policies import ALLOWED, Request, decide, listed
+from datamaster.aws.cloudformation.reading import SHORT_NAMES
+from datamaster.aws.cloudformation.rendering import PSEUDO, Template
 from datamaster.aws.deploy.lint import Finding
 from datamaster.aws.deploy.sent import Sent
-from datamaster.aws.deploy.templates import SHORT_NAMES
 
 TEMPLATE_BYTES, DEFINITION_BYTES, PARAMETER_BYTES = 1_000_000, 1_000_000, 4_096
 COUNTS = {"Resources": 500, "Parameters": 200, "Outputs": 200, "Mappings": 200}

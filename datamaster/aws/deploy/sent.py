@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from datamaster.aws.access.rendering import Template
+from datamaster.aws.cloudformation.rendering import Template
 from datamaster.aws.deploy import docker
 from datamaster.aws.deploy.artifacts import collect
 from datamaster.aws.deploy.deployment import spark_variables

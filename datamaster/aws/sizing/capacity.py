@@ -9,7 +9,7 @@ import yaml
 
 from batches.settings import BATCH_FILES
 from datamaster.aws.cloudformation.rendering import Template
-from datamaster.aws.deploy.spark_submit import CORES
+from datamaster.aws.sizing.figures import MEASURED
 from datamaster.project import PROJECT
 
 
@@ -67,7 +67,7 @@ class Road:
             silver_seconds=_rate_seconds(found["processing"].parameters["SilverSchedule"]),
             sweep_seconds=_rate_seconds(chosen["sweep_schedule"]),
             batch_files=BATCH_FILES,
-            job_cpu=int(chosen["spark_jobs_at_once"]) * int(chosen["spark_executors"]) * CORES,
+            job_cpu=int(chosen["spark_jobs_at_once"]) * int(chosen["spark_executors"]) * MEASURED.worker_cores,
             retention_hours=int(chosen["retention_hours"]),
             database_capacity=float(chosen["database_minimum_capacity"]),
             replication_capacity=float(found["streaming-dms"].parameters["MinimumCapacity"]),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from datamaster.aws.deploy.spark_submit import CORES
 from datamaster.aws.sizing.capacity import Road
 from datamaster.aws.sizing.figures import MEASURED, UNVERIFIED, Measured, figures
 from datamaster.aws.sizing.scale import GIGABYTE, Files, Load
@@ -191,10 +190,10 @@ def _spark(service: str, changes: float, road: Road, measured: Measured) -> Cost
     """Every worker is paid for a minute at least: https://aws.amazon.com/emr/pricing/"""
     jobs = _jobs(changes, road, measured)
     beginning = jobs * measured.first_workers * max(MINUTE, measured.job_seconds)
-    hours = (beginning + _core_seconds(_runs(changes, road), changes, measured) / CORES) / 3600
-    workers = f"{measured.first_workers} workers of {CORES} vCPU and {measured.worker_memory} GB to begin with"
+    hours = (beginning + _core_seconds(_runs(changes, road), changes, measured) / measured.worker_cores) / 3600
+    workers = f"{measured.first_workers} workers of {measured.worker_cores} vCPU and {measured.worker_memory} GB to begin with"
     what = f"{jobs:,.0f} jobs, {workers}, a minute at least"
-    return _cost(service, what, emr_cpu=hours * CORES, emr_memory=hours * measured.worker_memory)
+    return _cost(service, what, emr_cpu=hours * measured.worker_cores, emr_memory=hours * measured.worker_memory)
 
 
 def _glue(changes: float, road: Road, measured: Measured) -> Cost:

@@ -59,6 +59,7 @@ class Measured:
     file_seconds: float
     job_seconds: float
     first_workers: int
+    worker_cores: int
     worker_memory: int
     derived: int
     gold_tables: int

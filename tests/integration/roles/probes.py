@@ -8,7 +8,7 @@ from functools import partial
 
 from botocore.exceptions import ClientError
 
-from datamaster.aws.access.policies import Request
+from datamaster.aws.cloudformation.policies import Request
 
 from .conftest import Guarded
 

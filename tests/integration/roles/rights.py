@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from datamaster.aws.access.policies import ALLOWED, Policy, Request, decide, listed, matches
+from datamaster.aws.cloudformation.policies import ALLOWED, Policy, Request, decide, listed, matches
 from tests.service_authorization import takes_resource
 
 from .recorder import Call

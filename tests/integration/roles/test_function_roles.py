@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from datamaster.aws.access.policies import ALLOWED, decide
+from datamaster.aws.cloudformation.policies import ALLOWED, decide
 from datamaster.aws.cloudformation.rendering import Template
 from datamaster.project import PROJECT
 

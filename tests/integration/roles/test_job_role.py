@@ -18,7 +18,7 @@ from pyiceberg.types import StringType
 
 from batches import maintenance_batches
 from beer import CONTRACTS
-from datamaster.aws.access.policies import listed
+from datamaster.aws.cloudformation.policies import listed
 from datamaster.aws.cloudformation.rendering import Template
 from datamaster.aws.deploy.change_sets import launch
 from datamaster.aws.deploy.environments import load_environment

@@ -6,8 +6,8 @@ from functools import partial
 
 import pytest
 
-from datamaster.aws.access.policies import ALLOWED, Request, decide, listed
 from datamaster.aws.cloudformation import rendering
+from datamaster.aws.cloudformation.policies import ALLOWED, Request, decide, listed
 from datamaster.project import PROJECT
 from tests.service_authorization import expanded
 

@@ -3,7 +3,7 @@
 import pytest
 
 from datamaster.aws.access.matrix import load_matrix
-from datamaster.aws.access.policies import ALLOWED, DENIED, NOT_ALLOWED, Request, decide, decide_by_resource
+from datamaster.aws.cloudformation.policies import ALLOWED, DENIED, NOT_ALLOWED, Request, decide, decide_by_resource
 from tests.unit.access.conftest import ACCOUNT, VALUES, key
 
 MATRIX = load_matrix()

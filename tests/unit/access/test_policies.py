@@ -5,8 +5,8 @@ from itertools import product
 import pytest
 
 from datamaster.aws.access.matrix import load_matrix
-from datamaster.aws.access.policies import ALLOWED, NOT_ALLOWED, Request, UnknownOperator, decide, decide_by_resource, matches
-from datamaster.aws.access.rendering import stack
+from datamaster.aws.cloudformation.policies import ALLOWED, NOT_ALLOWED, Request, UnknownOperator, decide, decide_by_resource, matches
+from datamaster.aws.cloudformation.rendering import stack
 from tests.unit.access.conftest import ACCOUNT, VALUES
 
 MATRIX = load_matrix()

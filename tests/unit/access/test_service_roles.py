@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from datamaster.aws.access.policies import listed
+from datamaster.aws.cloudformation.policies import listed
 from datamaster.aws.cloudformation.rendering import Template
 from datamaster.project import PROJECT
 from tests.unit.access.conftest import VALUES

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from datamaster.aws.access.policies import listed
+from datamaster.aws.cloudformation.policies import listed
 from datamaster.aws.cloudformation.reading import read_template
 from datamaster.project import PROJECT
 from tests.service_authorization import expanded, takes_resource

@@ -43,7 +43,9 @@ def test_the_zones_are_the_regions_first_two_unless_the_environment_names_others
     assert first != second
 
 
-def test_without_doors_that_are_paid_for_a_nat_takes_their_place():
+def test_without_doors_that_are_paid_for_a_nat_takes_their_place_but_for_those_that_dms_demands():
+    """https://docs.aws.amazon.com/dms/latest/userguide/CHAP_Serverless.Limitations.html"""
     without = Template(PROJECT / "templates" / "network.yaml", {"InterfaceEndpoints": "false"})
-    assert {body["VpcEndpointType"] for body in without.of_type("AWS::EC2::VPCEndpoint").values()} == {"Gateway"}
+    kept = {body["ServiceName"].rsplit(".", 1)[-1] for body in without.of_type("AWS::EC2::VPCEndpoint").values()}
+    assert kept == {"s3", "dynamodb", "kinesis-streams", "secretsmanager"}
     assert Template(PROJECT / "templates" / "network-nat.yaml", {"Nat": "true"}).of_type("AWS::EC2::NatGateway")

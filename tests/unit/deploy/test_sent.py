@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from datamaster.aws.access.rendering import Template
+from datamaster.aws.cloudformation.rendering import Template
 from datamaster.aws.deploy.environments import Environment, load_environment
 from datamaster.aws.deploy.package import Package, package_apps
 from datamaster.aws.deploy.refusals import refusals

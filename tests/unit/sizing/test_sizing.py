@@ -174,7 +174,9 @@ def test_the_command_prints_data_too(capsys):
 
 def test_the_jobs_that_are_counted_are_those_of_the_tables():
     from datamaster.aws.access.matrix import load_matrix
+    from datamaster.aws.deploy.spark_submit import CORES
 
+    assert MEASURED.worker_cores == CORES
     layers = load_matrix().layers
     silver, gold = layers["silver"].tables, layers["gold"].tables
     assert (MEASURED.tables + MEASURED.derived, MEASURED.gold_tables, MEASURED.maintained) == (
