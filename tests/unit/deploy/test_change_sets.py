@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from datamaster.aws.deploy import change_sets
 from datamaster.aws.deploy.change_sets import INLINE_BYTES, _Launch
@@ -28,7 +29,7 @@ class CloudFormation:
     def describe_stacks(self, StackName: str) -> dict[str, Any]:  # noqa: N803
         name = StackName
         if name not in self.statuses:
-            raise change_sets.ClientError({"Error": {"Code": "ValidationError", "Message": "does not exist"}}, "DescribeStacks")
+            raise ClientError({"Error": {"Code": "ValidationError", "Message": "does not exist"}}, "DescribeStacks")
         outputs = [{"OutputKey": "ArtifactsBucket", "OutputValue": "artifacts"}]
         return {"Stacks": [{"StackStatus": self.statuses[name], "Outputs": outputs}]}
 
@@ -97,7 +98,7 @@ def test_a_long_template_goes_by_its_place_in_the_artifacts_bucket(launch: Any, 
     put: list[dict[str, Any]] = []
     place = SimpleNamespace(endpoint_url="https://s3.us-east-1.amazonaws.com")
     s3 = SimpleNamespace(meta=place, put_object=lambda **call: put.append(call))
-    monkeypatch.setattr(change_sets.boto3, "client", lambda *_of, **_how: s3)
+    monkeypatch.setattr("boto3.client", lambda *_of, **_how: s3)
     client, body = CloudFormation(None), "#" * (INLINE_BYTES + 1)
     client.statuses["dm-dev-storage"] = "CREATE_COMPLETE"
 
