@@ -4,7 +4,7 @@ PYTHON ?= python3
 export PYTHONDONTWRITEBYTECODE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup shape demo test test-unit lint format lock conformance property check-aws check-newcomer check-console check-dashboards check-governance clean
+.PHONY: help setup shape demo test check test-affected lint format lock conformance property check-aws check-newcomer check-console check-dashboards check-governance clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -56,8 +56,13 @@ property-long: setup ## 3,000 random lives, within an hour; goes on where it sto
 	@DM_SCENARIOS=3000 DM_GROUP=250 DM_PROPERTY_MINUTES=57 DM_PROPERTY_STATE=build/property.json \
 	  .venv/bin/python -m pytest -q -x -m slow tests/property/test_property.py
 
-test-unit: setup ## The tests that need no platform
-	@.venv/bin/python -m pytest -q tests/unit
+check: setup ## Lint, types and the tests that need no platform: the loop while you work
+	@$(MAKE) --no-print-directory lint
+	@.venv/bin/python -m pytest -q --numprocesses 2 -m "not slow" tests/unit
+
+BASE ?= main
+test-affected: setup ## The unit and integration tests of the packages that differ from main (another base: BASE=…)
+	@.venv/bin/python -m pytest -q --numprocesses 2 --dist loadfile -m "not slow" $$(.venv/bin/python tools/affected.py $(BASE))
 
 lint: setup ## ruff and mypy
 	@.venv/bin/ruff check --quiet .
