@@ -62,7 +62,7 @@ check: setup ## Lint, types and the tests that need no platform: the loop while 
 
 BASE ?= main
 test-affected: setup ## The unit and integration tests of the packages that differ from main (another base: BASE=…)
-	@.venv/bin/python -m pytest -q --numprocesses 2 --dist loadfile -m "not slow" $$(.venv/bin/python tools/affected.py $(BASE))
+	@.venv/bin/python -m pytest -q --numprocesses 2 --dist loadfile -m "not slow" $$(.venv/bin/python -m tools.affected $(BASE))
 
 lint: setup ## ruff and mypy
 	@.venv/bin/ruff check --quiet .

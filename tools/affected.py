@@ -1,4 +1,4 @@
-"""The folders of tests that a change concerns: ``python tools/affected.py [BASE]`` prints them, one a line.
+"""The folders of tests that a change concerns: ``python -m tools.affected [BASE]`` prints them, one a line.
 
 A package's own tests, and those of every package that imports it, as ``tools/shape.py`` sees the arrows.
 """
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from shape import FOLDERS, ROOT, measure
+from tools.shape import FOLDERS, ROOT, measure
 
 TESTS = {
     "batches": ("control_api", "jobs"),
