@@ -14,13 +14,15 @@ from uuid import uuid4
 from botocore.exceptions import ClientError
 
 from datamaster.athena.executor import Job
-from datamaster.athena.query_executions import ENDED, Execution, Executions
+from datamaster.athena.query_executions import ENDED, Execution, Executions, TokenReused
 from datamaster.athena.results import InvalidToken, line_page, page
 from datamaster.athena.rights import CallerRights
 from datamaster.athena.statement import parse
 from datamaster.wire.aws_json import Call, Operation, ServiceError
 
 MAX_PAGE_ROWS = 1000
+MAX_STATEMENT_BYTES = 262_144
+"""https://docs.aws.amazon.com/athena/latest/ug/service-limits.html"""
 DEFAULT_DATABASE = "default"
 WORK_GROUP_DEFAULTS = {
     "EnforceWorkGroupConfiguration": False,
@@ -68,6 +70,9 @@ class AthenaService:
         sql = call.body.get("QueryString") or ""
         if not sql.strip():
             raise _invalid("queryString must not be empty")
+        if len(sql.encode()) > MAX_STATEMENT_BYTES:
+            limit = f"Member must have length less than or equal to {MAX_STATEMENT_BYTES}"
+            raise _invalid(f"1 validation error detected: Value at 'queryString' failed to satisfy constraint: {limit}", "INVALID_INPUT")
         work_group = call.body.get("WorkGroup") or "primary"
         self._permit(call, work_group)
         execution_id = str(uuid4())
@@ -82,7 +87,10 @@ class AthenaService:
         def job() -> Job:
             return Job(parse(sql, parameters), context.get("Database", DEFAULT_DATABASE).lower(), call.access_key, bucket, key)
 
-        return {"QueryExecutionId": self.executions.submit(execution, job, call.body.get("ClientRequestToken"))}
+        try:
+            return {"QueryExecutionId": self.executions.submit(execution, job, call.body.get("ClientRequestToken"))}
+        except TokenReused as error:
+            raise _invalid("Idempotent parameters do not match", "INVALID_INPUT") from error
 
     def get(self, call: Call) -> dict[str, Any]:
         """GetQueryExecution."""

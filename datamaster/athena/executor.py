@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,12 +13,14 @@ from sqlglot import exp
 
 from datamaster.athena.dialect import engine_sql
 from datamaster.athena.duckdb_engine import Engine
-from datamaster.athena.failures import SchemaNotFound, StatementFailed, explained
-from datamaster.athena.glue_catalog import Catalog, GlueTable
+from datamaster.athena.failures import StatementFailed, explained
+from datamaster.athena.glue_catalog import Catalog
+from datamaster.athena.listings import listing
 from datamaster.athena.relations import Plan, Planner
 from datamaster.athena.result_values import ResultColumn
 from datamaster.athena.results import write_csv, write_lines
-from datamaster.athena.statement import Describe, Select, ShowColumns, ShowDatabases, ShowTables, Statement, TableName, tables_read
+from datamaster.athena.statement import EVERY_TABLE, Select, Statement, TableName, tables_read
+from datamaster.athena.utilities import Show
 
 BATCH_ROWS = 20_000
 _UNNAMED = "unnamed column "
@@ -73,7 +74,7 @@ class Executor:
             if isinstance(job.statement, Select):
                 answer = self._select(job.statement, job, file, started)
             else:
-                answer = self._utility(job.statement, job.database, file)
+                answer = self._show(job.statement, job.database, file)
             try:
                 self.s3.upload_file(str(file), job.output_bucket, job.output_key)
             except Exception as error:
@@ -83,7 +84,7 @@ class Executor:
         return answer
 
     def _select(self, statement: Select, job: Job, file: Path, started: Callable[[duckdb.DuckDBPyConnection], None]) -> Answer:
-        plan = self.planner.plan(statement, job.database)
+        plan = self.planner.plan(statement, job.database, lambda database: self._sees(job.access_key, database))
         self.allowed(job.access_key, frozenset(plan.tables))
         with self.engine.session() as session:
             started(session)
@@ -95,8 +96,16 @@ class Executor:
                 raise explained(error) from error
         return Answer(tuple(column.info for column in columns), rows)
 
-    def _utility(self, statement: ShowDatabases | ShowTables | ShowColumns | Describe, database: str, file: Path) -> Answer:
-        heads, lines = _listing(self.catalog, statement, database)
+    def _sees(self, access_key: str | None, database: str) -> bool:
+        """Whether the caller may list the tables of a database."""
+        try:
+            self.allowed(access_key, frozenset({TableName(database, EVERY_TABLE)}))
+        except StatementFailed:
+            return False
+        return True
+
+    def _show(self, statement: Show, database: str, file: Path) -> Answer:
+        heads, lines = listing(self.catalog, statement, database)
         write_lines(lines, file)
         return Answer(tuple(ResultColumn(head, "VARCHAR").info | {"Type": "string"} for head in heads), len(lines))
 
@@ -186,34 +195,3 @@ def _described(session: duckdb.DuckDBPyConnection, sql: str, untyped: Mapping[in
         ResultColumn(f"_col{place}" if name.startswith(_UNNAMED) else name, untyped.get(place, kind))
         for place, (name, kind, *_) in enumerate(described)
     ]
-
-
-def _listing(
-    catalog: Catalog, statement: ShowDatabases | ShowTables | ShowColumns | Describe, database: str
-) -> tuple[list[str], list[str]]:
-    """Column names and lines of a SHOW or DESCRIBE, tabs between the columns of a line."""
-    if isinstance(statement, ShowDatabases):
-        return ["database_name"], _like(catalog.databases(), statement.pattern)
-    if isinstance(statement, ShowTables):
-        name = (statement.database or database).lower()
-        if not catalog.has_database(name):
-            raise SchemaNotFound(name)
-        return ["tab_name"], _like([table.name.table for table in catalog.tables(name)], statement.pattern)
-    table = catalog.table(TableName((statement.database or database).lower(), statement.table.lower()))
-    if isinstance(statement, ShowColumns):
-        return ["field"], [column.name for column in table.columns + table.partition_keys]
-    return ["col_name", "data_type", "comment"], _description(table)
-
-
-def _description(table: GlueTable) -> list[str]:
-    return [
-        "\t".join(f"{part:<20}" for part in (column.name, column.type, column.comment)) for column in table.columns + table.partition_keys
-    ]
-
-
-def _like(names: list[str], pattern: str | None) -> list[str]:
-    """Names that match a Hive pattern: a star for any characters, a bar for alternatives."""
-    if pattern is None:
-        return names
-    expression = "|".join(re.escape(part).replace(r"\*", ".*") for part in pattern.split("|"))
-    return [name for name in names if re.fullmatch(expression, name)]

@@ -32,9 +32,10 @@ class SchemaNotFound(StatementFailed):
 class NotAnswered(StatementFailed):
     """The statement would write, or needs what only AWS has. Nothing was done."""
 
-    ANSWERED = "SELECT, VALUES, SHOW DATABASES, SHOW TABLES, SHOW COLUMNS, DESCRIBE"
+    ANSWERED = "SELECT, VALUES, DESCRIBE, SHOW DATABASES, TABLES, VIEWS, COLUMNS, PARTITIONS, TBLPROPERTIES, CREATE TABLE, CREATE VIEW"
+    WRITES = "the local Athena reads the lake and never writes to it"
 
-    def __init__(self, what: str, reason: str = "the local Athena reads the lake and never writes to it") -> None:
+    def __init__(self, what: str, reason: str = WRITES) -> None:
         super().__init__("NOT_SUPPORTED", f"{what} is refused and nothing was done: {reason}. Answered here: {self.ANSWERED}")
 
 

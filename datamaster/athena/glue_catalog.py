@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -47,6 +47,9 @@ class GlueTable:
     metadata_location: str | None
     view: View | None
     projected: bool = False
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    output_format: str = ""
+    serde: str = ""
 
 
 class Catalog:
@@ -88,9 +91,15 @@ class Catalog:
 
     def partition_locations(self, name: TableName) -> Iterator[str]:
         """The S3 locations of a Hive table's registered partitions; Athena reads no others."""
+        return (partition["StorageDescriptor"]["Location"] for partition in self._partitions(name))
+
+    def partition_values(self, name: TableName) -> Iterator[list[str]]:
+        """The values of each registered partition's keys."""
+        return (partition["Values"] for partition in self._partitions(name))
+
+    def _partitions(self, name: TableName) -> Iterator[dict[str, Any]]:
         for page in self.glue.get_paginator("get_partitions").paginate(DatabaseName=name.database, TableName=name.table):
-            for partition in page["Partitions"]:
-                yield partition["StorageDescriptor"]["Location"]
+            yield from page["Partitions"]
 
 
 def _table(entry: dict[str, Any]) -> GlueTable:
@@ -107,6 +116,9 @@ def _table(entry: dict[str, Any]) -> GlueTable:
         metadata_location=parameters.get("metadata_location") if iceberg else None,
         view=_view(view[1], entry["DatabaseName"]) if view else None,
         projected=parameters.get("projection.enabled", "").lower() == "true",
+        parameters=parameters,
+        output_format=storage.get("OutputFormat") or "",
+        serde=(storage.get("SerdeInfo") or {}).get("SerializationLibrary") or "",
     )
 
 

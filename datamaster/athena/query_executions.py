@@ -21,6 +21,10 @@ KEPT = 2_000
 ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
 
 
+class TokenReused(Exception):
+    """A client token came with another request before."""
+
+
 @dataclass
 class Execution:
     """One query execution. Times are seconds since 1970."""
@@ -38,6 +42,11 @@ class Execution:
     reason: str | None = None
     answer: Answer | None = None
     session: duckdb.DuckDBPyConnection | None = None
+
+    @property
+    def asked(self) -> tuple[Any, ...]:
+        """What its caller asked for."""
+        return self.sql, self.work_group, self.context, self.parameters
 
     def described(self) -> dict[str, Any]:
         """Athena's QueryExecution."""
@@ -74,10 +83,15 @@ class Executions:
         self.by_token: dict[str, str] = {}
 
     def submit(self, execution: Execution, job: Callable[[], Job], token: str | None) -> str:
-        """Queue an execution; the same client token gives the same execution again. Returns its id."""
+        """Queue an execution; the same client token gives the same execution again. Returns its id.
+
+        Raises ``TokenReused`` for a token that came with another statement, context, parameters or work group.
+        """
         with self.lock:
-            if token is not None and self.by_token.get(token) in self.by_id:
-                return self.by_token[token]
+            if token is not None and (known := self.by_id.get(self.by_token.get(token, ""))):
+                if known.asked != execution.asked:
+                    raise TokenReused
+                return known.id
             self.by_id[execution.id] = execution
             if token is not None:
                 self.by_token[token] = execution.id

@@ -13,7 +13,8 @@ from sqlglot import exp
 
 from datamaster.athena.failures import NotAnswered, StatementFailed, TableNotFound
 from datamaster.athena.glue_catalog import Catalog, GlueTable
-from datamaster.athena.statement import Select, TableName, name_of, parse, table_nodes
+from datamaster.athena.information_schema import InformationSchema
+from datamaster.athena.statement import INFORMATION_SCHEMA, Select, TableName, name_of, parse, table_nodes
 
 if TYPE_CHECKING:
     import pyarrow
@@ -37,11 +38,21 @@ Constant = Callable[[str], Any]
 
 @dataclass
 class Plan:
-    """What the engine runs: the tree, every table and view that it reads, and tables that exist in memory only."""
+    """What the engine runs: the tree, every table and view that it reads, and tables that exist in memory only.
+
+    ``visible`` tells of which databases the caller may see the tables.
+    """
 
     tree: exp.Query
     tables: set[TableName]
     memory: dict[str, pyarrow.Table]
+    visible: Callable[[str], bool] = lambda _database: True
+
+    def hold(self, table: pyarrow.Table) -> exp.Table:
+        """Keep a table in memory; returns the node that names it."""
+        name = f"memory_{len(self.memory)}"
+        self.memory[name] = table
+        return exp.Table(this=exp.to_identifier(name, quoted=True))
 
 
 class Planner:
@@ -53,11 +64,11 @@ class Planner:
     def __init__(self, catalog: Catalog, file_io: Mapping[str, str], constant: Constant) -> None:
         self.catalog, self.file_io, self.constant = catalog, dict(file_io), constant
 
-    def plan(self, statement: Select, database: str) -> Plan:
+    def plan(self, statement: Select, database: str, visible: Callable[[str], bool]) -> Plan:
         """Resolve every table. Raises ``StatementFailed`` where one is unknown or cannot be read."""
-        plan = Plan(statement.tree.copy(), set(), {})
+        plan = Plan(statement.tree.copy(), set(), {}, visible)
         self._resolve(plan, plan.tree, database, depth=0)
-        databases = {name.database for name in plan.tables}
+        databases = {name.database for name in plan.tables} | {INFORMATION_SCHEMA}
         for column in plan.tree.find_all(exp.Column):
             # A path into nested fields looks alike: only what begins with a database names a table.
             if column.args.get("db") and column.text("db").lower() in databases:
@@ -69,16 +80,16 @@ class Planner:
         if depth > 16:
             raise StatementFailed("VIEW_IS_RECURSIVE", "views nest deeper than 16")
         for node in list(table_nodes(tree)):
-            name = name_of(node, database)
-            table = self.catalog.table(name)
-            plan.tables.add(name)
-            suffix = node.name.lower().partition("$")[2]
             alias = node.args.get("alias") or exp.TableAlias(this=exp.to_identifier(node.name, quoted=True))
-            source = self._source(plan, table, suffix, node, depth)
-            node.replace(_aliased(source, alias, node))
+            node.replace(_aliased(self._source(plan, name_of(node, database), node, depth), alias, node))
 
-    def _source(self, plan: Plan, table: GlueTable, suffix: str, node: exp.Table, depth: int) -> exp.Expr:
-        version = node.args.get("version")
+    def _source(self, plan: Plan, name: TableName, node: exp.Table, depth: int) -> exp.Expr:
+        if name.database == INFORMATION_SCHEMA:
+            described = InformationSchema(self.catalog, lambda table: self._iceberg(table).schema(), plan.visible)
+            return plan.hold(described.table(name.table))
+        table = self.catalog.table(name)
+        plan.tables.add(name)
+        suffix, version = node.name.lower().partition("$")[2], node.args.get("version")
         if suffix:
             return self._metadata_table(plan, table, suffix)
         if table.view is not None:
@@ -97,9 +108,7 @@ class Planner:
     def _metadata_table(self, plan: Plan, table: GlueTable, suffix: str) -> exp.Expr:
         if suffix not in METADATA_TABLES or table.metadata_location is None:
             raise TableNotFound(table.name.database, f"{table.name.table}${suffix}")
-        name = f"metadata_{len(plan.memory)}"
-        plan.memory[name] = _without_empty_rows(METADATA_TABLES[suffix](self._iceberg(table).inspect))
-        return exp.Table(this=exp.to_identifier(name, quoted=True))
+        return plan.hold(_without_empty_rows(METADATA_TABLES[suffix](self._iceberg(table).inspect)))
 
     def _iceberg(self, table: GlueTable) -> StaticTable:
         return StaticTable.from_metadata(table.metadata_location or "", self.file_io)

@@ -12,10 +12,22 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from datamaster.athena.failures import NotAnswered, StatementFailed
+from datamaster.athena.utilities import Show, read_show
 
 CATALOG = "awsdatacatalog"
+INFORMATION_SCHEMA = "information_schema"
 EVERY_TABLE = "*"
 """Stands for all tables of a database where a statement names the database alone."""
+_RESERVED = re.compile(
+    r"""
+    ALTER|AND|AS|BETWEEN|BY|CASE|CAST|CONSTRAINT|CREATE|CROSS|CUBE|DEALLOCATE|DELETE|DESCRIBE|DISTINCT|DROP|ELSE|END|ESCAPE
+    |EXCEPT|EXECUTE|EXISTS|EXTRACT|FALSE|FOR|FROM|FULL|GROUP|GROUPING|HAVING|IN|INNER|INSERT|INTERSECT|INTO|IS|JOIN|LEFT|LIKE
+    |NATURAL|NORMALIZE|NOT|NULL|ON|OR|ORDER|OUTER|PREPARE|RECURSIVE|RIGHT|ROLLUP|SELECT|SKIP|TABLE|THEN|TRUE|UESCAPE|UNION
+    |UNNEST|USING|VALUES|WHEN|WHERE|WITH
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+"""Words that name nothing unless quoted: https://docs.aws.amazon.com/athena/latest/ug/reserved-words.html"""
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
 
@@ -34,46 +46,7 @@ class Select:
     tree: exp.Query
 
 
-@dataclass(frozen=True)
-class ShowDatabases:
-    """``SHOW DATABASES [LIKE 'regular expression']``."""
-
-    pattern: str | None
-
-
-@dataclass(frozen=True)
-class ShowTables:
-    """``SHOW TABLES [IN database] ['regular expression']``."""
-
-    database: str | None
-    pattern: str | None
-
-
-@dataclass(frozen=True)
-class ShowColumns:
-    """``SHOW COLUMNS IN table``."""
-
-    database: str | None
-    table: str
-
-
-@dataclass(frozen=True)
-class Describe:
-    """``DESCRIBE table``."""
-
-    database: str | None
-    table: str
-
-
-Statement = Select | ShowDatabases | ShowTables | ShowColumns | Describe
-
-_NAME = r'[`"]?([\w$-]+)[`"]?'
-_TABLE = rf"(?:{_NAME}\s*\.\s*)?{_NAME}"
-_PATTERN = r"(?:\s+(?:LIKE\s+)?'([^']*)')?"
-_SHOW_DATABASES = re.compile(rf"SHOW\s+(?:DATABASES|SCHEMAS){_PATTERN}", re.IGNORECASE)
-_SHOW_TABLES = re.compile(rf"SHOW\s+TABLES(?:\s+(?:IN|FROM)\s+{_NAME})?{_PATTERN}", re.IGNORECASE)
-_SHOW_COLUMNS = re.compile(rf"SHOW\s+COLUMNS\s+(?:IN|FROM)\s+{_TABLE}(?:\s+(?:IN|FROM)\s+{_NAME})?", re.IGNORECASE)
-_DESCRIBE = re.compile(rf"DESC(?:RIBE)?\s+(?:EXTENDED\s+|FORMATTED\s+)?{_TABLE}", re.IGNORECASE)
+Statement = Select | Show
 
 
 def parse(sql: str, parameters: Sequence[str] = ()) -> Statement:
@@ -82,18 +55,20 @@ def parse(sql: str, parameters: Sequence[str] = ()) -> Statement:
     Raises ``StatementFailed``: a syntax error, more than one statement, or one that is refused (``NotAnswered``).
     """
     text = sql.strip().removesuffix(";").strip()
-    utility = _utility(text)
-    if utility is not None:
-        return utility
+    show = read_show(text)
+    if show is not None:
+        return show
     trees = [tree for tree in _parsed(text) if tree is not None]
     if len(trees) != 1:
         raise StatementFailed("SYNTAX_ERROR", f"exactly one statement expected, got {len(trees)}")
     tree = trees[0]
+    _refuse_reserved(tree)
     if isinstance(tree, exp.Values):
         tree = exp.select("*").from_(exp.alias_(tree.copy(), "rows", table=True))
     if not isinstance(tree, exp.Query):
-        words = re.findall(r"[A-Za-z]+", text)[:2]
-        raise NotAnswered(" ".join(words).upper() or "an empty statement")
+        words = " ".join(re.findall(r"[A-Za-z]+", text)[:2]).upper()
+        reads = words.startswith(("EXPLAIN", "EXECUTE", "PREPARE", "DEALLOCATE"))
+        raise NotAnswered(words or "an empty statement", "the local Athena does not answer it" if reads else NotAnswered.WRITES)
     if isinstance(tree, exp.Select) and not tree.expressions:
         raise StatementFailed("SYNTAX_ERROR", "SELECT names no column")
     if any(tree.find_all(exp.Into)):
@@ -105,15 +80,15 @@ def tables_read(statement: Statement, database: str) -> frozenset[TableName]:
     """Every table or view that the statement reads by name, wherever in it; ``database`` is that of unqualified names.
 
     Names of common table expressions are none. Metadata tables (``"t$snapshots"``) count as the table they belong to.
-    SHOW TABLES reads ``EVERY_TABLE`` of its database. A caller's rights are checked against this set, so it has to be whole.
+    SHOW TABLES reads ``EVERY_TABLE`` of its database. information_schema is none: it holds what its reader may see.
+    A caller's rights are checked against this set, so it has to be whole.
     """
     if isinstance(statement, Select):
-        return frozenset(name_of(table, database) for table in table_nodes(statement.tree))
-    if isinstance(statement, ShowColumns | Describe):
-        return frozenset({TableName((statement.database or database).lower(), statement.table.lower())})
-    if isinstance(statement, ShowTables):
-        return frozenset({TableName((statement.database or database).lower(), EVERY_TABLE)})
-    return frozenset()
+        named = {name_of(table, database) for table in table_nodes(statement.tree)}
+        return frozenset(name for name in named if name.database != INFORMATION_SCHEMA)
+    if statement.kind == "DATABASES":
+        return frozenset()
+    return frozenset({TableName((statement.database or database).lower(), (statement.table or EVERY_TABLE).lower())})
 
 
 def table_nodes(tree: exp.Expr) -> Iterator[exp.Table]:
@@ -143,16 +118,11 @@ def _parsed(text: str) -> list[exp.Expr | None]:
         raise StatementFailed("SYNTAX_ERROR", first) from error
 
 
-def _utility(text: str) -> Statement | None:
-    if match := _SHOW_DATABASES.fullmatch(text):
-        return ShowDatabases(match[1])
-    if match := _SHOW_TABLES.fullmatch(text):
-        return ShowTables(match[1], match[2])
-    if match := _SHOW_COLUMNS.fullmatch(text):
-        return ShowColumns(match[3] or match[1], match[2])
-    if match := _DESCRIBE.fullmatch(text):
-        return Describe(match[1], match[2])
-    return None
+def _refuse_reserved(tree: exp.Expr) -> None:
+    """Raise ``StatementFailed`` for a reserved word that names something without quotes: the parser here would take it."""
+    for name in tree.find_all(exp.Identifier):
+        if not name.args.get("quoted") and _RESERVED.fullmatch(name.name):
+            raise StatementFailed("SYNTAX_ERROR", f"mismatched input '{name.name}': the word is reserved; write \"{name.name}\" for a name")
 
 
 def _bound(tree: exp.Query, parameters: Sequence[str]) -> exp.Query:

@@ -114,13 +114,16 @@ def test_a_table_whose_place_is_empty_has_no_rows(rows):
     assert rows("SELECT id, price FROM dm_bronze.nothing_yet") == [("id", "price")]
 
 
-def test_a_view_reads_what_it_stands_for(rows):
-    text = json.dumps({"originalSql": "SELECT id AS liked FROM scores WHERE score > 4", "catalog": "awsdatacatalog", "schema": "dm_silver"})
+def view(database, name, sql):
+    """Create a view, as Athena keeps it in Glue."""
+    text = json.dumps({"originalSql": sql, "catalog": "awsdatacatalog", "schema": "dm_silver"})
     definition = f"/* Presto View: {base64.b64encode(text.encode()).decode()} */"
-    boto3.client("glue").create_table(
-        DatabaseName="dm_bronze",
-        TableInput={"Name": "liked", "TableType": "VIRTUAL_VIEW", "ViewOriginalText": definition, "StorageDescriptor": {}},
-    )
+    described = {"Name": name, "TableType": "VIRTUAL_VIEW", "ViewOriginalText": definition, "StorageDescriptor": {}}
+    boto3.client("glue").create_table(DatabaseName=database, TableInput=described)
+
+
+def test_a_view_reads_what_it_stands_for(rows):
+    view("dm_bronze", "liked", "SELECT id AS liked FROM scores WHERE score > 4")
     assert rows("SELECT v.liked FROM dm_bronze.liked v ORDER BY 1") == [("liked",), ("1",), ("2",)]
 
 
@@ -157,13 +160,71 @@ class TestDescriptions:
 
     def test_show_tables(self, rows):
         assert rows("SHOW TABLES") == [("scores",)]
-        assert ("events",) in rows("SHOW TABLES IN dm_bronze 'ev*|x'")
+        for pattern in ("ev*|x", "ev.*", "*ent*", "x|events"):
+            assert rows(f"SHOW TABLES IN dm_bronze '{pattern}'") == [("events",)]
+        assert rows("SHOW TABLES IN dm_bronze 'e'") == []
 
     def test_show_columns(self, rows):
         assert rows("SHOW COLUMNS IN dm_bronze.events") == [("id",), ("price",), ("ingest_date",)]
 
     def test_describe(self, rows):
         assert [row[0].split() for row in rows("DESCRIBE dm_silver.scores")][:2] == [["id", "bigint"], ["name", "string"]]
+
+    def test_show_partitions(self, rows, reason):
+        assert rows("SHOW PARTITIONS dm_bronze.events") == [("ingest_date=2024-01-01",)]
+        assert '"scores$partitions"' in reason("SHOW PARTITIONS scores")
+        assert "is not a partitioned table" in reason("SHOW PARTITIONS dm_bronze.nothing_yet")
+
+    def test_show_tblproperties(self, rows):
+        assert rows("SHOW TBLPROPERTIES scores")[0] == ("table_type\ticeberg",)
+        assert rows("SHOW TBLPROPERTIES scores ('format')") == [("parquet",)]
+        assert ("projection.enabled\ttrue",) in rows("SHOW TBLPROPERTIES dm_bronze.arrivals")
+        assert "does not have property: nope" in rows("SHOW TBLPROPERTIES scores ('nope')")[0][0]
+
+    def test_show_create_table(self, rows):
+        text = "\n".join(row[0] for row in rows("SHOW CREATE TABLE scores"))
+        assert text.startswith("CREATE TABLE dm_silver.scores (\n  id bigint,\n  name string,")
+        assert "LOCATION 's3://dm-lake/silver/scores'\nTBLPROPERTIES (\n  'table_type'='iceberg'" in text
+        hive = "\n".join(row[0] for row in rows("SHOW CREATE TABLE dm_bronze.events"))
+        assert "PARTITIONED BY ( \n  `ingest_date` date COMMENT '')" in hive
+
+    def test_show_views_and_what_they_stand_for(self, rows, reason):
+        view("dm_silver", "names", "SELECT name FROM scores\nWHERE id = 1")
+        try:
+            assert rows("SHOW VIEWS IN dm_silver LIKE 'na*'") == [("names",)]
+            assert [row[0] for row in rows("SHOW CREATE VIEW names")] == [
+                "CREATE VIEW dm_silver.names AS",
+                "SELECT name FROM scores",
+                "WHERE id = 1",
+            ]
+            assert "SHOW CREATE VIEW" in reason("SHOW CREATE TABLE names")
+        finally:
+            boto3.client("glue").delete_table(DatabaseName="dm_silver", Name="names")
+
+
+class TestInformationSchema:
+    def test_tables(self, rows):
+        sql = "SELECT table_name, table_type FROM information_schema.tables WHERE table_schema = 'dm_silver'"
+        assert rows(sql) == [("table_name", "table_type"), ("scores", "BASE TABLE")]
+
+    def test_columns_have_trinos_types(self, rows):
+        sql = "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = 'dm_silver' AND table_name = 'scores'"
+        assert rows(f"{sql} ORDER BY ordinal_position")[1:] == [
+            ("id", "bigint"), ("name", "varchar"), ("score", "double"), ("price", "decimal(12,2)"), ("live", "boolean"),
+            ("at", "timestamp(6) with time zone"), ("day", "date"), ("tags", "array(varchar)"), ("raw", "varbinary"),
+        ]  # fmt: skip
+
+    def test_what_a_schema_browser_asks(self, rows):
+        sql = """SELECT table_schema, table_name, column_name, data_type, extra_info FROM information_schema.columns
+                 WHERE table_schema NOT IN ('information_schema') ORDER BY 1, 2"""
+        assert ("dm_bronze", "events", "ingest_date", "date", "partition key") in rows(sql)
+        assert ("dm_bronze",) in rows('SELECT schema_name FROM "awsdatacatalog"."information_schema"."schemata"')
+        assert rows("SELECT information_schema.tables.table_name FROM information_schema.tables WHERE table_name = 'scores'")[1:] == [
+            ("scores",)
+        ]
+
+    def test_other_tables_of_it_are_unknown(self, reason):
+        assert reason("SELECT * FROM information_schema.nope").startswith("TABLE_NOT_FOUND")
 
 
 class TestRefusals:
@@ -197,7 +258,7 @@ class TestRefusals:
     def test_the_engines_own_table_functions_are_out_of_reach(self, reason, sql):
         assert "only tables of the Glue catalog are read" in reason(sql)
 
-    @pytest.mark.parametrize("sql", ["SELECT * FROM '/etc/passwd'", "SELECT * FROM information_schema.tables"])
+    @pytest.mark.parametrize("sql", ["SELECT * FROM '/etc/passwd'", "SELECT * FROM duckdb_tables", "SELECT * FROM pg_catalog.pg_class"])
     def test_the_engines_own_catalog_is_out_of_reach(self, reason, sql):
         assert "NOT_FOUND" in reason(sql) or "SYNTAX_ERROR" in reason(sql)
 
@@ -247,6 +308,14 @@ class TestRequests:
     def test_the_same_client_token_starts_nothing_new(self, athena):
         request = {"QueryString": "SELECT 1", "ClientRequestToken": "t" * 32, "ResultConfiguration": {"OutputLocation": "s3://dm-results/"}}
         assert athena.start_query_execution(**request)["QueryExecutionId"] == athena.start_query_execution(**request)["QueryExecutionId"]
+        with pytest.raises(ClientError, match="Idempotent parameters do not match"):
+            athena.start_query_execution(**request | {"QueryString": "SELECT 2"})
+
+    def test_a_statement_has_at_most_262144_bytes(self, athena, finished):
+        text = "SELECT '" + "x" * (262_144 - 9) + "'"
+        assert finished(text)["Status"]["State"] == "SUCCEEDED"
+        with pytest.raises(ClientError, match="length less than or equal to 262144"):
+            finished(text + " ")
 
     def test_an_unknown_execution_is_invalid(self, athena):
         with pytest.raises(ClientError, match="was not found"):

@@ -3,7 +3,8 @@
 import pytest
 
 from datamaster.athena.failures import NotAnswered, StatementFailed
-from datamaster.athena.statement import Describe, ShowTables, parse, tables_read
+from datamaster.athena.statement import parse, tables_read
+from datamaster.athena.utilities import Show
 
 
 def read(sql):
@@ -25,6 +26,8 @@ def read(sql):
         ("SELECT * FROM a CROSS JOIN UNNEST(a.tags) AS t(tag)", {"dm_gold.a"}),
         ("DESCRIBE dm_silver.a", {"dm_silver.a"}),
         ("SHOW COLUMNS IN a", {"dm_gold.a"}),
+        ("SHOW VIEWS IN dm_silver", {"dm_silver.*"}),
+        ("SELECT * FROM information_schema.tables, b", {"dm_gold.b"}),
         ("VALUES (1, 'a')", set()),
     ],
 )  # fmt: skip
@@ -67,8 +70,41 @@ def test_what_is_no_single_statement_is_a_syntax_error(sql):
 
 
 def test_a_statement_may_end_with_a_semicolon():
-    assert parse("show tables in dm_gold 'top_*';") == ShowTables("dm_gold", "top_*")
-    assert parse("desc `dm_gold`.`a`") == Describe("dm_gold", "a")
+    assert parse("show tables in dm_gold 'top_*';") == Show("TABLES", "dm_gold", pattern="top_*")
+    assert parse("desc `dm_gold`.`a`") == Show("DESCRIBE", "dm_gold", "a")
+
+
+@pytest.mark.parametrize(
+    ("sql", "show"),
+    [
+        ("SHOW VIEWS", Show("VIEWS")),
+        ("show views in dm_gold like 'a*|b'", Show("VIEWS", "dm_gold", pattern="a*|b")),
+        ("SHOW PARTITIONS dm_gold.a", Show("PARTITIONS", "dm_gold", "a")),
+        ("SHOW COLUMNS FROM a IN dm_gold", Show("COLUMNS", "dm_gold", "a")),
+        ("SHOW CREATE TABLE `dm-gold`.a", Show("CREATE TABLE", "dm-gold", "a")),
+        ("SHOW CREATE VIEW a", Show("CREATE VIEW", None, "a")),
+        ("SHOW TBLPROPERTIES a ('format')", Show("TBLPROPERTIES", None, "a", "format")),
+        ("SHOW TBLPROPERTIES a", Show("TBLPROPERTIES", None, "a")),
+    ],
+)
+def test_a_statement_about_the_catalog_is_read_by_its_form(sql, show):
+    assert parse(sql) == show
+
+
+@pytest.mark.parametrize("sql", ["SHOW FUNCTIONS", "EXPLAIN SELECT 1", "PREPARE p FROM SELECT 1"])
+def test_a_statement_that_reads_is_not_refused_as_one_that_writes(sql):
+    with pytest.raises(NotAnswered, match="the local Athena does not answer it"):
+        parse(sql)
+
+
+@pytest.mark.parametrize("sql", ["SELECT * FROM order", "SELECT end FROM a", "SELECT a AS values FROM b", "SELECT x.table FROM a x"])
+def test_a_reserved_word_without_quotes_is_a_syntax_error(sql):
+    with pytest.raises(StatementFailed, match=r"SYNTAX_ERROR: mismatched input '(order|end|values|table)'"):
+        parse(sql)
+
+
+def test_a_reserved_word_in_quotes_and_other_words_are_names():
+    assert read('SELECT "end", date, user, year, first FROM "order"') == {"dm_gold.order"}
 
 
 def test_parameters_have_to_match_the_question_marks():
