@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from datamaster.cli.output import step
+from datamaster.cli.output import fail, step
 from datamaster.cli.session import Home, connect
 from datamaster.platform.counts import counted
+from lake.control.records import FAILED
 
 
 def register(app: typer.Typer) -> None:
@@ -21,15 +22,28 @@ def register(app: typer.Typer) -> None:
 def export(
     table: Annotated[str, typer.Argument(help="The lake's name of the table.")],
     whole: Annotated[bool, typer.Option("--whole", help="Every row, not only those since the watermark.")] = False,
+    wait: Annotated[bool, typer.Option(help="Wait until its files are converted.")] = True,
     home: Home = Path(".dm"),
-) -> None:
-    """Export a table from the source in one consistent snapshot, down the same road as its changes."""
+) -> int:
+    """Export a table from the source in one consistent snapshot, down the same road as its changes. Exits 1 if a file is refused."""
     from datamaster.laptop import actions
 
     running = connect(home)
     with step(f"Export of {table}") as current:
         result = actions.export_table(running, table, whole=whole, progress=current.say)
         current.done(f"{counted(result.rows, 'row')} in {counted(len(result.objects), 'object')}")
+    if not wait:
+        return 0
+    with step("Its files to bronze") as current:
+        files = actions.await_export(running, result, current.say)
+        rejected = sum(file.records_rejected or 0 for file in files)
+        current.done(
+            counted(sum(file.records_written or 0 for file in files), "row") + (f", {rejected:,} in quarantine" if rejected else "")
+        )
+    failed = [file for file in files if file.status == FAILED]
+    for file in failed:
+        fail(f"{file.object_key} was refused: {file.error_message}; dm files show {file.file_id}")
+    return 1 if failed else 0
 
 
 def reload(

@@ -26,7 +26,8 @@ def _console(stream: TextIO, stderr: bool) -> Console:
 out = _console(sys.stdout, stderr=False)
 err = _console(sys.stderr, stderr=True)
 
-SPINNER_AFTER_SECONDS = 2.0
+LINE_SECONDS = 5.0
+"""How often a step says how far it is where there is no terminal."""
 
 
 class Step:
@@ -49,7 +50,7 @@ def step(title: str) -> Iterator[Step]:
     """Show a step while it runs, on standard error, and its result and seconds when it has ended."""
     begin = time.monotonic()
     if not err.is_terminal:
-        current = Step(title, lambda _text: None)
+        current = Step(title, _lines(begin))
         yield current
     else:
         with err.status(escape(title)) as status:
@@ -58,6 +59,20 @@ def step(title: str) -> Iterator[Step]:
     seconds = time.monotonic() - begin
     detail = f": {current.result}" if current.result else ""
     err.print(f"[green]✓[/green] {escape(title + detail)} [dim]({seconds:.1f} s)[/dim]")
+
+
+def _lines(begin: float) -> Callable[[str], None]:
+    """Shows a step as a line every few seconds, so that a log says what is waited for."""
+    last = begin
+
+    def show(text: str) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= LINE_SECONDS:
+            last = now
+            err.print(f"… {escape(text)} ({now - begin:.0f} s)")
+
+    return show
 
 
 def print_table(

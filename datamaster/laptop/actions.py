@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
+from datamaster.laptop import holdups
 from datamaster.laptop.delivery import flushed
 from datamaster.laptop.state import State
-from datamaster.platform.settled import Road, wait_until_converted
+from datamaster.platform.settled import Conversion, Stage, wait_for
 from datamaster.replicator.positions import caught_up as replicated
 from datamaster.replicator.positions import current_lsn
 from datamaster.replicator.task_state import ask_reload
@@ -16,7 +17,7 @@ from lake.contract import Contract
 from lake.contract.store import ContractStore
 from lake.control import ControlTable
 from lake.control.batches import ControlBatches
-from lake.control.records import STATUSES
+from lake.control.records import PENDING, RUNNING, STATUSES, ControlRecord
 from lake.errors import TerminalError
 
 Progress = Callable[[str], None]
@@ -34,15 +35,24 @@ def contract_of(running: State, table: str) -> Contract:
 def convert_all(running: State, progress: Progress) -> Counter[str]:
     """Wait until everything committed so far is in bronze, or failed. Returns the number of files by status. Raises ``NotSettled``."""
     position = current_lsn(running.dsn)
-    tables = [f"{c.source_schema}.{c.source_table}" for c in ContractStore(running.contracts_uri).current().tables.values() if c.cdc]
-
-    road = Road(
-        replicated=lambda: replicated(running.dsn, running.slot, position, tables),
-        delivered=lambda: flushed(running.delivery, running.stream_name),
-        stage_bucket=running.stage_bucket,
-        control=ControlTable(running.control_table),
+    store = ContractStore(running.contracts_uri)
+    tables = [f"{c.source_schema}.{c.source_table}" for c in store.current().tables.values() if c.cdc]
+    conversion = Conversion(running.stage_bucket, ControlTable(running.control_table), store.current)
+    stages = (
+        Stage(
+            "from PostgreSQL into the stream",
+            lambda: replicated(running.dsn, running.slot, position, tables),
+            holdups.replication(running.home, running.dsn, running.slot),
+        ),
+        Stage(
+            "from the stream into S3",
+            lambda: flushed(running.delivery, running.stream_name),
+            holdups.processes(running.home, "delivery"),
+        ),
+        Stage("raw files to bronze", conversion.done, conversion.holds),
     )
-    return wait_until_converted(road, progress)
+    wait_for(stages, progress)
+    return conversion.statuses()
 
 
 def export_table(running: State, table: str, whole: bool, progress: Progress) -> table_export.Export:
@@ -51,6 +61,21 @@ def export_table(running: State, table: str, whole: bool, progress: Progress) ->
     return table_export.export_table(
         running.dsn, running.stage_bucket, contract_of(running, table), control, whole=whole, progress=progress
     )
+
+
+def await_export(running: State, export: table_export.Export, progress: Progress) -> list[ControlRecord]:
+    """Wait until every file of an export is converted, or refused. Returns their records. Raises ``NotSettled``."""
+    control, names = ControlTable(running.control_table), {written.key for written in export.objects}
+
+    def files() -> list[ControlRecord]:
+        return [record for record in control.files(table=export.table) if record.object_key in names]
+
+    def done() -> bool:
+        return sum(record.status not in (PENDING, RUNNING) for record in files()) >= len(names)
+
+    conversion = Conversion(running.stage_bucket, control, ContractStore(running.contracts_uri).current)
+    wait_for([Stage("its files to bronze", done, conversion.holds)], progress)
+    return files()
 
 
 def reload_table(running: State, table: str) -> None:

@@ -21,16 +21,19 @@ import psycopg2
 
 from datamaster.aws.deploy import Deployment, Watch, deploy
 from datamaster.aws.deploy.environments import load_environment
-from datamaster.laptop import postgres, services, state
+from datamaster.laptop import holdups, postgres, services, state
 from datamaster.laptop.deployed import bound_functions, names, state_of
 from datamaster.laptop.process import tail
 from datamaster.laptop.services import Ports, Road, ServiceFailed
 from datamaster.laptop.state import PlatformNotRunning, PlatformRunning, State
 from datamaster.laptop.supervisor import DETACH, EXIT_HELD, message
+from datamaster.platform.settled import Stage, wait_for
 from datamaster.project import PROJECT
 from datamaster.source.pg_catalog import SLOT
+from datamaster.source.replication_state import replication_state
 from lake import clients
 from lake.contract import ContractSet
+from lake.errors import LakeError
 
 DELIVERY_SECONDS = 3.0
 PARALLEL_CONTAINERS = 2
@@ -71,7 +74,7 @@ def up(
         raise PlatformRunning(home, owner)
     _clear(home)
     ports = Ports.free()
-    with _supervisor(home) as supervisor:
+    with _nothing_left_in(source), _supervisor(home) as supervisor:
         progress("processes")
         supervisor.tell(message(services.services(home, ports, embedded_source=source is None)))
         folder = contracts or (home / "contracts" if source else load_environment("local").contracts)
@@ -89,10 +92,36 @@ def up(
         services.wait_for_port("replicator", ports.statistics, supervisor.alive)
         for name, port in (("spark", ports.spark), ("athena", ports.athena), ("comprehend", ports.comprehend)):
             services.wait_for_port(name, port, supervisor.alive)
+        _wait_until_it_streams(home, dsn, slot, supervisor.alive, progress)
         found = state_of(home, ports, deployment, environment, dsn, slot, folder)
         found.save()
         supervisor.tell(DETACH)
     return found
+
+
+@contextmanager
+def _nothing_left_in(source: str | None) -> Iterator[None]:
+    """Take slot, publication and schema out of a user's database again where the platform does not come up."""
+    try:
+        yield
+    except BaseException:
+        if source is not None:
+            from datamaster.source.preflight import forget
+
+            with suppress(LakeError, psycopg2.Error):
+                forget(source)
+        raise
+
+
+def _wait_until_it_streams(home: Path, dsn: str, slot: str, alive: Callable[[], None], progress: Progress) -> None:
+    """Wait for the first load, however long it takes: it ends, or the replicator does."""
+    held = holdups.replication(home, dsn, slot)
+
+    def streams() -> bool:
+        alive()
+        return replication_state(dsn, slot).streams
+
+    wait_for([Stage("first load of the tables", streams, held)], progress, float("inf"))
 
 
 def down(home: Path, *, forget: bool = False) -> None:

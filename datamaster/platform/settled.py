@@ -1,56 +1,95 @@
-"""Waits until what was committed in the source has come as far as bronze."""
+"""Waits until what was committed in the source has come as far as bronze, and says what it waits for."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import boto3
 
+from datamaster.platform.counts import counted
+from lake.contract import ContractSet
 from lake.control import ControlTable
-from lake.control.records import PENDING, RUNNING
+from lake.control.records import PENDING, RUNNING, ControlRecord, parse_timestamp
 from lake.errors import TransientError
 from lake.keys import RAW, is_export_manifest
 
 POLL_SECONDS = 0.5
+REASON_SECONDS = 2.0
+ENOUGH_SECONDS = 900.0
 
 
 class NotSettled(TransientError):
-    """What was committed did not arrive in time."""
+    """What was committed did not arrive in time, or cannot arrive."""
 
 
 @dataclass(frozen=True)
-class Road:
-    """What to ask about the road: whether the source's changes are in the stream, and the stream's records in S3."""
+class Stage:
+    """One part of the road: whether it is through, and what holds it. ``holds`` raises ``NotSettled`` where waiting is of no use."""
 
-    replicated: Callable[[], bool]
-    delivered: Callable[[], bool]
-    stage_bucket: str
-    control: ControlTable
+    title: str
+    ready: Callable[[], bool]
+    holds: Callable[[], str] = field(default=lambda: "")
 
 
-def wait_until_converted(road: Road, progress: Callable[[str], None], timeout_seconds: float = 900.0) -> Counter[str]:
-    """Wait until every change committed before the call is in bronze, or failed. Returns the number of files by status.
+def wait_for(stages: Iterable[Stage], progress: Callable[[str], None], timeout_seconds: float = ENOUGH_SECONDS) -> None:
+    """Wait for one stage after the other; ``progress`` hears which and what holds it.
 
-    Raises ``NotSettled`` where that takes longer than ``timeout_seconds``.
+    Raises ``NotSettled`` where all together take longer than ``timeout_seconds``, with what held the last.
     """
     deadline = time.monotonic() + timeout_seconds
-    _wait(road.replicated, "from PostgreSQL into the stream", progress, deadline)
-    _wait(road.delivered, "from the stream into S3", progress, deadline)
-    statuses: Counter[str] = Counter()
+    for stage in stages:
+        progress(stage.title)
+        ask_at, reason = time.monotonic() + REASON_SECONDS, ""
+        while not stage.ready():
+            if time.monotonic() >= ask_at:
+                reason = stage.holds()
+                progress(f"{stage.title}: {reason}" if reason else stage.title)
+                ask_at = time.monotonic() + REASON_SECONDS
+            if time.monotonic() > deadline:
+                why = f": {reason}" if reason else ""
+                raise NotSettled(f"not done after {timeout_seconds:.0f} s, still {stage.title}{why}; look at dm status")
+            time.sleep(POLL_SECONDS)
 
-    def converted() -> bool:
-        expected = raw_objects(road.stage_bucket)
-        statuses.clear()
-        statuses.update(record.status for record in road.control.files())
-        waiting = statuses[PENDING] + statuses[RUNNING]
-        progress(f"raw files to bronze, {statuses.total() - waiting} of {expected}")
-        return statuses.total() >= expected and not waiting
 
-    _wait(converted, "raw files to bronze", None, deadline)
-    return statuses
+@dataclass(frozen=True)
+class Conversion:
+    """The way of raw objects to bronze."""
+
+    stage_bucket: str
+    control: ControlTable
+    contracts: Callable[[], ContractSet]
+
+    def statuses(self) -> Counter[str]:
+        """The number of files by status."""
+        return Counter(record.status for record in self.control.files())
+
+    def done(self) -> bool:
+        """Whether every raw object is converted, or failed."""
+        expected, statuses = raw_objects(self.stage_bucket), self.statuses()
+        return statuses.total() >= expected and not statuses[PENDING] + statuses[RUNNING]
+
+    def holds(self) -> str:
+        """What is not converted yet, and why."""
+        expected, statuses = raw_objects(self.stage_bucket), self.statuses()
+        waiting = [record for record in self.control.files(status=PENDING) if (record.not_before or "") and record.wait_count]
+        told = [f"{statuses.total() - statuses[PENDING] - statuses[RUNNING]} of {expected}"]
+        told += [self._undecided(table, records) for table, records in _by_table(waiting)]
+        return ", ".join(told)
+
+    def _undecided(self, table: str, records: list[ControlRecord]) -> str:
+        until = min(parse_timestamp(record.not_before) for record in records if record.not_before)
+        seconds = max(0, int((until - datetime.now(UTC)).total_seconds()))
+        contract = self.contracts().tables.get(table)
+        columns = [c.name for c in contract.detected_columns if self.control.pii_decision(table, c.name) is None] if contract else []
+        texts = ", ".join(columns) or "its texts"
+        return (
+            f"{counted(len(records), 'file')} of {table} for up to {seconds} s more: not enough values of {texts} were seen to decide"
+            " whether they are personal; a classification in the contract decides at once"
+        )
 
 
 def raw_objects(bucket: str) -> int:
@@ -59,10 +98,8 @@ def raw_objects(bucket: str) -> int:
     return sum(1 for page in pages for entry in page.get("Contents", ()) if not is_export_manifest(entry["Key"]))
 
 
-def _wait(ready: Callable[[], bool], what: str, progress: Callable[[str], None] | None, deadline: float) -> None:
-    if progress is not None:
-        progress(what)
-    while not ready():
-        if time.monotonic() > deadline:
-            raise NotSettled(f"changes are still on their way {what}; look at dm status and the logs it names")
-        time.sleep(POLL_SECONDS)
+def _by_table(records: Iterable[ControlRecord]) -> list[tuple[str, list[ControlRecord]]]:
+    found: dict[str, list[ControlRecord]] = {}
+    for record in records:
+        found.setdefault(record.table_name, []).append(record)
+    return sorted(found.items())
