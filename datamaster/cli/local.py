@@ -96,19 +96,27 @@ def down(
 
 
 def status(json: Json = False, home: Home = Path(".dm")) -> int:
-    """Show the platform's processes and the road's backlog. Exits 1 where a process is not running."""
-    from datamaster.laptop import actions, lifecycle
+    """Show what needs a person, the replication's state, the processes and the files. Exits 1 if anything needs a person."""
+    from datamaster.laptop import actions, lifecycle, troubles
 
     found = lifecycle.status(home)
-    backlog = actions.backlog(connect(home))
+    running = connect(home)
+    picture, backlog = troubles.picture(running), actions.backlog(running)
     if json:
-        print_json({"supervisor": found.supervisor, "healthy": found.healthy, "processes": found.processes, "files": backlog})
+        print_json({"supervisor": found.supervisor, "healthy": found.healthy, "files": backlog, **picture.as_dict()})
+        return 1 if picture.troubles else 0
+    rows = [(name, entry["pid"] or "down", entry["restarts"]) for name, entry in picture.processes.items()]
+    print_table(("process", "pid", "restarts"), rows, numeric=("pid", "restarts"))
+    print_table(("files", "count"), list(backlog.items()), numeric=("count",))
+    if picture.replication is not None:
+        out.print(f"Replication: {picture.replication.text}")
+    out.print(f"Logs: {home / 'logs'}")
+    if picture.troubles:
+        lines = [(t.kind, t.subject, f"{t.count:,}", (t.since or "")[:19].replace("T", " "), t.reason, t.look) for t in picture.troubles]
+        print_table(("trouble", "where", "count", "since", "reason", "look closer, or cure"), lines, "What needs you", numeric=("count",))
     else:
-        rows = [(name, entry["pid"] or "down", entry["restarts"]) for name, entry in found.processes.items()]
-        print_table(("process", "pid", "restarts"), rows, numeric=("pid", "restarts"))
-        print_table(("files", "count"), list(backlog.items()), numeric=("count",))
-        out.print(f"Logs: {home / 'logs'}")
-    return 0 if found.healthy else 1
+        out.print("Nothing needs you.")
+    return 1 if picture.troubles else 0
 
 
 def doctor(json: Json = False) -> int:

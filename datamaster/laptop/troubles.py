@@ -1,0 +1,108 @@
+"""The one picture of trouble of a running platform: its processes, its source, what was refused, what failed, what waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from datamaster.laptop import state
+from datamaster.laptop.process import tail
+from datamaster.laptop.state import State
+from datamaster.platform import files
+from datamaster.platform.files import ApiRefused, ApiUnreachable
+from datamaster.platform.refused import Group, Refused, grouped, refused_records
+from datamaster.platform.troubles import Trouble, moment, of_files, of_refused, of_tables
+from datamaster.source.connection import SourceRefused, SourceUnreachable
+from datamaster.source.replication_state import LONG_SECONDS, ReplicationState, replication_state
+from datamaster.source.task_reports import TaskReports, task_reports
+from datamaster.verify.masked_columns import masked_columns
+from lake.contract.store import ContractStore
+from lake.control import ControlTable
+
+LISTED_FILES = 1_000
+LOAD_FAILED = ("Table error",)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Trouble, the processes, and the replication's state (None where the source does not answer)."""
+
+    troubles: tuple[Trouble, ...]
+    processes: dict[str, dict[str, Any]]
+    replication: ReplicationState | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        told = self.replication
+        replication = (
+            None if told is None else {"phase": told.phase, "streams": told.streams, "lag_bytes": told.lag_bytes, "state": told.text}
+        )
+        return {"troubles": [trouble.as_dict() for trouble in self.troubles], "processes": self.processes, "replication": replication}
+
+
+def picture(running: State) -> Picture:
+    """Look at everything; what does not answer is a trouble itself."""
+    found = state.processes(running.home)
+    troubles = list(_processes(running, found))
+    replication = None
+    try:
+        replication = replication_state(running.dsn, running.slot)
+        troubles += _replication(replication)
+        reports = task_reports(running.dsn, running.slot)
+        troubles += [Trouble(e.event, e.table, e.detail, e.cure, since=moment(e.at)) for e in reports.open_events]
+        troubles += of_refused(refusals(running, reports)[0])
+    except (SourceRefused, SourceUnreachable) as error:
+        troubles.append(Trouble("source", running.slot, str(error), "dm status, once it answers again"))
+    try:
+        troubles += of_tables(files.list_tables()["tables"])
+        troubles += of_files(files.list_files(limit=LISTED_FILES))
+    except (ApiRefused, ApiUnreachable) as error:
+        troubles.append(Trouble("control API", running.api_url, str(error), f"{running.logs}/emulator.log"))
+    return Picture(tuple(troubles), found, replication)
+
+
+def refusals(running: State, reports: TaskReports | None = None, table: str | None = None) -> tuple[list[Group], list[Refused]]:
+    """Refused rows, grouped and one by one: those of the router and those that the replicator left out.
+
+    ``table`` is a name of the lake, or schema.table. Raises ``SourceRefused``, ``SourceUnreachable``.
+    """
+    reports = reports or task_reports(running.dsn, running.slot)
+    rows = [*reports.left_out, *refused_records(running.stage_bucket)]
+    if table is not None:
+        contract = ContractStore(running.contracts_uri).current().tables.get(table)
+        name = f"{contract.source_schema}.{contract.source_table}" if contract else table
+        rows = [row for row in rows if row.table == name]
+    return grouped(rows, reports.loaded_at), rows
+
+
+def hidden_columns(running: State) -> dict[str, frozenset[str]]:
+    """The columns of each source table whose values nobody is shown."""
+    control, contracts = ControlTable(running.control_table), ContractStore(running.contracts_uri).current()
+    return {
+        f"{contract.source_schema}.{contract.source_table}": frozenset(
+            contract.by_name[name].source_name for name in masked_columns(contract, control)
+        )
+        for contract in contracts.tables.values()
+    }
+
+
+def _processes(running: State, found: dict[str, dict[str, Any]]) -> Iterator[Trouble]:
+    for name, process in found.items():
+        if not process["pid"]:
+            log = running.logs / f"{name}.log"
+            last = tail(log, 1).strip()
+            yield Trouble("process that ended", name, f"restarted {process['restarts']} times; {last}", f"tail {log}", process["restarts"])
+
+
+def _replication(found: ReplicationState) -> Iterator[Trouble]:
+    for session in found.waits_for:
+        if session.seconds > LONG_SECONDS:
+            cure = f"end its transaction, or SELECT pg_terminate_backend({session.pid});"
+            yield Trouble("session that holds up replication", f"process {session.pid}", session.text, cure, since=moment(session.since))
+    if found.slot_lost:
+        reason = "the source threw away log that was still to be read; every table is loaded anew"
+        yield Trouble("replication slot", "lost", reason, "raise max_slot_wal_keep_size")
+    for load in found.loads:
+        if load.state in LOAD_FAILED:
+            yield Trouble("table that cannot be read", load.name, load.state, "dm errors ls; the replicator's log")

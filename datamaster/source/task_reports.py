@@ -1,0 +1,58 @@
+"""What the replicator wrote down for a person: rows that it left out, and what happened to tables at their source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from datamaster.platform.refused import REPLICATOR, Refused
+from datamaster.source.connection import connected
+from lake.source_session import SESSION_OPTIONS
+
+
+@dataclass(frozen=True)
+class TableEvent:
+    """Something that happened to a table (schema.table) outside its rows, and what cures it."""
+
+    table: str
+    event: str
+    detail: str
+    cure: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class TaskReports:
+    """``loaded_at`` is when each table's newest load began: what is older has been made good by it."""
+
+    left_out: tuple[Refused, ...]
+    events: tuple[TableEvent, ...]
+    loaded_at: Mapping[str, datetime]
+
+    @property
+    def open_events(self) -> tuple[TableEvent, ...]:
+        """The events that no later load of their table has made good."""
+        return tuple(event for event in self.events if event.table not in self.loaded_at or event.at >= self.loaded_at[event.table])
+
+
+def task_reports(dsn: str, slot: str) -> TaskReports:
+    """Read them from the schema awsdms. Raises ``SourceRefused``, ``SourceUnreachable``."""
+    with connected(dsn, SESSION_OPTIONS) as connection, connection.cursor() as cursor:
+
+        def rows(table: str, columns: str) -> list[tuple[Any, ...]]:
+            cursor.execute("SELECT to_regclass(%s) IS NOT NULL", (f"awsdms.{table}",))
+            if cursor.fetchone() != (True,):
+                return []
+            cursor.execute(f"SELECT schema_name || '.' || table_name, {columns} FROM awsdms.{table} WHERE slot = %s", (slot,))
+            found: list[tuple[Any, ...]] = cursor.fetchall()
+            return found
+
+        left_out = tuple(
+            Refused(REPLICATOR, table, error, at, row={"key": key})
+            for table, key, error, at in rows("apply_exceptions", "row_key, error, error_time")
+        )
+        events = tuple(TableEvent(*row) for row in rows("table_events", "event, detail, cure, event_time"))
+        loaded = {name: at for name, at in rows("table_statistics", "load_started") if at is not None}
+    return TaskReports(left_out, events, loaded)

@@ -1,0 +1,53 @@
+"""Every kind of trouble is one line with its table, its reason and the command that looks closer; what is well is none."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from datamaster.platform.refused import Group
+from datamaster.platform.troubles import of_files, of_refused, of_tables
+
+WELL = {"table": "orders", "frozen_reason": None, "load_waits": None, "open_batch": None}
+
+
+def told(troubles):
+    return [(trouble.kind, trouble.subject, trouble.count, trouble.look) for trouble in troubles]
+
+
+def test_tables():
+    assert told(of_tables([WELL])) == []
+    frozen = WELL | {"frozen_reason": "dropped at its source"}
+    waiting = WELL | {"load_waits": "3 of 10 rows are missing"}
+    broken = WELL | {"open_batch": {"error": "Traceback\n  ambiguous attribute", "attempt_count": 4}}
+    assert told(of_tables([frozen, waiting, broken])) == [
+        ("frozen table", "orders", 1, "dm reload orders"),
+        ("load that waits", "orders", 1, "dm errors ls --table orders"),
+        ("batch that failed", "orders", 4, "dm run silver --table orders"),
+    ]
+    assert next(of_tables([broken])).reason == "Traceback ambiguous attribute"
+
+
+def test_a_batch_that_runs_is_no_trouble():
+    assert told(of_tables([WELL | {"open_batch": {"error": None, "attempt_count": 1}}])) == []
+
+
+def test_files_are_counted_by_table_and_the_oldest_is_named():
+    def file(number, **more):
+        return {"file_id": f"f{number}", "table_name": "orders", "status": "silver", "created_at": f"2026-01-0{number}T00:00:00Z"} | more
+
+    files = [
+        file(4, records_rejected=0),
+        file(3, status="failed", error_message="two"),
+        file(2, status="failed", error_message="one"),
+        file(1, records_rejected=5),
+    ]
+    failed, rejected = of_files(files)
+    assert (failed.kind, failed.count, failed.reason, failed.since) == ("failed files", 2, "one", "2026-01-02T00:00:00Z")
+    assert (rejected.kind, rejected.count, rejected.look) == ("rows in quarantine", 5, "dm files show f1")
+
+
+def test_refused_rows_that_a_load_made_good_are_none():
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    group = Group("router", "shop.orders", "column n", 3, 2, at, at)
+    assert told(of_refused([group])) == [("rows that the router refused", "shop.orders", 2, "dm errors show --table shop.orders")]
+    assert told(of_refused([Group("router", "shop.orders", "column n", 3, 0, at, at)])) == []
