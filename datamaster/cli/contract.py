@@ -1,17 +1,21 @@
-"""``dm contract``: write and check contracts."""
+"""``dm contract``: write, check, compare and publish contracts."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from datamaster.cli.output import err, out, print_table
-from datamaster.cli.session import Home, contracts_folder, source_dsn
+from datamaster.cli.output import err, fail, out, print_table
+from datamaster.cli.session import Home, connect, contracts_folder, source_dsn
 from datamaster.platform.counts import counted
 
-app = typer.Typer(no_args_is_help=True, help="Write and check contracts: one YAML file a source table.")
+if TYPE_CHECKING:
+    from datamaster.platform.contract_changes import Change
+
+app = typer.Typer(no_args_is_help=True, help="Write, check, compare and publish contracts: one YAML file a source table.")
 Folder = Annotated[
     Path | None, typer.Option("--contracts", help="Folder of the contracts; the platform's in --home where not given.", file_okay=False)
 ]
@@ -32,6 +36,54 @@ def check(folder: Folder = None, home: Home = Path(".dm")) -> None:
 
 
 @app.command()
+def publish(folder: Folder = None, home: Home = Path(".dm")) -> int:
+    """Put contracts in force on the running platform, and say what that does to rows that are there. Exits 1 if a table is left out."""
+    from datamaster.cli.contract_files import check_contracts
+    from datamaster.laptop.actions import current_contracts
+    from datamaster.platform.contract_changes import changes
+    from lake.contract.store import POINTER_TTL_SECONDS
+    from lake.contract.store import publish as put_in_force
+
+    running, source = connect(home), folder or contracts_folder(home)
+    new = check_contracts(source)
+    old = current_contracts(running)
+    if lacking := sorted(old.tables.keys() - new.tables.keys()):
+        fail(f"{source} has no contract of {', '.join(lacking)}, which the platform carries; dm tables drop ends a table in order")
+        return 1
+    _print_changes(changes(old, new))
+    version = put_in_force(source, running.contracts_uri)
+    out.print(f"Version {version} is in force; every function reads it within {POINTER_TTL_SECONDS:.0f} s.")
+    return 0
+
+
+@app.command()
+def diff(
+    old: Annotated[
+        Path | None, typer.Argument(help="Folder of contracts; those in force on the running platform where not given.", exists=True)
+    ] = None,
+    new: Annotated[Path | None, typer.Argument(help="Folder of contracts; the platform's folder where not given.", exists=True)] = None,
+    home: Home = Path(".dm"),
+) -> int:
+    """Say what other contracts do to the rows that are there. Exits 1 if they differ."""
+    from datamaster.cli.contract_files import check_contracts
+    from datamaster.laptop.actions import current_contracts
+    from datamaster.platform.contract_changes import changes
+
+    before = check_contracts(old) if old else current_contracts(connect(home))
+    found = changes(before, check_contracts(new or contracts_folder(home)))
+    _print_changes(found)
+    return 1 if found else 0
+
+
+def _print_changes(found: Sequence[Change]) -> None:
+    if found:
+        rows = [(change.table, change.column, change.change, change.effect) for change in found]
+        print_table(("table", "column", "change", "rows that are there"), rows)
+    else:
+        out.print("No difference.")
+
+
+@app.command()
 def init(
     table: Annotated[str, typer.Argument(help="The source table, as schema.table.")],
     source: Annotated[str | None, typer.Option(help="The database, as postgresql://…; the running platform's where not given.")] = None,
@@ -41,10 +93,11 @@ def init(
 ) -> None:
     """Write a contract for a table of the source database."""
     from datamaster.source.introspect import contract_yaml
+    from lake.contract import parse_contract
 
     text = contract_yaml(source or source_dsn(home), table)
     folder = folder or contracts_folder(home)
-    path = folder / f"{table.split('.')[-1]}.yaml"
+    path = folder / f"{parse_contract(text, table).table}.yaml"
     if path.exists() and not force:
         raise typer.BadParameter(f"{path} is there already; --force writes over it")
     folder.mkdir(parents=True, exist_ok=True)

@@ -58,11 +58,13 @@ def _up_with(source: str, asked: Choice, yes: bool, home: Path) -> int:
     planned = plan(source, asked, folder)
     taking.show(planned, asked)
     if not planned.possible:
-        fail(
-            "no table can be taken; the lines above say why and what gives it"
-            if not planned.names
-            else f"tables that have a contract in {folder} cannot be taken; cure them, or remove their files there"
+        refused = sorted(str(name) for name in planned.known & planned.refused.keys())
+        cannot = (
+            f"{', '.join(refused)} cannot be taken; cure that, or remove the contract in {folder}"
+            if refused
+            else "nothing can be taken yet"
         )
+        fail(f"{cannot}; the lines above say why, and what to do")
         return 1
     if not taking.agreed(planned, asked, yes):
         return 1

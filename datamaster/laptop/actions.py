@@ -13,7 +13,7 @@ from datamaster.replicator.positions import caught_up as replicated
 from datamaster.replicator.positions import current_lsn
 from datamaster.replicator.task_state import ask_reload
 from export import table_export
-from lake.contract import Contract
+from lake.contract import Contract, ContractSet
 from lake.contract.store import ContractStore
 from lake.control import ControlTable
 from lake.control.batches import ControlBatches
@@ -25,6 +25,11 @@ Progress = Callable[[str], None]
 
 class NoWaitingLoad(TerminalError):
     """There is no load to accept."""
+
+
+def current_contracts(running: State) -> ContractSet:
+    """The contracts in force."""
+    return ContractStore(running.contracts_uri).current()
 
 
 def contract_of(running: State, table: str) -> Contract:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import socket
 import sys
 import time
@@ -14,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from datamaster.laptop import carried_tables
 from datamaster.laptop.emulator import HEALTH, client_environment, emulator_command, emulator_settings, plain_environment
 from datamaster.laptop.spark import server_environment
 from datamaster.laptop.supervisor import Child
@@ -127,7 +126,7 @@ def workers(home: Path, ports: Ports, road: Road) -> list[Child]:
     given = [word for name, value in parameters.items() for word in ("--parameter", f"{name}={value}")]
     delivery = ["--template", str(DELIVERY_TEMPLATE), "--state", str(home / "delivery"), "--interval-seconds", str(road.delivery_seconds)]
     stream = road.outputs["streaming"]["StreamName"]
-    source = ["--dsn", road.dsn, "--stream", stream, "--tables", _one_line(road.tables), "--slot", road.slot]
+    source = ["--dsn", road.dsn, "--stream", stream, "--tables", f"@{carried_tables.save(home, road.tables)}", "--slot", road.slot]
     containers = ["containers", "--activity", road.run_task_activity, "--parallel", str(road.parallel_containers)]
     jobs = ["jobs", "--activity", road.start_job_run_activity, "--parallel", str(road.parallel_jobs), "--spark", ports.spark_remote]
     work = ["--directory", str(home / "work")]
@@ -186,13 +185,6 @@ def _wait(name: str, ready: Callable[[], bool], alive: Callable[[], None]) -> No
         if time.monotonic() > deadline:
             raise ServiceFailed(name, f"no answer within {READY_SECONDS:.0f} s")
         time.sleep(0.05)
-
-
-def _one_line(names: Iterable[str]) -> str:
-    """Names as a line of CSV: one may hold a comma."""
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(names)
-    return line.getvalue()
 
 
 def _python(name: str, environment: Mapping[str, str], module: str, *arguments: str) -> Child:

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
 from datamaster.replicator.statistics_endpoint import NotConnected, serve
 from datamaster.replicator.task import TASK, ReplicationTask, TaskSettings
@@ -43,19 +44,22 @@ def _reload(words: list[str]) -> int:
     return 0
 
 
+def _tables(given: str) -> tuple[str, ...]:
+    line = Path(given[1:]).read_text(encoding="utf-8") if given.startswith("@") else given
+    return tuple(next(csv.reader([line])))
+
+
 def _run(words: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m datamaster.replicator", description="Replicate tables into a Kinesis stream.")
     parser.add_argument("--dsn", required=True, help="the source database")
     parser.add_argument("--stream", required=True, help="name of the Kinesis data stream")
-    parser.add_argument("--tables", required=True, help="schema.table,schema.table,… as a line of CSV")
+    parser.add_argument("--tables", required=True, help="schema.table,schema.table,… as a line of CSV, or @ and a file with it")
     parser.add_argument("--slot", default=SLOT, help="replication slot, which also names the task's state")
     parser.add_argument("--publication", default=PUBLICATION)
     parser.add_argument("--task", default=TASK, help="task id in control records")
     parser.add_argument("--statistics-port", type=int, default=0, help="port on 127.0.0.1 for table statistics; 0 takes a free one")
     chosen = parser.parse_args(words)
-    settings = TaskSettings(
-        chosen.dsn, chosen.stream, tuple(next(csv.reader([chosen.tables]))), chosen.slot, chosen.publication, chosen.task
-    )
+    settings = TaskSettings(chosen.dsn, chosen.stream, _tables(chosen.tables), chosen.slot, chosen.publication, chosen.task)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -15,7 +15,7 @@ from datamaster.source.connection import connected
 from datamaster.source.introspect import contract_yaml
 from datamaster.source.naming import SourceName, table_names
 from datamaster.source.pg_catalog import PUBLICATION, SLOT, Cursor
-from datamaster.source.preflight import Finding, server_findings, table_findings
+from datamaster.source.preflight import ALONE, Finding, server_findings, table_findings
 from datamaster.source.survey import Choice, SourceTable, survey
 from lake.contract import ContractSet
 from lake.errors import LakeError
@@ -56,17 +56,18 @@ class Plan:
             (folder / name).unlink(missing_ok=True)
 
 
-def plan(dsn: str, choice: Choice, folder: Path, slot: str = SLOT, publication: str = PUBLICATION) -> Plan:
+def plan(dsn: str, choice: Choice, folder: Path, slot: str = SLOT, publication: str = PUBLICATION, *, running: bool = False) -> Plan:
     """Look at the database and say what would be taken; nothing is written.
 
     Tables that ``folder`` has contracts of are always among them, and are all of them if nothing else is chosen.
+    A ``running`` platform replicates already: its server is fit, and its slot is read.
     Raises ``SourceRefused``, ``SourceUnreachable``, ``InvalidContract``.
     """
     texts = {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.yaml"))}
     known = {SourceName(c.source_schema, c.source_table): c.table for c in ContractSet.of(texts).tables.values()}
     with connected(dsn, SESSION_OPTIONS) as connection, connection.cursor() as cursor:
-        findings = tuple(server_findings(dsn, cursor, slot))
-        if any(finding.blocking for finding in findings):
+        findings = () if running else tuple(server_findings(dsn, cursor, slot))
+        if any(finding.subject in ALONE for finding in findings):
             return Plan(findings)
         tables = tuple(survey(cursor))
         chosen = {table.name for table in tables if _chosen(table, choice, known)}

@@ -49,12 +49,16 @@ class Session:
 
 @dataclass(frozen=True)
 class LoadState:
-    """How far the load of one table is; ``name`` is schema.table."""
+    """How far the load of one table is, and how many changes came; ``name`` is schema.table."""
 
     name: str
     state: str
     rows: int
     ended: bool
+    started: datetime | None = None
+    inserts: int = 0
+    updates: int = 0
+    deletes: int = 0
 
 
 @dataclass(frozen=True)
@@ -110,8 +114,8 @@ def replication_state(dsn: str, slot: str) -> ReplicationState:
             loads = tuple(
                 LoadState(*row)
                 for row in rows(
-                    "SELECT schema_name || '.' || table_name, table_state, load_rows, load_ended IS NOT NULL FROM awsdms.table_statistics"
-                    " WHERE slot = %s ORDER BY 1",
+                    "SELECT schema_name || '.' || table_name, table_state, load_rows, load_ended IS NOT NULL, load_started, inserts,"
+                    " updates, deletes FROM awsdms.table_statistics WHERE slot = %s ORDER BY 1",
                     slot,
                 )
             )

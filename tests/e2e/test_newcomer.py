@@ -7,6 +7,7 @@ import io
 import json
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -18,9 +19,11 @@ import pytest
 
 from datamaster.cli.session import connect
 from datamaster.laptop import actions, postgres, state
+from lake.contract.store import POINTER_TTL_SECONDS
 from tests.e2e.newcomer import Newcomer
 
 REVIEWS = 12_000
+NAN_ALLOWED = "physicalType: double precision\n    customProperties: [{property: allowNaN, value: true}]"
 
 Wait = Callable[..., Any]
 
@@ -184,6 +187,37 @@ def fetch(dsn: str, statement: str) -> list[tuple[Any, ...]]:
         return list(cursor.fetchall())
 
 
+def more_tables_come_and_go(newcomer: Newcomer, dsn: str) -> None:
+    """A table is added and loaded alone, its refused row is shown as trouble until its contract allows it, and it is dropped again."""
+    loaded = fetch(dsn, "SELECT load_started FROM awsdms.table_statistics WHERE table_name = 'item'")
+    newcomer.succeeds("tables", "add", "shop.later")
+    assert fetch(dsn, "SELECT load_started FROM awsdms.table_statistics WHERE table_name = 'item'") == loaded
+    execute(dsn, "INSERT INTO shop.later VALUES (21, 'NaN')")
+    newcomer.succeeds("run", "silver")
+
+    status = newcomer.types("status", "--json")
+    (trouble,) = json.loads(status.stdout)["troubles"]
+    assert (status.returncode, trouble["subject"], trouble["count"]) == (1, "shop.later", 1)
+    assert trouble["look"] == "dm errors show --table shop.later"
+    assert json.loads(newcomer.succeeds(*trouble["look"].split()[1:], "--json"))[0]["row"] == {"id": 21, "ratio": "NaN"}
+    assert newcomer.types("verify").returncode == 1
+
+    contract = newcomer.home / "contracts" / "later.yaml"
+    contract.write_text(contract.read_text().replace("physicalType: double precision", NAN_ALLOWED))
+    differs = newcomer.types("contract", "diff")
+    assert (differs.returncode, "NaN and infinity are allowed" in differs.stdout) == (1, True)
+    assert "is in force" in newcomer.succeeds("contract", "publish")
+    time.sleep(POINTER_TTL_SECONDS)
+    newcomer.succeeds("reload", "later")
+    newcomer.succeeds("run", "silver")
+    newcomer.succeeds("verify")
+    newcomer.succeeds("status")
+
+    newcomer.succeeds("tables", "drop", "later")
+    assert [table["table"] for table in json.loads(newcomer.succeeds("tables", "ls", "--json"))] == ["shop.item"]
+    assert not contract.exists()
+
+
 def test_an_own_database_is_checked_carried_and_left_as_it_was(tmp_path: Path) -> None:
     newcomer = Newcomer(tmp_path)
     data = tmp_path / "own"
@@ -194,6 +228,8 @@ def test_an_own_database_is_checked_carried_and_left_as_it_was(tmp_path: Path) -
             "CREATE TABLE shop.item (item_id integer PRIMARY KEY, price numeric(8,2))",
             "CREATE TABLE shop.without_key (item_id integer)",
             "INSERT INTO shop.item SELECT n, n * 1.5 FROM generate_series(1, 500) n",
+            "CREATE TABLE shop.later (id integer PRIMARY KEY, ratio double precision)",
+            "INSERT INTO shop.later SELECT n, n FROM generate_series(1, 20) n",
             "ALTER SYSTEM SET wal_level = 'replica'",
         )
     with postgres.start(data) as server:
@@ -205,13 +241,16 @@ def test_an_own_database_is_checked_carried_and_left_as_it_was(tmp_path: Path) -
         execute(server.dsn, "ALTER SYSTEM SET wal_level = 'logical'")
     with postgres.start(data) as server:
         try:
-            newcomer.succeeds("up", "--source", server.dsn, "--table", "shop.item")
+            left_out = newcomer.types("up", "--source", server.dsn, "--table", "shop.item", "--table", "shop.without_key")
+            assert (left_out.returncode, "ADD PRIMARY KEY" in left_out.stdout) == (1, True)
+            assert "Nothing needs you." in newcomer.succeeds("status")
             execute(server.dsn, "UPDATE shop.item SET price = 0.01 WHERE item_id = 7", "DELETE FROM shop.item WHERE item_id = 8")
             until_in_bronze(newcomer)
             newcomer.succeeds("run", "silver")
             sql = "SELECT count(*) AS n, min(price) AS low FROM item WHERE deleted_at IS NULL"
             assert json.loads(newcomer.succeeds("query", sql, "--database", "dm_silver", "-f", "json")) == [{"n": 499, "low": "0.01"}]
             assert fetch(server.dsn, "SELECT count(*) FROM pg_replication_slots") == [(1,)]
+            more_tables_come_and_go(newcomer, server.dsn)
         finally:
             newcomer.succeeds("down", "--forget")
         assert fetch(server.dsn, "SELECT count(*) FROM pg_replication_slots") == [(0,)]
