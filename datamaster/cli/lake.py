@@ -85,11 +85,15 @@ def query(
     sql: Annotated[str, typer.Argument(help="One statement, in Athena's SQL.")],
     format: Annotated[Format, typer.Option("--format", "-f", help="table, csv or json.")] = Format.table,
     database: Annotated[str, typer.Option(help="The database of unqualified names.")] = "dm_gold",
+    json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="How many rows to show at most.")] = 1000,
     home: Home = Path(".dm"),
 ) -> int:
-    """Ask the lake through Athena. Exits 1 where the statement is refused or fails, and says why."""
-    from datamaster.platform.query import Athena, QueryFailed, as_table, write_csv, write_json
+    """Ask the lake through Athena. Exits 1 where the statement is refused or fails, and says why.
+
+    A table that is wider than the terminal is shown a row at a time.
+    """
+    from datamaster.platform.query import Athena, QueryFailed, as_records, as_table, width, write_csv, write_json
 
     running = connect(home)
     try:
@@ -99,10 +103,10 @@ def query(
         return 1
     if format is Format.csv:
         write_csv(result, sys.stdout)
-    elif format is Format.json:
+    elif json or format is Format.json:
         write_json(result, sys.stdout)
     else:
-        out.print(as_table(result))
+        out.print(as_table(result) if width(result) <= out.width else as_records(result))
         more = f", more beyond --limit {limit}" if result.more else ""
         out.print(f"{counted(len(result.rows), 'row')} in {result.seconds:.1f} s{more}")
     return 0

@@ -93,8 +93,8 @@ def down(
     """Stop the platform. Its lake is gone with it."""
     from datamaster.laptop import lifecycle
 
-    with step("Stop the platform"):
-        lifecycle.down(home, forget=forget)
+    with step("Stop the platform") as current:
+        current.done(", ".join(lifecycle.down(home, forget=forget)))
 
 
 def status(json: Json = False, home: Home = Path(".dm")) -> int:

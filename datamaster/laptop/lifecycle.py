@@ -124,10 +124,11 @@ def _wait_until_it_streams(home: Path, dsn: str, slot: str, alive: Callable[[], 
     wait_for([Stage("first load of the tables", streams, held)], progress, float("inf"))
 
 
-def down(home: Path, *, forget: bool = False) -> None:
+def down(home: Path, *, forget: bool = False) -> list[str]:
     """End the platform of ``home``; nothing of it is left running. Without one this does nothing.
 
-    ``forget`` also removes slot, publication and the task's tables from the source.
+    ``forget`` also removes slot, publication and the task's tables from the source that the last platform had. Returns what was
+    ended and removed, in words.
     """
     home = home.absolute()
     owner = state.owner_of(home)
@@ -141,11 +142,15 @@ def down(home: Path, *, forget: bool = False) -> None:
         if state.owner_of(home) is not None:
             with suppress(ProcessLookupError):
                 os.kill(owner, signal.SIGKILL)  # the kernel ends its children with it
-    (home / state.STATE).unlink(missing_ok=True)
-    if forget and dsn:
+    done = ["every process has ended"] if owner else [f"no platform ran in {home}"]
+    if not forget:
+        return done
+    if dsn:
         from datamaster.source.preflight import forget as forget_source
 
-        forget_source(dsn, slot)
+        done += [f"removed {what}" for what in forget_source(dsn, slot)] or ["nothing of it was left in the source"]
+    (home / state.STATE).unlink(missing_ok=True)
+    return done
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
+
+import orjson
 
 from datamaster.platform import Platform, executions
 from datamaster.platform.counts import counted
 
 STATE_MACHINES = {"silver": "bronze-to-silver", "gold": "silver-to-gold", "maintenance": "maintenance"}
 ROUNDS = 50
+ERROR_LINE = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Failed|Lost|Missing|Refused)\b")
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,23 @@ def _answers(output: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
 
 
 def _reason(error: Any) -> str:
-    if isinstance(error, Mapping):
-        return " ".join(f"{error.get('Error', '')} {error.get('Cause', '')}".split())
-    return str(error)
+    """What a person needs of an error: its name and the last line of its cause, where a trace ends with what went wrong."""
+    if not isinstance(error, Mapping):
+        return _last_line(str(error))
+    name, cause = str(error.get("Error") or ""), str(error.get("Cause") or "")
+    try:
+        told = orjson.loads(cause)
+    except orjson.JSONDecodeError:
+        told = {}
+    if isinstance(told, dict) and "errorMessage" in told:
+        name, cause = str(told.get("errorType") or name), str(told["errorMessage"])
+    return ": ".join(filter(None, (name, _last_line(cause)))) or "no reason given"
+
+
+def _last_line(text: str) -> str:
+    """The last line; of a Python trace the last that is no frame, with what follows it."""
+    lines = [line for line in text.strip().splitlines() if line.strip()]
+    if not any(line.startswith("Traceback") for line in lines):
+        return " ".join(text.split())
+    start = max((place for place, line in enumerate(lines) if ERROR_LINE.match(line)), default=len(lines) - 1)
+    return " ".join(" ".join(lines[start:]).split())

@@ -24,6 +24,8 @@ from lake.errors import TerminalError, TransientError
 
 FIRST_POLL_SECONDS = 0.02
 LONGEST_POLL_SECONDS = 1.0
+FOLDED = 40
+"""Longer texts are folded in a table."""
 NUMBERS = frozenset({"tinyint", "smallint", "integer", "bigint", "float", "double", "decimal"})
 
 Row = tuple[str | None, ...]
@@ -144,6 +146,24 @@ def as_table(result: Result, title: str | None = None) -> Table:
         table.add_column(Text(name), justify="right" if kind in NUMBERS else "left", overflow="fold")
     for row in result.rows:
         table.add_row(*(Text("null", style="dim") if value is None else Text(value) for value in row))
+    return table
+
+
+def width(result: Result) -> int:
+    """The characters that a line of the table needs, if no text of more than ``FOLDED`` is left unfolded."""
+    cells = ([len(row[place] or "null") for row in result.rows] for place in range(len(result.columns)))
+    return sum(min(FOLDED, max([len(name), *lengths])) + 2 for name, lengths in zip(result.columns, cells, strict=True)) + 2
+
+
+def as_records(result: Result) -> Table:
+    """A table for the terminal with a line for each value, for rows of many columns."""
+    table = Table(show_header=False, box=box.SIMPLE, show_edge=False)
+    table.add_column(justify="right", style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for number, row in enumerate(result.rows, 1):
+        table.add_row(f"row {number}", "", style="dim")
+        for name, value in zip(result.columns, row, strict=True):
+            table.add_row(Text(name), Text("null", style="dim") if value is None else Text(value))
     return table
 
 
