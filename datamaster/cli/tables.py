@@ -23,7 +23,7 @@ COLUMNS = ("table", "in the lake", "state", "loaded", "inserts", "updates", "del
 def list_tables(json: Json = False, home: Home = Path(".dm")) -> None:
     """List the carried tables: how far their loads are, how many changes came since."""
     from datamaster.laptop.actions import current_contracts
-    from datamaster.source.replication_state import replication_state
+    from datamaster.laptop.replication_state import replication_state
 
     running = connect(home)
     loads = {load.name: load for load in replication_state(running.dsn, running.slot).loads}

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from datamaster.laptop import actions, carried_tables, holdups, state
+from datamaster.laptop.replication_state import replication_state
 from datamaster.laptop.state import State
 from datamaster.platform import pipelines
 from datamaster.platform.settled import Stage, wait_for
 from datamaster.replicator.task_state import ask_reload
 from datamaster.source.preparation import Plan
-from datamaster.source.replication_state import replication_state
 from lake.contract import Contract, ContractSet, parse_contract
 from lake.contract.store import POINTER_TTL_SECONDS, publish
 from lake.errors import TerminalError

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from datamaster.laptop import state
 from datamaster.laptop.process import tail
+from datamaster.laptop.replication_state import replication_state
 from datamaster.platform.settled import NotSettled
 from datamaster.source.connection import SourceRefused, SourceUnreachable
-from datamaster.source.replication_state import replication_state
 
 ENOUGH_RESTARTS = 3
 

@@ -24,13 +24,13 @@ from datamaster.aws.deploy.environments import load_environment
 from datamaster.laptop import holdups, postgres, services, state
 from datamaster.laptop.deployed import bound_functions, names, state_of
 from datamaster.laptop.process import tail
+from datamaster.laptop.replication_state import replication_state
 from datamaster.laptop.services import Ports, Road, ServiceFailed
 from datamaster.laptop.state import PlatformNotRunning, PlatformRunning, State
 from datamaster.laptop.supervisor import DETACH, EXIT_HELD, message
 from datamaster.platform.settled import Stage, wait_for
 from datamaster.project import PROJECT
 from datamaster.source.pg_catalog import SLOT
-from datamaster.source.replication_state import replication_state
 from lake import clients
 from lake.contract import ContractSet
 from lake.errors import LakeError

@@ -8,14 +8,14 @@ from typing import Any
 
 from datamaster.laptop import state
 from datamaster.laptop.process import tail
+from datamaster.laptop.replication_state import LONG_SECONDS, ReplicationState, replication_state
 from datamaster.laptop.state import State
+from datamaster.laptop.task_reports import TaskReports, task_reports
 from datamaster.platform import files
 from datamaster.platform.files import ApiRefused, ApiUnreachable
 from datamaster.platform.refused import Group, Refused, grouped, refused_records
 from datamaster.platform.troubles import Trouble, moment, of_files, of_refused, of_tables
 from datamaster.source.connection import SourceRefused, SourceUnreachable
-from datamaster.source.replication_state import LONG_SECONDS, ReplicationState, replication_state
-from datamaster.source.task_reports import TaskReports, task_reports
 from datamaster.verify.masked_columns import masked_columns
 from lake.contract.store import ContractStore
 from lake.control import ControlTable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg2
 import pytest
 
-from datamaster.source.replication_state import replication_state
+from datamaster.laptop.replication_state import replication_state
 
 from .conftest import eventually
 
