@@ -25,9 +25,9 @@ def test_a_row_of_many_columns_has_a_line_for_each():
     assert width(wide) > 160
     assert width(Result(("id", "name"), ("bigint", "varchar"), (("1", "a" * 500),), 0.1, "id")) < 80
 
-    console = Console(width=100, file=io.StringIO())
-    console.print(as_records(wide))
-    lines = console.file.getvalue().splitlines()
+    shown = io.StringIO()
+    Console(width=100, file=shown).print(as_records(wide))
+    lines = shown.getvalue().splitlines()
     assert sum("column_" in line for line in lines) == 40
     assert any(line.split() == ["column_39", "null"] for line in lines)
 
