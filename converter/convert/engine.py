@@ -20,6 +20,7 @@ from convert.pipeline import in_order
 from convert.quarantine import LineMasker, QuarantineWriter, RejectedLine, rejected
 from convert.refusals import OpenQuote
 from convert.sink import Sink
+from convert.swallowed import Detector, Swallowed
 from convert.tally import Tally
 from convert.verdict import judge
 from lake.cdc import POSITION
@@ -65,7 +66,7 @@ class Plan:
 class _Piece(NamedTuple):
     """A block, parsed and masked: ``batch`` holds the rows of ``parsed`` with their hidden columns masked.
 
-    ``lost_lines`` counts the lines that its rejects take.
+    ``lost_lines`` counts the lines that its rejects take, ``swallowed`` the rows within its texts.
     """
 
     batch: pa.RecordBatch
@@ -73,6 +74,7 @@ class _Piece(NamedTuple):
     offset: int
     rejects: list[RejectedLine]
     lost_lines: int
+    swallowed: Swallowed
 
 
 def convert(plan: Plan, source: Any, sink: Sink, workers: int, checkpoint: Callable[[], None]) -> Outcome:
@@ -86,7 +88,8 @@ def convert(plan: Plan, source: Any, sink: Sink, workers: int, checkpoint: Calla
     schema = RowSchema.of(plan.contract)
     reader = BlockReader(GzipStream(source), plan.file_format)
     parse = parser(schema, plan.file_format, reader.header)
-    work = [partial(_piece, reader, parse, _Hider(plan, schema, reader.header))] * workers
+    detector = Detector(schema, reader.header, parse)
+    work = [partial(_piece, reader, parse, detector, _Hider(plan, schema, reader.header))] * workers
     tally = Tally()
     names: list[str] = []
 
@@ -108,7 +111,7 @@ def convert(plan: Plan, source: Any, sink: Sink, workers: int, checkpoint: Calla
                         raise OpenQuote(line + reject.line, piece.offset + reject.offset, behind)
                     quarantine = quarantine or QuarantineWriter(sink.open(plan.quarantine_name), plan.metadata)
                     quarantine.write(reject, line, piece.offset)
-                tally.take(piece.parsed, line, piece.lost_lines)
+                tally.take(piece.parsed, line, piece.lost_lines, piece.swallowed)
                 line += piece.parsed.lines
         parts.close()
         if quarantine is not None:
@@ -147,15 +150,16 @@ class _Hider:
         self.lines = LineMasker(self.masker, bool(plan.masks), frozenset(schema.index), header)
 
 
-def _piece(reader: BlockReader, parse: BlockParser, hider: _Hider, block: Block) -> _Piece:
+def _piece(reader: BlockReader, parse: BlockParser, detector: Detector, hider: _Hider, block: Block) -> _Piece:
     parsed = parse.parse(block.data)
+    swallowed = detector.look(block.data, parsed)
     rejects, lost_lines = [], 0
     for one in parsed.rejects:
         raw = bytes(block.data[one.offset : one.offset + one.length])
         lost_lines += 1 + raw.count(b"\n")
         rejects.append(rejected(raw, one.line, one.offset, one.column, one.reason, one.detail, hider.lines))
     reader.give_back(block)
-    return _Piece(hider.masker.batch(parsed.batch), parsed, block.offset, rejects, lost_lines)
+    return _Piece(hider.masker.batch(parsed.batch), parsed, block.offset, rejects, lost_lines, swallowed)
 
 
 def _spread(contract: Contract, file_format: str) -> frozenset[str]:

@@ -12,6 +12,16 @@ class TooManyRejects(TerminalError):
         super().__init__(f"{lost} rejected, above the contract's {ratio:.1%}: {reasons}")
 
 
+class SwallowedRows(TerminalError):
+    """A stray quote opens a text in a CSV file that goes on over rows, and another one closes it."""
+
+    def __init__(self, swallowed: int, lines: int, line: int) -> None:
+        super().__init__(
+            f"{swallowed:,} of {lines:,} lines are rows by themselves and lie within a quoted text: "
+            f"a stray quote opens in the record at line {line:,}"
+        )
+
+
 class NothingAccepted(TerminalError):
     """The file holds records, and none of them is a row."""
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 
 from convert.parse import ParsedBlock, Reason
+from convert.swallowed import NOTHING, Swallowed
 from lake.cdc import BUILT_AT, FENCE, FENCE_KIND, OPERATION
 from lake.control import Fence
 
@@ -32,6 +33,8 @@ class Tally:
         self.rejected = 0
         self.lines = 0
         self.lost_lines = 0
+        self.swallowed = 0
+        self.first_swallowing = 0
         self.operations: Counter[str] = Counter()
         self.unknown_columns: Counter[str] = Counter()
         self.reasons: Counter[tuple[str, str]] = Counter()
@@ -70,8 +73,11 @@ class Tally:
         """Lines of a JSON file that are no objects."""
         return sum(count for (reason, _), count in self.reasons.items() if reason in NO_OBJECTS)
 
-    def take(self, block: ParsedBlock, first_line: int, lost_lines: int) -> None:
+    def take(self, block: ParsedBlock, first_line: int, lost_lines: int, swallowed: Swallowed = NOTHING) -> None:
         """Count the rows and rejects of the block that begins at ``first_line``; its rejects take ``lost_lines`` lines."""
+        if swallowed.rows and not self.swallowed:
+            self.first_swallowing = first_line + swallowed.line
+        self.swallowed += swallowed.rows
         self.written += block.batch.num_rows
         self.operations.update(block.operations)
         if block.operations.get(FENCE):

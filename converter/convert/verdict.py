@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from convert.parse import Reason
-from convert.refusals import FrozenContract, NothingAccepted, NotJsonLines, TooManyRejects
+from convert.refusals import FrozenContract, NothingAccepted, NotJsonLines, SwallowedRows, TooManyRejects
 from convert.tally import Tally
 from lake.contract import Contract
 from lake.control.records import CSV
@@ -20,6 +20,7 @@ def judge(tally: Tally, contract: Contract, file_format: str) -> None:
     - ``NotJsonLines``: more than half of the lines of a JSON file are no objects.
     - ``TooManyRejects``: the share of rejected records, or of the lines that they take, is above the contract's. A stray quote
       makes one record of many lines. A file of changes needs a thousand rejects, too.
+    - ``SwallowedRows``: with those that lie within accepted texts the lines are too many.
     """
     if contract.evolution == "freeze":
         unknown = next((column for reason, column in tally.reasons if reason == Reason.UNKNOWN_COLUMN), None)
@@ -37,3 +38,5 @@ def judge(tally: Tally, contract: Contract, file_format: str) -> None:
         raise TooManyRejects(f"{tally.rejected:,} of {tally.read:,} records", ratio, reasons)
     if tally.lost_lines > tally.lines * ratio:
         raise TooManyRejects(f"{tally.lost_lines:,} of {tally.lines:,} lines", ratio, reasons)
+    if tally.swallowed and tally.lost_lines + tally.swallowed > tally.lines * ratio:
+        raise SwallowedRows(tally.swallowed, tally.lines, tally.first_swallowing)

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from lake.errors import TerminalError
-from tests.unit.convert.conftest import HEADER, TEXTS, Converted, line, record
+from tests.unit.convert.conftest import HEADER, NOTE, TEXTS, Converted, line, record
 
 ROWS = "".join(map(record, range(1, 100)))
 FENCE = '{"operation":"fence","cdc_fence":"drop-table","cdc_built_at":"2024-01-01T00:00:00Z"}\n'
@@ -38,10 +38,26 @@ def test_two_stray_quotes_are_judged_by_the_lines_between_them(converted: Conver
         converted(text)
 
 
-def test_lines_within_a_closed_text_are_counted_for_whoever_wonders_about_a_stray_quote(converted: Converted) -> None:
-    found = converted(HEADER + ROWS + record(100, '"half') + ROWS + record(200, 'ok"') + ROWS)
+def test_rows_within_a_text_that_another_stray_quote_closes_fail_the_file_and_name_its_line(converted: Converted) -> None:
+    text = HEADER + ROWS + record(100, '"half') + ROWS * 29 + record(3_000, 'ok"') + ROWS
 
-    assert (found["records_read"], found["records_rejected"], found["lines_without_record"]) == (199, 0, 100)
+    with pytest.raises(TerminalError, match=r"2,871 of 3,071 lines are rows by themselves .* stray quote opens in the record at line 101"):
+        converted(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "contract"),
+    [
+        (HEADER + "".join(record(n, '"1, one\n2, two\n3, three\n4, four"') for n in range(100)), NOTE),
+        (HEADER + "".join(record(n, '"a,b,c,d,e\n,,,,\n1;1.00;0.5;2024-01-01T00:00:00Z;ok\n"') for n in range(100)), NOTE),
+        ("code,body\n" + "".join(f'{n},"Rua A, 1\nBairro, Centro\nSão Paulo, SP\n"\n' for n in range(100)), TEXTS),
+    ],
+    ids=["lists", "tables of another kind", "addresses"],
+)
+def test_texts_of_many_lines_are_texts_and_their_lines_are_counted(converted: Converted, text: str, contract: str) -> None:
+    found = converted(text, contract=contract)
+
+    assert (found["records_written"], found["lines_without_record"]) == (100, 300)
 
 
 def test_a_few_long_rejected_texts_among_long_good_ones_weigh_no_more_than_short_ones(converted: Converted) -> None:

@@ -1,0 +1,58 @@
+"""Rows that lie within a quoted text of a CSV file: a stray quote opens before them, and another one closes behind them.
+
+No reader of CSV can tell such a text from one that was meant, but lines that are rows by the contract, one behind the other,
+speak for the quote.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from convert.parse import BlockParser, ParsedBlock, RowSchema
+from convert.parse.csv_fields import record_spans
+
+_TEXT_KINDS = ("text", "operation")
+_TELLING = 4
+"""What columns must tell together, a text 1 and any other 3: a line of a text may well hold one comma, and hardly three or a number."""
+
+
+class Swallowed(NamedTuple):
+    """How many lines within texts are rows by themselves, and the line, from 0, of the first record that holds some."""
+
+    rows: int = 0
+    line: int = 0
+
+
+NOTHING = Swallowed()
+
+
+class Detector:
+    """Looks through the blocks of one CSV file."""
+
+    def __init__(self, schema: RowSchema, header: tuple[str, ...] | None, parser: BlockParser) -> None:
+        kinds = {field.name: field.kind for field in schema.fields}
+        told = sum(1 if kinds.get(name, "text") in _TEXT_KINDS else 3 for name in header or ())
+        self._parser = parser if told >= _TELLING else None
+
+    def look(self, data: memoryview, parsed: ParsedBlock) -> Swallowed:
+        """What the accepted records of a block have swallowed."""
+        if self._parser is None or parsed.lines < parsed.rows_read + 2:
+            return NOTHING
+        texts = [column for column in parsed.batch.columns if pa.types.is_string(column.type) and column.null_count < len(column)]
+        lines = [line for column in texts for text in column.to_pylist() if text for line in text.split("\n")[1:-1]]
+        rows = self._rows("\n".join(lines).encode()) if lines else 0
+        return Swallowed(rows, self._first(bytes(data))) if rows else NOTHING
+
+    def _rows(self, lines: bytes) -> int:
+        return self._parser.parse(lines).batch.num_rows if self._parser else 0
+
+    def _first(self, data: bytes) -> int:
+        line = 0
+        for span in record_spans(data):
+            record = data[span.start : span.after]
+            if record.count(b"\n") > 2 and self._rows(b"\n".join(record.split(b"\n")[1:-2])):
+                break
+            line += record.count(b"\n")
+        return line
