@@ -116,6 +116,9 @@ class Converter:
         if record.execution_arn not in (None, execution):
             return Summary(file_id, ABANDONED, message=f"the file belongs to {record.execution_arn}")
         attempt = _attempt_of(execution, file_id) or record.attempt_count
+        if record.error_message and record.error_message not in message:
+            # a container's error: Step Functions knows its exit code, the record why
+            error_type, message = record.error_type or error_type, f"{record.error_message}; {message}"
         after = self._control.fail(file_id, error_type, message, attempt=attempt)
         if after.status != FAILED or after.attempt_count != attempt:
             return Summary(file_id, ABANDONED, message=f"the file is {after.status} on attempt {after.attempt_count}")

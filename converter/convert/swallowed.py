@@ -41,18 +41,25 @@ class Detector:
         if self._parser is None or parsed.lines < parsed.rows_read + 2:
             return NOTHING
         texts = [column for column in parsed.batch.columns if pa.types.is_string(column.type) and column.null_count < len(column)]
-        lines = [line for column in texts for text in column.to_pylist() if text for line in text.split("\n")[1:-1]]
-        rows = self._rows("\n".join(lines).encode()) if lines else 0
+        long = [text for column in texts for text in column.to_pylist() if text and "\n" in text]
+        rows = self._rows([line for text in long for line in _written(text).split(b"\n")[1:-1]])
         return Swallowed(rows, self._first(bytes(data))) if rows else NOTHING
 
-    def _rows(self, lines: bytes) -> int:
-        return self._parser.parse(lines).batch.num_rows if self._parser else 0
+    def _rows(self, lines: list[bytes]) -> int:
+        # an odd quote would take the lines behind it along
+        whole = b"\n".join(line for line in lines if line.count(b'"') % 2 == 0)
+        return self._parser.parse(whole).batch.num_rows if whole and self._parser else 0
 
     def _first(self, data: bytes) -> int:
         line = 0
         for span in record_spans(data):
             record = data[span.start : span.after]
-            if record.count(b"\n") > 2 and self._rows(b"\n".join(record.split(b"\n")[1:-2])):
+            if self._rows(record.split(b"\n")[1:-2]):
                 break
             line += record.count(b"\n")
         return line
+
+
+def _written(text: str) -> bytes:
+    """A quoted text as the file has it."""
+    return text.replace('"', '""').encode()

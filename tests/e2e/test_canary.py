@@ -69,6 +69,7 @@ def plant(running: State, word: str) -> None:
     unreadable = orjson.dumps({"data": {"email": f"{word}-stream@example.com"}, "metadata": {"record-type": "riddle"}})
     boto3.client("kinesis").put_record(StreamName=running.stream_name, Data=unreadable, PartitionKey="riddle")
     lines = [
+        f'{{"profile_id": {first + PLANTED}, "profile_name": "good", "email": "{word}-good@example.com", "operation": "load"}}',
         f'{{"profile_id": "no number", "email": "{word}-typed@example.com", "nickname": "{word}-name"}}',
         f'{{"profile_id": 1, "email": "{word}-torn@exam',
         f"{word}-free@example.com",

@@ -138,6 +138,18 @@ def test_the_reason_of_a_failed_execution_is_left_on_the_record(road: Road) -> N
     assert (record.status, record.error_type, record.error_message) == ("failed", "States.TaskFailed", "the task stopped")
 
 
+def test_the_reason_that_an_attempt_left_stands_before_what_step_functions_knows_of_it(road: Road) -> None:
+    file_id = road.arrives("brewery", "container.gz", gz_lines(load(brewery_id=1, brewery_name="x")))
+    token = road.control.start(file_id, EXECUTION, 60).lease_token or ""
+    road.control.release(file_id, token, "ZeroDivisionError", "division by zero")
+
+    road.converter().record_failure(file_id, EXECUTION, "States.TaskFailed", "the task stopped; exit codes [1]")
+
+    record = road.record(file_id)
+    assert (record.status, record.error_type) == ("failed", "ZeroDivisionError")
+    assert record.error_message == "division by zero; the task stopped; exit codes [1]"
+
+
 def test_the_reason_of_an_execution_that_lost_the_file_changes_nothing(road: Road) -> None:
     file_id = road.arrives("brewery", "not-mine.gz", gz_lines(load(brewery_id=1, brewery_name="x")))
     road.control.start(file_id, "the holder", 60)
