@@ -8,11 +8,13 @@ from typing import Any, Protocol
 
 from isal import igzip_lib, isal_zlib
 
+from convert.parse.content import wrong_content
 from lake.errors import TerminalError
 
 CHUNK_BYTES = 256 << 10
 """Compressed bytes read at once; more fall out of the processor's cache. No member's header is longer."""
 _MAGIC = b"\x1f\x8b"
+_HEAD_BYTES = 4
 
 
 class NotGzip(TerminalError):
@@ -43,7 +45,7 @@ class _Watched(io.RawIOBase):
         """Fill the buffer from its beginning; the number of bytes, 0 at the end of the stream."""
         count = self._raw.readinto(buffer) or 0
         if len(self.head) < len(_MAGIC):
-            self.head += bytes(buffer[: min(count, 4)])
+            self.head += bytes(buffer[: min(count, _HEAD_BYTES)])
         self.given += count
         return count
 
@@ -72,7 +74,9 @@ class GzipStream:
     def _failure(self, error: Exception) -> TerminalError:
         head, place = self._raw.head, f"byte {self._raw.given:,} of the object"
         if not head.startswith(_MAGIC):
-            return NotGzip(f"the object begins with {head[:4].hex(' ')}; a gzip object begins with 1f 8b")
+            form = wrong_content(head) or ("plain text: compress it by gzip" if head.isascii() and head.decode().isprintable() else None)
+            told = f", as {form}" if form else ""
+            return NotGzip(f"the object begins with {head.hex(' ')}{told}; a gzip object begins with 1f 8b")
         if isinstance(error, EOFError):
             return CorruptGzip(
                 f"the object ends at {place} amid a gzip member: it is cut off, or a few bytes too many follow its last member"

@@ -50,6 +50,15 @@ def test_a_csv_export_is_a_file_and_its_closing_manifest_is_none(road):
     assert road.records(manifest) == []
 
 
+@pytest.mark.parametrize("ending", [".CSV.gz", ".csv.GZ", ".CSV"])
+def test_a_name_says_csv_in_upper_case_too(road, ending):
+    key = road.arrives(f"raw/review/by-hand/{uuid.uuid4()}{ending}", gzip.compress(b"review_id\n1\n2\n"))
+
+    road.register()
+
+    assert (road.record(key).file_format, road.record(key).records_estimated) == ("csv", 2)
+
+
 TRUNCATED = gzip.compress(b"".join(b"%d\n" % n for n in range(1000)))[:-50]
 
 
@@ -61,6 +70,8 @@ TRUNCATED = gzip.compress(b"".join(b"%d\n" % n for n in range(1000)))[:-50]
         ("raw/beer/{}.gz", b"", "EmptyObject", "0 bytes"),
         ("raw/beer/{}.csv", b"beer_id\n1\n", "NotGzip", "a gzip member begins with"),
         ("raw/beer/{}.gz", TRUNCATED, "TruncatedGzip", "within a gzip member"),
+        ("raw/beer/{}.tsv.gz", gzip.compress(b"beer_id\n1\n"), "UnknownForm", "the name says values separated by tabs"),
+        ("raw/beer/{}.csv.gz.gz", gzip.compress(b"beer_id\n1\n"), "UnknownForm", "the name says gzip within gzip"),
     ],
 )
 def test_an_object_that_cannot_be_converted_is_a_failed_file_with_its_reason(road, key, body, kind, reason):

@@ -177,7 +177,9 @@ def test_an_empty_member_is_an_empty_stream(parse: ModuleType) -> None:
     ("data", "error", "message"),
     [
         (b"", "NotGzip", "is empty"),
-        (b"id,name\n1,x\n", "NotGzip", "69 64 2c 6e"),
+        (b"id,name\n1,x\n", "NotGzip", "69 64 2c 6e, as plain text: compress it by gzip"),
+        (b"PK\3\4" + bytes(40), "NotGzip", "50 4b 03 04, as a ZIP archive"),
+        (b"\x28\xb5\x2f\xfd" + bytes(40), "NotGzip", "as Zstandard"),
         (b"\x1f", "NotGzip", "begins with 1f;"),
         (ONE[:-1], "CorruptGzip", "amid a gzip member: it is cut off"),
         (ONE[:12], "CorruptGzip", "ends at byte 12 of the object amid a gzip member"),
