@@ -18,9 +18,11 @@ from convert import engine as conversion
 from convert import parse
 from convert.engine import Plan
 from convert.parse import csv_records
+from convert.parse.csv_fields import cells
 from convert.parse.outcome import Problem
 from convert.refusals import NothingAccepted, NotJsonLines
 from convert.sink import DirectorySink
+from convert.swallowed import NOTHING, Detector
 from convert.verdict import judge as real_verdict
 from lake.control import Outcome
 from lake.errors import TerminalError
@@ -134,7 +136,7 @@ def lines_without_weight(tally: Any, contract: Any, file_format: str) -> None:
 
 def cells_of_any_record(reader: Any, record: bytes) -> list[str | None]:
     """The cells of a record as they were read before the header was looked for among the rows."""
-    found = csv_records.cells(record)
+    found = cells(record)
     if len(found) != len(reader._header):
         raise Problem(parse.Reason.RAGGED)
     return found
@@ -163,7 +165,7 @@ def test_lines_that_two_quotes_swallow_and_nobody_weighs_are_found(tmp_path: Pat
 
 
 def test_rows_within_a_text_that_nobody_looks_for_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conversion.Detector, "look", lambda _self, _data, _parsed: conversion.Swallowed())
+    monkeypatch.setattr(Detector, "look", lambda _self, _data, _parsed: NOTHING)
 
     with pytest.raises(Found, match=r"lines that are whole are no rows"):
         hunt(range(WITHIN), tmp_path, monkeypatch, ("kernel",))
