@@ -12,7 +12,7 @@ from typing import Any
 from datamaster.replicator.emitter import Emitter
 from datamaster.replicator.messages import Transaction
 from datamaster.replicator.pgoutput import Begin, Change, Commit, Relation, Truncate, decode
-from datamaster.source.pg_catalog import Column, Cursor, Table, primary_key, resolve_form
+from datamaster.source.pg_catalog import Column, Table, primary_key, resolve_form
 
 PUSH_SECONDS = 0.1
 OPEN_SECONDS = 1.0  # how long sending waits for the transaction's end
@@ -29,22 +29,24 @@ class ChangeReader:
     """Turns the messages of one replication connection into records.
 
     Changes of other tables than ``names`` (each schema.table) are passed over: a publication may carry what nobody asked for.
-    ``commands`` is called about every second between transactions; it may read whole tables.
+    ``commands`` is called about every second between transactions; it may read whole tables. ``truncated`` hears of each table
+    that was emptied.
     """
 
     def __init__(
         self,
         replication: Any,
-        catalog: Cursor,
         emitter: Emitter,
         stop: threading.Event,
         names: Collection[str],
         commands: Callable[[], None],
+        truncated: Callable[[str], None],
         codec: str,
     ) -> None:
         self._codec = codec
         self._replication = replication
-        self._catalog = catalog
+        self._truncated = truncated
+        self._catalog = emitter.state.cursor
         self._names = frozenset(names)
         self._emitter = emitter
         self._state = emitter.state
@@ -99,13 +101,14 @@ class ChangeReader:
             self._define(message)
         elif isinstance(message, Truncate):
             for table in filter(None, map(self._tables.get, message.relation_ids)):
-                log.warning("TRUNCATE of %s: not sent, as DMS sends none; reload the table", table.identifier)
+                self._truncated(f"{table.schema}.{table.name}")
 
     def _commit(self, message: Commit) -> None:
         begin = self._transaction.begin
         if self._number:
             self._state.previous = (begin.transaction_id, self._number)
-        self._complete, self._complete_commit = message.end_lsn, begin.commit_lsn
+            self._complete_commit = begin.commit_lsn
+        self._complete = message.end_lsn
         self._open = False
 
     def _define(self, relation: Relation) -> None:
@@ -114,7 +117,7 @@ class ChangeReader:
                 log.info('changes of table "%s.%s" are not asked for', relation.schema, relation.name)
             return
         # The log may describe a table under a name that the catalog has forgotten.
-        key = primary_key(self._catalog, relation.schema, relation.name) or tuple(c.name for c in relation.columns if c.identity)
+        key = self._key(relation)
         known = self._tables.get(relation.relation_id)
         columns = tuple(
             Column(
@@ -134,6 +137,13 @@ class ChangeReader:
             statistics.ddls += 1
             self._emitter.control(alteration(statistics.signature, table.signature), table)
         statistics.signature = table.signature
+
+    def _key(self, relation: Relation) -> tuple[str, ...]:
+        """The key of the relation itself: its name may be another table's by now, or nobody's."""
+        seen = self._state.statistics(relation.schema, relation.name).identity
+        if seen is not None and seen.oid == relation.relation_id:
+            return tuple(seen.key)
+        return primary_key(self._catalog, relation.relation_id) or tuple(c.name for c in relation.columns if c.identity)
 
     def _between(self) -> bool:
         """Send what was read, and now and then acknowledge, answer the server and look for commands.
@@ -157,10 +167,10 @@ class ChangeReader:
         Once all is delivered, ``wal_end`` is what the server has read of its log: it holds no earlier commit to send.
         """
         delivered = self._outbox.delivered
-        if self._complete > self._saved:
+        if self._complete_commit > self._saved:
             self._state.counted_lsn = max(self._state.counted_lsn, self._complete_commit)
             self._state.save()
-            self._saved = self._complete
+            self._saved = self._complete_commit
         reached = delivered if delivered < self._complete else max(delivered, self._replication.wal_end)
         if reached > self._acknowledged:
             self._replication.send_feedback(flush_lsn=reached, apply_lsn=reached, force=True)

@@ -11,7 +11,7 @@ from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ
 
 from datamaster.replicator.emitter import Emitter
 from datamaster.replicator.outbox import Stopped
-from datamaster.source.pg_catalog import Table, quoted
+from datamaster.source.pg_catalog import Cursor, Table, quoted
 from lake.source_session import session_options
 
 ALIVE_SECONDS = 5.0
@@ -46,7 +46,7 @@ class _Rows:
 
     def __init__(self, table: Table, emitter: Emitter, stop: threading.Event, alive: Callable[[], None]) -> None:
         self._table = table
-        self._emitter = emitter
+        self.emitter = emitter
         self._stop = stop
         self._alive = alive
         self._last_alive = time.monotonic()
@@ -54,7 +54,7 @@ class _Rows:
     def write(self, line: bytes) -> int:
         if self._stop.is_set():
             raise Stopped(f"the load of {self._table.identifier} was stopped; the next start begins it anew")
-        self._emitter.row(self._table, copy_values(line))
+        self.emitter.row(self._table, copy_values(line))
         if time.monotonic() - self._last_alive > ALIVE_SECONDS:
             self._alive()
             self._last_alive = time.monotonic()
@@ -69,14 +69,15 @@ def load_tables(
     stop: threading.Event,
     alive: Callable[[], None] = lambda: None,
     encoding: str = "UTF8",
-) -> None:
+) -> list[tuple[Table, psycopg2.Error]]:
     """Send every row of ``tables`` as ``load``, each table behind its fence, and wait until all is delivered.
 
     ``snapshot`` is the exported snapshot to read in. With None each table is read in a snapshot taken after its fence:
     a change sent before the fence is in the snapshot, one sent after it outranks the loaded row. Values come in ``encoding``.
 
-    Raises ``Stopped``, and what delivery raises.
+    Returns the tables that the source did not give, each with its error. Raises ``Stopped``, and what delivery raises.
     """
+    failures: list[tuple[Table, psycopg2.Error]] = []
     connection = psycopg2.connect(dsn, options=session_options(encoding))
     try:
         connection.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ, readonly=True)
@@ -84,17 +85,29 @@ def load_tables(
             if snapshot is not None:
                 cursor.execute("SET TRANSACTION SNAPSHOT %s", (snapshot,))
             for table in tables:
-                statistics = emitter.state.statistics(table.schema, table.name)
-                statistics.load_begins()
-                statistics.signature = table.signature
-                emitter.state.save()
-                emitter.fence(table)
-                columns = ", ".join(quoted(column.name) for column in table.columns)
-                cursor.copy_expert(f"COPY (SELECT {columns} FROM {table.identifier}) TO STDOUT", _Rows(table, emitter, stop, alive))
-                emitter.outbox.flush()
-                statistics.load_completes()
-                emitter.state.save()
+                cursor.execute("SAVEPOINT load")
+                try:
+                    _load(cursor, table, _Rows(table, emitter, stop, alive))
+                except psycopg2.ProgrammingError as error:
+                    failures.append((table, error))
+                    cursor.execute("ROLLBACK TO SAVEPOINT load")
                 if snapshot is None:
                     connection.rollback()
     finally:
         connection.close()
+    return failures
+
+
+def _load(cursor: Cursor, table: Table, rows: _Rows) -> None:
+    emitter = rows.emitter
+    statistics = emitter.state.statistics(table.schema, table.name)
+    statistics.load_begins()
+    statistics.signature = table.signature
+    emitter.state.save()
+    emitter.fence(table)
+    columns = ", ".join(quoted(column.name) for column in table.columns)
+    only = "" if statistics.identity is not None and statistics.identity.partitioned else "ONLY "
+    cursor.copy_expert(f"COPY (SELECT {columns} FROM {only}{table.identifier}) TO STDOUT", rows)
+    emitter.outbox.flush()
+    statistics.load_completes()
+    emitter.state.save()

@@ -18,20 +18,18 @@ from datamaster.replicator.change_reader import ChangeReader
 from datamaster.replicator.emitter import Emitter
 from datamaster.replicator.full_load import load_tables
 from datamaster.replicator.outbox import Outbox, PutRecords, Stopped
-from datamaster.replicator.task_state import CHANGES, COMPLETED, ERROR, GONE, Command, TaskState, ask_reload
+from datamaster.replicator.slot_creation import create_slot
+from datamaster.replicator.table_watch import TableWatch
+from datamaster.replicator.task_state import CHANGES, Command, TaskState
 from datamaster.source.pg_catalog import (
     PUBLICATION,
     SLOT,
     UTF8,
-    Table,
     TableWithoutKey,
     UnknownSourceTable,
-    ensure_publication,
-    existing_tables,
-    published_tables,
-    quoted,
     read_table,
     server_encoding,
+    session_name,
     split_name,
 )
 from lake.errors import TerminalError, TransientError
@@ -39,6 +37,7 @@ from lake.source_session import SESSION_OPTIONS, session_options
 
 TASK = "dm-replicator"
 RECONNECT_SECONDS = 0.5
+UNDEFINED_OBJECT = "42704"
 NO_EQUIVALENT = ("22021", "22P05")  # character_not_in_repertoire, untranslatable_character
 
 log = logging.getLogger(__name__)
@@ -73,6 +72,7 @@ class ReplicationTask:
         self._client = client
         self._stop = stop
         self._encoding, self._codec = "UTF8", UTF8
+        self._begins_anew = False
 
     def run(self) -> None:
         """Replicate until ``stop`` is set. Raises ``TerminalError`` where trying again cannot help."""
@@ -82,16 +82,22 @@ class ReplicationTask:
             except Stopped as stopped:
                 log.info("%s", stopped)
             except (psycopg2.Error, TransientError) as error:
-                if isinstance(error, psycopg2.Error) and not _connection_lost(error) and not self._other_encoding(error):
+                if isinstance(error, psycopg2.Error) and not self._curable(error):
                     raise TerminalError(f"the source refuses: {str(error).strip()}") from error
                 log.warning("%s; connecting again", str(error).strip())
                 self._stop.wait(RECONNECT_SECONDS)
 
-    def _other_encoding(self, error: psycopg2.Error) -> bool:
-        """Where the server cannot write a value as UTF-8, read its own encoding from now on, each value by itself.
+    def _curable(self, error: psycopg2.Error) -> bool:
+        """Whether another connection may do better, after what is changed here for it. Raises ``UnknownEncoding``."""
+        if error.pgcode == UNDEFINED_OBJECT and "publication" in str(error):
+            # Before PostgreSQL 18, a change that was made while the publication was gone can never be read.
+            log.warning('publication "%s" was dropped and changes were made meanwhile', self.settings.publication)
+            anew, self._begins_anew = not self._begins_anew, True
+            return anew
+        return _connection_lost(error) or self._other_encoding(error)
 
-        Returns whether that is new. Raises ``UnknownEncoding``.
-        """
+    def _other_encoding(self, error: psycopg2.Error) -> bool:
+        """Where the server cannot write a value as UTF-8, read its own encoding from now on, each value by itself."""
         if error.pgcode not in NO_EQUIVALENT:
             return False
         before = self._encoding
@@ -105,50 +111,23 @@ class ReplicationTask:
             state = self.state = stack.enter_context(contextlib.closing(TaskState(settings.dsn, settings.slot, settings.publication)))
             self.connected.set()
             outbox = stack.enter_context(contextlib.closing(Outbox(self._client, settings.stream, self._stop)))
-            replication = stack.enter_context(contextlib.closing(_replication_connection(settings.dsn, self._encoding))).cursor()
+            replication = stack.enter_context(contextlib.closing(self._replication_connection()))
             emitter = Emitter(settings.task, outbox, state)
-            if self._slot_usable(state) and state.phase == CHANGES:
-                self._watch_tables(emitter)
+            watch = TableWatch(settings.dsn, settings.tables, settings.publication, emitter)
+            if self._slot_usable(state) and state.phase == CHANGES and not self._begins_anew:
+                watch.look()
             else:
-                self._load(replication, emitter)
-            self._follow(replication, emitter)
+                self._load(replication, emitter, watch)
+            self._begins_anew = False
+            self._follow(replication.cursor(), emitter, watch)
 
-    def _watch_tables(self, emitter: Emitter) -> None:
-        """Announce tables that were dropped; publish those that are there, and have read what no load has completed.
-
-        The latter are tables new to the task, made again, or whose reload was interrupted.
-        """
-        state, settings = emitter.state, self.settings
-        asked_for = [name for name in settings.tables if state.statistics(*split_name(name)).state != ERROR]
-        existing = existing_tables(state.cursor, asked_for)
-        for name in asked_for:
-            statistics = state.statistics(*split_name(name))
-            if name not in existing and statistics.state != GONE:
-                log.warning('table "%s" was dropped; its rows stay as they are', name)
-                emitter.dropped(*split_name(name))
-                statistics.state = GONE
-                state.save()
-        if existing and set(existing) != published_tables(state.cursor, settings.publication):
-            ensure_publication(state.cursor, settings.publication, existing)
-        asked = {(command.schema, command.table) for command in state.commands()}
-        unloaded = [name for name in existing if state.statistics(*split_name(name)).state != COMPLETED]
-        if missing := [name for name in unloaded if split_name(name) not in asked]:
-            ask_reload(settings.dsn, settings.slot, missing)
-
-    def _tables(self, state: TaskState) -> list[Table]:
-        """The tables that can be read; of the others the state says why. Raises the first reason where there is none."""
-        tables: list[Table] = []
-        reasons: list[TerminalError] = []
-        for name in self.settings.tables:
-            try:
-                tables.append(read_table(state.cursor, *split_name(name), self._codec))
-            except (UnknownSourceTable, TableWithoutKey) as error:
-                log.error("%s; the other tables go on", error)
-                reasons.append(error)
-                state.statistics(*split_name(name)).state = GONE if isinstance(error, UnknownSourceTable) else ERROR
-        if not tables:
-            raise reasons[0]
-        return tables
+    def _replication_connection(self) -> Any:
+        return psycopg2.connect(
+            self.settings.dsn,
+            connection_factory=psycopg2.extras.LogicalReplicationConnection,
+            options=session_options(self._encoding),
+            application_name=session_name(self.settings.slot),
+        )
 
     def _slot_usable(self, state: TaskState) -> bool:
         """Whether the slot is there and still has its log. Raises ``SlotBusy`` where a killed task's session still reads it."""
@@ -158,54 +137,51 @@ class ReplicationTask:
             raise SlotBusy(f'replication slot "{self.settings.slot}" is still read by another session')
         return row is not None and row[1] != "lost"
 
-    def _load(self, replication: Any, emitter: Emitter) -> None:
+    def _load(self, replication: Any, emitter: Emitter, watch: TableWatch) -> None:
         """Load every table in the snapshot at which a new slot begins, so that load and changes meet without gap or overlap."""
         state, slot = emitter.state, self.settings.slot
         if state.phase == CHANGES:
-            log.warning('replication slot "%s" is gone or has lost its log: everything is loaded anew', slot)
+            log.warning('replication slot "%s" is gone or of no use any more: everything is loaded anew', slot)
         state.cursor.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s", (slot,))
         state.forget_progress()
-        tables = self._tables(state)
-        ensure_publication(state.cursor, self.settings.publication, [f"{table.schema}.{table.name}" for table in tables])
-        log.info('making replication slot "%s"; this waits for the transactions that run now', slot)
-        replication.execute(f"CREATE_REPLICATION_SLOT {quoted(slot)} LOGICAL pgoutput EXPORT_SNAPSHOT")
-        snapshot = replication.fetchone()[2]
+        names = watch.begin()
+        tables = [read_table(state.cursor, *split_name(name), self._codec) for name in names]
+        snapshot = create_slot(replication, slot, self.settings.dsn, self._stop)
         emitter.task_begins()
         started = time.monotonic()
-        load_tables(self.settings.dsn, snapshot, tables, emitter, self._stop, encoding=self._encoding)
+        for table, error in load_tables(self.settings.dsn, snapshot, tables, emitter, self._stop, encoding=self._encoding):
+            watch.failed(f"{table.schema}.{table.name}", error)
         state.set_phase(CHANGES)
         rows = sum(table.load_rows for table in state.tables.values())
         log.info("full load: %d rows of %d tables in %.1f s", rows, len(tables), time.monotonic() - started)
 
-    def _follow(self, replication: Any, emitter: Emitter) -> None:
+    def _follow(self, replication: Any, emitter: Emitter, watch: TableWatch) -> None:
         def commands() -> None:
-            self._watch_tables(emitter)
-            for command in emitter.state.commands():
-                self._reload(command, emitter, reader.stay_alive)
+            watch.look()
+            if watch.ready():
+                for command in emitter.state.commands():
+                    self._reload(command, emitter, watch, reader.stay_alive)
 
-        reader = ChangeReader(replication, emitter.state.cursor, emitter, self._stop, self.settings.tables, commands, self._codec)
+        reader = ChangeReader(replication, emitter, self._stop, self.settings.tables, commands, watch.truncated, self._codec)
         reader.follow(self.settings.slot, self.settings.publication)
 
-    def _reload(self, command: Command, emitter: Emitter, alive: Callable[[], None]) -> None:
-        error = None
+    def _reload(self, command: Command, emitter: Emitter, watch: TableWatch, alive: Callable[[], None]) -> None:
+        state, error = emitter.state, None
         name = f"{command.schema}.{command.table}"
         if name not in self.settings.tables:
-            emitter.state.command_done(command, f'table "{name}" is not replicated; one of {", ".join(self.settings.tables)}')
+            state.command_done(command, f'table "{name}" is not replicated; one of {", ".join(self.settings.tables)}')
             return
         try:
-            table = read_table(emitter.state.cursor, command.schema, command.table, self._codec)
-            load_tables(self.settings.dsn, None, [table], emitter, self._stop, alive, self._encoding)
-        except (UnknownSourceTable, TableWithoutKey, psycopg2.ProgrammingError) as failure:
-            error = str(failure).strip()
-            log.error("reload: %s", error)
-            emitter.state.statistics(command.schema, command.table).state = ERROR
-            emitter.state.save()
-        emitter.state.command_done(command, error)
-
-
-def _replication_connection(dsn: str, encoding: str) -> Any:
-    options = session_options(encoding)
-    return psycopg2.connect(dsn, connection_factory=psycopg2.extras.LogicalReplicationConnection, options=options)
+            watch.remember(name)
+            table = read_table(state.cursor, command.schema, command.table, self._codec)
+            failures = load_tables(self.settings.dsn, None, [table], emitter, self._stop, alive, self._encoding)
+            error = next((failure for _, failure in failures), None)
+        except (UnknownSourceTable, TableWithoutKey) as failure:
+            error = failure
+        if error is not None:
+            watch.failed(name, error)
+            state.save()
+        state.command_done(command, None if error is None else str(error).strip())
 
 
 def _connection_lost(error: psycopg2.Error) -> bool:

@@ -11,7 +11,8 @@ from pathlib import Path
 import psycopg2
 import psycopg2.extensions
 
-from datamaster.source.pg_catalog import Table, lock_number, split_name
+from datamaster.source.pg_catalog import Table, lock_number, session_name, split_name
+from datamaster.source.table_identity import Identity, TableChange
 from lake.errors import TransientError
 from lake.source_session import SESSION_OPTIONS
 
@@ -27,7 +28,10 @@ class TaskRunning(TransientError):
 
 @dataclass
 class TableStatistics:
-    """What DMS counts of one table; times are of UTC. ``signature`` is the definition last announced."""
+    """What DMS counts of one table; times are of UTC.
+
+    ``signature`` is the definition last announced, ``identity`` the table as it was last seen.
+    """
 
     schema: str
     table: str
@@ -42,6 +46,7 @@ class TableStatistics:
     load_ended: datetime | None = None
     updated_at: datetime | None = None
     signature: list[list[object]] | None = None
+    identity: Identity | None = None
 
     def load_begins(self) -> None:
         """A full load of the table begins, the first one or another."""
@@ -85,13 +90,14 @@ class TaskState:
     def __init__(self, dsn: str, slot: str, publication: str) -> None:
         self.slot = slot
         self.publication = publication
-        self.connection = psycopg2.connect(dsn, options=SESSION_OPTIONS, application_name=f"awsdms {slot}")
+        self.connection = psycopg2.connect(dsn, options=SESSION_OPTIONS, application_name=session_name(slot))
         self.connection.autocommit = True
         self.cursor = self.connection.cursor()
         self._lock()
         self.cursor.execute(SCHEMA.read_text())
         self.phase, self.counted_lsn, self.previous = self._read_task()
         self.tables = self._read_tables()
+        self._written: dict[str, bytes] = {}
 
     def close(self) -> None:
         """Give the lock back."""
@@ -110,11 +116,12 @@ class TaskState:
         """Begin anew: a full load under a new slot, with new counts."""
         self.counted_lsn, self.previous = 0, None
         self.tables.clear()
+        self._written.clear()
         self.cursor.execute("DELETE FROM awsdms.table_statistics WHERE slot = %s", (self.slot,))
         self.set_phase(LOADING)
 
     def save(self) -> None:
-        """Write task and statistics, all of it or nothing."""
+        """Write what changed of task and statistics, all of it or nothing; an idle task writes nothing."""
         transaction_id, count = self.previous or (None, None)
         statement = self.cursor.mogrify(
             "INSERT INTO awsdms.task VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (slot) DO UPDATE SET publication = excluded.publication,"
@@ -122,22 +129,30 @@ class TaskState:
             " transaction_count = excluded.transaction_count",
             (self.slot, self.publication, self.phase, self.counted_lsn, transaction_id, count),
         )
-        for t in self.tables.values():
-            statement += b";" + self.cursor.mogrify(
-                "INSERT INTO awsdms.table_statistics (slot, schema_name, table_name, inserts, updates, deletes, ddls, load_rows,"
-                " load_error_rows, table_state, load_started, load_ended, updated_at, signature)"
-                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (slot, schema_name, table_name) DO UPDATE SET"
-                " inserts = excluded.inserts, updates = excluded.updates, deletes = excluded.deletes,"
-                " ddls = excluded.ddls, load_rows = excluded.load_rows,"
-                " load_error_rows = excluded.load_error_rows, table_state = excluded.table_state,"
-                " load_started = excluded.load_started, load_ended = excluded.load_ended, updated_at = excluded.updated_at,"
-                " signature = excluded.signature",
-                (
-                    *(self.slot, t.schema, t.table, t.inserts, t.updates, t.deletes, t.ddls, t.load_rows, t.load_error_rows, t.state),
-                    *(t.load_started, t.load_ended, t.updated_at, json.dumps(t.signature)),
-                ),
-            )
-        self.cursor.execute(statement)  # one message of several statements is one transaction
+        statements = {"": statement} | {f"{t.schema}.{t.table}": self._statement(t) for t in self.tables.values()}
+        changed = {name: text for name, text in statements.items() if self._written.get(name) != text}
+        if changed:
+            self.cursor.execute(b";".join(changed.values()))  # one message of several statements is one transaction
+            self._written |= changed
+
+    def _statement(self, t: TableStatistics) -> bytes:
+        statement: bytes = self.cursor.mogrify(
+            "INSERT INTO awsdms.table_statistics (slot, schema_name, table_name, inserts, updates, deletes, ddls, load_rows,"
+            " load_error_rows, table_state, load_started, load_ended, updated_at, signature, identity)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+            " ON CONFLICT (slot, schema_name, table_name) DO UPDATE SET"
+            " inserts = excluded.inserts, updates = excluded.updates, deletes = excluded.deletes,"
+            " ddls = excluded.ddls, load_rows = excluded.load_rows,"
+            " load_error_rows = excluded.load_error_rows, table_state = excluded.table_state,"
+            " load_started = excluded.load_started, load_ended = excluded.load_ended, updated_at = excluded.updated_at,"
+            " signature = excluded.signature, identity = excluded.identity",
+            (
+                *(self.slot, t.schema, t.table, t.inserts, t.updates, t.deletes, t.ddls, t.load_rows, t.load_error_rows, t.state),
+                *(t.load_started, t.load_ended, t.updated_at, json.dumps(t.signature)),
+                None if t.identity is None else json.dumps(t.identity.json()),
+            ),
+        )
+        return statement
 
     def commands(self) -> list[Command]:
         """Commands not yet done, oldest first."""
@@ -166,6 +181,13 @@ class TaskState:
                 where,
             )
 
+    def record_event(self, schema: str, table: str, event: TableChange, cure: str) -> None:
+        """Keep what happened to a table outside the log, and what cures it."""
+        self.cursor.execute(
+            "INSERT INTO awsdms.table_events (slot, schema_name, table_name, event, detail, cure) VALUES (%s, %s, %s, %s, %s, %s)",
+            (self.slot, schema, table, event.kind, event.detail, cure),
+        )
+
     def _lock(self) -> None:
         self.cursor.execute("SELECT pg_try_advisory_lock(%s)", (lock_number(self.slot),))
         if self.cursor.fetchone() != (True,):
@@ -183,10 +205,11 @@ class TaskState:
     def _read_tables(self) -> dict[tuple[str, str], TableStatistics]:
         self.cursor.execute(
             "SELECT schema_name, table_name, inserts, updates, deletes, ddls, load_rows, load_error_rows, table_state, load_started,"
-            " load_ended, updated_at, signature FROM awsdms.table_statistics WHERE slot = %s ORDER BY schema_name, table_name",
+            " load_ended, updated_at, signature, identity FROM awsdms.table_statistics WHERE slot = %s ORDER BY schema_name, table_name",
             (self.slot,),
         )
-        return {(row[0], row[1]): TableStatistics(*row) for row in self.cursor.fetchall()}
+        rows = [(*row[:-1], row[-1] and Identity(**row[-1])) for row in self.cursor.fetchall()]
+        return {(row[0], row[1]): TableStatistics(*row) for row in rows}
 
 
 def ask_reload(dsn: str, slot: str, tables: Sequence[str]) -> None:

@@ -47,6 +47,19 @@ CREATE TABLE IF NOT EXISTS awsdms.apply_exceptions (
     error_time  timestamptz NOT NULL DEFAULT now()
 );
 
+-- What happened to a table outside the log, and what cures it: a load that starts by itself, or a statement of a person.
+CREATE TABLE IF NOT EXISTS awsdms.table_events (
+    event_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    slot        text NOT NULL,
+    schema_name text NOT NULL,
+    table_name  text NOT NULL,
+    event       text NOT NULL,
+    detail      text NOT NULL,
+    cure        text NOT NULL,
+    event_time  timestamptz NOT NULL DEFAULT now()
+);
+
 -- Columns that a task of an earlier release did not know.
 ALTER TABLE awsdms.apply_exceptions ADD COLUMN IF NOT EXISTS column_name text;
 ALTER TABLE awsdms.table_statistics ADD COLUMN IF NOT EXISTS load_error_rows bigint NOT NULL DEFAULT 0;
+ALTER TABLE awsdms.table_statistics ADD COLUMN IF NOT EXISTS identity json;

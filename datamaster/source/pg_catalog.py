@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple, TypeAlias
@@ -12,12 +11,11 @@ from typing import NamedTuple, TypeAlias
 import psycopg2.extensions
 
 from datamaster.source.value_forms import ValueForm, form_of
-from lake.errors import TerminalError, TransientError
+from lake.errors import TerminalError
 
 Cursor: TypeAlias = psycopg2.extensions.cursor
 
 SLOT, PUBLICATION = "dm_replicator", "dm_replicator"
-OLDER_TRANSACTIONS_SECONDS = 600.0
 UTF8 = "utf-8"
 
 
@@ -27,10 +25,6 @@ class UnknownSourceTable(TerminalError):
 
 class UnknownEncoding(TerminalError):
     """The server's encoding is one that Python does not read."""
-
-
-class OlderTransactions(TransientError):
-    """Transactions that began before the publication changed do not end."""
 
 
 class TableWithoutKey(TerminalError):
@@ -111,6 +105,7 @@ class CatalogColumn(NamedTuple):
     description: str | None
     table_description: str | None
     may_be_out_of_line: bool
+    table_oid: int
 
 
 def read_columns(cursor: Cursor, schema: str, name: str) -> tuple[list[CatalogColumn], tuple[str, ...]]:
@@ -118,7 +113,8 @@ def read_columns(cursor: Cursor, schema: str, name: str) -> tuple[list[CatalogCo
     cursor.execute(
         "SELECT a.attname, a.atttypid::bigint, a.atttypmod, a.attnotnull, col_description(c.oid, a.attnum),"
         " obj_description(c.oid, 'pg_class'),"
-        " t.typname IN ('varchar', 'bpchar') AND (c.relkind = 'p' OR c.reltoastrelid <> 0) AND a.attstorage <> 'p'"
+        " t.typname IN ('varchar', 'bpchar') AND (c.relkind = 'p' OR c.reltoastrelid <> 0) AND a.attstorage <> 'p',"
+        " c.oid::bigint"
         " FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
         " JOIN pg_type t ON t.oid = a.atttypid"
         " WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped"
@@ -128,7 +124,7 @@ def read_columns(cursor: Cursor, schema: str, name: str) -> tuple[list[CatalogCo
     columns = [CatalogColumn(*row) for row in cursor.fetchall()]
     if not columns:
         raise UnknownSourceTable(f'the source has no table "{schema}.{name}"')
-    key = primary_key(cursor, schema, name)
+    key = primary_key(cursor, columns[0].table_oid)
     if not key:
         raise TableWithoutKey(f'table "{schema}.{name}" has no primary key; add one')
     return columns, key
@@ -141,13 +137,17 @@ def read_table(cursor: Cursor, schema: str, name: str, codec: str = UTF8) -> Tab
     return Table(schema, name, tuple(forms), key, codec)
 
 
-def primary_key(cursor: Cursor, schema: str, name: str) -> tuple[str, ...]:
-    """The columns of a table's primary key in the key's order; empty where it has none or is gone."""
+def primary_key(cursor: Cursor, oid: int) -> tuple[str, ...]:
+    """The columns that the log tells a table's rows apart by, in the index's order; empty where there are none or the table is gone.
+
+    They are the primary key's, or those of the unique index that is the replica identity.
+    """
     cursor.execute(
-        "SELECT a.attname FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
+        "SELECT a.attname FROM pg_class c JOIN pg_index i ON i.indrelid = c.oid"
         " JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)"
-        " WHERE n.nspname = %s AND c.relname = %s AND i.indisprimary ORDER BY array_position(i.indkey::int2[], a.attnum)",
-        (schema, name),
+        " WHERE c.oid = %s AND CASE c.relreplident WHEN 'i' THEN i.indisreplident WHEN 'n' THEN false ELSE i.indisprimary END"
+        " ORDER BY array_position(i.indkey::int2[], a.attnum)",
+        (oid,),
     )
     return tuple(row[0] for row in cursor.fetchall())
 
@@ -184,48 +184,11 @@ def resolve(cursor: Cursor, type_id: int, modifier: int) -> tuple[int, int, Valu
         type_id, modifier = base, base_modifier
 
 
+def session_name(slot: str) -> str:
+    """What the sessions of a task call themselves at the server."""
+    return f"awsdms {slot}"
+
+
 def lock_number(slot: str) -> int:
     """The advisory lock that a task on ``slot`` holds, so that there is never a second one."""
     return zlib.crc32(f"awsdms {slot}".encode())
-
-
-def existing_tables(cursor: Cursor, names: Sequence[str]) -> list[str]:
-    """Those of ``names`` (each schema.table) that the source has."""
-    cursor.execute(
-        "SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-        " WHERE c.relkind IN ('r', 'p') AND n.nspname || '.' || c.relname = ANY (%s)",
-        (list(names),),
-    )
-    found = {row[0] for row in cursor.fetchall()}
-    return [name for name in names if name in found]
-
-
-def published_tables(cursor: Cursor, publication: str) -> set[str]:
-    """The tables, each schema.table, that a publication carries."""
-    cursor.execute("SELECT schemaname || '.' || tablename FROM pg_publication_tables WHERE pubname = %s", (publication,))
-    return {row[0] for row in cursor.fetchall()}
-
-
-def ensure_publication(cursor: Cursor, publication: str, tables: Sequence[str]) -> None:
-    """Make the publication carry exactly ``tables``.
-
-    A transaction that wrote to a table before the publication carried it would be sent in part, so this waits until all
-    older ones have ended: a table read after that misses nothing.
-    """
-    names = ", ".join(".".join(quoted(part) for part in split_name(table)) for table in tables)
-    cursor.execute("SELECT 1 FROM pg_publication WHERE pubname = %s", (publication,))
-    if cursor.fetchone() is None:
-        cursor.execute(f"CREATE PUBLICATION {quoted(publication)} FOR TABLE {names} WITH (publish_via_partition_root = true)")
-        return
-    if published_tables(cursor, publication) == set(tables):
-        return
-    cursor.execute(f"ALTER PUBLICATION {quoted(publication)} SET TABLE {names}")
-    cursor.execute("SELECT pg_current_xact_id()")
-    (own,) = cursor.fetchone()
-    deadline = time.monotonic() + OLDER_TRANSACTIONS_SECONDS
-    while time.monotonic() < deadline:
-        cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot()) > %s::xid8", (own,))
-        if cursor.fetchone() == (True,):
-            return
-        time.sleep(0.1)
-    raise OlderTransactions(f"transactions older than the new publication still run after {OLDER_TRANSACTIONS_SECONDS:.0f} s")

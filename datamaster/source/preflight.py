@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/AuroraPostgreSQL.Re
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -15,14 +16,15 @@ import psycopg2.extensions
 import psycopg2.extras
 
 from datamaster.source.connection import SourceRefused, SourceUnreachable, connect, connected
-from datamaster.source.pg_catalog import PUBLICATION, SLOT, quoted, split_name
+from datamaster.source.pg_catalog import PUBLICATION, SLOT, lock_number, quoted, session_name, split_name
 from lake.errors import TerminalError
 from lake.source_session import SESSION_OPTIONS
 
 OLDEST_VERSION = 13
 FIRST_OF_ONE_NUMBER = 100_000  # before, a release had two numbers: 9.6
 ALONE = ("server version", "kind of server")
-TASK_TABLES = ("task", "table_statistics", "task_command", "apply_exceptions")
+SESSION_ENDS_SECONDS = 10.0
+TASK_TABLES = ("task", "table_statistics", "task_command", "apply_exceptions", "table_events")
 
 Cursor: TypeAlias = psycopg2.extensions.cursor
 
@@ -98,9 +100,9 @@ def forget(dsn: str, slot: str = SLOT, publication: str = PUBLICATION) -> list[s
             cursor.execute("SELECT active FROM pg_replication_slots WHERE slot_name = %s", (slot,))
             row = cursor.fetchone()
             if row is not None and row[0]:
-                raise SlotInUse(f'replication slot "{slot}" is in use; stop the replicator first')
-            if row is not None:
-                cursor.execute("SELECT pg_drop_replication_slot(%s)", (slot,))
+                _end_own_session(cursor, slot)
+            cursor.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s", (slot,))
+            if cursor.rowcount:
                 removed.append(f"replication slot {slot}")
             cursor.execute("SELECT FROM pg_publication WHERE pubname = %s", (publication,))
             if cursor.fetchone() is not None:
@@ -112,16 +114,41 @@ def forget(dsn: str, slot: str = SLOT, publication: str = PUBLICATION) -> list[s
     return removed
 
 
+def _end_own_session(cursor: Cursor, slot: str) -> None:
+    """End the session that still reads a slot, where it was left behind by a replicator that is gone. Raises ``SlotInUse``."""
+    cursor.execute(
+        "SELECT s.active_pid, a.application_name, pg_try_advisory_lock(%s) FROM pg_replication_slots s"
+        " LEFT JOIN pg_stat_activity a ON a.pid = s.active_pid WHERE s.slot_name = %s AND s.active",
+        (lock_number(slot), slot),
+    )
+    row = cursor.fetchone()
+    if row is None:
+        return
+    pid, name, nobody_runs = row
+    if not nobody_runs or name != session_name(slot):
+        raise SlotInUse(f'replication slot "{slot}" is read by session {pid} ("{name}"); stop the replicator first')
+    cursor.execute("SELECT pg_advisory_unlock(%s), pg_terminate_backend(%s)", (lock_number(slot), pid))
+    deadline = time.monotonic() + SESSION_ENDS_SECONDS
+    while time.monotonic() < deadline:
+        cursor.execute("SELECT FROM pg_replication_slots WHERE slot_name = %s AND active", (slot,))
+        if cursor.fetchone() is None:
+            return
+        time.sleep(0.1)
+    raise SlotInUse(f'replication slot "{slot}": session {pid} does not end; SELECT pg_terminate_backend({pid});')
+
+
 def _forget_state(cursor: Cursor, slot: str) -> list[str]:
     cursor.execute("SELECT to_regclass('awsdms.task') IS NOT NULL")
     if cursor.fetchone() != (True,):
         return []
-    for table in TASK_TABLES:
+    cursor.execute("SELECT relname FROM pg_class WHERE relnamespace = 'awsdms'::regnamespace AND relname = ANY (%s)", (list(TASK_TABLES),))
+    found = [name for (name,) in cursor.fetchall()]
+    for table in found:
         cursor.execute(f"DELETE FROM awsdms.{table} WHERE slot = %s", (slot,))
     cursor.execute("SELECT count(*) FROM awsdms.task")
     if cursor.fetchone() != (0,):
         return [f"the rows of {slot} in schema awsdms"]
-    cursor.execute("DROP TABLE " + ", ".join(f"awsdms.{table}" for table in TASK_TABLES))
+    cursor.execute("DROP TABLE " + ", ".join(f"awsdms.{table}" for table in found))
     cursor.execute("SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'awsdms'")
     if cursor.fetchone() is not None:
         return ["the replicator's tables in schema awsdms"]
@@ -178,6 +205,7 @@ class _Source:
             pid, since, where = reader
             problem = f'slot "{slot}" is read by process {pid} of the server, since {since}, from {where}'
             yield Finding("replication slot", problem, f"dm down where that platform runs; or SELECT pg_terminate_backend({pid});")
+        yield from self._abandoned(slot)
         if self.row("SHOW max_slot_wal_keep_size")[0] == "-1":
             problem = "no limit: a replicator that stays away lets the log fill the disk"
             remedy = "ALTER SYSTEM SET max_slot_wal_keep_size = '10GB'; SELECT pg_reload_conf();"
@@ -187,6 +215,17 @@ class _Source:
         """The tables, each schema.table, that a publication carries."""
         self.cursor.execute("SELECT schemaname || '.' || tablename FROM pg_publication_tables WHERE pubname = %s", (publication,))
         return {row[0] for row in self.cursor.fetchall()}
+
+    def _abandoned(self, slot: str) -> Iterator[Finding]:
+        """Other slots that nobody reads: each keeps the server's log, until the disk is full."""
+        self.cursor.execute(
+            "SELECT slot_name, pg_size_pretty(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)) FROM pg_replication_slots"
+            " WHERE NOT active AND slot_name <> %s AND restart_lsn IS NOT NULL AND NOT pg_is_in_recovery()",
+            (slot,),
+        )
+        for name, kept in self.cursor.fetchall():
+            problem = f"nobody reads it, and it keeps {kept} of the log"
+            yield Finding(f"replication slot {name}", problem, f"SELECT pg_drop_replication_slot('{name}');", blocking=False)
 
     def rights(self) -> Iterator[Finding]:
         """What the user may do with the database as a whole."""

@@ -116,7 +116,7 @@ def test_a_table_that_cannot_be_read_is_named_and_the_others_go_on(database, rep
 
     assert sorted(m["data"]["id"] for m in replication.data("one")) == [1, 2]
     assert replication.data("loose") == []
-    assert 'table "public.loose" has no primary key; add one' in replication.log.read_text()
+    assert 'table "public.loose": cannot be replicated: has no primary key; add one' in replication.log.read_text()
     assert dict(database.run("SELECT table_name, table_state FROM awsdms.table_statistics")) == {
         "loose": "Table error",
         "gone": "Table does not exist",

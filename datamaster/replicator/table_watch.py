@@ -1,0 +1,183 @@
+"""Looks at the source's catalog for what the log does not say, and has a table loaded anew where rows changed unseen.
+
+A table is its object id and its definition, not its name. What happened is a warning in the log and a row in
+awsdms.table_events; the load that cures it is asked for here and starts by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence, Set
+
+import psycopg2
+
+from datamaster.replicator.emitter import Emitter
+from datamaster.replicator.task_state import COMPLETED, ERROR, GONE, ask_reload
+from datamaster.source.pg_catalog import quoted, split_name
+from datamaster.source.publication import OlderTransactions, open_transactions, publish, published_oids
+from datamaster.source.table_identity import TRUNCATED, Identity, TableChange, changes, read_identities
+from lake.errors import TerminalError
+
+WAITS_SECONDS = 60.0
+BY_ITSELF = "loaded anew by itself"
+UNREADABLE, DROPPED, MADE_AGAIN = "cannot be replicated", "dropped", "there again"
+
+log = logging.getLogger(__name__)
+
+
+class NothingToReplicate(TerminalError):
+    """None of a task's tables is there and has a key."""
+
+
+class TableWatch:
+    """Watches the tables of one task (each schema.table) over the connection of its state."""
+
+    def __init__(self, dsn: str, names: Sequence[str], publication: str, emitter: Emitter) -> None:
+        self._dsn = dsn
+        self._names = names
+        self._publication = publication
+        self._emitter = emitter
+        self._state = emitter.state
+        self._older: OlderTransactions | None = None
+        self._said_at = 0.0
+        self._away = True
+
+    def begin(self) -> list[str]:
+        """Publish the tables that can be replicated before the first load; returns them. Of the others the state says why.
+
+        Raises ``NothingToReplicate``.
+        """
+        found = read_identities(self._state.cursor, self._names, self._publication)
+        readable = [name for name in self._names if self._usable(name, found.get(name))]
+        if not readable:
+            raise NothingToReplicate("; ".join(f'table "{name}" {_problem(found.get(name))[0]}' for name in self._names))
+        publish(self._state.cursor, self._publication, readable)
+        found = read_identities(self._state.cursor, readable, self._publication)
+        for name in readable:
+            self._state.statistics(*split_name(name)).identity = found.get(name)
+        self._away = False
+        return readable
+
+    def look(self) -> None:
+        """See what happened since the last look, and ask for the loads that cure it."""
+        found = read_identities(self._state.cursor, self._names, self._publication)
+        usable = {name: found[name] for name in self._names if self._usable(name, found.get(name))}
+        if usable and self._publish(usable):
+            found = read_identities(self._state.cursor, self._names, self._publication)
+        asked = {f"{command.schema}.{command.table}" for command in self._state.commands()}
+        wanted = [name for name in usable if name in found and self._changed(name, found[name], name in asked)]
+        ask_reload(self._dsn, self._state.slot, [name for name in wanted if name not in asked])
+        self._state.save()
+        self._away = False
+
+    def remember(self, name: str) -> None:
+        """Take a table as it is now: a load of it begins."""
+        found = read_identities(self._state.cursor, [name], self._publication)
+        self._state.statistics(*split_name(name)).identity = found.get(name)
+
+    def truncated(self, name: str) -> None:
+        """The log says that a table was emptied, which no message to the stream says."""
+        self._record(name, TableChange(TRUNCATED, "TRUNCATE is not sent, as DMS sends none", True))
+        if split_name(name) not in {(command.schema, command.table) for command in self._state.commands()}:
+            ask_reload(self._dsn, self._state.slot, [name])
+
+    def failed(self, name: str, error: Exception) -> None:
+        """A table's load failed: the others go on, and it waits for a person."""
+        self._state.statistics(*split_name(name)).state = ERROR
+        self._record(name, TableChange(UNREADABLE, str(error).strip(), False), "remove the cause, then load it anew")
+
+    def ready(self) -> bool:
+        """Whether a table may be read: every transaction has ended that is older than the publication. Says whom it waits for."""
+        if self._older is None:
+            return True
+        if self._older.ended():
+            self._older = None
+            return True
+        now = time.monotonic()
+        if now - self._said_at > WAITS_SECONDS:
+            self._said_at = now
+            log.warning("loads wait for older transactions: %s", "; ".join(open_transactions(self._state.cursor)))
+        return False
+
+    def _publish(self, usable: dict[str, Identity]) -> bool:
+        """Repair the publication where it lacks a table or carries less than all of it; what others added stays. Returns whether it did."""
+        carried = published_oids(self._state.cursor, self._publication)
+        if carried is not None and {identity.oid for identity in usable.values()} <= carried:
+            return False
+        if carried is None:
+            log.warning('publication "%s" was dropped or does not carry every change: it is made right', self._publication)
+        publish(self._state.cursor, self._publication, list(usable))
+        self._older, self._said_at = OlderTransactions(self._state.cursor), 0.0
+        return True
+
+    def _usable(self, name: str, identity: Identity | None) -> bool:
+        """Whether a table is there and can be replicated; where that is new, the state and the log say so."""
+        if identity is not None and identity.problem is None:
+            return True
+        statistics = self._state.statistics(*split_name(name))
+        state = GONE if identity is None else ERROR
+        if statistics.state != state:
+            if identity is None and statistics.identity is not None:
+                self._emitter.dropped(*split_name(name))
+            detail, cure = _problem(identity)
+            self._record(name, TableChange(DROPPED if identity is None else UNREADABLE, detail, False), cure)
+            if identity is not None and identity.published is not None:
+                self._unpublish(name)
+            statistics.state = state
+        return False
+
+    def _unpublish(self, name: str) -> None:
+        """Take a table without a key out of the publication: while it is in there, PostgreSQL refuses its updates."""
+        identifier = ".".join(quoted(part) for part in split_name(name))
+        self._state.cursor.execute(f"ALTER PUBLICATION {quoted(self._publication)} DROP TABLE ONLY {identifier}")
+
+    def _changed(self, name: str, identity: Identity, asked: bool) -> bool:
+        """Whether a table has to be loaded anew; everything that happened to it is recorded."""
+        statistics = self._state.statistics(*split_name(name))
+        before, statistics.identity = statistics.identity, identity
+        if statistics.state in (GONE, ERROR):
+            if before == identity:  # its load failed, and nothing has changed since
+                return False
+            if not asked:
+                self._record(name, TableChange(MADE_AGAIN, "it can be replicated again", True))
+            return True
+        if statistics.state != COMPLETED:
+            return True
+        if before is None or asked:
+            return False
+        happened = list(
+            changes(before.with_files(self._empty_among(identity.files.keys() - before.files.keys(), identity)), identity, self._away)
+        )
+        for change in happened:
+            self._record(name, change)
+        return any(change.reload for change in happened)
+
+    def _empty_among(self, leaves: Set[str], identity: Identity) -> dict[str, int]:
+        """Those of some new partitions that hold no row yet: what comes into them is in the log."""
+        cursor = self._state.cursor
+        cursor.execute("SET lock_timeout = '1s'")
+        try:
+            return {leaf: identity.files[leaf] for leaf in leaves if self._is_empty(leaf)}
+        finally:
+            cursor.execute("SET lock_timeout = 0")
+
+    def _is_empty(self, leaf: str) -> bool:
+        cursor = self._state.cursor
+        try:
+            cursor.execute("SELECT %s::oid::regclass::text", (leaf,))
+            cursor.execute(f"SELECT NOT EXISTS (SELECT FROM ONLY {cursor.fetchone()[0]})")
+            return bool(cursor.fetchone() == (True,))
+        except psycopg2.Error:  # locked, or gone already: it is taken for one with rows
+            return False
+
+    def _record(self, name: str, change: TableChange, cure: str | None = None) -> None:
+        cure = cure or (BY_ITSELF if change.reload else "dm contract diff")
+        log.warning('table "%s": %s: %s; %s', name, change.kind, change.detail, cure)
+        self._state.record_event(*split_name(name), change, cure)
+
+
+def _problem(identity: Identity | None) -> tuple[str, str]:
+    if identity is None:
+        return "is not there; its rows in the lake stay as they are", "make the table, or take it out of the task"
+    return identity.problem or ("", "")

@@ -1,0 +1,81 @@
+"""The publication that carries the tables of a task, and nothing that a user did not ask for.
+
+Only a table itself is published, never the tables that inherit from it: an UPDATE of one without a key would fail.
+https://www.postgresql.org/docs/current/sql-createpublication.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from datamaster.source.pg_catalog import Cursor, quoted, split_name
+
+PUBLISHES = "insert, update, delete, truncate"
+
+
+def published_oids(cursor: Cursor, publication: str) -> set[int] | None:
+    """The object ids of the tables that a publication carries whole; None where there is none that carries every change.
+
+    A table with a row filter or a column list is not carried whole.
+    """
+    cursor.execute(
+        "SELECT oid::bigint, pubinsert AND pubupdate AND pubdelete AND pubtruncate AND pubviaroot AND NOT puballtables"
+        " FROM pg_publication WHERE pubname = %s",
+        (publication,),
+    )
+    row = cursor.fetchone()
+    if row is None or not row[1]:
+        return None
+    cursor.execute(
+        "SELECT prrelid::bigint FROM pg_publication_rel r WHERE prpubid = %s"
+        " AND to_jsonb(r) ->> 'prqual' IS NULL AND to_jsonb(r) ->> 'prattrs' IS NULL",
+        (row[0],),
+    )
+    return {oid for (oid,) in cursor.fetchall()}
+
+
+def publish(cursor: Cursor, publication: str, tables: Sequence[str]) -> None:
+    """Make the publication carry exactly ``tables`` (each schema.table), whole and with every kind of change."""
+    names = ", ".join("ONLY " + ".".join(quoted(part) for part in split_name(table)) for table in tables)
+    options = f"publish = '{PUBLISHES}', publish_via_partition_root = true"
+    name = quoted(publication)
+    cursor.execute("SELECT puballtables FROM pg_publication WHERE pubname = %s", (publication,))
+    row = cursor.fetchone()
+    if row == (True,):
+        cursor.execute(f"DROP PUBLICATION {name}")
+    if row == (False,):
+        cursor.execute(f"ALTER PUBLICATION {name} SET ({options}); ALTER PUBLICATION {name} SET TABLE {names}")
+    else:
+        cursor.execute(f"CREATE PUBLICATION {name} FOR TABLE {names} WITH ({options})")
+
+
+class OlderTransactions:
+    """Transactions that may have written to a table before the publication carried it: those are sent in part.
+
+    A table is read only once they have ended, so that nothing of it is missed.
+    """
+
+    def __init__(self, cursor: Cursor) -> None:
+        self._cursor = cursor
+        cursor.execute("SELECT pg_current_xact_id()::text")
+        (self._own,) = cursor.fetchone()
+
+    def ended(self) -> bool:
+        """Whether all of them have ended."""
+        self._cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot()) > %s::xid8", (self._own,))
+        return bool(self._cursor.fetchone() == (True,))
+
+
+def open_transactions(cursor: Cursor) -> list[str]:
+    """The sessions and prepared transactions that hold a transaction open, the oldest first, each in a line for people."""
+    cursor.execute(
+        "SELECT format('session %%s of user %%s, %%s since %%s: %%s', pid, usename, state, to_char(xact_start, 'YYYY-MM-DD HH24:MI:SS TZ'),"
+        " left(regexp_replace(query, '\\s+', ' ', 'g'), 100)) FROM pg_stat_activity"
+        " WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid() ORDER BY xact_start"
+    )
+    sessions = [line for (line,) in cursor.fetchall()]
+    cursor.execute(
+        "SELECT format('prepared transaction %%L of user %%s since %%s', gid, owner, to_char(prepared, 'YYYY-MM-DD HH24:MI:SS TZ'))"
+        " FROM pg_prepared_xacts ORDER BY prepared"
+    )
+    return sessions + [line for (line,) in cursor.fetchall()]
