@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datamaster.source.pg_catalog import Cursor, quoted, split_name
 
 PUBLISHES = "insert, update, delete, truncate"
+WHOLE = "pubinsert AND pubupdate AND pubdelete AND pubtruncate AND pubviaroot"
 
 
 def published_oids(cursor: Cursor, publication: str) -> set[int] | None:
@@ -18,13 +19,9 @@ def published_oids(cursor: Cursor, publication: str) -> set[int] | None:
 
     A table with a row filter or a column list is not carried whole.
     """
-    cursor.execute(
-        "SELECT oid::bigint, pubinsert AND pubupdate AND pubdelete AND pubtruncate AND pubviaroot AND NOT puballtables"
-        " FROM pg_publication WHERE pubname = %s",
-        (publication,),
-    )
+    cursor.execute(f"SELECT oid::bigint FROM pg_publication WHERE pubname = %s AND {WHOLE} AND NOT puballtables", (publication,))
     row = cursor.fetchone()
-    if row is None or not row[1]:
+    if row is None:
         return None
     cursor.execute(
         "SELECT prrelid::bigint FROM pg_publication_rel r WHERE prpubid = %s"
@@ -39,14 +36,14 @@ def publish(cursor: Cursor, publication: str, tables: Sequence[str]) -> None:
     names = ", ".join("ONLY " + ".".join(quoted(part) for part in split_name(table)) for table in tables)
     options = f"publish = '{PUBLISHES}', publish_via_partition_root = true"
     name = quoted(publication)
-    cursor.execute("SELECT puballtables FROM pg_publication WHERE pubname = %s", (publication,))
-    row = cursor.fetchone()
-    if row == (True,):
-        cursor.execute(f"DROP PUBLICATION {name}")
-    if row == (False,):
-        cursor.execute(f"ALTER PUBLICATION {name} SET ({options}); ALTER PUBLICATION {name} SET TABLE {names}")
-    else:
-        cursor.execute(f"CREATE PUBLICATION {name} FOR TABLE {names} WITH ({options})")
+    cursor.execute(f"SELECT puballtables, {WHOLE} FROM pg_publication WHERE pubname = %s", (publication,))
+    all_tables, whole = cursor.fetchone() or (True, False)
+    if all_tables:
+        cursor.execute(f"DROP PUBLICATION IF EXISTS {name}; CREATE PUBLICATION {name} FOR TABLE {names} WITH ({options})")
+        return
+    if not whole:
+        cursor.execute(f"ALTER PUBLICATION {name} SET ({options})")
+    cursor.execute(f"ALTER PUBLICATION {name} SET TABLE {names}")
 
 
 class OlderTransactions:

@@ -44,10 +44,9 @@ def live(replication, table="t"):
 
 
 def source(database, table="t"):
-    names = [name for (name,) in database.run("SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0", table)]
-    names = [name for name in names if not name.startswith("....")]
-    rows = database.run(f"SELECT {', '.join(names)} FROM ONLY {table}" if table == "base" else f"SELECT {', '.join(names)} FROM {table}")
-    return {row[0]: {name: value if name != "day" else str(value) for name, value in zip(names, row, strict=True)} for row in rows}
+    """The rows of the source, by key ``id``, as messages write them."""
+    only = "ONLY" if table == "base" else ""
+    return {row["id"]: row for (row,) in database.run(f"SELECT to_json(r) FROM {only} {table} r")}
 
 
 @pytest.fixture
@@ -94,12 +93,17 @@ def test_rows_that_changed_unseen_are_loaded_anew_by_themselves(database, replic
     assert [m["data"] for m in replicated.data("beside")] == [{"id": 1}]
     if not kind.startswith("publication"):
         assert events(database, "beside") == []
+        assert len(replicated.control("beside")) == 2
 
 
 @pytest.mark.parametrize(
     "statement",
-    ["VACUUM FULL t", "ALTER TABLE t REPLICA IDENTITY FULL", "ANALYZE t", "CREATE TABLE other (id int PRIMARY KEY)"]
-    + ["ALTER PUBLICATION dm_replicator ADD TABLE beside_2", "ALTER TABLE t ALTER v SET STATISTICS 10", "CREATE INDEX ON t (v)"],
+    [
+        "VACUUM FULL t",
+        "ALTER TABLE t REPLICA IDENTITY FULL",
+        "ALTER PUBLICATION dm_replicator ADD TABLE beside_2",
+        "ALTER TABLE t ALTER v SET STATISTICS 10",
+    ],
 )
 def test_what_changes_no_row_is_no_cause_for_a_load(database, replicated, statement):
     database.run("CREATE TABLE beside_2 (id int PRIMARY KEY)")
