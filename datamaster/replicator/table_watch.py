@@ -120,10 +120,10 @@ class TableWatch:
         if statistics.state != state:
             if identity is None and statistics.identity is not None:
                 self._emitter.dropped(*split_name(name))
-            detail, cure = _problem(identity)
-            self._record(name, TableChange(DROPPED if identity is None else UNREADABLE, detail, False), cure)
             if identity is not None and identity.published is not None:
                 self._unpublish(name)
+            detail, cure = _problem(identity)
+            self._record(name, TableChange(DROPPED if identity is None else UNREADABLE, detail, False), cure)
             statistics.state = state
         return False
 

@@ -144,11 +144,11 @@ def test_changes_say_which_transaction_they_belong_to_and_which_came_before(data
 
 
 def test_a_definition_that_changes_is_announced_even_across_a_restart(database, replication):
-    database.run("CREATE TABLE one (id int PRIMARY KEY, n int); INSERT INTO one VALUES (1, 1)")
+    database.run("CREATE TABLE one (id int PRIMARY KEY, n varchar(5)); INSERT INTO one VALUES (1, 1)")
     replication.start("public.one")
     replication.settle()
     replication.stop()
-    for number, alteration in enumerate(("ADD extra text", "RENAME extra TO more", "ALTER n TYPE bigint", "DROP more"), start=2):
+    for number, alteration in enumerate(("ADD extra text", "RENAME extra TO more", "ALTER n TYPE text", "DROP more"), start=2):
         database.run(f"ALTER TABLE one {alteration}")
         database.run(f"INSERT INTO one VALUES ({number}, 1)")
     replication.start()
@@ -171,18 +171,6 @@ def test_names_that_need_quotes_are_replicated(database, replication):
     loaded, updated = sorted(replication.data('Odd "name"'), key=lambda m: m["metadata"]["timestamp"])
     assert (loaded["data"], updated["data"]) == ({"Key Col": 1, "a.b": "x"}, {"Key Col": 1, "a.b": "y"})
     assert updated["metadata"]["schema-name"] == "My Schema"
-
-
-def test_a_truncate_is_not_sent_and_the_log_says_so(database, replication):
-    database.run("CREATE TABLE one (id int PRIMARY KEY); INSERT INTO one VALUES (1)")
-    replication.start("public.one")
-    replication.settle()
-    database.run("TRUNCATE one")
-    database.run("INSERT INTO one VALUES (2)")
-    replication.settle()
-
-    assert [m["metadata"]["operation"] for m in sorted(replication.data("one"), key=lambda m: m["data"]["id"])] == ["load", "insert"]
-    assert 'TRUNCATE of "public"."one"' in replication.log.read_text()
 
 
 def test_a_table_without_a_key_ends_the_task_with_a_clear_word(database, replication):
