@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 def create_slot(replication: Any, slot: str, dsn: str, stop: threading.Event) -> str:
     """Make the slot and return its exported snapshot; ``stop`` ends the waiting at the server too. Raises ``Stopped``."""
     log.info('making replication slot "%s"; this waits for the transactions that run now', slot)
+    with contextlib.suppress(psycopg2.Error), replication.cursor() as cursor:  # from PostgreSQL 14 on, and not on every system
+        cursor.execute("SET client_connection_check_interval = '2s'")  # the server then sees that a killed task is gone
     with _waiting(replication.info.backend_pid, dsn, stop), replication.cursor() as cursor:
         try:
             cursor.execute(f"CREATE_REPLICATION_SLOT {quoted(slot)} LOGICAL pgoutput EXPORT_SNAPSHOT")

@@ -16,7 +16,7 @@ import psycopg2.extensions
 import psycopg2.extras
 
 from datamaster.source.connection import SourceRefused, SourceUnreachable, connect, connected
-from datamaster.source.pg_catalog import PUBLICATION, SLOT, lock_number, quoted, session_name, split_name
+from datamaster.source.pg_catalog import PUBLICATION, SLOT, lock_number, primary_key, quoted, session_name, split_name
 from lake.errors import TerminalError
 from lake.source_session import SESSION_OPTIONS
 
@@ -198,14 +198,18 @@ class _Source:
             yield Finding("max_wal_senders", f"all {senders} are taken", remedy)
         reader = self.row(
             "SELECT a.pid, a.backend_start::timestamptz(0)::text, coalesce(host(a.client_addr), 'the server itself')"
-            " FROM pg_replication_slots s JOIN pg_stat_activity a ON a.pid = s.active_pid WHERE s.slot_name = %s",
-            slot,
+            " FROM pg_replication_slots s JOIN pg_stat_activity a ON a.pid = s.active_pid WHERE s.slot_name = %s"
+            " AND (a.application_name <> %s OR EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND objid = %s))",
+            *(slot, session_name(slot), lock_number(slot)),
         )
-        if reader:
+        if reader:  # a session that a replicator left behind is ended by forget
             pid, since, where = reader
             problem = f'slot "{slot}" is read by process {pid} of the server, since {since}, from {where}'
             yield Finding("replication slot", problem, f"dm down where that platform runs; or SELECT pg_terminate_backend({pid});")
         yield from self._abandoned(slot)
+        if (encoding := self.row("SHOW server_encoding")[0]) == "SQL_ASCII":
+            problem = f"{encoding}: the server does not know what its bytes mean; rows whose text is no UTF-8 are left out, each by name"
+            yield Finding("server encoding", problem, "convert the database to UTF8 where such rows matter", blocking=False)
         if self.row("SHOW max_slot_wal_keep_size")[0] == "-1":
             problem = "no limit: a replicator that stays away lets the log fill the disk"
             remedy = "ALTER SYSTEM SET max_slot_wal_keep_size = '10GB'; SELECT pg_reload_conf();"
@@ -270,12 +274,23 @@ class _Source:
             )
         if not self.row("SELECT has_table_privilege(%s::oid, 'SELECT')", oid)[0]:
             yield Finding(subject, f'user "{self.user}" may not read it', f"GRANT SELECT ON {identifier} TO {quoted(self.user)};")
-        if not self.row("SELECT count(*) FROM pg_index WHERE indrelid = %s AND indisprimary", oid)[0]:
-            yield Finding(subject, "no primary key, so its rows cannot be told apart", f"ALTER TABLE {identifier} ADD PRIMARY KEY (…);")
-        elif identity in ("n", "i"):
-            yield Finding(subject, "its replica identity is not its primary key", f"ALTER TABLE {identifier} REPLICA IDENTITY DEFAULT;")
+        if not primary_key(self.cursor, oid):
+            yield self._without_key(subject, identifier, oid, identity)
         if persistence != "p":
             yield Finding(subject, "unlogged, so its changes are not in the log", f"ALTER TABLE {identifier} SET LOGGED;")
         if filtered:
             problem = f'row-level security hides rows from user "{self.user}"'
             yield Finding(subject, problem, f"ALTER ROLE {quoted(self.user)} BYPASSRLS;")
+
+    def _without_key(self, subject: str, identifier: str, oid: int, identity: str) -> Finding:
+        """Why the log cannot tell a table's rows apart: no key, or a replica identity that is none."""
+        if self.row("SELECT count(*) FROM pg_index WHERE indrelid = %s AND indisprimary", oid)[0]:
+            return Finding(subject, "its replica identity is not its primary key", f"ALTER TABLE {identifier} REPLICA IDENTITY DEFAULT;")
+        unique = self.row(
+            "SELECT i.indexrelid::regclass::text FROM pg_index i WHERE i.indrelid = %s AND i.indisunique AND i.indimmediate"
+            " AND i.indpred IS NULL AND i.indexprs IS NULL AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = i.indrelid"
+            " AND a.attnum = ANY (i.indkey) AND NOT a.attnotnull) ORDER BY 1",
+            oid,
+        )
+        cure = f"REPLICA IDENTITY USING INDEX {unique[0].rsplit('.', 1)[-1]}" if unique else "ADD PRIMARY KEY (…)"
+        return Finding(subject, "no primary key, so its rows cannot be told apart", f"ALTER TABLE {identifier} {cure};")
