@@ -66,13 +66,13 @@ class OlderTransactions:
 def open_transactions(cursor: Cursor) -> list[str]:
     """The sessions and prepared transactions that hold a transaction open, the oldest first, each in a line for people."""
     cursor.execute(
-        "SELECT format('session %%s of user %%s, %%s since %%s: %%s', pid, usename, state, to_char(xact_start, 'YYYY-MM-DD HH24:MI:SS TZ'),"
+        "SELECT format('session %s of user %s, %s since %s: %s', pid, usename, state, to_char(xact_start, 'YYYY-MM-DD HH24:MI:SS TZ'),"
         " left(regexp_replace(query, '\\s+', ' ', 'g'), 100)) FROM pg_stat_activity"
         " WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid() ORDER BY xact_start"
     )
     sessions = [line for (line,) in cursor.fetchall()]
     cursor.execute(
-        "SELECT format('prepared transaction %%L of user %%s since %%s', gid, owner, to_char(prepared, 'YYYY-MM-DD HH24:MI:SS TZ'))"
+        "SELECT format('prepared transaction %L of user %s since %s', gid, owner, to_char(prepared, 'YYYY-MM-DD HH24:MI:SS TZ'))"
         " FROM pg_prepared_xacts ORDER BY prepared"
     )
     return sessions + [line for (line,) in cursor.fetchall()]

@@ -44,14 +44,14 @@ def test_a_start_behind_an_open_transaction_names_it_and_stops_when_asked_to(dat
 
 def test_what_a_killed_start_left_at_the_server_is_ended_by_forget(database, replication, idle, wait):
     replication.start("public.t")
-    wait(lambda: database.run("SELECT FROM pg_replication_slots WHERE active AND slot_name = %s", replication.slot), "slot begun")
+    wait(lambda: database.run("SELECT 1 FROM pg_replication_slots WHERE active AND slot_name = %s", replication.slot), "slot begun")
     replication.kill()
 
     assert [f for f in check(database.dsn, ["public.t"], replication.slot) if f.blocking] == []
     forget(database.dsn, replication.slot)
 
     assert database.run(WALSENDERS) == []
-    assert database.run("SELECT FROM pg_replication_slots WHERE database = current_database()") == []
+    assert database.run("SELECT 1 FROM pg_replication_slots WHERE database = current_database()") == []
 
 
 def test_an_idle_database_keeps_no_log_while_another_is_written(database, replication, server, wait):
