@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -214,7 +215,7 @@ def test_a_table_dropped_behind_its_changes_keeps_their_key_even_without_the_cat
 
 
 def test_before_postgresql_18_a_dropped_publication_leads_to_a_new_load_and_not_to_endless_restarts(tmp_path, replicate, wait, monkeypatch):
-    older = postgres.Path("/usr/lib/postgresql/15/bin")
+    older = Path("/usr/lib/postgresql/15/bin")
     require(os.access(older / "initdb", os.X_OK), "PostgreSQL 15 (Debian's postgresql-15)")
     monkeypatch.setattr(postgres, "programs", lambda: older)
     with postgres.start(tmp_path / "data") as server:
