@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from datamaster.replicator.statistics_endpoint import NotConnected, serve
@@ -72,7 +73,8 @@ def _run(words: list[str]) -> int:
 
     endpoint = serve(chosen.statistics_port, tables, lambda names: ask_reload(settings.dsn, settings.slot, names))
     print(f"table statistics: http://127.0.0.1:{endpoint.server_address[1]}", flush=True)
-    task.run()
+    with ThreadPoolExecutor(1, thread_name_prefix="task") as pool:  # Python answers no signal while its main thread waits for the server
+        pool.submit(task.run).result()
     endpoint.shutdown()
     return 0
 
