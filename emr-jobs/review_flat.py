@@ -1,8 +1,8 @@
-"""Entry point of EMR Serverless: rebuild months of review_flat. The job is ``jobs.derived.flat_job``."""
+"""Entry point of EMR Serverless: rebuild months of a derived table in dm_silver, as review_flat. The job is ``jobs.derived.build_job``."""
 
 import sys
 
-from jobs.derived.flat_job import main
+from jobs.derived.build_job import main
 
 if __name__ == "__main__":
     main(sys.argv[1:])

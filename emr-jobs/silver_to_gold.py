@@ -1,8 +1,8 @@
-"""Entry point of EMR Serverless: rebuild months of one gold table. The job is ``jobs.derived.gold_job``."""
+"""Entry point of EMR Serverless: rebuild months of one gold table. The job is ``jobs.derived.build_job``."""
 
 import sys
 
-from jobs.derived.gold_job import main
+from jobs.derived.build_job import main
 
 if __name__ == "__main__":
     main(sys.argv[1:])

@@ -102,8 +102,8 @@ class SilverManifest:
 
 @dataclass(frozen=True)
 class SilverOutcome:
-    """What a silver run did. ``loads`` counts the keys that each load has brought so far, by generation; ``months`` is the final
-    superset of touched months, ``quality`` lists the rules that were broken. ``read_until`` as in ``TargetState``.
+    """What a silver run did. ``loads`` counts the keys that each load has brought so far, by generation; ``months`` are the
+    touched months of each derived table, ``quality`` lists the rules that were broken. ``read_until`` as in ``TargetState``.
     ``missing`` counts the rows of these months of which a column's value is not known for certain."""
 
     snapshot_id: str | None
@@ -113,7 +113,7 @@ class SilverOutcome:
     quarantined: int = 0
     loads: Mapping[str, int] = field(default_factory=dict)
     read_until: Mapping[str, int] = field(default_factory=dict)
-    months: tuple[str, ...] = ()
+    months: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     swept: bool = False
     quality: tuple[Mapping[str, Any], ...] = ()
     missing: int = 0
@@ -128,7 +128,7 @@ class SilverOutcome:
             "quarantined": self.quarantined,
             "loads": dict(self.loads),
             "read_until": dict(self.read_until),
-            "months": list(self.months),
+            "months": {table: list(months) for table, months in self.months.items()},
             "swept": self.swept,
             "quality": [dict(result) for result in self.quality],
             "missing": self.missing,
@@ -145,7 +145,7 @@ class SilverOutcome:
             quarantined=int(document["quarantined"]),
             loads={generation: int(rows) for generation, rows in document.get("loads", {}).items()},
             read_until={generation: int(until) for generation, until in document.get("read_until", {}).items()},
-            months=tuple(document.get("months", ())),
+            months=months_by_table(document),
             swept=bool(document.get("swept", False)),
             quality=tuple(document.get("quality", ())),
             missing=int(document.get("missing", 0)),
@@ -154,7 +154,7 @@ class SilverOutcome:
 
 @dataclass(frozen=True)
 class MonthsManifest:
-    """The months that one run of review_flat or of a gold table rebuilds.
+    """The months that one run of a derived table rebuilds, and the contracts that say how.
 
     ``months`` maps each to the token it is ticked off with; ``whole`` asks for every month (the table is new, or its
     definition changed).
@@ -162,6 +162,8 @@ class MonthsManifest:
 
     batch_id: str
     table: str
+    contract_version: str
+    contracts_uri: str
     definition: str
     months: Mapping[str, str]
     whole: bool
@@ -172,6 +174,8 @@ class MonthsManifest:
         return {
             "batch_id": self.batch_id,
             "table": self.table,
+            "contract_version": self.contract_version,
+            "contracts_uri": self.contracts_uri,
             "definition": self.definition,
             "months": dict(self.months),
             "whole": self.whole,
@@ -184,6 +188,8 @@ class MonthsManifest:
         return cls(
             batch_id=document["batch_id"],
             table=document["table"],
+            contract_version=document["contract_version"],
+            contracts_uri=document["contracts_uri"],
             definition=document["definition"],
             months=dict(document["months"]),
             whole=bool(document["whole"]),
@@ -232,6 +238,11 @@ class MaintenanceManifest:
             key=tuple(document.get("key", ())),
             beside=tuple(document.get("beside", ())),
         )
+
+
+def months_by_table(document: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """The months of each derived table that touched.json or outcome.json of a silver batch names."""
+    return {table: tuple(months) for table, months in document.get("months", {}).items()}
 
 
 def month_text(year: int, month: int) -> str:

@@ -35,8 +35,6 @@ from benchmarks.lake.lake_tables import (
 )
 from benchmarks.lake.measured import Setting, Timed, derive, merge
 from benchmarks.lake.past import VERSIONS, make_past, write_batch
-from gold import gold_tables
-from jobs.derived import flat_job, gold_job
 from jobs.iceberg.catalog import GOLD, SILVER, catalog, engine_name
 from jobs.iceberg.inventory import live_files
 from jobs.iceberg.tables import ensure_silver
@@ -90,8 +88,8 @@ class Bench:
             catalog().create_namespace(database)
         uri = f"s3://{BUCKETS[1]}/contracts/"
         with tempfile.TemporaryDirectory() as folder:
-            for path in (*CONTRACTS.glob("*.yaml"), *OWN_CONTRACTS.glob("*.yaml")):
-                shutil.copy(path, folder)
+            for contracts in (CONTRACTS, OWN_CONTRACTS):
+                shutil.copytree(contracts, folder, dirs_exist_ok=True)
             contract_version, contracts = publish(Path(folder), uri), ContractSet.from_directory(Path(folder))
         setting = Setting(SparkSession.builder.getOrCreate(), BUCKETS[0], uri, contract_version)
         return cls(setting, contracts, repeats)
@@ -268,9 +266,8 @@ class Bench:
         }
 
     def _derive(self, months: dict[str, str], *, whole: bool) -> dict[str, float]:
-        found = {"review_flat": round(derive(self.setting, flat_job, "review_flat", months, whole), 3)}
-        for name in gold_tables():
-            found[name] = round(derive(self.setting, gold_job, name, months, whole), 3)
+        silver_first = sorted(self.contracts.derived.values(), key=lambda table: table.layer == "gold")
+        found = {table.name: round(derive(self.setting, table.name, months, whole), 3) for table in silver_first}
         print(f"  {len(months) or 'all'} months: {found}", flush=True)
         return found
 
@@ -312,7 +309,8 @@ class Bench:
         if self.holds == (months, rows):
             return
         begin = time.perf_counter()
-        drop(REVIEW, *((SILVER, name) for name in ("review_flat", "brewery", "beer", "profile")), *((GOLD, name) for name in gold_tables()))
+        derived = ((SILVER if table.layer == "silver" else GOLD, table.name) for table in self.contracts.derived.values())
+        drop(REVIEW, *((SILVER, name) for name in ("brewery", "beer", "profile")), *derived)
         make_reviews(self.contracts.table("review"), self.setting.bucket, months, rows)
         self.holds = (months, rows)
         print(f"  {months * rows:,} reviews made in {time.perf_counter() - begin:.0f} s", flush=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from jobs.derived import build_job
 from jobs.iceberg.catalog import SILVER, catalog
 from jobs.iceberg.inventory import live_files
 from jobs.silver import bronze, merge_job, quality
@@ -83,13 +84,13 @@ def merge(setting: Setting, table: str, uris: list[str], run: Callable[[str], An
     )
 
 
-def derive(setting: Setting, job: Any, table: str, months: dict[str, str], whole: bool) -> float:
-    """Seconds of one run of review_flat's or a gold table's job."""
+def derive(setting: Setting, table: str, months: dict[str, str], whole: bool) -> float:
+    """Seconds of one run of a derived table's job."""
     batch_id = uuid.uuid4().hex
     uri = f"s3://{setting.bucket}/batches/{table}/{batch_id}/{MANIFEST}"
-    write_document(uri, MonthsManifest(batch_id, table, "1", months, whole, utc_now()).document())
+    write_document(uri, MonthsManifest(batch_id, table, setting.version, setting.contracts_uri, "1", months, whole, utc_now()).document())
     begin = time.perf_counter()
-    job.run(setting.spark, uri)
+    build_job.run(setting.spark, uri)
     return time.perf_counter() - begin
 
 

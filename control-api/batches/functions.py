@@ -30,26 +30,26 @@ def settle_silver(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 @batch_functions.lambda_function(name="plan_review_flat")
 def plan_review_flat(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """``{"execution"}`` → at most one batch of months."""
-    return Planner.of(batch_settings(), event["execution"]).review_flat().answer()
+    """``{"execution"}`` → a batch for each derived table of dm_silver that has months to rebuild."""
+    return Planner.of(batch_settings(), event["execution"]).derived("silver").answer()
 
 
 @batch_functions.lambda_function(name="settle_review_flat")
 def settle_review_flat(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """``{"execution"}`` with a batch of plan_review_flat, with ``error`` where its job failed → what became of it."""
-    return Settler.of(batch_settings(), event["execution"]).review_flat(event)
+    return Settler.of(batch_settings(), event["execution"]).derived("silver", event)
 
 
 @batch_functions.lambda_function(name="plan_gold")
 def plan_gold(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """``{"execution"}`` → a batch for each gold table that has months to rebuild."""
-    return Planner.of(batch_settings(), event["execution"]).gold().answer()
+    return Planner.of(batch_settings(), event["execution"]).derived("gold").answer()
 
 
 @batch_functions.lambda_function(name="settle_gold")
 def settle_gold(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """``{"execution"}`` with a batch of plan_gold, with ``error`` where its job failed → what became of it."""
-    return Settler.of(batch_settings(), event["execution"]).gold(event)
+    return Settler.of(batch_settings(), event["execution"]).derived("gold", event)
 
 
 @batch_functions.lambda_function(name="plan_maintenance")

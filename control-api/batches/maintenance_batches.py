@@ -15,11 +15,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from batches.plan import Plan, new_batch_id
 from batches.settings import BatchSettings
-from gold import gold_tables
-from lake.contract import Contract
+from lake.contract import Contract, ContractSet
 from lake.contract.names import tables_beside
 from lake.contract.store import ContractStore
-from lake.control.batches import MAINTENANCE, QUALITY_RESULTS, REVIEW_FLAT, BatchHeld, ControlBatches, OpenBatch
+from lake.control.batches import MAINTENANCE, QUALITY_RESULTS, BatchHeld, ControlBatches, OpenBatch
 from lake.errors import LakeError, TerminalError
 from lake.keys import batch_prefix
 from lake.manifests import MANIFEST, OUTCOME, MaintenanceManifest, read_document, sibling, utc_now, write_document
@@ -55,7 +54,7 @@ class Maintenance:
         """
         if not isinstance(keep_days, int | float) or keep_days < 0:
             raise InvalidRequest(f"keep_days is {keep_days!r}; a number of days, 0 or more")
-        contracts = ContractStore(self.settings.contracts_uri).current().tables
+        contracts = ContractStore(self.settings.contracts_uri).current()
         known = {target.split("/", 1)[1]: target for target in _targets(contracts)}
         wanted = list(tables or known)
         plan = Plan()
@@ -64,7 +63,7 @@ class Maintenance:
                 plan.skip(table, f"no such table; known: {', '.join(known)}")
                 continue
             try:
-                batch = self._open(known[table], timedelta(days=keep_days), contracts)
+                batch = self._open(known[table], timedelta(days=keep_days), contracts.tables)
             except BatchHeld as error:
                 plan.skip(table, str(error))
             except (LakeError, BotoCoreError, ClientError) as error:  # one table's failure is its own
@@ -112,13 +111,12 @@ class Maintenance:
         return self.batches.open(target, batch_id, uri, self.owner, self.settings.lease_seconds, MAINTENANCE)
 
 
-def _targets(contracts: Iterable[str]) -> Iterator[str]:
-    for table in sorted(contracts):
+def _targets(contracts: ContractSet) -> Iterator[str]:
+    for table in sorted(contracts.tables):
         yield f"silver/{table}"
-    yield REVIEW_FLAT
     yield QUALITY_RESULTS
-    for table in gold_tables():
-        yield f"gold/{table}"
+    for derived in sorted(contracts.derived.values(), key=lambda table: (table.layer == "gold", table.name)):
+        yield derived.target
 
 
 def _count(table: Mapping[str, Any]) -> None:

@@ -14,11 +14,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from batches.load_statistics import LoadStatistics
 from batches.loads import Loads
 from batches.settings import BatchSettings
-from gold import gold_tables
-from lake.contract import Contract
+from lake.contract import Contract, ContractSet, DerivedTable
 from lake.contract.store import ContractStore
 from lake.control import ControlTable
-from lake.control.batches import MAINTENANCE, REVIEW_FLAT, BatchHeld, ControlBatches, OpenBatch
+from lake.control.batches import MAINTENANCE, WHOLE, BatchHeld, ControlBatches, OpenBatch
 from lake.control.records import BRONZE, SILVER, ControlRecord, Fence, parse_timestamp, timestamp
 from lake.control.table_items import CLOCK_SLACK
 from lake.errors import LakeError
@@ -36,8 +35,6 @@ from lake.telemetry import logger
 
 DROPPED = "drop-table"
 FENCE_WATCH = timedelta(hours=1)
-FLAT_DEFINITION = "1"
-"""Raised with every change of review_flat's columns or join, so that the next run builds the whole table."""
 
 
 @dataclass
@@ -98,26 +95,23 @@ class Planner:
         plan = Plan()
         for contract in self._longest_first(map(contracts.table, tables or contracts.tables)):
             table = contract.table
-            self._plan(plan, f"silver/{table}", partial(self._open_silver, contract, contracts.version))
+            target, open_new = f"silver/{table}", partial(self._open_silver, contract, contracts.version)
+            self._plan(plan, target, open_new, partial(self._resume, version=contracts.version))
         return plan
 
-    def review_flat(self) -> Plan:
-        """One batch with the months of review_flat that silver batches have touched."""
+    def derived(self, layer: str) -> Plan:
+        """One batch for each derived table of a layer, with the months that batches of its sources have touched."""
+        contracts = ContractStore(self.settings.contracts_uri).current()
         plan = Plan()
-        self._plan(plan, REVIEW_FLAT, partial(self._open_months, REVIEW_FLAT, FLAT_DEFINITION))
+        tables = [table for table in contracts.derived.values() if table.layer == layer]
+        for table in tables:
+            open_new, resume = partial(self._open_months, table, contracts), partial(self._resume_months, table, contracts)
+            self._plan(plan, table.target, open_new, resume)
+        if not tables:
+            plan.skip(f"dm_{layer}", f"the contracts have no derived/*.sql of layer {layer}, so there is nothing to build")
         return plan
 
-    def gold(self) -> Plan:
-        """One batch for each gold table, with the months of review_flat that were rebuilt since its last run."""
-        plan = Plan()
-        if self.batches.state(REVIEW_FLAT).settled_batch is None:
-            plan.skip("gold", "review_flat was never built; run the silver state machine first")
-            return plan
-        for table in gold_tables().values():
-            self._plan(plan, f"gold/{table.name}", partial(self._open_months, f"gold/{table.name}", table.definition))
-        return plan
-
-    def _plan(self, plan: Plan, target: str, open_new: Callable[[], OpenBatch | str]) -> None:
+    def _plan(self, plan: Plan, target: str, open_new: Callable[[], OpenBatch | str], resume: Callable[[OpenBatch], None]) -> None:
         table = target.split("/", 1)[1]
         try:
             held = self.batches.get_open(target)
@@ -125,8 +119,8 @@ class Planner:
                 self.batches.drop(held)
                 held = None
             batch = self.batches.take(held, self.owner, self.settings.lease_seconds) if held else open_new()
-            if isinstance(batch, OpenBatch) and held and target.startswith("silver/") and target != REVIEW_FLAT:
-                self._resume(batch)
+            if isinstance(batch, OpenBatch) and held:
+                resume(batch)
         except BatchHeld as error:
             plan.skip(table, str(error))
         except (LakeError, BotoCoreError, ClientError) as error:
@@ -172,10 +166,9 @@ class Planner:
 
         return sorted(contracts, key=lambda contract: (-waiting(contract), contract.table))
 
-    def _resume(self, batch: OpenBatch) -> None:
+    def _resume(self, batch: OpenBatch, version: str) -> None:
         """Finish an open batch with its files, under the contract in force: its rules may be what stopped it."""
         manifest = SilverManifest.of(read_document(batch.manifest))
-        version = ContractStore(self.settings.contracts_uri).current().version
         if manifest.contract_version != version:
             write_document(batch.manifest, replace(manifest, contract_version=version).document())
         self._assign(manifest.files, batch.batch_id)
@@ -209,16 +202,27 @@ class Planner:
             if not item.get("requeued_at"):
                 self.control.mark_requeued(table, fence)
 
-    def _open_months(self, target: str, definition: str) -> OpenBatch | str:
-        pending = self.batches.pending(target)
-        state = self.batches.state(target)
-        whole = state.definition != definition
-        if not pending and (not whole or (target == REVIEW_FLAT and state.settled_batch is None)):
+    def _open_months(self, table: DerivedTable, contracts: ContractSet) -> OpenBatch | str:
+        """Open a batch of the months that a derived table has to rebuild, or say why there is nothing to do."""
+        fact = contracts.derived[table.fact].target if table.fact in contracts.derived else f"silver/{table.fact}"
+        if self.batches.state(fact).settled_batch is None:
+            return f"{table.fact} was never built; run the silver state machine first"
+        pending = self.batches.pending(table.target)
+        whole = WHOLE in pending or self.batches.state(table.target).definition != table.definition
+        if not pending and not whole:
             return "no month has changed"
-        batch_id = new_batch_id(now := utc_now())
-        table = target.split("/", 1)[1]
-        manifest = MonthsManifest(batch_id, table, definition, pending, whole, now)
-        return self._open(target, batch_id, manifest.document())
+        batch_id, uri = new_batch_id(now := utc_now()), self.settings.contracts_uri
+        manifest = MonthsManifest(batch_id, table.name, contracts.version, uri, table.definition, pending, whole, now)
+        return self._open(table.target, batch_id, manifest.document())
+
+    def _resume_months(self, table: DerivedTable, contracts: ContractSet, batch: OpenBatch) -> None:
+        """Finish an open batch by the SQL in force: the one before may be what stopped it."""
+        manifest = MonthsManifest.of(read_document(batch.manifest))
+        if manifest.contract_version == contracts.version:
+            return
+        whole = manifest.whole or manifest.definition != table.definition
+        current = replace(manifest, contract_version=contracts.version, definition=table.definition, whole=whole)
+        write_document(batch.manifest, current.document())
 
     def _open(self, target: str, batch_id: str, manifest: Mapping[str, Any]) -> OpenBatch:
         """Write the manifest, then open the batch: a crash between leaves a document that nobody reads."""

@@ -8,13 +8,23 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from batches.settings import BatchSettings
-from gold import gold_tables
 from lake.clients import s3
+from lake.contract.store import ContractStore
 from lake.control import ControlTable
-from lake.control.batches import REVIEW_FLAT, BatchHeld, ControlBatches, TargetState
+from lake.control.batches import WHOLE, BatchHeld, ControlBatches, TargetState
 from lake.control.records import BRONZE, SILVER, ControlRecord, parse_timestamp
 from lake.keys import SETTLED_TAG, split_uri
-from lake.manifests import OUTCOME, TOUCHED, BatchFile, MonthsManifest, SilverManifest, SilverOutcome, read_document, sibling
+from lake.manifests import (
+    OUTCOME,
+    TOUCHED,
+    BatchFile,
+    MonthsManifest,
+    SilverManifest,
+    SilverOutcome,
+    months_by_table,
+    read_document,
+    sibling,
+)
 from lake.telemetry import count
 
 TAGGERS = 16
@@ -47,8 +57,8 @@ class Settler:
             return _answer(batch, "settled")
         manifest = SilverManifest.of(read_document(batch["manifest"]))
         outcome = SilverOutcome.of(read_document(sibling(batch["manifest"], OUTCOME)))
-        touched = read_document(sibling(batch["manifest"], TOUCHED))["months"]
-        self.batches.add_pending(REVIEW_FLAT, {*touched, *outcome.months}, manifest.batch_id)
+        touched = months_by_table(read_document(sibling(batch["manifest"], TOUCHED)))
+        self._ask_for_months(manifest, touched, outcome.months)
         reasons = {f.file_id: f.reason for f in outcome.failed_files}
         for file_id, reason in reasons.items():
             self.control.reject(file_id, manifest.batch_id, "UnreadableBronze", reason)
@@ -74,28 +84,34 @@ class Settler:
             "more": left is not None or _may_complete(manifest, outcome, after),
         }
 
-    def review_flat(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """Settle a run of review_flat: every gold table is asked for its months before they are ticked off here."""
-        return self._months(REVIEW_FLAT, batch, [f"gold/{name}" for name in gold_tables()])
-
-    def gold(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """Settle a run of a gold table."""
-        return self._months(f"gold/{batch['table']}", batch, [])
-
-    def _months(self, target: str, batch: Mapping[str, Any], readers: Iterable[str]) -> dict[str, Any]:
+    def derived(self, layer: str, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """Settle a run of a derived table: those that are built from it are asked for its months before they are ticked off."""
+        target = f"{layer}/{batch['table']}"
         if batch.get("error"):
             return self._released(target, batch)
         if not self._is_open(target, batch):
             return _answer(batch, "settled")
         manifest = MonthsManifest.of(read_document(batch["manifest"]))
         outcome = read_document(sibling(batch["manifest"], OUTCOME))
-        for reader in readers:
-            self.batches.add_pending(reader, outcome["months"], manifest.batch_id)
+        if layer == "silver":
+            for reader in self._contracts().current().built_from(manifest.table):
+                self.batches.add_pending(reader.target, outcome["months"], manifest.batch_id)
         self.batches.tick_off(target, manifest.months)
         state = replace(self.batches.state(target), definition=manifest.definition, settled_batch=manifest.batch_id)
         self.batches.keep_state(target, state)
         self.batches.close(target, manifest.batch_id, self.owner)
         return _answer(batch, "settled") | {"months": len(outcome["months"])}
+
+    def _ask_for_months(self, manifest: SilverManifest, *named: Mapping[str, Iterable[str]]) -> None:
+        """Ask the derived tables in force for the months that a batch touched; for all if the job did not know a table as it is now."""
+        store = self._contracts()
+        known = store.at(manifest.contract_version).derived
+        for table in store.current().built_from(manifest.table):
+            months = {month for months in named for month in months.get(table.name, ())}
+            self.batches.add_pending(table.target, months if known.get(table.name) == table else (WHOLE,), manifest.batch_id)
+
+    def _contracts(self) -> ContractStore:
+        return ContractStore(self.settings.contracts_uri)
 
     def _is_open(self, target: str, batch: Mapping[str, Any]) -> bool:
         """Whether the batch is still to be settled. Raises ``BatchHeld`` where another execution has taken it over."""

@@ -17,7 +17,6 @@ from control_api.problems import answers, current_request
 from control_api.settings import settings
 from control_api.state_metrics import emit, report
 from control_api.table_states import TableStates
-from gold import gold_tables
 from lake.contract.store import ContractStore
 from lake.control import ControlTable
 from lake.control.batches import ControlBatches
@@ -59,7 +58,7 @@ def post_retry(file_id: str) -> dict[str, Any]:
 def get_tables() -> dict[str, Any]:
     """Every table: its files by status, its batches, what it waits for."""
     Parameters(query(), ())
-    return table_states().all(contract_store().current().tables)
+    return table_states().all(contract_store().current())
 
 
 @app.route("/health", methods=["GET"], authorizer=signed)
@@ -74,7 +73,7 @@ def get_health() -> Response:
 @app.schedule(Rate(5, unit=Rate.MINUTES), name="report_state")
 def report_state(_event: CloudWatchEvent) -> dict[str, Any]:
     """Send what the control table tells as metrics: files by status, ages, the share that failed."""
-    found = report(table_states(), control_table(), contract_store().current().tables)
+    found = report(table_states(), control_table(), contract_store().current())
     emit(found)
     return asdict(found)
 
@@ -93,7 +92,7 @@ def control_table() -> ControlTable:
 
 def table_states() -> TableStates:
     """The tables as the control table knows them."""
-    return TableStates(control_table(), ControlBatches(settings().control_table), tuple(sorted(gold_tables())))
+    return TableStates(control_table(), ControlBatches(settings().control_table))
 
 
 @cache

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from control_api.table_states import TableStates
+from lake.contract import ContractSet
 from lake.control import ControlTable
 from lake.control.records import FAILED, STATUSES, parse_timestamp, timestamp
 from lake.telemetry import MetricUnit, count
@@ -28,10 +29,10 @@ class Report:
     failed_percent: float
 
 
-def report(states: TableStates, control: ControlTable, contracted: Any, moment: datetime | None = None) -> Report:
+def report(states: TableStates, control: ControlTable, contracts: ContractSet, moment: datetime | None = None) -> Report:
     """Read the control table. A derived table waits since its last batch, where it has months to rebuild."""
     now = moment or datetime.now(UTC)
-    shown = states.all(contracted)
+    shown = states.all(contracts)
     files = {status: sum(table["files"][status] for table in shown["tables"]) for status in STATUSES}
     waiting = {table["table"]: table["waiting_seconds"] for table in shown["tables"]}
     pending = {table["table"]: len(table["pending_months"]) for table in shown["derived"]}

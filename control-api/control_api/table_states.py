@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from lake.contract import ContractSet
 from lake.control import ControlTable
-from lake.control.batches import REVIEW_FLAT, ControlBatches
+from lake.control.batches import ControlBatches
 from lake.control.records import BRONZE, PENDING, RUNNING, STATUSES, parse_timestamp
 
 WAITING = (PENDING, RUNNING, BRONZE)
@@ -17,16 +17,18 @@ DROPPED = "drop-table"
 
 @dataclass(frozen=True)
 class TableStates:
-    """Reads the state of every table; ``gold`` are the names of the gold tables."""
+    """Reads the state of every table."""
 
     control: ControlTable
     batches: ControlBatches
-    gold: tuple[str, ...]
 
-    def all(self, contracted: Iterable[str]) -> dict[str, Any]:
+    def all(self, contracts: ContractSet) -> dict[str, Any]:
         """The contracted tables by their files, the derived ones by the months that they have to rebuild."""
-        derived = [REVIEW_FLAT, *(f"gold/{name}" for name in self.gold)]
-        return {"tables": [self.contracted(table) for table in sorted(contracted)], "derived": [self.derived(target) for target in derived]}
+        targets = sorted((table.target for table in contracts.derived.values()), key=lambda target: (target.startswith("gold/"), target))
+        return {
+            "tables": [self.contracted(table) for table in sorted(contracts.tables)],
+            "derived": [self.derived(target) for target in targets],
+        }
 
     def contracted(self, table: str) -> dict[str, Any]:
         """A table that files come for. ``waiting_seconds`` is the age of its oldest file that silver does not hold yet."""
@@ -40,7 +42,7 @@ class TableStates:
         }
 
     def derived(self, target: str) -> dict[str, Any]:
-        """A table that is built from others. ``pending_months`` are those to rebuild, as YYYY-MM."""
+        """A table that is built from others. ``pending_months`` are those to rebuild, as YYYY-MM; ``whole`` stands for all."""
         layer, table = target.split("/", 1)
         return {"table": table, "layer": layer, "pending_months": sorted(self.batches.pending(target)), **self._batches(target)}
 

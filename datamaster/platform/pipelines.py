@@ -14,6 +14,7 @@ from datamaster.platform import Platform, executions
 from datamaster.platform.counts import counted
 
 STATE_MACHINES = {"silver": "bronze-to-silver", "gold": "silver-to-gold", "maintenance": "maintenance"}
+SKIPPED = ("skipped", "review_flat_skipped")
 ROUNDS = 50
 ERROR_LINE = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Failed|Lost|Missing|Refused)\b")
 
@@ -48,7 +49,7 @@ def run(running: Platform, layer: str, progress: Callable[[str], None], asked: M
     maintained: list[Mapping[str, Any]] = []
     for _ in range(ROUNDS):
         output = executions.run(running.state_machines[STATE_MACHINES[layer]], asked, progress).output
-        skipped = {entry["table"]: entry["reason"] for entry in output.get("skipped", ())}
+        skipped = {entry["table"]: entry["reason"] for name in SKIPPED for entry in output.get(name, ())}
         more = False
         for answer in _answers(output):
             if answer.get("error"):

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from lake.contract.names import OWN, SHARED, column_problem, tables_beside
+from lake.contract.names import OWN, QUALITY_RESULTS, column_problem, tables_beside
 
 
 class SourceName(NamedTuple):
@@ -71,7 +71,7 @@ def _candidates(source: SourceName, plain: str) -> Iterator[str]:
 def _free(name: str, taken: Collection[str]) -> bool:
     """Whether neither a contract nor the lake has a table of this name, nor would keep one beside this table."""
     own = {beside for table in taken for beside in tables_beside(table)}
-    return name not in {*taken, *SHARED, *own} and OWN not in name and set(tables_beside(name)).isdisjoint(taken)
+    return name not in {*taken, QUALITY_RESULTS, *own} and OWN not in name and set(tables_beside(name)).isdisjoint(taken)
 
 
 def _column(column: str) -> str:

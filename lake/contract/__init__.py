@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from lake.contract.derived import FOLDER, DerivedTable, Join, check_derived, parse_derived
 from lake.contract.model import Column, Contract, InvalidContract, MonthPartition, QualityRule, Reference, UnknownTable, joined_name
 from lake.contract.reader import parse_contract
 
 
 @dataclass(frozen=True)
 class ContractSet:
-    """All contracts of one published version."""
+    """All contracts of one published version, and the tables that are derived from theirs."""
 
     version: str
     tables: Mapping[str, Contract]
+    derived: Mapping[str, DerivedTable] = field(default_factory=dict)
 
     def table(self, name: str) -> Contract:
         """The contract of a lake table. Raises ``UnknownTable``."""
@@ -34,9 +36,21 @@ class ContractSet:
         """The contract whose source is ``schema.table``, if there is one."""
         return next((c for c in self.tables.values() if (c.source_schema, c.source_table) == (schema, table)), None)
 
+    def months_of(self, table: str) -> tuple[str, str]:
+        """The year and month columns of a derived table, or of a contract's that has a partition. Raises ``UnknownTable``."""
+        if table in self.derived:
+            return self.derived[table].partition
+        partition = self.table(table).partition
+        assert partition is not None  # noqa: S101 - no fact without one: ``check_derived``
+        return partition.year_field, partition.month_field
+
+    def built_from(self, table: str) -> tuple[DerivedTable, ...]:
+        """The derived tables that read a table."""
+        return tuple(derived for derived in self.derived.values() if table in derived.sources)
+
     @classmethod
     def of(cls, files: Mapping[str, str]) -> ContractSet:
-        """Parse contract texts by file name. Raises ``InvalidContract``.
+        """Parse the texts of contracts and derived tables by file name. Raises ``InvalidContract``.
 
         The version is a digest of names and texts: the same contracts always have the same version.
         """
@@ -45,6 +59,8 @@ class ContractSet:
         sources: dict[tuple[str, str], str] = {}
         for name in sorted(files):
             digest.update(f"{name}\0{files[name]}\0".encode())
+            if name.startswith(FOLDER):
+                continue
             contract = parse_contract(files[name], source=name)
             if contract.table in tables:
                 raise InvalidContract(name, f'table "{contract.table}"', "already described by another contract; table names are unique")
@@ -62,15 +78,23 @@ class ContractSet:
                         f'refers to table "{column.reference.table}"; known: {", ".join(sorted(tables))}',
                     )
         _refuse_own_tables(tables)
-        return cls(digest.hexdigest()[:12], tables)
+        parsed = (parse_derived(name, files[name]) for name in sorted(files) if name.startswith(FOLDER))
+        derived = {table.name: table for table in parsed}
+        check_derived(derived, tables)
+        return cls(digest.hexdigest()[:12], tables, derived)
 
     @classmethod
     def from_directory(cls, folder: Path) -> ContractSet:
-        """Read every ``*.yaml`` of a folder. Raises ``InvalidContract``."""
-        files = {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.yaml"))}
-        if not files:
-            raise InvalidContract(str(folder), "contracts", "no *.yaml file here")
-        return cls.of(files)
+        """Read every ``*.yaml`` and ``derived/*.sql`` of a folder. Raises ``InvalidContract``."""
+        return cls.of(contract_files(folder))
+
+
+def contract_files(folder: Path) -> dict[str, str]:
+    """The texts of a folder's contracts and derived tables, by name below the folder. Raises ``InvalidContract``."""
+    paths = [*sorted(folder.glob("*.yaml")), *sorted(folder.glob(f"{FOLDER}*.sql"))]
+    if not any(path.suffix == ".yaml" for path in paths):
+        raise InvalidContract(str(folder), "contracts", "no *.yaml file here")
+    return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in paths}
 
 
 def _refuse_own_tables(tables: Mapping[str, Contract]) -> None:
@@ -96,11 +120,14 @@ __all__ = [
     "Column",
     "Contract",
     "ContractSet",
+    "DerivedTable",
     "InvalidContract",
+    "Join",
     "MonthPartition",
     "QualityRule",
     "Reference",
     "UnknownTable",
+    "contract_files",
     "month_of",
     "parse_contract",
 ]

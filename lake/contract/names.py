@@ -15,9 +15,8 @@ STAGED = f"{OWN}staged"
 HISTORY, CHANGES, KEYS = "_history", "_changes", "_keys"
 SOURCES = ("_folded", f"{CHANGES}_new", f"{HISTORY}_new")
 """What is staged for a MERGE."""
-QUALITY_RESULTS, REVIEW_FLAT = "quality_results", "review_flat"
-SHARED = (QUALITY_RESULTS, REVIEW_FLAT)
-"""Tables of dm_silver that no source table has."""
+QUALITY_RESULTS = "quality_results"
+"""The table of dm_silver that every contract's rules write to."""
 _BREAKS_SQL = re.compile(r"""[`'".,;(){}=\\\x00-\x1f\x7f]""")
 
 

@@ -73,7 +73,7 @@ class _Reader:
         name = str(schema.get("name") or "")
         if not name.isidentifier() or name != name.lower():
             raise self.wrong("schema.name", f'got "{name}"; a lower-case identifier')
-        if name in lake_names.SHARED or lake_names.OWN in name:
+        if name == lake_names.QUALITY_RESULTS or lake_names.OWN in name:
             raise self.wrong(
                 "schema.name", f'got "{name}", a table that the lake keeps itself; choose another, physicalName names the source'
             )

@@ -6,17 +6,19 @@ A new table therefore redeploys nothing but the contracts: the functions know on
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import orjson
 
 from lake.clients import s3
-from lake.contract import ContractSet
+from lake.contract import ContractSet, contract_files
 from lake.errors import TerminalError
 from lake.keys import split_uri
 
 POINTER_TTL_SECONDS = 15.0
 INDEX = "index.json"
+READERS = 8
 
 
 class UnknownContractVersion(TerminalError):
@@ -51,21 +53,23 @@ class ContractStore:
         """The contracts of one version. Raises ``UnknownContractVersion``."""
         if version not in self._versions:
             names = orjson.loads(self._read(f"{version}/{INDEX}"))
-            self._versions[version] = ContractSet.of({name: self._read(f"{version}/{name}").decode() for name in names})
+            with ThreadPoolExecutor(READERS) as pool:
+                texts = pool.map(lambda name: self._read(f"{version}/{name}").decode(), names)
+                self._versions[version] = ContractSet.of(dict(zip(names, texts, strict=True)))
         return self._versions[version]
 
 
 def publish(folder: Path, uri: str) -> str:
-    """Validate a folder of contracts, write it under its version and point ``current`` at it. Returns the version.
+    """Validate a folder of contracts and derived tables, write it under its version and point ``current`` at it. Returns the version.
 
     Raises ``InvalidContract`` before anything is written.
     """
-    contracts = ContractSet.from_directory(folder)
+    files = contract_files(folder)
+    contracts = ContractSet.of(files)
     bucket, prefix = split_uri(uri)
     root = prefix.rstrip("/") + "/" if prefix else ""
-    paths = sorted(folder.glob("*.yaml"))
-    for path in paths:
-        s3().put_object(Bucket=bucket, Key=f"{root}{contracts.version}/{path.name}", Body=path.read_bytes())
-    s3().put_object(Bucket=bucket, Key=f"{root}{contracts.version}/{INDEX}", Body=orjson.dumps([path.name for path in paths]))
+    for name, text in files.items():
+        s3().put_object(Bucket=bucket, Key=f"{root}{contracts.version}/{name}", Body=text.encode())
+    s3().put_object(Bucket=bucket, Key=f"{root}{contracts.version}/{INDEX}", Body=orjson.dumps(list(files)))
     s3().put_object(Bucket=bucket, Key=f"{root}current", Body=contracts.version.encode())
     return contracts.version

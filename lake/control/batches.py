@@ -15,8 +15,9 @@ from lake.control.records import now
 from lake.control.store import ControlStore, time_in
 from lake.errors import TransientError
 
-REVIEW_FLAT = "silver/review_flat"
 QUALITY_RESULTS = "silver/quality_results"
+WHOLE = "whole"
+"""Stands among the months to rebuild for all of them."""
 BUILD, MAINTENANCE = "build", "maintenance"
 """What a batch is for. One of maintenance holds no files and no months: whoever finds it dead may drop it."""
 

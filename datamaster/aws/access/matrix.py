@@ -1,4 +1,7 @@
-"""The access matrix: roles, layers, tables and actions, read from governance/access.yaml and checked."""
+"""The access matrix: roles, layers, tables and actions, read from governance/access.yaml and checked.
+
+Which tables a database has is not written there: the environment's contracts and derived tables say it.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,10 @@ from typing import Any
 
 import yaml
 
+from datamaster.aws.deploy.environments import load_environment
 from datamaster.project import PROJECT
+from lake.contract import ContractSet
+from lake.contract.derived import LAYERS
 from lake.errors import TerminalError
 
 MATRIX = PROJECT / "governance" / "access.yaml"
@@ -140,14 +146,29 @@ class Matrix:
         return next((f for f in self.filters if (f.role, f.layer, f.table) == (role, layer, table)), None)
 
 
-def load_matrix(path: Path = MATRIX) -> Matrix:
-    """Read the matrix. Raises ``InvalidMatrix`` where it names an unknown layer, table, action, role or kind of thing."""
-    return _Reader(path.name, yaml.safe_load(path.read_text())).matrix()
+def load_matrix(path: Path = MATRIX, contracts: ContractSet | None = None) -> Matrix:
+    """Read the matrix over the tables of ``contracts``, the demo's where not given.
+
+    Raises ``InvalidMatrix`` where it names an unknown layer, table, action, role or kind of thing.
+    """
+    known = contracts or ContractSet.from_directory(load_environment("local").contracts)
+    return _Reader(path.name, yaml.safe_load(path.read_text()), tables_of(known)).matrix()
+
+
+def tables_of(contracts: ContractSet) -> dict[str, tuple[str, ...]]:
+    """The tables of each database, as contracts and derived tables make them."""
+    derived = {layer: [table.name for table in contracts.derived.values() if table.layer == layer] for layer in LAYERS}
+    return {
+        "dm_bronze": tuple(sorted(contracts.tables)),
+        "dm_silver": tuple(sorted([*contracts.tables, *derived["silver"]])),
+        "dm_gold": tuple(sorted(derived["gold"])),
+    }
 
 
 class _Reader:
-    def __init__(self, source: str, document: Any) -> None:
+    def __init__(self, source: str, document: Any, tables: Mapping[str, tuple[str, ...]]) -> None:
         self.source = source
+        self.tables = tables
         self.document = document if isinstance(document, dict) else {}
 
     def matrix(self) -> Matrix:
@@ -167,7 +188,7 @@ class _Reader:
 
     def _layer(self, name: str, entry: dict[str, Any]) -> Layer:
         subject = f"layers.{name}"
-        self._known(subject, entry, ("objects", "database", "tables", "stream", "items", "secret", "work_group", "personal"), "property")
+        self._known(subject, entry, ("objects", "database", "stream", "items", "secret", "work_group", "personal"), "property")
         self._one_of(subject, "personal", entry.get("personal"), PERSONAL)
         bucket, _, prefix = str(entry.get("objects", "")).partition("/")
         layer = Layer(
@@ -176,7 +197,7 @@ class _Reader:
             bucket=bucket or None,
             prefix=f"{prefix}/" if prefix else None,
             database=entry.get("database"),
-            tables=tuple(entry.get("tables", ())),
+            tables=self.tables.get(entry.get("database", ""), ()),
             **{kind: entry.get(kind) for kind in ("stream", "items", "secret", "work_group")},
         )
         if not layer.kinds:

@@ -1,1 +1,1 @@
-"""Tables computed from silver: review_flat and gold, rebuilt by whole months."""
+"""Tables computed from silver by SQL files among the contracts, as review_flat and gold: rebuilt by whole months."""

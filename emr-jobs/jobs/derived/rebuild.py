@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - pyspark's own idiom
 
 from jobs.iceberg.catalog import engine_name, snapshot_id
+from lake.control.batches import WHOLE
 from lake.manifests import OUTCOME, MonthsManifest, month_pair, month_text, sibling, write_document
 
 
@@ -36,10 +37,13 @@ class Derived:
         everything = f"{self.partition[0]} is not null"
         condition = everything if manifest.whole else months_condition(self.partition, manifest)
         name = engine_name(self.database, self.table)
+        months = (set(manifest.months) - {WHOLE}) | (self._present(rows) if manifest.whole else set())
         rows.writeTo(name).overwrite(F.expr(condition))
-        months = set(manifest.months)
-        if manifest.whole:
-            present = rows.sparkSession.table(name).select(*self.partition).distinct().collect()
-            months |= {month_text(year, month) for year, month in present}
+        months |= self._present(rows) if manifest.whole else set()
         outcome = {"snapshot_id": snapshot_id(self.database, self.table), "months": sorted(months)}
         write_document(sibling(manifest_uri, OUTCOME), outcome)
+
+    def _present(self, rows: DataFrame) -> set[str]:
+        """The months that the table holds now."""
+        months = rows.sparkSession.table(engine_name(self.database, self.table)).select(*self.partition).distinct().collect()
+        return {month_text(year, month) for year, month in months}

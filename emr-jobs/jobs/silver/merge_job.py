@@ -16,7 +16,6 @@ from typing import NamedTuple
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.functions import expr
 
-from jobs.derived import flat
 from jobs.iceberg import staging
 from jobs.iceberg.catalog import SILVER, engine_name, snapshot_id
 from jobs.iceberg.tables import LOADED_BY, MISSING, ensure_silver
@@ -25,7 +24,7 @@ from jobs.silver.history import History
 from jobs.silver.lineage import Lineage, merged
 from jobs.silver.merge import Month
 from lake import cdc
-from lake.contract import Contract
+from lake.contract import ContractSet
 from lake.contract.store import ContractStore
 from lake.errors import TerminalError
 from lake.keys import quarantine_uri, split_uri
@@ -36,6 +35,7 @@ from lake.manifests import (
     SilverManifest,
     SilverOutcome,
     month_texts,
+    months_by_table,
     read_document,
     sibling,
     write_document,
@@ -58,9 +58,10 @@ def main(arguments: Sequence[str]) -> None:
 def run(spark: SparkSession, uri: str) -> SilverOutcome:
     """Merge the batch whose manifest is at ``uri`` and write its outcome beside it."""
     manifest = SilverManifest.of(read_document(uri))
-    contract = ContractStore(manifest.contracts_uri).at(manifest.contract_version).table(manifest.table)
+    contracts = ContractStore(manifest.contracts_uri).at(manifest.contract_version)
+    contract = contracts.table(manifest.table)
     ensure_silver(contract, split_uri(uri)[0])
-    batch, folder = Batch(spark, uri, manifest, contract), uri.rsplit("/", 1)[0]
+    batch, folder = Batch(spark, uri, manifest, contracts), uri.rsplit("/", 1)[0]
     try:
         outcome = _merged(batch, bronze.read(spark, contract, manifest.files, folder))
     except TerminalError:
@@ -102,12 +103,13 @@ class Read(NamedTuple):
 class Batch:
     """One run over one batch's readable files."""
 
-    def __init__(self, spark: SparkSession, uri: str, manifest: SilverManifest, contract: Contract) -> None:
+    def __init__(self, spark: SparkSession, uri: str, manifest: SilverManifest, contracts: ContractSet) -> None:
         self.spark = spark
         self.uri = uri
         self.manifest = manifest
-        self.contract = contract
-        self.target = engine_name(SILVER, contract.table)
+        self.contracts = contracts
+        self.contract = contracts.table(manifest.table)
+        self.target = engine_name(SILVER, self.contract.table)
 
     def merge(self, files: bronze.Bronze) -> SilverOutcome:
         """Merge and sweep; touched.json is written before either."""
@@ -119,8 +121,8 @@ class Batch:
         resolved = Lineage(self.spark, self.contract, ordered, read_until).resolved() if self.contract.partial_columns else None
         keys = self._keys(ordered, resolved)
         own = self._own_months(ordered, keys)
-        touched = {*self._touched_before(), *month_texts(self._flat_months(own, keys))}
-        write_document(sibling(self.uri, TOUCHED), {"months": sorted(touched)})
+        touched = both(self._touched_before(), self._derived_months(own, keys))
+        write_document(sibling(self.uri, TOUCHED), {"months": touched})
         if files.rows:
             self._merge(ordered, resolved, own)
         if self.manifest.sweep:
@@ -137,7 +139,7 @@ class Batch:
             read_until=read_until,
             missing=self._missing(own) if files.rows else 0,
             quality=checked.summary(),
-            months=tuple(sorted({*touched, *month_texts(self._flat_months(own, keys))})),
+            months=both(touched, self._derived_months(own, keys)),
             swept=self.manifest.sweep,
         )
 
@@ -176,12 +178,12 @@ class Batch:
         read = delivered.where(f"{cdc.OPERATION} = '{cdc.LOAD}' and {changes.GENERATION} >= 0").groupBy(changes.GENERATION)
         return [Read(*row) for row in read.agg(expr(until), expr(f"bool_or({changes.LOADED})")).collect()]
 
-    def _touched_before(self) -> tuple[str, ...]:
+    def _touched_before(self) -> Mapping[str, tuple[str, ...]]:
         """The months that an earlier run of this batch has named: after its MERGE, those that rows have left are found no more."""
         try:
-            return tuple(read_document(sibling(self.uri, TOUCHED))["months"])
+            return months_by_table(read_document(sibling(self.uri, TOUCHED)))
         except MissingDocument:
-            return ()
+            return {}
 
     def _keep_history(self, delivered: DataFrame) -> None:
         """The history of the batch's keys, and of those that a sweep has ended."""
@@ -229,19 +231,21 @@ class Batch:
             found |= months.of_sweep(self.spark, self.contract.table, partition, self.manifest.swept_generation)
         return found
 
-    def _flat_months(self, own: set[Month] | None, keys: DataFrame) -> set[Month]:
-        """The months of review_flat that this batch may change."""
-        if self.contract.table == flat.FACT:
-            return own or set()
-        if self.contract.table not in flat.DIMENSIONS:
-            return set()
+    def _derived_months(self, own: set[Month] | None, keys: DataFrame) -> dict[str, tuple[str, ...]]:
+        """The months of each derived table that this batch may change."""
         if self.manifest.sweep:
             swept = self.spark.table(self.target).where(
                 f"cdc_generation < {self.manifest.swept_generation} and deleted_at is not null or "
                 + merge.swept_condition(self.manifest.swept_generation)
             )
             keys = keys.union(swept.select(*keys.columns)).distinct()
-        return months.of_reviews(self.spark, self.contract.table, keys)
+        found = months.of_derived(self.spark, self.contracts, self.contract.table, own or set(), keys)
+        return {table: month_texts(touched) for table, touched in found.items()}
+
+
+def both(before: Mapping[str, Iterable[str]], now: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
+    """Every month of each derived table that either names."""
+    return {table: tuple(sorted({*before.get(table, ()), *now.get(table, ())})) for table in before.keys() | now.keys()}
 
 
 def latest(known: Mapping[str, int], reads: Iterable[Read]) -> dict[str, int]:

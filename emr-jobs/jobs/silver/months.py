@@ -1,15 +1,14 @@
-"""Which months a batch touches: of its own table, and of review_flat behind it."""
+"""Which months a batch touches: of its own table, and of the derived tables behind it."""
 
 from __future__ import annotations
 
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs.derived import flat
 from jobs.iceberg.catalog import SILVER, engine_name, exists
 from jobs.silver import key_index
 from jobs.silver.changes import IS_DELETE
 from jobs.silver.merge import Month, swept_condition
-from lake.contract import Contract, MonthPartition
+from lake.contract import Contract, ContractSet, Join, MonthPartition
 
 
 def of_keys(spark: SparkSession, contract: Contract, partition: MonthPartition, keys: DataFrame) -> set[Month]:
@@ -35,14 +34,30 @@ def of_sweep(spark: SparkSession, table: str, partition: MonthPartition, generat
     return _months(spark.table(engine_name(SILVER, table)).where(swept_condition(generation)), partition)
 
 
-def of_reviews(spark: SparkSession, dimension: str, keys: DataFrame) -> set[Month]:
-    """The months of the reviews that name these rows of a dimension of review_flat."""
-    if not exists(SILVER, flat.FACT):
+def of_derived(spark: SparkSession, contracts: ContractSet, table: str, own: set[Month], keys: DataFrame) -> dict[str, set[Month]]:
+    """The months of each derived table that reads a table of which ``own`` months and ``keys`` may change."""
+    known: dict[tuple[str, Join], set[Month]] = {}
+    touched = {}
+    for derived in contracts.built_from(table):
+        found = set(own) if derived.fact == table else set()
+        for join in derived.joins:
+            if join.dimension != table:
+                continue
+            if (derived.fact, join) not in known:
+                known[derived.fact, join] = _of_facts(spark, derived.fact, contracts.months_of(derived.fact), join, keys)
+            found |= known[derived.fact, join]
+        touched[derived.name] = found
+    return touched
+
+
+def _of_facts(spark: SparkSession, fact: str, partition: tuple[str, str], join: Join, keys: DataFrame) -> set[Month]:
+    """The months of the facts that name rows of a joined table, by their keys."""
+    if not exists(SILVER, fact):
         return set()
-    column = flat.DIMENSIONS[dimension]
-    year, month = flat.PARTITION
-    rows = spark.table(engine_name(SILVER, flat.FACT)).select(column, year, month)
-    return {(row[0], row[1]) for row in rows.join(keys.select(column), [column], "left_semi").select(year, month).distinct().collect()}
+    named = keys.selectExpr(*(f"`{key}` as `{column}`" for column, key in join.columns))
+    columns = [column for column, _ in join.columns]
+    rows = spark.table(engine_name(SILVER, fact)).select(*columns, *partition).join(named, columns, "left_semi")
+    return {(int(year), int(month)) for year, month in rows.select(*partition).distinct().collect()}
 
 
 def _months(rows: DataFrame, partition: MonthPartition) -> set[Month]:

@@ -26,7 +26,7 @@ from datamaster.aws.deploy.change_sets import launch
 from datamaster.aws.deploy.environments import load_environment
 from datamaster.laptop.emulator import start_emulator
 from datamaster.laptop.spark import job_environment, start_spark
-from jobs.derived import flat_job, gold_job
+from jobs.derived import build_job
 from jobs.silver import merge_job
 from jobs.upkeep import upkeep_job
 from lake import cdc
@@ -37,7 +37,7 @@ from lake.keys import bronze_part, file_id
 from tests.conftest import environment_restored
 
 ROOT = Path(__file__).resolve().parents[3]
-JOBS = {"bronze_to_silver": merge_job, "review_flat": flat_job, "silver_to_gold": gold_job, "maintenance": upkeep_job}
+JOBS = {"bronze_to_silver": merge_job, "review_flat": build_job, "silver_to_gold": build_job, "maintenance": upkeep_job}
 MIDNIGHT = datetime(2026, 1, 1, tzinfo=UTC)
 ARROW = {
     "int": pa.int32(),
@@ -292,16 +292,16 @@ class Lake:
         return answers
 
     def build_review_flat(self) -> None:
-        for batch in self.planner().review_flat().batches:
+        for batch in self.planner().derived("silver").batches:
             self.run(batch, "review_flat")
-            self.settler().review_flat(batch)
+            self.settler().derived("silver", batch)
 
     def build_gold(self) -> list[str]:
         """Builds every gold table that has something to build; returns their names."""
         built = []
-        for batch in self.planner().gold().batches:
+        for batch in self.planner().derived("gold").batches:
             self.run(batch, "silver_to_gold")
-            self.settler().gold(batch)
+            self.settler().derived("gold", batch)
             built.append(batch["table"])
         return built
 

@@ -13,11 +13,11 @@ import traceback
 def main() -> None:
     from pyspark.sql import SparkSession
 
-    from jobs.derived import flat_job, gold_job
+    from jobs.derived import build_job
     from jobs.silver import key_index, merge_job
     from jobs.upkeep import upkeep_job
 
-    runs = {"bronze_to_silver": merge_job, "review_flat": flat_job, "silver_to_gold": gold_job, "maintenance": upkeep_job}
+    runs = {"bronze_to_silver": merge_job, "review_flat": build_job, "silver_to_gold": build_job, "maintenance": upkeep_job}
     spark = SparkSession.builder.getOrCreate()
     key_index.FROM_FILES = 1  # the scenarios' tables are small
     answer = sys.stdout

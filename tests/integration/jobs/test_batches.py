@@ -169,11 +169,11 @@ def test_settling_a_settled_batch_changes_nothing(lake: Lake) -> None:
 def test_a_month_that_changes_while_review_flat_is_built_is_built_again(lake: Lake) -> None:
     lake.arrives(insert("review", 10, review_id=1, review_time=MARCH))
     lake.merge("review")
-    (batch,) = lake.planner().review_flat().batches
+    (batch,) = lake.planner().derived("silver").batches
     lake.run(batch, "review_flat")
     lake.arrives(update("review", 20, review_id=1, review_time=MARCH, review_overall=1.0))
     lake.merge("review")
-    lake.settler().review_flat(batch)
+    lake.settler().derived("silver", batch)
 
     lake.build_review_flat()
 
@@ -188,7 +188,7 @@ def test_a_crash_between_review_flat_and_gold_loses_no_month(lake: Lake, monkeyp
     lake.build_gold()
     lake.arrives(insert("review", 20, review_id=2, review_time=MARCH))
     lake.merge("review")
-    (batch,) = lake.planner().review_flat().batches
+    (batch,) = lake.planner().derived("silver").batches
     lake.run(batch, "review_flat")
     settler = lake.settler()
 
@@ -198,7 +198,7 @@ def test_a_crash_between_review_flat_and_gold_loses_no_month(lake: Lake, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(type(settler.batches), step, stop)
         with pytest.raises(RuntimeError):
-            settler.review_flat(batch)
+            settler.derived("silver", batch)
     lake.build_review_flat()
     lake.build_gold()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -158,8 +159,7 @@ def test_both_engines_leave_the_same_rows(
     from jobs.silver import key_index
 
     monkeypatch.setattr(key_index, "FROM_FILES", 1)
-    for path in BEER_CONTRACTS.glob("*.yaml"):
-        (tmp_path / path.name).write_text(path.read_text())
+    shutil.copytree(BEER_CONTRACTS, tmp_path, dirs_exist_ok=True)
     (tmp_path / "wide.yaml").write_text(CONTRACTS)
     sail = play(make_lake(tmp_path))
     lake = make_lake(tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -179,6 +180,7 @@ def a_day(lake: Any, home: Path) -> None:
 def wider_contracts(folder: Path) -> Path:
     """The project's contracts with two columns more in beer, of which one has to be there."""
     folder.mkdir()
+    shutil.copytree(CONTRACTS / "derived", folder / "derived")
     for path in CONTRACTS.glob("*.yaml"):
         contract = yaml.safe_load(path.read_text())
         if path.stem == "beer":

@@ -20,7 +20,7 @@ from beer import CONTRACTS
 from datamaster.project import PROJECT
 from lake.contract.store import publish
 from lake.control import ControlTable, NewFile, Outcome
-from lake.control.batches import MAINTENANCE, REVIEW_FLAT, ControlBatches
+from lake.control.batches import MAINTENANCE, ControlBatches
 from lake.control.records import Fence
 from lake.keys import file_id, raw_prefix
 from lake.manifests import OUTCOME, TOUCHED, SilverOutcome, sibling, write_document
@@ -207,10 +207,11 @@ class Work:
         assert [batch["batch_id"] for batch in again["batches"] if batch["table"] == "beer"] == [by_table["beer"]["batch_id"]]
 
         self.control.add_fence("beer", Fence(datetime.now(UTC)))
+        months = {"review_flat": ("2026-01",)}
         for table in ("beer", "review"):
             manifest = by_table[table]["manifest"]
-            write_document(sibling(manifest, TOUCHED), {"months": ["2026-01"]})
-            write_document(sibling(manifest, OUTCOME), SilverOutcome("1", 1, 1, months=("2026-01",), loads={"0": 1}).document())
+            write_document(sibling(manifest, TOUCHED), {"months": months})
+            write_document(sibling(manifest, OUTCOME), SilverOutcome("1", 1, 1, months=months, loads={"0": 1}).document())
             assert self.run("SettleSilver", "settle_silver", {"execution": RUN, **by_table[table]})["status"] == "settled"
 
     def contracts(self) -> Path:
@@ -222,7 +223,7 @@ class Work:
 
     def derived(self) -> None:
         """review_flat, then the gold tables: each planned, failed once, settled."""
-        self.dead(REVIEW_FLAT)
+        self.dead("silver/review_flat")
         self.dead("gold/top_drinkers")
         for plan, settle in (("PlanReviewFlat", "SettleReviewFlat"), ("PlanGold", "SettleGold")):
             batches = self.run(plan, snake(plan), {"execution": RUN})["batches"]

@@ -64,8 +64,8 @@ def test_a_table_that_cannot_be_planned_is_skipped_with_the_reason_and_stops_no_
     planner = make_planner(control=MagicMock(), batches=batches, statistics=MagicMock())
     plan = Plan()
 
-    planner._plan(plan, "silver/beer", MagicMock(side_effect=STOPPED))
-    planner._plan(plan, "silver/brewery", lambda: OpenBatch("silver/brewery", "b1", "s3://m", "execution-1", "", 1))
+    planner._plan(plan, "silver/beer", MagicMock(side_effect=STOPPED), MagicMock())
+    planner._plan(plan, "silver/brewery", lambda: OpenBatch("silver/brewery", "b1", "s3://m", "execution-1", "", 1), MagicMock())
 
     answer = plan.answer()
     assert [batch["table"] for batch in answer["batches"]] == ["brewery"]
@@ -76,7 +76,7 @@ def test_a_plan_of_failures_alone_is_raised_so_that_it_is_made_again(make_planne
     batches = MagicMock()
     batches.get_open.side_effect = STOPPED
     plan = Plan()
-    make_planner(control=MagicMock(), batches=batches, statistics=MagicMock())._plan(plan, "silver/beer", MagicMock())
+    make_planner(control=MagicMock(), batches=batches, statistics=MagicMock())._plan(plan, "silver/beer", MagicMock(), MagicMock())
 
     with pytest.raises(ClientError, match="the replication is stopped"):
         plan.answer()

@@ -15,6 +15,8 @@ import yaml
 
 from batches import settle
 from batches.settings import BatchSettings
+from beer import CONTRACTS
+from lake.contract import ContractSet
 from lake.control.batches import BatchHeld, ControlBatches, OpenBatch, TargetState
 from lake.manifests import FailedFile, SilverManifest, SilverOutcome
 
@@ -28,8 +30,10 @@ def test_the_answer_of_settle_stays_small_whatever_fails(monkeypatch: pytest.Mon
     module = settle
     manifest = SilverManifest("b1", "beer", "1", "s3://a/", (), (), 0, False, MOMENT)
     outcome = SilverOutcome(None, 0, 0, failed_files=tuple(FailedFile(f"f{n}", "unreadable " * 100) for n in range(500)))
-    documents = {"manifest.json": manifest.document(), "outcome.json": outcome.document(), "touched.json": {"months": []}}
+    documents = {"manifest.json": manifest.document(), "outcome.json": outcome.document(), "touched.json": {"months": {}}}
     monkeypatch.setattr(module, "read_document", lambda uri: documents[uri.rsplit("/", 1)[1]])
+    contracts = ContractSet.from_directory(CONTRACTS)
+    monkeypatch.setattr(module, "ContractStore", lambda _uri: SimpleNamespace(current=lambda: contracts, at=lambda _version: contracts))
     control, batches = MagicMock(), MagicMock(spec=ControlBatches)
     control.fences.return_value, control.files.return_value = [], []
     batches.get_open.return_value = SimpleNamespace(batch_id="b1", owner="execution-1")

@@ -1,4 +1,6 @@
 -- description: Profiles by number of reviews in the month.
+-- layer: gold
+-- fact: review_flat
 -- partition: review_year, review_month
 WITH months AS (
     SELECT review_year, review_month, profile_id, profile_name, state,

@@ -1,4 +1,6 @@
 -- description: Breweries with at least 25 reviews in the month, best average first.
+-- layer: gold
+-- fact: review_flat
 -- partition: review_year, review_month
 WITH months AS (
     SELECT review_year, review_month, brewery_id, brewery_name,

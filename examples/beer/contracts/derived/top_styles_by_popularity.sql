@@ -1,4 +1,6 @@
 -- description: Beer styles by popularity: number of reviews times average rating.
+-- layer: gold
+-- fact: review_flat
 -- partition: review_year, review_month
 WITH months AS (
     SELECT review_year, review_month, beer_style,

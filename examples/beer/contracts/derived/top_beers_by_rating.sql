@@ -1,4 +1,6 @@
 -- description: Beers with at least 25 reviews in the month, best average first.
+-- layer: gold
+-- fact: review_flat
 -- partition: review_year, review_month
 WITH months AS (
     SELECT review_year, review_month, beer_id, beer_name,
