@@ -88,8 +88,8 @@ class Bench:
             catalog().create_namespace(database)
         uri = f"s3://{BUCKETS[1]}/contracts/"
         with tempfile.TemporaryDirectory() as folder:
-            for contracts in (CONTRACTS, OWN_CONTRACTS):
-                shutil.copytree(contracts, folder, dirs_exist_ok=True)
+            for own in (CONTRACTS, OWN_CONTRACTS):
+                shutil.copytree(own, folder, dirs_exist_ok=True)
             contract_version, contracts = publish(Path(folder), uri), ContractSet.from_directory(Path(folder))
         setting = Setting(SparkSession.builder.getOrCreate(), BUCKETS[0], uri, contract_version)
         return cls(setting, contracts, repeats)

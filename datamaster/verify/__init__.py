@@ -1,5 +1,5 @@
 """Is the lake equal to its source? Silver row by row and column by column, with its history and the quality rules' results;
-review_flat and gold by statements of their own.
+derived tables by their own SQL over the source's rows, or by checks that their domain brings.
 
 The source is read in one snapshot by COPY, the lake through Athena's API; both meet in a DuckDB file of its own, so memory
 stays bounded whatever the size of a table.
@@ -11,6 +11,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import boto3
@@ -20,7 +21,7 @@ import psycopg2
 from datamaster.platform import Platform
 from datamaster.platform.query import Athena
 from datamaster.source.pg_catalog import UnknownSourceTable
-from datamaster.verify.derived import GOLD, compare_flat, compare_gold, has_reviews
+from datamaster.verify.derived import Checks, Sides, compare_derived, installed_checks, no_checks
 from datamaster.verify.history_versions import compare_history
 from datamaster.verify.masked_columns import masked_columns
 from datamaster.verify.quality_results import RESULTS, compare_quality, has_rules
@@ -32,7 +33,7 @@ from lake.contract import ContractSet
 from lake.contract.store import ContractStore
 from lake.control import ControlTable
 
-__all__ = ["Difference", "Report", "TableReport", "compare_lake", "verify_lake"]
+__all__ = ["Checks", "Difference", "Report", "TableReport", "compare_lake", "verify_lake"]
 
 Progress = Callable[[str], None]
 
@@ -46,10 +47,19 @@ def verify_lake(running: Platform, progress: Progress = lambda _text: None) -> R
     secret = boto3.client("secretsmanager").get_secret_value(SecretId=os.environ["MASK_KEY_SECRET"])["SecretString"]
     athena = Athena(running.work_group, database="dm_silver")
     contracts = ContractStore(running.contracts_uri).current()
-    return compare_lake(running.dsn, athena, contracts, ControlTable(running.control_table), bytes.fromhex(secret.strip()), progress)
+    control, mask_key = ControlTable(running.control_table), bytes.fromhex(secret.strip())
+    return compare_lake(running.dsn, athena, contracts, control, mask_key, progress, installed_checks)
 
 
-def compare_lake(dsn: str, athena: Athena, contracts: ContractSet, control: ControlTable, mask_key: bytes, progress: Progress) -> Report:
+def compare_lake(
+    dsn: str,
+    athena: Athena,
+    contracts: ContractSet,
+    control: ControlTable,
+    mask_key: bytes,
+    progress: Progress,
+    checks: Checks = no_checks,
+) -> Report:
     """The comparison itself; ``mask_key`` is the 32 bytes that hashed columns were hashed with."""
     started = time.monotonic()
     masks = {name: masked_columns(contract, control) for name, contract in contracts.tables.items()}
@@ -57,19 +67,18 @@ def compare_lake(dsn: str, athena: Athena, contracts: ContractSet, control: Cont
 
     def add(table: str, compare: Callable[..., TableReport], *arguments: object) -> None:
         progress(table)
-        reports.append(_guarded(table, lambda: compare(bench, *arguments)))
+        reports.append(_guarded(table, lambda: compare(*arguments)))
 
     with tempfile.TemporaryDirectory(prefix="dm-verify-") as folder, SourceSnapshot(dsn) as source, Workbench(Path(folder)) as bench:
         for name, contract in sorted(contracts.tables.items()):
-            add(f"dm_silver.{name}", compare_silver, source, athena, contract, masks[name], mask_key)
+            add(f"dm_silver.{name}", compare_silver, bench, source, athena, contract, masks[name], mask_key)
             if contract.history:
-                add(f"dm_silver.{name}_history", compare_history, athena, contract, masks[name])
+                add(f"dm_silver.{name}_history", compare_history, bench, athena, contract, masks[name])
         if has_rules(contracts):
-            add(RESULTS, compare_quality, athena, contracts, masks)
-        if has_reviews(contracts):
-            add("dm_silver.review_flat", compare_flat, athena, contracts)
-            for gold in GOLD:
-                add(f"dm_gold.{gold.name}", compare_gold, source, athena, gold, contracts, masks, mask_key)
+            add(RESULTS, compare_quality, bench, athena, contracts, masks)
+        own, sides = checks(contracts), Sides(bench, source, athena, contracts, masks, mask_key)
+        for derived in sorted(contracts.derived.values(), key=lambda table: (table.layer == "gold", table.name)):
+            add(f"dm_{derived.layer}.{derived.name}", own.get(derived.name, partial(compare_derived, derived)), sides)
     return Report(tuple(reports), time.monotonic() - started)
 
 

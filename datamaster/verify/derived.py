@@ -1,137 +1,129 @@
-"""review_flat and the gold tables against statements written apart from the jobs that build them.
+"""Derived tables against the source: their own SQL, which DuckDB runs over the source's rows, masked as in the lake.
 
-Averages: the source gives each group's sum and count in double precision, exact for scores in halves. The lake shows
-round(sum / count, 2). Where the exact average lies half-way between two shown values (3.025), engines differ in which one
-they take, so either is right there and nothing else is anywhere; the ranks are then those of the shown values.
+So what is proved is that the lake's table is what its file says of the source now: no month was forgotten, none is stale. A
+domain may bring a check that also proves the SQL, as the demo does. Numbers with a point are compared to nine digits, for
+sums of them depend on their order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.resources import files
+from importlib.metadata import entry_points
+
+import boto3
+import sqlglot
+from sqlglot.errors import SqlglotError
 
 from datamaster.platform.query import Athena, QueryFailed
-from datamaster.verify.masked_columns import masked
 from datamaster.verify.report import TableReport
 from datamaster.verify.silver import source_table, unread
-from datamaster.verify.source_snapshot import SourceSnapshot, names
-from datamaster.verify.values import typed
+from datamaster.verify.source_snapshot import SourceSnapshot
 from datamaster.verify.workbench import Workbench, quoted
-from lake.contract import ContractSet
+from lake.contract import ContractSet, DerivedTable
 
-HALF_A_STEP = "0.005 + 1e-10"
-BASE = ("review", "beer", "brewery", "profile")
-MONTH = ("review_year", "review_month")
-FLAT_COLUMNS = {
-    "brewery_name": "brewery",
-    "beer_name": "beer",
-    "beer_style": "beer",
-    "beer_abv": "beer",
-    "profile_name": "profile",
-    "state": "profile",
-}
-"""The columns that review_flat takes from the tables that a review refers to."""
-DOUBLES = frozenset({"beer_abv", "avg_overall", "overall_sum", "popularity"})
+SCHEMA = "of_source"
+COPIES = "(copies)"
+TYPES = {"int": "BIGINT", "bigint": "BIGINT", "boolean": "BOOLEAN", "date": "DATE", "timestamp": "TIMESTAMP"}
+FLOATS = ("float", "double")
 
 
 @dataclass(frozen=True)
-class Gold:
-    """One gold table: the key of a row within its month, what else it shows, and the order that ``rank`` counts in."""
+class Sides:
+    """Source and lake, while they are compared. The rows of the contracts' tables lie on the bench as ``source_<table>``."""
 
-    name: str
-    key: str
-    shown: tuple[str, ...]
-    order: str
-    popularity: bool = False
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Every column of the table."""
-        return (*MONTH, "rank", self.key, *self.shown, "review_count", "avg_overall", *(("popularity",) if self.popularity else ()))
+    bench: Workbench
+    source: SourceSnapshot
+    athena: Athena
+    contracts: ContractSet
+    masks: Mapping[str, Mapping[str, str]]
+    mask_key: bytes
 
 
-GOLD = (
-    Gold("top_beers_by_rating", "beer_id", ("beer_name",), "avg_overall DESC NULLS LAST, review_count DESC, beer_id"),
-    Gold("top_breweries_by_rating", "brewery_id", ("brewery_name",), "avg_overall DESC NULLS LAST, review_count DESC, brewery_id"),
-    Gold("top_styles_by_popularity", "beer_style", (), "popularity DESC NULLS LAST, review_count DESC, beer_style NULLS LAST", True),
-    Gold("top_drinkers", "profile_id", ("profile_name", "state"), "review_count DESC, profile_id"),
-    Gold("state_by_review_volume", "state", (), "review_count DESC, state NULLS LAST"),
-)
+Check = Callable[[Sides], TableReport]
+Checks = Callable[[ContractSet], Mapping[str, Check]]
+"""The checks that a domain brings for its derived tables, by name."""
 
 
-def has_reviews(contracts: ContractSet) -> bool:
-    """Whether the contracts describe the tables that review_flat and gold are built from."""
-    return all(table in contracts.tables for table in BASE)
+def installed_checks(contracts: ContractSet) -> Mapping[str, Check]:
+    """The checks of every installed domain, found by the entry point ``datamaster.checks``."""
+    found: dict[str, Check] = {}
+    for domain in entry_points(group="datamaster.checks"):
+        found |= domain.load()(contracts)
+    return found
 
 
-def compare_flat(bench: Workbench, athena: Athena, contracts: ContractSet) -> TableReport:
-    """Compare dm_silver.review_flat with the join of the source's rows, which ``compare_silver`` left on the bench."""
-    columns = contracts.table("review").columns
-    review = (*names(columns), *MONTH)
-    values = {column.name: typed(column) for column in columns} | {name: _cast(name) for name in (*MONTH, *FLAT_COLUMNS)}
-    failure = _download(bench, athena, "dm_silver.review_flat", values)
-    if failure:
-        return failure
-    joins = " ".join(f"LEFT JOIN {quoted(source_table(t))} {t} ON {t}.{t}_id = review.{t}_id" for t in BASE[1:])
-    taken = [f"review.{quoted(name)}" for name in review] + [f"{table}.{quoted(name)}" for name, table in FLAT_COLUMNS.items()]
-    bench.run(f"CREATE VIEW expected AS SELECT {', '.join(taken)}, TRUE AS present FROM {quoted(source_table('review'))} review {joins}")
-    return bench.compare("dm_silver.review_flat", "expected", "lake", ("review_id",), [name for name in values if name != "review_id"])
+def no_checks(_contracts: ContractSet) -> Mapping[str, Check]:
+    """Every table is compared by its own SQL."""
+    return {}
 
 
-def compare_gold(
-    bench: Workbench,
-    source: SourceSnapshot,
-    athena: Athena,
-    gold: Gold,
-    contracts: ContractSet,
-    masks: Mapping[str, Mapping[str, str]],
-    mask_key: bytes,
-) -> TableReport:
-    """Compare one gold table with its PostgreSQL statement in gold/<table>.sql."""
-    failure = _download(bench, athena, f"dm_gold.{gold.name}", {name: _cast(name) for name in gold.columns})
-    if failure:
-        return failure
-    path = bench.folder / "groups.csv"
-    statement = files("datamaster.verify").joinpath("gold", f"{gold.name}.sql").read_text("utf-8")
-    source.copy_statement(statement, contracts.table("review").source_schema, path)
-    columns = (*MONTH, gold.key, *gold.shown, "review_count", "rated_count", "overall_sum")
-    hidden = {name: masks[table][name] for name, table in FLAT_COLUMNS.items() if name in columns and name in masks[table]}
-    values = {name: masked(hidden[name], quoted(name), mask_key) if name in hidden else _cast(name) for name in columns}
-    bench.load("groups", path, columns, values)
-    bench.run(_expected(gold))
-    keys = (*MONTH, gold.key)
-    return bench.compare(f"dm_gold.{gold.name}", "expected", "lake", keys, [name for name in gold.columns if name not in keys])
-
-
-def _expected(gold: Gold) -> str:
-    """The view that gives each group its shown average, then its rank within the month by what is shown."""
-    key = quoted(gold.key)
-    exact = "o.overall_sum / o.rated_count"
-    near = f"abs(g.avg_overall - {exact}) <= {HALF_A_STEP} AND g.avg_overall = round(g.avg_overall, 2)"
-    shown = f"CASE WHEN o.rated_count = 0 THEN NULL WHEN {near} THEN g.avg_overall ELSE round({exact}, 2) END"
-    same = f"o.review_year = g.review_year AND o.review_month = g.review_month AND o.{key} IS NOT DISTINCT FROM g.{key}"
-    of_lake = f"SELECT review_year, review_month, {key}, any_value(avg_overall) AS avg_overall FROM lake GROUP BY ALL"
-    return f"""
-        CREATE VIEW expected AS
-        WITH averages AS (SELECT o.*, {shown} AS avg_overall FROM groups o LEFT JOIN ({of_lake}) g ON {same}),
-             popular AS (SELECT *, round(review_count * avg_overall, 2) AS popularity FROM averages)
-        SELECT *, row_number() OVER (PARTITION BY review_year, review_month ORDER BY {gold.order}) AS rank FROM popular"""
-
-
-def _download(bench: Workbench, athena: Athena, table: str, values: Mapping[str, str]) -> TableReport | None:
-    """Load a table of the lake as ``lake``; ``values`` are the SQL of its columns over Athena's text."""
-    path = bench.folder / "lake.csv"
+def compare_derived(table: DerivedTable, sides: Sides) -> TableReport:
+    """Compare a derived table with what its SQL makes of the source's rows, as sets of whole rows."""
+    name, bench = f"dm_{table.layer}.{table.name}", sides.bench
+    path = bench.folder / "derived.csv"
     try:
-        athena.download(f"SELECT {', '.join(quoted(name) for name in values)} FROM {table}", path)
+        columns = _columns(f"dm_{table.layer}", table.name)
+        sides.athena.download(f"SELECT {', '.join(map(quoted, columns))} FROM {name}", path)
     except QueryFailed as error:
-        return unread(table, error)
-    bench.run("DROP VIEW IF EXISTS expected")
-    bench.load("lake", path, tuple(values), values)
-    return None
+        return unread(name, error)
+    bench.load("lake_rows", path, tuple(columns), {column: _value(quoted(column), kind) for column, kind in columns.items()})
+    try:
+        with _sources(sides, table):
+            chosen = ", ".join(f"{_value(quoted(column), kind)} AS {quoted(column)}" for column, kind in columns.items())
+            bench.run(f"CREATE OR REPLACE TABLE main.source_rows AS SELECT {chosen} FROM ({_in_duckdb(table)})")
+    except SqlglotError as error:
+        return TableReport.undecided(name, f"derived/{table.name}.sql could not be read: {str(error).splitlines()[0]}")
+    for side in ("source", "lake"):
+        rows = f"SELECT {', '.join(map(quoted, columns))}, count(*) AS {quoted(COPIES)}, TRUE AS present FROM {side}_rows GROUP BY ALL"
+        bench.run(f"CREATE OR REPLACE TABLE {side}_groups AS {rows}")
+    return bench.compare(name, "source_groups", "lake_groups", tuple(columns), (COPIES,))
 
 
-def _cast(name: str) -> str:
-    if name in FLAT_COLUMNS and name not in DOUBLES:
-        return quoted(name)
-    return f"TRY_CAST({quoted(name)} AS {'DOUBLE' if name in DOUBLES else 'BIGINT'})"
+@contextmanager
+def _sources(sides: Sides, table: DerivedTable) -> Iterator[None]:
+    """The sources of a derived table under their own names, as views in a schema of their own, which is the current one."""
+    bench = sides.bench
+    bench.run(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}; SET schema = '{SCHEMA}'")
+    try:
+        for source in table.sources:
+            bench.run(f"CREATE OR REPLACE VIEW {quoted(source)} AS {_rows(sides, source)}")
+        yield
+    finally:
+        bench.run(f"SET schema = 'main'; DROP SCHEMA {SCHEMA} CASCADE")
+
+
+def _rows(sides: Sides, source: str) -> str:
+    if source in sides.contracts.derived:
+        fact = sides.contracts.derived[source]
+        for below in fact.sources:
+            sides.bench.run(f"CREATE OR REPLACE VIEW {quoted(below)} AS {_rows(sides, below)}")
+        return _in_duckdb(fact)
+    contract = sides.contracts.table(source)
+    months = sides.contracts.months_of(source) if contract.partition else ()
+    return f"SELECT {', '.join(map(quoted, (*(c.name for c in contract.columns), *months)))} FROM main.{quoted(source_table(source))}"
+
+
+def _in_duckdb(table: DerivedTable) -> str:
+    return sqlglot.transpile(table.sql, read="spark", write="duckdb", comments=False)[0]
+
+
+def _columns(database: str, table: str) -> dict[str, str]:
+    """The columns of a lake table with Glue's types. Raises ``QueryFailed`` in Athena's words if there is no such table."""
+    glue = boto3.client("glue")
+    try:
+        found = glue.get_table(DatabaseName=database, Name=table)["Table"]["StorageDescriptor"]["Columns"]
+    except glue.exceptions.EntityNotFoundException:
+        raise QueryFailed(f"TABLE_NOT_FOUND: Table '{database}.{table}' does not exist") from None
+    return {column["Name"]: column["Type"] for column in found}
+
+
+def _value(column: str, kind: str) -> str:
+    """The SQL of a value in its lake type, over Athena's text or over a value of DuckDB's."""
+    if kind in FLOATS:
+        return f"format('{{:.8e}}', TRY_CAST({column} AS DOUBLE) + 0.0)"
+    if kind == "timestamp":
+        return f"TRY_CAST(regexp_replace(CAST({column} AS VARCHAR), ' UTC$', '') AS TIMESTAMP)"
+    sql_type = kind.upper() if kind.startswith("decimal") else TYPES.get(kind, "VARCHAR")
+    return f"TRY_CAST({column} AS {sql_type})"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.markup import escape
 
-from beer import churn, generate
+from beer import CONTRACTS, churn, generate
 from datamaster.cli.output import err, out, print_table, step
 from datamaster.cli.session import connect
 from datamaster.laptop import actions, lifecycle
@@ -18,17 +18,11 @@ from datamaster.platform import pipelines
 from datamaster.platform.counts import counted
 from datamaster.platform.query import Athena
 from datamaster.verify import verify_lake
+from lake.contract import ContractSet
 from lake.control import ControlTable
 from lake.errors import LakeError
 
 GOLD_SHOWN = 3
-GOLD_TABLES = (
-    "top_beers_by_rating",
-    "top_breweries_by_rating",
-    "top_styles_by_popularity",
-    "top_drinkers",
-    "state_by_review_volume",
-)
 NUMBERS = ("rank", "review_count", "avg_overall", "popularity")
 NEXT = (
     ('.venv/bin/dm query "SELECT * FROM top_drinkers LIMIT 5"', "ask the lake"),
@@ -128,7 +122,7 @@ class Demo:
     def _gold(self, running: State) -> bool:
         athena = Athena(running.work_group)
         full = True
-        for table in GOLD_TABLES:
+        for table in sorted(derived.name for derived in ContractSet.from_directory(CONTRACTS).derived.values() if derived.layer == "gold"):
             count = int(athena.run(f"SELECT count(*) FROM {table}").rows[0][0] or 0)
             first = athena.run(f"SELECT * FROM {table} ORDER BY review_year DESC, review_month DESC, rank LIMIT {GOLD_SHOWN}")
             month = "-".join(str(part).zfill(2) for part in first.rows[0][:2]) if first.rows else "no month"

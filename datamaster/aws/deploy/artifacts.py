@@ -50,14 +50,14 @@ def collect(build: Path, packages: Mapping[str, Package]) -> Artifacts:
 
 
 def job_objects(build: Path) -> dict[str, bytes]:
-    """The Spark jobs' entry points, and one zip of what they import: their modules, lake/ and the SQL of gold."""
-    modules = {path.relative_to(JOBS).as_posix(): path.read_bytes() for path in sorted(JOBS.rglob("*")) if path.suffix in {".py", ".sql"}}
+    """The Spark jobs' entry points, and one zip of what they import: their modules and lake/."""
+    modules = {path.relative_to(JOBS).as_posix(): path.read_bytes() for path in sorted(JOBS.rglob("*.py"))}
     library = {f"lake/{path.relative_to(PROJECT / 'lake').as_posix()}": path.read_bytes() for path in (PROJECT / "lake").rglob("*.py")}
     archive = build / "jobs.zip"
     write_zip(archive, modules | library)
     content = archive.read_bytes()
     prefix = f"emr-jobs/{digest(content)}"
-    entry_points = {f"{prefix}/{name}": source for name, source in modules.items() if name.endswith(".py") and "/" not in name}
+    entry_points = {f"{prefix}/{name}": source for name, source in modules.items() if "/" not in name}
     return {f"{prefix}/jobs.zip": content} | entry_points
 
 

@@ -18,11 +18,12 @@ from pyiceberg.catalog.glue import GlueCatalog
 
 from beer import CONTRACTS
 from beer.generate import create_schema, load_generated
+from beer.verify import checks
 from datamaster.athena.__main__ import server
 from datamaster.laptop import postgres
 from datamaster.platform.query import Athena
 from datamaster.verify import compare_lake
-from lake.contract import ContractSet
+from lake.contract import ContractSet, contract_files
 from lake.control import ControlTable
 
 KEY = bytes(range(32))
@@ -107,8 +108,7 @@ def source(tmp_path_factory):
 
 
 def known_contracts():
-    texts = {path.name: path.read_text() for path in CONTRACTS.glob("*.yaml")}
-    return ContractSet.of(texts | {"measure.yaml": MEASURE})
+    return ContractSet.of(contract_files(CONTRACTS) | {"measure.yaml": MEASURE})
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +180,7 @@ def lake(equal_lake):
 def compared(lake, source, athena, contracts, lake_stacks):
     """Compare; returns the report."""
     control = ControlTable(lake_stacks["control"]["TableName"])
-    return lambda: compare_lake(source, athena, contracts, control, KEY, lambda _text: None)
+    return lambda: compare_lake(source, athena, contracts, control, KEY, lambda _text: None, checks)
 
 
 def lake_rows(dsn):

@@ -1,12 +1,13 @@
--- Breweries with at least 25 reviews in a month.
+-- Styles by month; beers without a style are a group too.
+-- key: beer_style
+-- shown: popularity
+-- order: popularity DESC NULLS LAST, review_count DESC, beer_style NULLS LAST
 SELECT CAST(extract(year FROM to_timestamp(r.review_time) AT TIME ZONE 'UTC') AS integer) AS review_year,
        CAST(extract(month FROM to_timestamp(r.review_time) AT TIME ZONE 'UTC') AS integer) AS review_month,
-       r.brewery_id,
-       w.brewery_name,
+       b.beer_style,
        count(*) AS review_count,
        count(r.review_overall) AS rated_count,
        coalesce(sum(r.review_overall), 0) AS overall_sum
 FROM review r
-JOIN brewery w ON w.brewery_id = r.brewery_id
-GROUP BY 1, 2, r.brewery_id, w.brewery_name
-HAVING count(*) >= 25
+JOIN beer b ON b.beer_id = r.beer_id
+GROUP BY 1, 2, b.beer_style

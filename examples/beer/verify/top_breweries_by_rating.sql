@@ -1,10 +1,15 @@
--- States by month; profiles without a state are a group too.
+-- Breweries with at least 25 reviews in a month.
+-- key: brewery_id
+-- shown: brewery_name
+-- order: avg_overall DESC NULLS LAST, review_count DESC, brewery_id
 SELECT CAST(extract(year FROM to_timestamp(r.review_time) AT TIME ZONE 'UTC') AS integer) AS review_year,
        CAST(extract(month FROM to_timestamp(r.review_time) AT TIME ZONE 'UTC') AS integer) AS review_month,
-       p.state,
+       r.brewery_id,
+       w.brewery_name,
        count(*) AS review_count,
        count(r.review_overall) AS rated_count,
        coalesce(sum(r.review_overall), 0) AS overall_sum
 FROM review r
-JOIN profile p ON p.profile_id = r.profile_id
-GROUP BY 1, 2, p.state
+JOIN brewery w ON w.brewery_id = r.brewery_id
+GROUP BY 1, 2, r.brewery_id, w.brewery_name
+HAVING count(*) >= 25

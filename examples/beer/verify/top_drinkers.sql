@@ -1,10 +1,15 @@
--- Styles by month; beers without a style are a group too.
+-- Profiles by month.
+-- key: profile_id
+-- shown: profile_name, state
+-- order: review_count DESC, profile_id
 SELECT CAST(extract(year FROM to_timestamp(r.review_time) AT TIME ZONE 'UTC') AS integer) AS review_year,
        CAST(extract(month FROM to_timestamp(r.review_time) AT TIME ZONE 'UTC') AS integer) AS review_month,
-       b.beer_style,
+       r.profile_id,
+       p.profile_name,
+       p.state,
        count(*) AS review_count,
        count(r.review_overall) AS rated_count,
        coalesce(sum(r.review_overall), 0) AS overall_sum
 FROM review r
-JOIN beer b ON b.beer_id = r.beer_id
-GROUP BY 1, 2, b.beer_style
+JOIN profile p ON p.profile_id = r.profile_id
+GROUP BY 1, 2, r.profile_id, p.profile_name, p.state

@@ -1,12 +1,12 @@
--- Beers with at least 25 reviews in a month.
+-- States by month; profiles without a state are a group too.
+-- key: state
+-- order: review_count DESC, state NULLS LAST
 SELECT CAST(extract(year FROM to_timestamp(r.review_time) AT TIME ZONE 'UTC') AS integer) AS review_year,
        CAST(extract(month FROM to_timestamp(r.review_time) AT TIME ZONE 'UTC') AS integer) AS review_month,
-       r.beer_id,
-       b.beer_name,
+       p.state,
        count(*) AS review_count,
        count(r.review_overall) AS rated_count,
        coalesce(sum(r.review_overall), 0) AS overall_sum
 FROM review r
-JOIN beer b ON b.beer_id = r.beer_id
-GROUP BY 1, 2, r.beer_id, b.beer_name
-HAVING count(*) >= 25
+JOIN profile p ON p.profile_id = r.profile_id
+GROUP BY 1, 2, p.state

@@ -1,12 +1,15 @@
--- Profiles by month.
+-- Beers with at least 25 reviews in a month.
+-- key: beer_id
+-- shown: beer_name
+-- order: avg_overall DESC NULLS LAST, review_count DESC, beer_id
 SELECT CAST(extract(year FROM to_timestamp(r.review_time) AT TIME ZONE 'UTC') AS integer) AS review_year,
        CAST(extract(month FROM to_timestamp(r.review_time) AT TIME ZONE 'UTC') AS integer) AS review_month,
-       r.profile_id,
-       p.profile_name,
-       p.state,
+       r.beer_id,
+       b.beer_name,
        count(*) AS review_count,
        count(r.review_overall) AS rated_count,
        coalesce(sum(r.review_overall), 0) AS overall_sum
 FROM review r
-JOIN profile p ON p.profile_id = r.profile_id
-GROUP BY 1, 2, r.profile_id, p.profile_name, p.state
+JOIN beer b ON b.beer_id = r.beer_id
+GROUP BY 1, 2, r.beer_id, b.beer_name
+HAVING count(*) >= 25
