@@ -9,6 +9,7 @@ from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
 from sqlglot import exp
 
+from beer import CONTRACTS
 from datamaster.aws.cloudformation.rendering import Template
 from datamaster.project import PROJECT
 
@@ -163,7 +164,7 @@ NAMED = Template(PROJECT / "templates" / "named-queries.yaml", {"AnalystsWorkGro
 def test_a_named_query_reads_columns_that_its_gold_table_has(name):
     tree = sqlglot.parse_one(NAMED[name]["QueryString"], read="athena")
     [table] = tree.find_all(exp.Table)
-    made = sqlglot.parse_one((PROJECT / "emr-jobs" / "gold" / f"{table.name}.sql").read_text(), read="spark")
+    made = sqlglot.parse_one((CONTRACTS / "derived" / f"{table.name}.sql").read_text(), read="spark")
     assert isinstance(made, exp.Select)
     own = {alias.alias for alias in tree.find_all(exp.Alias)}
     assert {column.name for column in tree.find_all(exp.Column)} - own <= set(made.named_selects)
