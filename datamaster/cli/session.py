@@ -38,9 +38,9 @@ def source_dsn(home: Path) -> str:
 
 def contracts_folder(home: Path) -> Path:
     """The folder of the contracts of the platform that runs in ``home``, or ran there; the demo's where there was none."""
-    from datamaster.aws.deploy.environments import load_environment
+    from datamaster.project import demo_contracts
 
     try:
         return state.last(home).contracts
     except PlatformNotRunning:
-        return load_environment("local").contracts
+        return demo_contracts()

@@ -29,7 +29,7 @@ from datamaster.laptop.services import Ports, Road, ServiceFailed
 from datamaster.laptop.state import PlatformNotRunning, PlatformRunning, State
 from datamaster.laptop.supervisor import DETACH, EXIT_HELD, message
 from datamaster.platform.settled import Stage, wait_for
-from datamaster.project import PROJECT
+from datamaster.project import PROJECT, demo_contracts
 from datamaster.source.pg_catalog import SLOT
 from lake import clients
 from lake.contract import ContractSet
@@ -77,7 +77,7 @@ def up(
     with _nothing_left_in(source), _supervisor(home) as supervisor:
         progress("processes")
         supervisor.tell(message(services.services(home, ports, embedded_source=source is None)))
-        folder = contracts or (home / "contracts" if source else load_environment("local").contracts)
+        folder = contracts or (home / "contracts" if source else demo_contracts())
         dsn = source or ports.dsn
         slot = f"dm_{secrets.token_hex(4)}" if source is None else SLOT
         deployment = _build(ports, dsn, source is None, folder, home / "build", seed, variables or {}, supervisor.alive, progress)

@@ -12,8 +12,7 @@ from typing import Any
 
 import yaml
 
-from datamaster.aws.deploy.environments import load_environment
-from datamaster.project import PROJECT
+from datamaster.project import PROJECT, demo_contracts
 from lake.contract import ContractSet
 from lake.contract.derived import LAYERS
 from lake.errors import TerminalError
@@ -151,7 +150,7 @@ def load_matrix(path: Path = MATRIX, contracts: ContractSet | None = None) -> Ma
 
     Raises ``InvalidMatrix`` where it names an unknown layer, table, action, role or kind of thing.
     """
-    known = contracts or ContractSet.from_directory(load_environment("local").contracts)
+    known = contracts or ContractSet.from_directory(demo_contracts())
     return _Reader(path.name, yaml.safe_load(path.read_text()), tables_of(known)).matrix()
 
 

@@ -12,8 +12,7 @@ from typing import Any
 
 import yaml
 
-from datamaster.aws.deploy.environments import load_environment
-from datamaster.project import PROJECT
+from datamaster.project import PROJECT, demo_contracts
 from lake.cdc import CDC_TYPES
 from lake.contract import Contract, ContractSet
 
@@ -84,7 +83,7 @@ def _logical(table: str) -> str:
 
 def main() -> None:
     """Write the template."""
-    TEMPLATE.write_text(template(ContractSet.from_directory(load_environment("local").contracts).tables.values()))
+    TEMPLATE.write_text(template(ContractSet.from_directory(demo_contracts()).tables.values()))
 
 
 if __name__ == "__main__":
