@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -13,13 +14,18 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+import yaml
 
 from datamaster.laptop.exports import exports
 from datamaster.laptop.process import free_port
 from datamaster.laptop.state import State
+from lake.control import ControlTable, NewFile
+from tests.conftest import require
 
 pytestmark = pytest.mark.integration
-ROOT = Path(__file__).resolve().parents[3]
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[2]
+OPENAPI = yaml.safe_load((ROOT / "control-api" / "openapi.yaml").read_text())
 
 
 def eventually(url):
@@ -32,7 +38,9 @@ def eventually(url):
     raise AssertionError(f"{url} does not answer")
 
 
-def test_the_documented_command_serves_the_api_of_the_checkout(stacks):
+@pytest.fixture(scope="module")
+def local_api(stacks):
+    """The documented command, serving the API of the checkout; its address."""
     command = re.search(r"\.venv/bin/(chalice local .*) --port 8000", (ROOT / "docs/control-api.md").read_text())[1]
     port = str(free_port())
     names = {"CONTROL_TABLE": stacks["control"]["TableName"], "CONTRACTS_URI": f"s3://{stacks['storage']['ArtifactsBucket']}/contracts/"}
@@ -43,10 +51,36 @@ def test_the_documented_command_serves_the_api_of_the_checkout(stacks):
         stderr=subprocess.DEVNULL,
     )
     try:
-        assert eventually(f"http://127.0.0.1:{port}/files?table=nothing") == {"files": [], "cursor": None}
+        yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
         process.wait(10)
+
+
+def test_the_documented_command_serves_the_api_of_the_checkout(local_api):
+    assert eventually(f"{local_api}/files?table=nothing") == {"files": [], "cursor": None}
+
+
+def test_no_input_ends_in_a_failure_or_in_an_answer_that_is_not_described(local_api, stacks, tmp_path):
+    require(importlib.util.find_spec("schemathesis") is not None, "schemathesis (make setup)")
+    eventually(f"{local_api}/files")
+    for name in "abc":
+        failed = NewFile("stage", f"raw/beer/{name}.gz", "v1", "etag", "beer", "json", 10)
+        ControlTable(stacks["control"]["TableName"]).register_failed(failed, "NotGzip", "no gzip member at byte 0")
+    # Chalice's local server checks no signature.
+    unsigned = {name: part for name, part in OPENAPI.items() if name != "security"}
+    (tmp_path / "openapi.json").write_text(json.dumps(unsigned))
+    command = [str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(HERE / "schemathesis.toml"), "run"]
+
+    run = subprocess.run(
+        [*command, str(tmp_path / "openapi.json"), "--url", local_api, "--seed", "1"],
+        cwd=tmp_path,
+        env=os.environ | {"SCHEMATHESIS_HOOKS": "schemathesis_hooks", "PYTHONPATH": str(HERE)},
+        capture_output=True,
+        text=True,
+    )
+
+    assert run.returncode == 0, run.stdout + run.stderr
 
 
 def test_the_platforms_variables_are_shell_lines():
