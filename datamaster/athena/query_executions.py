@@ -18,6 +18,7 @@ from datamaster.athena.statement import Select
 
 AT_ONCE = 4
 KEPT = 2_000
+INTERRUPT_SECONDS = 0.05
 ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
 
 
@@ -116,8 +117,16 @@ class Executions:
             if execution.state in ENDED:
                 return
             self._end(execution, "CANCELLED", "Query cancelled by user")
-            if execution.session is not None:
+        threading.Thread(target=self._interrupt, args=(execution,), daemon=True).start()
+
+    def _interrupt(self, execution: Execution) -> None:
+        """Interrupt what the execution's thread runs until that has ended: between two statements an interrupt hits nothing."""
+        while True:
+            with self.lock:
+                if execution.session is None:
+                    return
                 execution.session.interrupt()
+            time.sleep(INTERRUPT_SECONDS)
 
     def _run(self, execution: Execution, job: Callable[[], Job]) -> None:
         with self.lock:
