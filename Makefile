@@ -4,7 +4,7 @@ PYTHON ?= python3
 export PYTHONDONTWRITEBYTECODE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup shape demo test check test-affected lint format lock conformance property check-aws check-newcomer check-console check-dashboards check-governance clean
+.PHONY: help setup shape demo test check test-affected lint format lock conformance property check-aws check-newcomer check-clients check-console check-dashboards check-governance clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -36,9 +36,10 @@ demo: setup ## Take rows from a real PostgreSQL to gold answers, and prove them 
 # what make conformance and the make check-… below run
 ROLES := tests/integration/roles tests/linters
 NEWCOMER := tests/e2e/test_newcomer.py tests/e2e/test_ordinary_user.py tests/e2e/test_readme.py
+CLIENTS := tests/integration/athena/test_clients.py
 GOVERNANCE := tests/integration/access tests/integration/privacy tests/e2e/test_canary.py
 OWN_TARGET := --ignore tests/integration/jobs/test_conformance.py --ignore tests/integration/dashboards --ignore tests/browser \
-  $(addprefix --ignore ,$(ROLES) $(NEWCOMER) $(GOVERNANCE))
+  $(addprefix --ignore ,$(ROLES) $(NEWCOMER) $(GOVERNANCE) $(CLIENTS))
 
 test: setup ## Lint, types and every test but those that have a target of their own
 	@$(MAKE) --no-print-directory lint
@@ -96,6 +97,14 @@ check-dashboards: setup ## Run every panel's query and every alarm's condition o
 
 check-newcomer: setup ## What a newcomer does: the README's commands, a platform of an ordinary user, ports taken, Ctrl-C
 	@.venv/bin/python -m pytest -q --numprocesses 2 --dist loadfile $(NEWCOMER)
+
+.venv-clients/.ready: tests/integration/athena/requirements-clients.txt
+	@echo "Installing awswrangler, dbt-athena, PyAthena and SQLAlchemy (about a minute the first time)"
+	@$(PYTHON) tools/install.py .venv-clients --requirement $<
+	@touch $@
+
+check-clients: setup .venv-clients/.ready ## Athena's clients against the local Athena: PyAthena, SQLAlchemy, awswrangler, dbt
+	@DM_CLIENTS_PYTHON=$(CURDIR)/.venv-clients/bin/python .venv/bin/python -m pytest -q $(CLIENTS)
 
 check-console: setup ## Every page of the console in a browser, and how long each takes (needs Chromium: apt-get install chromium)
 	@DM_REQUIRE=1 .venv/bin/python -m pytest -q -rP tests/unit/console tests/browser

@@ -11,19 +11,21 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 from uuid import uuid4
 
+import orjson
 from botocore.exceptions import ClientError
 
 from datamaster.athena.executor import Job
 from datamaster.athena.query_executions import ENDED, Execution, Executions, TokenReused
 from datamaster.athena.results import InvalidToken, line_page, page
 from datamaster.athena.rights import CallerRights
-from datamaster.athena.statement import parse
+from datamaster.athena.statement import CATALOG, parse
 from datamaster.wire.aws_json import Call, Operation, ServiceError
 
 MAX_PAGE_ROWS = 1000
 MAX_STATEMENT_BYTES = 262_144
 """https://docs.aws.amazon.com/athena/latest/ug/service-limits.html"""
 DEFAULT_DATABASE = "default"
+CATALOG_NAME = "AwsDataCatalog"
 WORK_GROUP_DEFAULTS = {
     "EnforceWorkGroupConfiguration": False,
     "PublishCloudWatchMetricsEnabled": False,
@@ -85,7 +87,9 @@ class AthenaService:
         execution = Execution(execution_id, sql, work_group, context, parameters, f"s3://{bucket}/{key}", is_query=True)
 
         def job() -> Job:
-            return Job(parse(sql, parameters), context.get("Database", DEFAULT_DATABASE).lower(), call.access_key, bucket, key)
+            # awswrangler writes the name in backticks
+            database = context.get("Database", DEFAULT_DATABASE).strip("`").lower()
+            return Job(parse(sql, parameters), database, call.access_key, bucket, key)
 
         try:
             return {"QueryExecutionId": self.executions.submit(execution, job, call.body.get("ClientRequestToken"))}
@@ -185,7 +189,7 @@ class AthenaService:
             for name, value in call.headers.items()
             if name.lower() not in ("host", "content-length", "connection", "accept-encoding")
         }
-        request = Request(self.emulator.meta.endpoint_url, data=call.raw, headers=headers, method="POST")  # noqa: S310 - the emulator's address
+        request = Request(self.emulator.meta.endpoint_url, data=_with_catalog(call), headers=headers, method="POST")  # noqa: S310 - the emulator's address
         try:
             with urlopen(request, timeout=30) as response:  # noqa: S310
                 return response.status, response.read()
@@ -224,6 +228,12 @@ class AthenaService:
             return dict(self.emulator.get_work_group(WorkGroup=name)["WorkGroup"].get("Configuration") or {})
         except ClientError:
             return {}
+
+
+def _with_catalog(call: Call) -> bytes:
+    """The request, with the catalog named as the emulator names it: Athena reads its name in any case."""
+    named = str(call.body.get("CatalogName", CATALOG_NAME))
+    return call.raw if named == CATALOG_NAME or named.lower() != CATALOG else orjson.dumps(call.body | {"CatalogName": CATALOG_NAME})
 
 
 def _location(uri: str) -> tuple[str, str]:

@@ -56,6 +56,12 @@ def test_one_table_without_the_right_is_enough_to_refuse(guarded, sql):
         athena.run(sql)
 
 
+def test_information_schema_lists_what_the_caller_may_list(guarded):
+    athena, _asked = guarded
+    found = athena.run("SELECT DISTINCT table_schema FROM information_schema.tables ORDER BY 1").rows
+    assert found == (("dm_silver",), ("information_schema",))
+
+
 def test_a_view_gives_no_right_to_what_it_reads(guarded):
     athena, _asked = guarded
     text = json.dumps({"originalSql": "SELECT id FROM events", "schema": "dm_bronze"})

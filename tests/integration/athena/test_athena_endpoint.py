@@ -84,6 +84,24 @@ def test_values_are_athenas(rows, sql, value):
     assert rows(sql)[1:] == [(value,)]
 
 
+SINCE = "TIMESTAMP '2024-01-01 00:00:00' AND TIMESTAMP '2030-01-01 00:00:00'"
+
+
+@pytest.mark.parametrize(
+    ("sql", "count"),
+    [
+        (f"SELECT at FROM scores WHERE at BETWEEN {SINCE}", 2),
+        (f"SELECT from_unixtime(floor(to_unixtime(at) / 300) * 300) AS time, count(*) FROM scores WHERE at BETWEEN {SINCE} GROUP BY 1", 2),
+        ("SELECT day FROM scores WHERE day BETWEEN date '2024-01-01' AND date '2030-01-01'", 1),
+        ("SELECT 1 FROM scores WHERE to_unixtime(at) BETWEEN 1704067200 AND 1893456000", 2),
+        ("SELECT parse_datetime('2024-01-01', 'yyyy-MM-dd')", 1),
+    ],
+)
+def test_what_grafanas_macros_become_is_answered(rows, sql, count):
+    """https://github.com/grafana/athena-datasource/blob/main/pkg/athena/macros.go"""
+    assert len(rows(sql)) == count + 1
+
+
 def test_unnamed_columns_are_called_by_their_place(rows):
     assert rows("SELECT id, count(*), max(name) AS m, 1 FROM scores WHERE id = 1 GROUP BY id")[0] == ("id", "_col1", "m", "_col3")
 
@@ -355,3 +373,8 @@ class TestRequests:
             for table in athena.list_table_metadata(CatalogName="AwsDataCatalog", DatabaseName="dm_silver")["TableMetadataList"]
         ]
         assert names == ["scores"]
+        databases = athena.list_databases(CatalogName="awsdatacatalog")["DatabaseList"]
+        assert {"dm_bronze", "dm_silver"} <= {database["Name"] for database in databases}
+
+    def test_the_database_of_unqualified_names_may_stand_in_backticks(self, rows):
+        assert ("id",) in rows("SHOW COLUMNS IN scores", database="`dm_silver`")
