@@ -159,6 +159,8 @@ class Types:
     @staticmethod
     def _alone(expression: exp.Expr) -> exp.Select:
         alone = exp.Select(expressions=[expression.copy()])
+        if not any(expression.find_all(exp.Column)):
+            return alone
         select = expression.find_ancestor(exp.Select)
         if select is not None:
             for part in ("from_", "joins", "laterals"):
