@@ -11,6 +11,8 @@ from lake.errors import TerminalError
 NAME_CHARACTERS = 128
 """Characters that a column's name may have: `_extra` repeats it in every row."""
 
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+
 
 class WrongHeader(TerminalError):
     """A CSV file's first record is no header that its table's contract can read."""
@@ -55,8 +57,9 @@ def _names(record: bytes) -> tuple[str, ...]:
     except Problem as problem:
         raise WrongHeader(f"the header is no CSV record: {_fault(problem, record)}") from None
     names = tuple(name or "" for name in found)
-    if len(names) == 1 and ";" in names[0]:
-        raise WrongHeader(f"the header {_shown(names)} is cut by semicolons; fields are separated by commas")
+    separator = next((word for mark, word in _SEPARATORS.items() if len(names) == 1 and mark in names[0]), None)
+    if separator:
+        raise WrongHeader(f"the header {_shown(names)} is cut by {separator}; fields are separated by commas")
     if "" in names:
         raise WrongHeader(f"the header {_shown(names)} has no name for column {names.index('') + 1}")
     longest = max(names, key=len)

@@ -108,6 +108,8 @@ def test_a_record_of_ten_gigabytes_ends_the_file_before_memory_follows(parse: Mo
         (b"", "no header"),
         (b"\r\n\r\n", "no header"),
         (b"a;b;c\n1;2;3\n", "semicolons"),
+        (b"a\tb\tc\n1\t2\t3\n", "is cut by tabs; fields are separated by commas"),
+        (b"a|b\n", "bars"),
         (b"a,b,a\n", "a twice"),
         (b"a,,c\n", "column 2"),
         (b"\xff\n", "not valid UTF-8"),
