@@ -130,6 +130,8 @@ def _snapshot(dsn: str, has_changes: bool) -> Iterator[_Snapshot]:
     taken_at = datetime.now(UTC)
     with closing(psycopg2.connect(dsn, options=SESSION_OPTIONS)) as reader:
         reader.set_session(isolation_level="REPEATABLE READ", readonly=True)
+        if reader.info.parameter_status("server_encoding") == "SQL_ASCII":
+            reader.set_client_encoding("SQL_ASCII")  # bytes as they are: the converter refuses a row that is no UTF-8, and only that
         if not has_changes:
             yield _Snapshot(reader, ZERO_POSITION, taken_at)
             return
@@ -157,7 +159,7 @@ def _watermark(connection: Any, contract: Contract) -> str | None:
     if contract.export_watermark is None:
         return None
     statement = sql.SQL("SELECT max({})::text FROM {}").format(
-        sql.Identifier(contract.by_name[contract.export_watermark].source_name), _source(contract)
+        sql.Identifier(contract.by_name[contract.export_watermark].source_name), _source(connection, contract)
     )
     with connection.cursor() as cursor:
         cursor.execute(statement)
@@ -165,8 +167,13 @@ def _watermark(connection: Any, contract: Contract) -> str | None:
     return None if value is None else str(value)
 
 
-def _source(contract: Contract) -> sql.Identifier:
-    return sql.Identifier(contract.source_schema, contract.source_table)
+def _source(connection: Any, contract: Contract) -> sql.Composable:
+    """The table itself, without the tables that inherit from it; a partitioned one with its partitions."""
+    table = sql.Identifier(contract.source_schema, contract.source_table)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass(%s)", (table.as_string(connection),))
+        only = cursor.fetchone() != (True,)
+    return sql.SQL("ONLY {}").format(table) if only else table
 
 
 def _header(contract: Contract) -> list[str]:
@@ -177,7 +184,7 @@ def _copy(snapshot: _Snapshot, contract: Contract, since: str | None) -> str:
     """The COPY statement: the contract's columns, then operation, position and time of the snapshot."""
     columns: list[sql.Composable] = [sql.Identifier(column.source_name) for column in contract.columns]
     columns += [sql.Literal(LOAD), sql.Literal(snapshot.position), sql.Literal(timestamp(snapshot.taken_at))]
-    query = sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(columns), _source(contract))
+    query = sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(columns), _source(snapshot.connection, contract))
     if since is not None and contract.export_watermark is not None:
         query = sql.SQL("{} WHERE {}").format(query, _newer(contract, contract.export_watermark, since))
     return str(sql.SQL("COPY ({}) TO STDOUT WITH (FORMAT csv)").format(query).as_string(snapshot.connection))

@@ -19,7 +19,7 @@ import yaml
 
 from convert.local_file import convert
 from datamaster.source.introspect import contract_yaml
-from export.table_export import _copy, _header, _Snapshot
+from export.table_export import _copy, _header, _snapshot
 from ingest.dms_messages import read_exact
 from ingest.lines import TableLines
 from lake.contract import Contract, parse_contract
@@ -178,9 +178,9 @@ def insert(database: Any, columns: list[Case], row: int) -> None:
 
 def exported(dsn: str, contract: Contract) -> bytes:
     """What an export's object holds."""
-    with closing(psycopg2.connect(dsn, options=SESSION_OPTIONS)) as connection, connection.cursor() as cursor:
+    with _snapshot(dsn, True) as snapshot, snapshot.connection.cursor() as cursor:
         body = _Body()
-        cursor.copy_expert(_copy(_Snapshot(connection, "0" * 16 + "-0000000000-0", datetime.now(UTC)), contract, None), body)
+        cursor.copy_expert(_copy(snapshot, contract, None), body)
     return (",".join(_header(contract)) + "\n").encode() + body.data
 
 
@@ -256,3 +256,24 @@ def same(value: Any, text: str | None) -> Any:
         with np.errstate(over="ignore"):
             return text if str(value) in (str(float(text)), str(float(np.float32(text)))) else value
     return str(value)
+
+
+def test_an_export_reads_the_table_alone_and_not_what_inherits_from_it(database):
+    database.run("CREATE TABLE base (id int PRIMARY KEY, v int); CREATE TABLE child () INHERITS (base)")
+    database.run("INSERT INTO base VALUES (1, 1); INSERT INTO child VALUES (1, 9), (2, 2)")
+
+    lines = exported(database.dsn, parse_contract(contract_yaml(database.dsn, "public.base"), "base.yaml")).decode().splitlines()
+
+    assert [line.split(",")[:2] for line in lines[1:]] == [["1", "1"]]
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII"])
+def test_an_export_of_bytes_without_an_encoding_loses_no_other_row(database):
+    database.run(
+        r"CREATE TABLE c (id int PRIMARY KEY, v varchar(20)); INSERT INTO c VALUES (1, 'plain'), (2, E'caf\xe9'), (3, E'caf\xc3\xa9')"
+    )
+    contract = parse_contract(contract_yaml(database.dsn, "public.c"), "c.yaml")
+
+    lines = exported(database.dsn, contract).splitlines()
+
+    assert [line.split(b",")[1] for line in lines[1:]] == [b"plain", b"caf\xe9", "café".encode()]
