@@ -88,9 +88,9 @@ class ReplicationState:
         waiting = [load for load in self.loads if not load.ended]
         loading = next((load for load in waiting if load.rows), None)
         if loading is not None:
-            return f"it loads {loading.name}, {loading.rows:,} rows so far, {len(waiting)} of {len(self.loads)} tables to go"
+            return f"it loads {loading.name}, {loading.rows:,} rows so far; tables to be loaded: {len(waiting)}"
         if self.phase != CHANGES or waiting:
-            return f"{len(waiting)} of {len(self.loads)} tables are to be loaded" if waiting else "it makes the replication slot"
+            return f"tables to be loaded: {len(waiting)}" if waiting else "it makes the replication slot"
         if not self.slot_active:
             return "nothing reads the replication slot"
         return f"{(self.lag_bytes or 0) / 1000:,.0f} kB of the source's log are to be read"

@@ -1,8 +1,10 @@
 -- States by month; profiles without a state are a group too.
 -- key: state
 -- order: review_count DESC, state NULLS LAST
-SELECT CAST(extract(year FROM to_timestamp(r.review_time) AT TIME ZONE 'UTC') AS integer) AS review_year,
-       CAST(extract(month FROM to_timestamp(r.review_time) AT TIME ZONE 'UTC') AS integer) AS review_month,
+SELECT CASE WHEN r.review_time BETWEEN -62135596800 AND 253402300799
+            THEN CAST(extract(year FROM to_timestamp(r.review_time) AT TIME ZONE 'UTC') AS integer) ELSE 0 END AS review_year,
+       CASE WHEN r.review_time BETWEEN -62135596800 AND 253402300799
+            THEN CAST(extract(month FROM to_timestamp(r.review_time) AT TIME ZONE 'UTC') AS integer) ELSE 0 END AS review_month,
        p.state,
        count(*) AS review_count,
        count(r.review_overall) AS rated_count,

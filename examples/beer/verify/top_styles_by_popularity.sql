@@ -2,8 +2,10 @@
 -- key: beer_style
 -- shown: popularity
 -- order: popularity DESC NULLS LAST, review_count DESC, beer_style NULLS LAST
-SELECT CAST(extract(year FROM to_timestamp(r.review_time) AT TIME ZONE 'UTC') AS integer) AS review_year,
-       CAST(extract(month FROM to_timestamp(r.review_time) AT TIME ZONE 'UTC') AS integer) AS review_month,
+SELECT CASE WHEN r.review_time BETWEEN -62135596800 AND 253402300799
+            THEN CAST(extract(year FROM to_timestamp(r.review_time) AT TIME ZONE 'UTC') AS integer) ELSE 0 END AS review_year,
+       CASE WHEN r.review_time BETWEEN -62135596800 AND 253402300799
+            THEN CAST(extract(month FROM to_timestamp(r.review_time) AT TIME ZONE 'UTC') AS integer) ELSE 0 END AS review_month,
        b.beer_style,
        count(*) AS review_count,
        count(r.review_overall) AS rated_count,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import psycopg2
 import pytest
 
 from datamaster.laptop import postgres
 from datamaster.source.connection import SourceUnreachable
-from datamaster.source.preflight import SlotInUse, check, forget
+from datamaster.source.preflight import SlotInUse, check, forget, server_findings
 
 pytestmark = pytest.mark.integration
 
@@ -142,3 +144,46 @@ def test_forget_keeps_what_others_put_into_the_schema(database, replication):
     forget(database.dsn, replication.slot, "dm_replicator")
 
     assert database.run("SELECT relname FROM pg_class WHERE relnamespace = 'awsdms'::regnamespace") == [("theirs",)]
+
+
+def test_a_replica_is_named_and_nothing_else_is_asked_of_it(tmp_path):
+    data = tmp_path / "postgres" / "data"
+    with postgres.start(data) as server:
+        (server.data_dir / "standby.signal").touch()
+    try:
+        with postgres.start(data) as server:
+            (found,) = check(server.dsn, ["public.one"], "dm_replicator", "dm_replicator")
+    finally:
+        postgres.forget_data(data)
+
+    assert (found.problem, found.remedy) == ("a replica (standby), which takes no publication", "give the primary's address")
+
+
+def test_a_server_that_is_too_old_is_named_and_nothing_else_is_asked_of_it(database):
+    """No such server runs here: a cursor of a new one says that it is of 9.6."""
+    with psycopg2.connect(database.dsn) as connection, connection.cursor() as cursor:
+        (found,) = server_findings(database.dsn, OfVersion(cursor, 90_624), "dm_replicator")
+    connection.close()
+    assert (found.problem, found.remedy) == ("PostgreSQL 9.6", "upgrade to PostgreSQL 13 or newer")
+
+
+def test_a_slot_that_someone_reads_is_named_with_the_process(database, replication):
+    database.run("CREATE TABLE one (id int PRIMARY KEY)")
+    replication.start("public.one")
+    replication.settle()
+
+    found = [f for f in check(database.dsn, ["public.one"], replication.slot, "dm_replicator") if f.subject == "replication slot"]
+    assert len(found) == 1
+    assert f'slot "{replication.slot}" is read by process ' in found[0].problem
+    assert "SELECT pg_terminate_backend(" in found[0].remedy
+    replication.stop()
+
+
+class OfVersion:
+    """A cursor whose connection says another version of the server."""
+
+    def __init__(self, cursor, version):
+        self._cursor, self.connection = cursor, SimpleNamespace(server_version=version)
+
+    def __getattr__(self, name):
+        return getattr(self._cursor, name)

@@ -10,6 +10,7 @@ import psycopg2
 import pytest
 from rich.console import Console
 
+from beer import CONTRACTS
 from datamaster.verify.report import DUPLICATE, ROW, TABLE
 
 from .conftest import FLAT, GOLD, SCHEMAS, new_sensor
@@ -203,3 +204,18 @@ class TestReport:
         document = json.loads(json.dumps(compared().as_dict()))
         assert (document["equal"], document["differences"]) == (False, 1)
         assert document["tables"][0]["counts"] == {ROW: 1}
+
+
+@pytest.mark.parametrize("gold", GOLD)
+def test_a_review_whose_time_is_no_time_is_of_no_month_in_the_statements_of_gold(source, gold):
+    statement = (CONTRACTS.parent / "verify" / f"{gold}.sql").read_text("utf-8")
+    with psycopg2.connect(source, options="-c search_path=dm_core") as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO review SELECT 800000 + n, brewery_id, beer_id, profile_id, 3, 3, 3, 3, 3,"
+            " (ARRAY[-62135596801, 9223372036854775807])[n % 2 + 1]"
+            " FROM generate_series(1, 50) n, (SELECT * FROM review ORDER BY review_id LIMIT 1) r"
+        )
+        cursor.execute(f"SELECT review_year, review_month, review_count FROM ({statement}) months WHERE review_year = 0")
+        assert cursor.fetchall() == [(0, 0, 50)]
+        connection.rollback()
+    connection.close()
