@@ -125,7 +125,7 @@ def workers(home: Path, ports: Ports, road: Road) -> list[Child]:
     }
     given = [word for name, value in parameters.items() for word in ("--parameter", f"{name}={value}")]
     delivery = ["--template", str(DELIVERY_TEMPLATE), "--state", str(home / "delivery"), "--interval-seconds", str(road.delivery_seconds)]
-    stream = road.outputs["streaming"]["StreamName"]
+    stream, stage = road.outputs["streaming"]["StreamName"], road.outputs["storage"]["StageBucket"]
     source = ["--dsn", road.dsn, "--stream", stream, "--tables", f"@{carried_tables.save(home, road.tables)}", "--slot", road.slot]
     containers = ["containers", "--activity", road.run_task_activity, "--parallel", str(road.parallel_containers)]
     jobs = ["jobs", "--activity", road.start_job_run_activity, "--parallel", str(road.parallel_jobs), "--spark", ports.spark_remote]
@@ -137,7 +137,7 @@ def workers(home: Path, ports: Ports, road: Road) -> list[Child]:
         _python("jobs", environment, "datamaster.laptop.workers", *jobs, *work),
         _python("delivery", environment, "datamaster.laptop.delivery", *delivery, *given),
         _python("replicator", environment, "datamaster.replicator", *source, "--statistics-port", str(ports.statistics)),
-        _python("metrics", environment, "datamaster.laptop.metrics", *replication, "--stream", stream, *told),
+        _python("metrics", environment, "datamaster.laptop.metrics", *replication, "--stream", stream, "--stage", stage, *told),
     ]
 
 

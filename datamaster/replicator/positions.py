@@ -19,6 +19,16 @@ def current_lsn(dsn: str) -> str:
     return lsn
 
 
+def unread_bytes(dsn: str, slot: str) -> int:
+    """Bytes of the source's log that it keeps for a slot; 0 where there is no such slot."""
+    with psycopg2.connect(dsn, options=SESSION_OPTIONS) as connection, connection.cursor() as cursor:
+        kept = "SELECT pg_current_wal_lsn() - confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = %s"
+        cursor.execute(kept, (slot,))
+        found = cursor.fetchone()
+    connection.close()
+    return int(found[0] or 0) if found else 0
+
+
 def caught_up(dsn: str, slot: str, upto_lsn: str | None = None, tables: Sequence[str] = ()) -> bool:
     """Whether every load is complete and everything committed before ``upto_lsn`` (now, where None) is in the stream.
 

@@ -95,9 +95,22 @@ def _integer(bits: int) -> Normaliser:
             return value
         if type(value) is str and _INTEGER.fullmatch(value) and low <= (number := int(value)) <= high:
             return number
+        if type(value) is float:
+            raise InexactNumber
+        if type(value) is Digits and (whole := _whole(value)) is not None and low <= whole <= high:
+            return whole
         raise InvalidValue(value, expected)
 
     return integer
+
+
+def _whole(digits: Digits) -> int | None:
+    """The integer that DMS wrote with an exponent. One beyond 2^53 may have lost digits in a double, so it is none.
+
+    The endpoint's useLargeIntegerValue keeps 18 digits: https://docs.aws.amazon.com/dms/latest/userguide/CHAP_Target.Kinesis.html
+    """
+    number = Decimal(digits)
+    return int(number) if abs(number) <= _EXACT_IN_DOUBLE and number == number.to_integral_value() else None
 
 
 def _floating(single: bool, allow_nan: bool) -> Normaliser:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from datamaster.aws.dashboards.objectives import ENVIRONMENTS, Objective
 
+BELOW = "LessThanThreshold"
 HEAD = """AWSTemplateFormatVersion: "2010-09-09"
 Description: Data Master - an alarm for each objective of dashboards/objectives.yaml, from which this file is written.
 
@@ -19,9 +21,20 @@ Parameters:
     Description: Who is told. Empty where nobody is.
     Type: String
     Default: ""
+  InstanceClass:
+    Description: The class of DMS's instance. Empty where the replication is serverless.
+    Type: String
+    Default: ""
+  WorkingHours:
+    Description: Whether the replication is stopped every night, which is then no event to tell.
+    Type: String
+    AllowedValues: ["true", "false"]
+    Default: "false"
 
 Conditions:
   Told: !Not [!Equals [!Ref AlarmEmail, ""]]
+  OnInstance: !Not [!Equals [!Ref InstanceClass, ""]]
+  Nightly: !Equals [!Ref WorkingHours, "true"]
 
 Mappings:
 """
@@ -54,12 +67,54 @@ Resources:
             Action: [kms:Decrypt, kms:GenerateDataKey*]
             Resource: "*"
             Condition: {StringEquals: {aws:SourceAccount: !Ref AWS::AccountId}}
+          # EventBridge gives no source account to an encrypted topic's key:
+          # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+          - Sid: Events
+            Effect: Allow
+            Principal: {Service: events.amazonaws.com}
+            Action: [kms:Decrypt, kms:GenerateDataKey*]
+            Resource: "*"
 
   Alarms:
     Type: AWS::SNS::Topic
     Properties:
       TopicName: !Sub dm-alarms-${Environment}
       KmsMasterKeyId: !Ref Key
+
+  Publishers:
+    Type: AWS::SNS::TopicPolicy
+    Properties:
+      Topics: [!Ref Alarms]
+      PolicyDocument:
+        Version: "2012-10-17"
+        Statement:
+          - Sid: Alarms
+            Effect: Allow
+            Principal: {Service: cloudwatch.amazonaws.com}
+            Action: sns:Publish
+            Resource: !Ref Alarms
+            Condition: {StringEquals: {aws:SourceAccount: !Ref AWS::AccountId}}
+          - Sid: ReplicationEvents
+            Effect: Allow
+            Principal: {Service: events.amazonaws.com}
+            Action: sns:Publish
+            Resource: !Ref Alarms
+            Condition: {ArnEquals: {aws:SourceArn: !GetAtt ReplicationStopped.Arn}}
+
+  # Serverless replications and tasks tell of themselves under different names; delivery is best effort, so the latencies below ring too.
+  # https://docs.aws.amazon.com/dms/latest/userguide/CHAP_EventBridge.html
+  ReplicationStopped:
+    Type: AWS::Events::Rule
+    Properties:
+      Name: !Sub dm-replication-stopped-${Environment}
+      Description: The replication failed, or was stopped where nothing stops it every night.
+      EventPattern:
+        source: [aws.dms]
+        detail-type: [DMS Replication State Change, DMS Replication Task State Change]
+        detail:
+          eventType: !If [Nightly, [{suffix: FAILED}], [{suffix: FAILED}, {suffix: STOPPED}]]
+      Targets:
+        - {Id: alarms, Arn: !Ref Alarms}
 
   Reader:
     Type: AWS::SNS::Subscription
@@ -106,8 +161,8 @@ def runbook(listed: Iterable[Objective]) -> str:
             "",
             f"{objective.promise}",
             "",
-            f"- **Alarm**: {objective.statistic.lower()} of `{objective.namespace}` `{objective.metric}` above the threshold "
-            f"({objective.unit}: {limits}).",
+            f"- **Alarm**: {objective.statistic.lower()} of `{objective.namespace}` `{objective.metric}` "
+            f"{'below' if objective.below else 'above'} the threshold ({objective.unit}: {limits}){_without_data(objective)}.",
             f"- **First look**: {objective.first_look}",
             f"- **Repair**: {objective.repair}",
         ]
@@ -115,7 +170,7 @@ def runbook(listed: Iterable[Objective]) -> str:
 
 
 def breached(client: Any, alarm: str) -> bool | None:
-    """Whether the condition of a deployed alarm holds now, by its own metric, dimensions and threshold; None without data.
+    """Whether the condition of a deployed alarm holds now, by its own metric, dimensions and threshold; None if no data means nothing.
 
     CloudWatch evaluates an alarm once a period; this looks at once, at the periods that the alarm would look at.
     """
@@ -138,11 +193,22 @@ def breached(client: Any, alarm: str) -> bool | None:
         ScanBy="TimestampAscending",
     )
     values = answer["MetricDataResults"][0]["Values"][-periods:]
-    return all(value > described["Threshold"] for value in values) if values else None
+    if not values:
+        return True if described.get("TreatMissingData") == "breaching" else None
+    beyond = operator.lt if described["ComparisonOperator"] == BELOW else operator.gt
+    return all(beyond(value, described["Threshold"]) for value in values)
+
+
+def _without_data(objective: Objective) -> str:
+    return ", or no value" if objective.missing == "breaching" else ""
 
 
 def _resource(objective: Objective) -> str:
-    dimensions = "".join(f"        - {{Name: {name}, Value: {_substituted(value)}}}\n" for name, value in objective.dimensions.items())
+    dimensions = "".join(f"\n        - {_dimension(name, value)}" for name, value in objective.dimensions.items())
+    if objective.on_an_instance:
+        kinds = (objective.on_an_instance, objective.dimensions)
+        sides = ("[" + ", ".join(_dimension(*one) for one in kind.items()) + "]" for kind in kinds)
+        dimensions = " !If\n        - OnInstance" + "".join(f"\n        - {side}" for side in sides)
     return f"""
   {objective.logical_id}:
     Type: AWS::CloudWatch::Alarm
@@ -151,16 +217,20 @@ def _resource(objective: Objective) -> str:
       AlarmDescription: "{objective.promise} See docs/runbook.md, {objective.name}."
       Namespace: {objective.namespace}
       MetricName: {objective.metric}
-      Dimensions:
-{dimensions}      Statistic: {objective.statistic}
+      Dimensions:{dimensions}
+      Statistic: {objective.statistic}
       Period: !FindInMap [{objective.logical_id}, !Ref Environment, Period]
       EvaluationPeriods: {objective.periods}
       Threshold: !FindInMap [{objective.logical_id}, !Ref Environment, Threshold]
-      ComparisonOperator: GreaterThanThreshold
-      TreatMissingData: notBreaching
+      ComparisonOperator: {BELOW if objective.below else "GreaterThanThreshold"}
+      TreatMissingData: {objective.missing}
       AlarmActions: [!Ref Alarms]
       OKActions: [!Ref Alarms]
 """
+
+
+def _dimension(name: str, value: str) -> str:
+    return f"{{Name: {name}, Value: {_substituted(value)}}}"
 
 
 def _substituted(value: str) -> str:

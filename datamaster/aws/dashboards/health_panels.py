@@ -11,8 +11,8 @@ MACHINES = ("convert-file", "bronze-to-silver", "silver-to-gold", "maintenance")
 QUEUES = ("arrivals", "arrivals-dead", "ingest-router-dead", "converter-dead", "control-api-dead")
 STREAM = {"StreamName": "dm-changes-$environment"}
 DELIVERY = {"DeliveryStreamName": "dm-delivery-$environment"}
-REPLICATION = {"ReplicationConfigIdentifier": "dm-$environment"}
-JOBS = {"ApplicationName": "dm-$environment"}
+REPLICATION = {"ReplicationConfigId": "$account:dm-$environment"}
+JOBS = {"ApplicationId": "*", "ApplicationName": "dm-$environment"}
 CONTROL = {"service": "control-api"}
 ROUTER = {"service": "ingest-router"}
 CONVERTER = {"service": "converter"}
@@ -28,6 +28,8 @@ def limits_of(name: str) -> Json:
 def limits(objective: Objective) -> Json:
     """Colours of an objective."""
     value = objective.threshold[SHOWN_ENVIRONMENT]
+    if objective.below:
+        return thresholds((RED, None), (GREEN, value))
     # Grafana colours from a step's value on, an alarm goes off beyond it.
     beyond = value + 1 if objective.unit not in ("percent",) else value
     middle = ((YELLOW, value / 2),) if value > 1 else ()
@@ -97,9 +99,10 @@ def _road(layout: Layout) -> None:
 def _objectives(layout: Layout) -> None:
     layout.row("Objectives")
     for objective in objectives():
-        if objective.namespace == "AWS/Billing":
-            continue  # the costs dashboard's subject; CloudWatch has it in one region only
-        dimensions = {name: value.replace("${Environment}", "$environment") for name, value in objective.dimensions.items()}
+        dimensions = {
+            name: value.replace("${Environment}", "$environment").replace("${AWS::AccountId}", "$account")
+            for name, value in objective.dimensions.items()
+        }
         target = metric(objective.namespace, objective.metric, dimensions, objective.statistic)
         drawn = {"thresholdsStyle": {"mode": "line"}, "fillOpacity": 10}
         layout.add(
@@ -137,7 +140,7 @@ def _services(layout: Layout) -> None:
     layout.row("EMR Serverless and Fargate")
     layout.add(6, 8, panel("timeseries", "EMR: jobs succeeded", [metric("AWS/EMRServerless", "SuccessJobs", JOBS)], custom=drawn))
     layout.add(6, 8, panel("timeseries", "EMR: jobs failed", [metric("AWS/EMRServerless", "FailedJobs", JOBS)], custom=drawn))
-    running = metric("ECS/ContainerInsights", "RunningTaskCount", {"ClusterName": "dm-converter-$environment"}, "Maximum")
+    running = metric("ECS/ContainerInsights", "TaskCount", {"ClusterName": "dm-converter-$environment"}, "Maximum")
     layout.add(6, 8, panel("timeseries", "Fargate: tasks that run", [running], custom=drawn))
     files = metric(OURS, "ConversionSeconds", CONVERTER | {"compute_target": "*"}, "SampleCount")
     layout.add(6, 8, panel("timeseries", "Files converted by Lambda and by Fargate", [files], custom=drawn))

@@ -26,7 +26,11 @@ class InvalidObjective(TerminalError):
 
 @dataclass(frozen=True)
 class Objective:
-    """One promise. ``threshold`` (in the metric's unit) and ``period`` (seconds) are by environment; beyond it is breach."""
+    """One promise. ``threshold`` (in the metric's unit) and ``period`` (seconds) are by environment; beyond it is breach.
+
+    ``below`` says that the breach is under the threshold, ``missing`` what no value means to CloudWatch, ``on_an_instance`` which
+    dimensions the metric has if DMS works on an instance.
+    """
 
     name: str
     promise: str
@@ -40,6 +44,9 @@ class Objective:
     dimensions: Mapping[str, str] = field(default_factory=dict)
     threshold: Mapping[str, float] = field(default_factory=dict)
     period: Mapping[str, int] = field(default_factory=dict)
+    on_an_instance: Mapping[str, str] = field(default_factory=dict)
+    below: bool = False
+    missing: str = "notBreaching"
 
     @property
     def logical_id(self) -> str:
@@ -83,4 +90,7 @@ def _objective(entry: Mapping[str, Any]) -> Objective:
         dimensions=metric["dimensions"],
         threshold=entry["threshold"],
         period=entry["period"],
+        on_an_instance=entry.get("on_an_instance", {}),
+        below=entry.get("below", False),
+        missing=entry.get("missing", "notBreaching"),
     )

@@ -105,10 +105,13 @@ def _with_source(environment: Environment, outputs: Outputs, version: str, watch
     dms, ecr, s3 = (boto3.client(name, region_name=environment.region) for name in ("dms", "ecr", "s3"))
     replication = Replication.of(outputs[STACK], dms)
     if not replication.never_ran():
+        replication.refuse_failed()
         return Deployment(environment.name, outputs, version, migrations)
     absent = _made(environment, outputs["ingestion"]["RepositoryUri"], outputs["storage"]).absent(ecr, s3)
     if not absent:
         replication.start()
+        watch.progress("replication of the source, which takes minutes to run")
+        replication.await_running(float(environment.variables["poll_seconds"]))
     return Deployment(environment.name, outputs, version, migrations, not absent, tuple(absent))
 
 

@@ -21,6 +21,7 @@ PUBLIC_FLAGS = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "Res
 UNSCOPED: tuple[str, ...] = (
     "athena:List",
     "comprehend:",
+    "dynamodb:ListStreams",
     "ec2:Describe",
     "ecr:GetAuthorizationToken",
     "lakeformation:GetDataAccess",

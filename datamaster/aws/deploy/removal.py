@@ -23,6 +23,12 @@ DATA_STACKS = ("catalog", "control", "audit")
 KEY_WAITING_DAYS = 7  # the least that KMS takes, in which a key can still be saved
 BUCKET_ATTEMPTS = 6
 BUCKET_SECONDS = 10.0
+WRITTEN_LATE = {
+    "ingestion": ("/aws/ecs/containerinsights/dm-converter-{}/performance",),
+    "database": ("/aws/rds/cluster/dm-source-{}/postgresql",),
+    "streaming-dms": ("dms-serverless-replication-dm-{}", "dms-tasks-dm-{}"),
+}
+"""Log groups into which services write by themselves, by stack; a test holds the names to the templates."""
 NEVER_MADE = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "REVIEW_IN_PROGRESS", "CREATE_FAILED")
 
 
@@ -92,7 +98,17 @@ def destroy(environment: Environment, what: Removal, watch: Watch = UNWATCHED) -
         watch.progress("replication of the source")
         replication = Replication.of(outputs, boto3.client("dms", region_name=environment.region))
         replication.stop(float(environment.variables["poll_seconds"]))
-    return delete(environment, what.going, spared=what.staying, watch=watch)
+    gone = delete(environment, what.going, spared=what.staying, watch=watch)
+    _remove_logs(boto3.client("logs", region_name=environment.region), environment.name, gone)
+    return gone
+
+
+def _remove_logs(logs: Any, environment: str, stacks: Collection[str]) -> None:
+    """Services write to their groups after these are deleted, and so make them anew; the next deployment would find them taken."""
+    for stack in stacks:
+        for pattern in WRITTEN_LATE.get(stack, ()):
+            with suppress(logs.exceptions.ResourceNotFoundException):
+                logs.delete_log_group(logGroupName=pattern.format(environment))
 
 
 def left_behind(environment: Environment) -> list[Kept]:
@@ -128,14 +144,18 @@ def delete_data(environment: Environment, watch: Watch = UNWATCHED) -> list[Kept
     """
     removers = _removers(environment)
     found = sorted(left_behind(environment), key=lambda kept: (kept.kind == "AWS::KMS::Key", kept.kind, kept.name))
+    unknown = [kept for kept in found if kept.kind not in removers]
     for kept in found:
-        if kept.kind not in removers:
-            raise NotRemoved(kept.kind, kept.name, "this project does not know how such a thing is removed")
+        if kept in unknown:
+            continue
         watch.progress(f"{kept.kind} {kept.name}")
         try:
             removers[kept.kind].remove(kept.name)
         except ClientError as error:
             raise NotRemoved(kept.kind, kept.name, str(error)) from error
+    if unknown:
+        names = ", ".join(kept.name for kept in unknown)
+        raise NotRemoved(unknown[0].kind, names, "this project does not know how such a thing is removed; all else is gone")
     return found
 
 
@@ -155,6 +175,7 @@ def _removers(environment: Environment) -> dict[str, Remover]:
         return boto3.client(service, region_name=region)
 
     s3, dynamodb, kms, secrets, glue, rds = (client(name) for name in ("s3", "dynamodb", "kms", "secretsmanager", "glue", "rds"))
+    functions, ecs = client("lambda"), client("ecs")
     return {
         "AWS::S3::Bucket": Remover(lambda name: _answers(s3.head_bucket, Bucket=name), lambda name: _remove_bucket(s3, name)),
         "AWS::DynamoDB::Table": Remover(
@@ -168,6 +189,17 @@ def _removers(environment: Environment) -> dict[str, Remover]:
             lambda name: secrets.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True),
         ),
         "AWS::Glue::Database": Remover(lambda name: _answers(glue.get_database, Name=name), lambda name: glue.delete_database(Name=name)),
+        "AWS::Lambda::LayerVersion": Remover(
+            lambda arn: _answers(functions.get_layer_version_by_arn, Arn=arn),
+            lambda arn: functions.delete_layer_version(LayerName=arn.rsplit(":", 1)[0], VersionNumber=int(arn.rsplit(":", 1)[1])),
+        ),
+        "AWS::ECS::TaskDefinition": Remover(
+            lambda arn: bool(ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]["status"] == "ACTIVE"),
+            lambda arn: ecs.deregister_task_definition(taskDefinition=arn),
+        ),
+        # API Gateway's role for logs is the account's, as dm-api-logs-<region> is: other APIs log by it.
+        "AWS::IAM::Role": Remover(lambda _name: False, lambda _name: None),
+        "AWS::ApiGateway::Account": Remover(lambda _name: False, lambda _name: None),
         "AWS::RDS::DBCluster": Remover(lambda name: bool(_snapshots(rds, name)), lambda name: _remove_snapshots(rds, name)),
     }
 

@@ -22,6 +22,8 @@ NEVER_STARTED = ("created", "ready")
 """A serverless replication, and a task that has no start date: a task that was changed after it ran is ready too."""
 AT_REST = (*NEVER_STARTED, "stopped", "failed")
 STOP_SECONDS = 1800.0
+START_SECONDS = 3600.0
+"""A serverless replication computes its capacity and gets it before it runs."""
 
 
 class ReplicationFailed(TerminalError):
@@ -61,6 +63,23 @@ class Replication:
                 self.client.start_replication(ReplicationConfigArn=self.arn, StartReplicationType=BEGIN)
             else:
                 self.client.start_replication_task(ReplicationTaskArn=self.arn, StartReplicationTaskType=BEGIN)
+
+    def await_running(self, poll_seconds: float, patience: float = START_SECONDS) -> None:
+        """Wait until a replication that was started runs. Raises ``ReplicationFailed`` with DMS's own reason."""
+        deadline = time.monotonic() + patience
+        with self._told("looked at"):
+            while (found := self._described()).get("Status") != "running":
+                self.refuse_failed(found)
+                if time.monotonic() > deadline:
+                    raise ReplicationFailed(self.arn, f'it is "{found.get("Status")}" after {patience / 60:.0f} minutes')
+                time.sleep(poll_seconds)
+
+    def refuse_failed(self, found: Mapping[str, Any] | None = None) -> None:
+        """Raises ``ReplicationFailed`` if it failed: nothing is replicated, and the source keeps its log."""
+        found = self._described() if found is None else found
+        if found.get("Status") == "failed":
+            told = found.get("FailureMessages") or [found.get("LastFailureMessage") or found.get("StopReason") or "DMS gives no reason"]
+            raise ReplicationFailed(self.arn, f"it failed: {'; '.join(map(str, told))}")
 
     def stop(self, poll_seconds: float, patience: float = STOP_SECONDS) -> None:
         """Stop it, wherever it is, and wait until it has. Raises ``ReplicationFailed``."""

@@ -13,6 +13,8 @@ from datamaster.laptop.delivery.checkpoint import CHECKPOINT, SHARD_END
 from lake.errors import TransientError
 
 FLUSH_REQUEST = "flush"
+INVOCATIONS, SUCCEEDED, NOT_SUCCEEDED = "invocations.json", "succeeded", "failed"
+"""Where a worker counts its function's invocations, also those that it repeats while nothing is delivered."""
 POLL_SECONDS = 0.2
 
 

@@ -11,7 +11,7 @@ import logging
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import boto3
@@ -71,10 +71,13 @@ class Transformed(NamedTuple):
 
 
 class Transformer:
-    """The transformation function of one delivery stream; ``stopping`` ends the wait between two attempts."""
+    """The transformation function of one delivery stream.
 
-    def __init__(self, stream: DeliveryStream, stopping: threading.Event) -> None:
-        self._stream, self._stopping = stream, stopping
+    ``stopping`` ends the wait between two attempts; ``invoked`` hears of each attempt whether it succeeded.
+    """
+
+    def __init__(self, stream: DeliveryStream, stopping: threading.Event, invoked: Callable[[bool], None]) -> None:
+        self._stream, self._stopping, self._invoked = stream, stopping, invoked
         # the retries are Firehose's own, counted here
         self._lambda = boto3.client("lambda", config=Config(read_timeout=FUNCTION_SECONDS, retries={"total_max_attempts": 1}))
 
@@ -92,11 +95,13 @@ class Transformer:
             except InvocationFailed as failure:
                 log.warning("invocation %d of %d failed: %s: %s", attempt, attempts, failure.code, failure)
                 last = failure
+                self._invoked(False)
                 if not failure.repeated or attempt == attempts:
                     break
                 if self._stopping.wait(min(RETRY_SECONDS * 2 ** min(attempt - 1, 10), MOST_RETRY_SECONDS)):
                     raise Stopping from failure
             else:
+                self._invoked(True)
                 return [_outcome(record, answers[record.record_id], attempt) for record in records]
         return [failed(record, last.code, str(last), attempt) for record in records]
 

@@ -22,7 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from datamaster.laptop.delivery.buffers import Buffers
 from datamaster.laptop.delivery.checkpoint import CHECKPOINT, SHARD_END, Checkpoint, load_checkpoint
 from datamaster.laptop.delivery.prefix import MissingPartitionKey, evaluate
-from datamaster.laptop.delivery.progress import FLUSH_REQUEST
+from datamaster.laptop.delivery.progress import FLUSH_REQUEST, INVOCATIONS, NOT_SUCCEEDED, SUCCEEDED
 from datamaster.laptop.delivery.shards import Shard, ShardReader
 from datamaster.laptop.delivery.stream import DeliveryStream
 from datamaster.laptop.delivery.transformer import DROPPED, FAILED, OK, THROTTLED, Record, Stopping, Transformed, Transformer, failed
@@ -52,8 +52,10 @@ class DeliveryWorker:
         self._buffers = Buffers(stream.compressed, stream.buffer_bytes, min(stream.buffer_seconds, seconds_limit or stream.buffer_seconds))
         self._reader = ShardReader(boto3.client("kinesis"), KinesisRecords(), stream.source_arn, {})
         self._counts: Counter[str] = Counter()
+        self._invocations: Counter[str] = Counter()
+        self._counting = threading.Lock()
         self._stopping = threading.Event()
-        self._transformer = Transformer(stream, self._stopping)
+        self._transformer = Transformer(stream, self._stopping, self._count_invocation)
         self._checkpoint = Checkpoint("")
         self._s3 = boto3.client("s3")
         self._pool = ThreadPoolExecutor(SHARDS_AT_ONCE, thread_name_prefix="shard")
@@ -105,6 +107,14 @@ class DeliveryWorker:
             except Stopping:
                 break
         return shard, batches
+
+    def _count_invocation(self, succeeded: bool) -> None:
+        """Shards count side by side; whoever looks finds the file whole."""
+        with self._counting:
+            self._invocations[SUCCEEDED if succeeded else NOT_SUCCEEDED] += 1
+            part = self._state / f"{INVOCATIONS}.part"
+            part.write_bytes(orjson.dumps(self._invocations))
+            part.replace(self._state / INVOCATIONS)
 
     def _flush_requested(self, read: int) -> bool:
         """Whether someone asked for it; answered once the stream has been read to its end."""

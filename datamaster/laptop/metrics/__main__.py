@@ -20,7 +20,7 @@ from psycopg2 import Error as PostgresError
 from datamaster.laptop.metrics import service_metrics
 from datamaster.laptop.metrics.embedded import Datum, metrics_of
 from datamaster.laptop.metrics.logs import FileLogs, FunctionLogs
-from datamaster.replicator.positions import caught_up, current_lsn
+from datamaster.replicator.positions import caught_up, current_lsn, unread_bytes
 
 LOOK_SECONDS = 10.0
 REPORT_SECONDS = 30.0
@@ -62,7 +62,7 @@ def sources(chosen: argparse.Namespace) -> list[Source]:
         return not caught_up(chosen.dsn, chosen.slot, current_lsn(chosen.dsn), ())
 
     stream = service_metrics.Stream(chosen.stream, chosen.delivery)
-    replication = service_metrics.Replication(chosen.config, behind)
+    replication = service_metrics.Replication(chosen.config, behind, partial(unread_bytes, chosen.dsn, chosen.slot))
     executions, tasks = service_metrics.Executions(), service_metrics.Containers(chosen.work / "containers-taken")
     return [
         partial(logged, functions.new),
@@ -72,6 +72,7 @@ def sources(chosen: argparse.Namespace) -> list[Source]:
         stream.new,
         replication.new,
         tasks.new,
+        service_metrics.LostBatches(chosen.stage).new,
     ]
 
 
@@ -101,6 +102,7 @@ def main() -> int:
     parser.add_argument("--slot", required=True, help="the replicator's slot")
     parser.add_argument("--config", required=True, help="ARN of the replication")
     parser.add_argument("--stream", required=True, help="name of the stream of changes")
+    parser.add_argument("--stage", required=True, help="name of the stage bucket")
     parser.add_argument("--delivery", type=Path, required=True, help="the delivery worker's state")
     parser.add_argument("--work", type=Path, required=True, help="where containers and jobs run")
     parser.add_argument("--report", required=True, help="name of the function that tells the control table's state")

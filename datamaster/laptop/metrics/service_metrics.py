@@ -19,10 +19,12 @@ import boto3
 import orjson
 
 from datamaster.laptop.delivery.checkpoint import CHECKPOINT, SHARD_END
+from datamaster.laptop.delivery.progress import INVOCATIONS, SUCCEEDED
 from datamaster.laptop.metrics.embedded import Datum
 
 COUNT, SECONDS, MILLISECONDS = "Count", "Seconds", "Milliseconds"
-ENVIRONMENT = "local"
+ENVIRONMENT, ACCOUNT = "local", "000000000000"
+FAILED_PREFIX = "errors/processing-failed/"
 JOB_MACHINES = ("dm-bronze-to-silver-local", "dm-silver-to-gold-local", "dm-maintenance-local")
 ENDED = {
     "SUCCEEDED": "ExecutionsSucceeded",
@@ -93,9 +95,9 @@ class Executions:
             event["type"] for event in states.get_paginator("get_execution_history").paginate(executionArn=execution).search("events[]")
         )
         application = f"dm-{ENVIRONMENT}"
-        yield datum("AWS/EMRServerless", "SuccessJobs", kinds["ActivitySucceeded"], ApplicationName=application)
-        failed = kinds["ActivityFailed"] + kinds["ActivityTimedOut"]
-        yield datum("AWS/EMRServerless", "FailedJobs", failed, ApplicationName=application)
+        named = {"ApplicationId": "laptop", "ApplicationName": application}
+        yield datum("AWS/EMRServerless", "SuccessJobs", kinds["ActivitySucceeded"], **named)
+        yield datum("AWS/EMRServerless", "FailedJobs", kinds["ActivityFailed"] + kinds["ActivityTimedOut"], **named)
 
 
 @dataclass
@@ -109,6 +111,7 @@ class Stream:
     name: str
     state: Path
     before: dict[str, int] = field(default_factory=dict)
+    invoked: dict[str, int] = field(default_factory=dict)
 
     def new(self) -> Iterator[Datum]:
         """Records read and delivered since the last call, and how old the oldest undelivered one is."""
@@ -126,6 +129,18 @@ class Stream:
         yield datum("AWS/Firehose", "DataReadFromKinesisStream.Records", grown.get("received", 0), DeliveryStreamName=delivery)
         yield datum("AWS/Firehose", "DeliveryToS3.Records", grown.get("ok", 0), DeliveryStreamName=delivery)
         yield datum("AWS/Firehose", "DeliveryToS3.DataFreshness", age, SECONDS, DeliveryStreamName=delivery)
+        yield from self._invocations(delivery)
+
+    def _invocations(self, delivery: str) -> Iterator[Datum]:
+        """The share of the function's invocations that succeeded since the last call; nothing if there were none."""
+        try:
+            counts: dict[str, int] = orjson.loads((self.state / INVOCATIONS).read_bytes())
+        except FileNotFoundError:
+            return
+        grown = {name: count - self.invoked.get(name, 0) for name, count in counts.items()}
+        if all_ := sum(grown.values()):
+            yield datum("AWS/Firehose", "ExecuteProcessing.Success", grown.get(SUCCEEDED, 0) / all_, DeliveryStreamName=delivery)
+        self.invoked = counts
 
     def _age(self, shards: dict[str, str]) -> float:
         """Seconds since the oldest undelivered record came; 0 where there is none."""
@@ -153,6 +168,7 @@ class Replication:
 
     config: str
     behind: Callable[[], bool]
+    lag: Callable[[], int]
     before: Counter[str] = field(default_factory=Counter)
     looked_at: float = field(default_factory=time.monotonic)
     current_at: float = field(default_factory=time.monotonic)
@@ -168,11 +184,15 @@ class Replication:
         seconds = max(now - self.looked_at, 0.001)
         if not self.behind():
             self.current_at = now
-        named = {"ReplicationConfigIdentifier": f"dm-{ENVIRONMENT}"}
+        named = {"ReplicationConfigId": f"{ACCOUNT}:dm-{ENVIRONMENT}"}
         changes, loaded = (max(counts[name] - self.before[name], 0) for name in ("changes", "loaded"))
         yield datum("AWS/DMS", "CDCIncomingChanges", changes, **named)
         yield datum("AWS/DMS", "FullLoadThroughputRowsTarget", loaded / seconds, "Count/Second", **named)
-        yield datum("AWS/DMS", "CDCLatencySource", now - self.current_at, SECONDS, **named)
+        for end in ("Source", "Target"):  # the replicator reads no further than it has sent
+            yield datum("AWS/DMS", f"CDCLatency{end}", now - self.current_at, SECONDS, **named)
+        yield datum(
+            "AWS/RDS", "OldestReplicationSlotLag", self.lag(), "Bytes", DBClusterIdentifier=f"dm-source-{ENVIRONMENT}", Role="WRITER"
+        )
         self.before, self.looked_at = counts, now
 
 
@@ -185,4 +205,22 @@ class Containers:
     def new(self) -> Iterator[Datum]:
         """How many run now."""
         running = len(list(self.taken.glob("*.json"))) if self.taken.exists() else 0
-        yield datum("ECS/ContainerInsights", "RunningTaskCount", running, ClusterName=f"dm-converter-{ENVIRONMENT}")
+        yield datum("ECS/ContainerInsights", "TaskCount", running, ClusterName=f"dm-converter-{ENVIRONMENT}")
+
+
+@dataclass
+class LostBatches:
+    """The requests that put an object under errors/processing-failed/, as the stage bucket's metrics configuration counts them.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/metrics-dimensions.html
+    """
+
+    bucket: str
+    seen: set[str] = field(default_factory=set)
+
+    def new(self) -> Iterator[Datum]:
+        """The objects since the last call."""
+        listed = client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=FAILED_PREFIX)
+        keys = {entry["Key"] for page in listed for entry in page.get("Contents", ())}
+        yield datum("AWS/S3", "PutRequests", len(keys - self.seen), BucketName=self.bucket, FilterId="processing-failed")
+        self.seen = keys

@@ -9,7 +9,6 @@ import signal
 import time
 import uuid
 from contextlib import contextmanager
-from datetime import UTC, datetime
 
 import boto3
 import psycopg2
@@ -129,17 +128,45 @@ def dead_letters(_lake):
 
 
 @contextmanager
-def dear_month(_lake):
-    """Charges as AWS bills them: the laptop has none, so they are put."""
+def throttled_function(lake):
+    """A transform_records that has no room while rows come, as an account at its limit has none."""
+    lambdas, name = boto3.client("lambda"), lake.functions["transform_records"]
+    lambdas.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+    with psycopg2.connect(lake.dsn) as connection, connection.cursor() as cursor:
+        cursor.execute("INSERT INTO dm_core.brewery VALUES (900003, 'Throttled Brewery')")
+    connection.close()
+    try:
+        yield
+    finally:
+        lambdas.delete_function_concurrency(FunctionName=name)
 
-    def charged(dollars):
-        value = {"MetricName": "EstimatedCharges", "Value": dollars, "Dimensions": [{"Name": "Currency", "Value": "USD"}]}
-        boto3.client("cloudwatch").put_metric_data(Namespace="AWS/Billing", MetricData=[value | {"Timestamp": datetime.now(UTC)}])
 
-    charged(25.0)
-    yield
-    time.sleep(10)  # another period
-    charged(0.5)
+@contextmanager
+def broken_function(lake):
+    """A transform_records whose contracts cannot be found; Firehose does not repeat what ends in an error."""
+    lambdas, name = boto3.client("lambda"), lake.functions["transform_records"]
+    variables = lambdas.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    lambdas.update_function_configuration(FunctionName=name, Environment={"Variables": variables | {"CONTRACTS_URI": "s3://nowhere/"}})
+    boto3.client("kinesis").put_record(StreamName=lake.stream_name, Data=b'{"data": 1}', PartitionKey="x")
+    try:
+        yield
+    finally:
+        lambdas.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+
+
+@contextmanager
+def halted_replication(lake):
+    """A replicator that stands still while the source's log grows."""
+    worker = state.processes(lake.home)["replicator"]["pid"]
+    os.kill(worker, signal.SIGSTOP)
+    with psycopg2.connect(lake.dsn) as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE public.halted AS SELECT n, repeat('x', 100) FROM generate_series(1, 5000) n")
+        cursor.execute("DROP TABLE public.halted")
+    connection.close()
+    try:
+        yield
+    finally:
+        os.kill(worker, signal.SIGCONT)
 
 
 FAULTS = {
@@ -147,10 +174,12 @@ FAULTS = {
     "failed-files": unreadable_file,
     "broken-batches": broken_batch,
     "maintenance": failed_maintenance,
-    "refused-records": record_that_nobody_understands,
-    "stream-lag": halted_delivery,
+    "refused-records and lost-batches": record_that_nobody_understands,
+    "stream-lag and delivery-freshness": halted_delivery,
+    "transform-throttles and refused-batches": throttled_function,
+    "transform-errors": broken_function,
+    "replication-source-latency and replication-target-latency and slot-lag": halted_replication,
     DEAD_LETTERS: dead_letters,
-    "budget": dear_month,
 }
 
 

@@ -77,4 +77,4 @@ def _poller(event: dict[str, Any], stage_key: str) -> Iterator[Right]:
     if "Stream" in event:
         for action in ("DescribeStream", "GetRecords", "GetShardIterator"):
             yield Right(f"dynamodb:{action}", event["Stream"], page=STREAM_POLLER)
-        yield Right("dynamodb:ListStreams", event["Stream"], page=STREAM_POLLER)
+        yield Right("dynamodb:ListStreams", page=STREAM_POLLER)

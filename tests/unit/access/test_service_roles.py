@@ -53,14 +53,16 @@ SERVICES = {
         "kinesis:DescribeStream", "kinesis:PutRecord", "kinesis:PutRecords", "kms:GenerateDataKey",
     },
     # https://docs.aws.amazon.com/dms/latest/userguide/security_iam_secretsmanager.html
-    ("streaming-dms.yaml", "SecretRole"): {"secretsmanager:GetSecretValue", "kms:Decrypt"},
+    ("streaming-dms.yaml", "SecretRole"): {"secretsmanager:GetSecretValue", "kms:Decrypt", "kms:DescribeKey"},
     # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_execution_IAM_role.html
     ("ingestion.yaml", "TaskExecutionRole"): {
         "ecr:GetAuthorizationToken", "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer",
         "logs:CreateLogStream", "logs:PutLogEvents",
     },
     # https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
-    ("network-nat.yaml", "FlowLogRole"): {"logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"},
+    ("network-nat.yaml", "FlowLogRole"): {
+        "logs:CreateLogStream", "logs:DescribeLogGroups", "logs:DescribeLogStreams", "logs:PutLogEvents",
+    },
     # https://docs.aws.amazon.com/scheduler/latest/UserGuide/setting-up.html#setting-up-execution-role
     ("processing.yaml", "ScheduleRole"): {"states:StartExecution"},
 }  # fmt: skip
@@ -132,7 +134,7 @@ def test_a_role_is_passed_to_one_service_only(name):
 def test_a_service_may_what_its_page_asks_for_and_nothing_else(name, role):
     held = grants(name, role)
     assert {action for action, _ in held} == SERVICES[name, role]
-    assert {action for action, place in held if place == "*"} <= {"ecr:GetAuthorizationToken"}
+    assert {action for action, place in held if place == "*"} <= {"ecr:GetAuthorizationToken", "logs:DescribeLogGroups"}
 
 
 def test_the_schedules_start_the_machines_that_the_template_makes():

@@ -11,7 +11,7 @@ from tests.service_authorization import expanded, takes_resource
 
 TEMPLATES = {path.name: path.read_text() for path in sorted((PROJECT / "templates").glob("*.yaml"))}
 HOLDERS = ("AWS::IAM::Role", "AWS::IAM::User", "AWS::IAM::Policy", "AWS::IAM::ManagedPolicy")
-READS = re.compile(r"athena:(BatchGet|Get|List)\*")
+READS = re.compile(r"(athena:(BatchGet|Get|List)|glue:Get(Database|Partition|Table))\*")
 PAGE = "https://docs.aws.amazon.com/"
 KEY_POLICY_PAGE = "https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-overview.html"
 
@@ -31,7 +31,7 @@ def statements(text):
 def too_wide(text):
     """What is granted on everything though a resource can be named, or by a pattern of actions.
 
-    The boundary, which gives nothing, names Athena's reads by patterns: a policy has 6,144 characters.
+    The boundary, which gives nothing, names reads of Athena and Glue by patterns: a policy has 6,144 characters.
     """
     return [
         (name, action)
@@ -68,6 +68,19 @@ def test_every_action_of_every_policy_is_one_that_aws_has():
         for holder, statement in statements(text):
             for action in listed(statement["Action"]):
                 assert expanded(action), f"{name}: {holder}: {action}"
+
+
+def test_no_action_without_a_resource_is_given_on_one_where_it_would_grant_nothing():
+    void = [
+        (name, holder, action)
+        for name, text in TEMPLATES.items()
+        for holder, statement in statements(text)
+        if "*" not in listed(statement.get("Resource"))
+        for action in listed(statement["Action"])
+        if not any(map(takes_resource, expanded(action)))
+    ]
+
+    assert void == []
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,11 @@ def test_an_alarm_has_its_objectives_metric_and_thresholds(objective):
     limits = TEMPLATE["Mappings"][objective.logical_id]
 
     assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == (objective.namespace, objective.metric, objective.statistic)
-    assert {d["Name"]: d["Value"] for d in alarm["Dimensions"]} == dict(objective.dimensions)
+    sides = alarm["Dimensions"][1:] if objective.on_an_instance else [[], alarm["Dimensions"]]  # of an !If after its condition
+    named = [{d["Name"]: d["Value"] for d in side} for side in sides]
+    assert named == [dict(objective.on_an_instance), dict(objective.dimensions)]
+    assert alarm["TreatMissingData"] == objective.missing
+    assert alarm["ComparisonOperator"] == ("LessThanThreshold" if objective.below else "GreaterThanThreshold")
     assert {name: limits[name]["Threshold"] for name in ENVIRONMENTS} == dict(objective.threshold)
     assert alarm["AlarmActions"] == ["Alarms"]
 
@@ -70,12 +74,15 @@ def test_every_command_of_the_runbook_exists():
     assert sorted({name for name in named if name not in known}) == []
 
 
-@pytest.mark.parametrize("objective", [known for known in KNOWN if known.namespace != "AWS/Billing"], ids=lambda known: known.name)
+@pytest.mark.parametrize("objective", KNOWN, ids=lambda known: known.name)
 def test_the_health_dashboard_turns_red_where_production_is_in_breach(objective):
     [panel] = [panel for panel in panels(stored()["health"]) if panel["title"] == objective.name]
 
-    red = panel["fieldConfig"]["defaults"]["thresholds"]["steps"][-1]
-
+    steps = panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
+    if objective.below:
+        assert [(step["color"], step["value"]) for step in steps] == [("red", None), ("green", objective.threshold["prod"])]
+        return
+    red = steps[-1]
     assert red["color"] == "red"
     assert objective.threshold["prod"] <= red["value"] <= objective.threshold["prod"] + 1
 
@@ -93,3 +100,74 @@ def test_an_objective_that_lacks_a_field_is_refused_by_name(tmp_path):
 
     with pytest.raises(InvalidObjective, match='"freshness": promise is missing'):
         objectives(tmp_path / "objectives.yaml")
+
+
+def test_a_replication_that_gives_no_values_is_a_breach():
+    silent = {objective.name for objective in KNOWN if objective.namespace == "AWS/DMS" and objective.missing != "breaching"}
+
+    assert silent == set()
+
+
+def test_both_kinds_of_replication_tell_the_alarms_when_they_end():
+    """The names are DMS's: https://docs.aws.amazon.com/dms/latest/userguide/CHAP_EventBridge.html"""
+    rule = TEMPLATE["Resources"]["ReplicationStopped"]["Properties"]
+    [events] = [
+        s for s in TEMPLATE["Resources"]["Publishers"]["Properties"]["PolicyDocument"]["Statement"] if s["Sid"] == "ReplicationEvents"
+    ]
+    keys = {s["Sid"]: s for s in TEMPLATE["Resources"]["Key"]["Properties"]["KeyPolicy"]["Statement"]}
+
+    assert rule["EventPattern"]["source"] == ["aws.dms"]
+    assert rule["EventPattern"]["detail-type"] == ["DMS Replication State Change", "DMS Replication Task State Change"]
+    nightly, always = rule["EventPattern"]["detail"]["eventType"][1:]
+    assert (nightly, always) == ([{"suffix": "FAILED"}], [{"suffix": "FAILED"}, {"suffix": "STOPPED"}])
+    assert rule["Targets"] == [{"Id": "alarms", "Arn": "Alarms"}]
+    assert events["Principal"] == keys["Events"]["Principal"] == {"Service": "events.amazonaws.com"}
+    assert keys["Events"]["Action"] == ["kms:Decrypt", "kms:GenerateDataKey*"]
+
+
+def test_what_no_alarm_may_lack_is_watched():
+    watched = {(objective.namespace, objective.metric) for objective in KNOWN}
+
+    assert watched >= {
+        ("AWS/Lambda", "Throttles"), ("AWS/Lambda", "Errors"), ("AWS/Firehose", "ExecuteProcessing.Success"),
+        ("AWS/Firehose", "DeliveryToS3.DataFreshness"), ("AWS/S3", "PutRequests"), ("AWS/DMS", "CDCLatencySource"),
+        ("AWS/DMS", "CDCLatencyTarget"), ("AWS/RDS", "OldestReplicationSlotLag"),
+    }  # fmt: skip
+
+
+# The sets of dimensions under which AWS publishes each namespace's metrics, from its pages.
+DIMENSIONS = {
+    # https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/app-job-metrics.html
+    "AWS/EMRServerless": [{"ApplicationId", "ApplicationName"}],
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Container-Insights-metrics-ECS.html
+    "ECS/ContainerInsights": [{"ClusterName"}],
+    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/metrics-dimensions.html
+    "AWS/S3": [{"BucketName", "FilterId"}],
+    # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/dimensions.html
+    "AWS/RDS": [{"DBClusterIdentifier", "Role"}],
+    "AWS/SQS": [{"QueueName"}],
+    "AWS/Kinesis": [{"StreamName"}],
+    "AWS/Firehose": [{"DeliveryStreamName"}],
+    "AWS/Lambda": [{"FunctionName"}],
+    "AWS/States": [{"StateMachineArn"}],
+    "AWS/DMS": [{"ReplicationConfigId"}],
+}
+
+
+def test_every_panel_asks_for_dimensions_under_which_aws_publishes():
+    asked = [target for panel in panels(stored()["health"]) for target in panel["targets"] if target.get("namespace", "").partition("/")[2]]
+
+    assert asked
+    wrong = [
+        (target["metricName"], sorted(target["dimensions"]))
+        for target in asked
+        if set(target["dimensions"]) not in DIMENSIONS[target["namespace"]]
+    ]
+    assert wrong == []
+
+
+def test_tasks_are_counted_by_the_metric_that_counts_those_that_nobody_put_into_a_service():
+    names = {target.get("metricName") for panel in panels(stored()["health"]) for target in panel["targets"]}
+
+    assert "TaskCount" in names
+    assert "RunningTaskCount" not in names

@@ -131,6 +131,35 @@ def test_a_replication_that_never_stops_is_told(dms: Dms):
         dms.replication.stop(poll_seconds=0, patience=-1)
 
 
+def test_a_deployment_waits_until_the_replication_runs(dms: Dms):
+    dms.says("initialising", "starting", "running")
+
+    dms.replication.await_running(poll_seconds=0)
+
+
+def test_a_first_start_that_fails_is_told_in_dmss_own_words(dms: Dms):
+    reason = {"FailureMessages": ["Test connection failed"]} if dms.serverless else {"LastFailureMessage": "Test connection failed"}
+    dms.says("starting")
+    dms.says("failed", **reason)
+
+    with pytest.raises(ReplicationFailed, match="it failed: Test connection failed\nNext: "):
+        dms.replication.await_running(poll_seconds=0)
+
+
+def test_a_replication_that_does_not_come_up_is_told_with_its_status(dms: Dms):
+    dms.says("starting")
+
+    with pytest.raises(ReplicationFailed, match='it is "starting" after'):
+        dms.replication.await_running(poll_seconds=0, patience=-1)
+
+
+def test_a_replication_that_has_failed_since_is_told(dms: Dms):
+    dms.says("failed", **({"FailureMessages": ["slot is gone"]} if dms.serverless else {"StopReason": "slot is gone"}))
+
+    with pytest.raises(ReplicationFailed, match="it failed: slot is gone"):
+        dms.replication.refuse_failed()
+
+
 def dev() -> Environment:
     return load_environment("dev")
 
@@ -147,6 +176,8 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     }
     monkeypatch.setattr(Replication, "never_ran", lambda _replication: True)
     monkeypatch.setattr(Replication, "start", lambda _replication: told.append("start"))
+    monkeypatch.setattr(Replication, "await_running", lambda _replication, _seconds: told.append("wait"))
+    monkeypatch.setattr(Replication, "refuse_failed", lambda _replication: told.append("look"))
     monkeypatch.setattr(Replication, "stop", lambda _replication, _seconds: told.append("stop"))
     monkeypatch.setattr(deployment, "launch", lambda *_arguments, **_options: outputs)
     monkeypatch.setattr(deployment, "migrated", lambda *_arguments: told.append("migrations") or ())
@@ -154,20 +185,20 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(Made, "absent", lambda *_arguments: [])
     described = [{"OutputKey": name, "OutputValue": value} for name, value in OUTPUTS["task"].items()]
     monkeypatch.setattr(removal, "deployed", lambda _environment: {STACK: {"Outputs": described}})
-    monkeypatch.setattr(removal, "delete", lambda *_arguments, **_options: told.append("delete"))
+    monkeypatch.setattr(removal, "delete", lambda *_arguments, **_options: told.append("delete") or [])
     return told
 
 
 def test_a_deployment_starts_the_replication_after_the_migrations(done: list[str]):
     assert deploy("dev", stacks=["network"]).replication_started
-    assert done == ["migrations", "start"]
+    assert done == ["migrations", "start", "wait"]
 
 
 def test_a_replication_that_has_run_is_not_started_again(done: list[str], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Replication, "never_ran", lambda _replication: False)
 
     assert not deploy("dev", stacks=["network"]).replication_started
-    assert done == ["migrations"]
+    assert done == ["migrations", "look"]
 
 
 def test_the_replication_waits_for_what_was_not_pushed_yet(done: list[str], monkeypatch: pytest.MonkeyPatch):

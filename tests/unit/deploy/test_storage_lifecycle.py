@@ -47,3 +47,19 @@ def test_an_unsettled_raw_object_is_told_after_the_settled_are_gone_and_long_bef
     days = {name: template["Parameters"][name]["Default"] for name in ("SettledRawDays", "UnsettledRawDays")}
     assert days["SettledRawDays"] + LIFECYCLE_DAYS < told_after / 86_400 < days["UnsettledRawDays"] / 2
     assert {objective.threshold[environment] for environment in ("dev", "staging", "prod")} == {told_after}
+
+
+def test_markers_that_hide_nothing_go_from_every_bucket_that_keeps_versions_of_deleted_objects(template: dict[str, Any]) -> None:
+    buckets = {name: entry["Properties"] for name, entry in template["Resources"].items() if entry["Type"] == "AWS::S3::Bucket"}
+    rules = [rule for bucket in buckets.values() for rule in bucket["LifecycleConfiguration"]["Rules"] if rule["Id"] == "old-versions"]
+
+    assert len(rules) == 4
+    assert all(rule["ExpiredObjectDeleteMarker"] for rule in rules)
+
+
+def test_the_alarm_on_lost_batches_counts_the_objects_that_firehose_puts_there(template: dict[str, Any]) -> None:
+    [objective] = [known for known in objectives() if known.name == "lost-batches"]
+
+    assert template["Resources"]["Stage"]["Properties"]["MetricsConfigurations"] == [
+        {"Id": objective.dimensions["FilterId"], "Prefix": "errors/processing-failed/"}
+    ]

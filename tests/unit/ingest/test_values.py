@@ -15,6 +15,9 @@ from lake.types import ColumnType
 FORMS = [
     ("bigint", 5, 5),
     ("bigint", "5", 5),
+    ("bigint", normalisers.Digits("5.0"), 5),
+    ("bigint", normalisers.Digits("-1.5E+3"), -1500),
+    ("bigint", normalisers.Digits("9.007199254740992e+15"), 2**53),
     ("bigint", "-9223372036854775808", -(2**63)),
     ("smallint", 32767, 32767),
     ("double precision", 4.5, 4.5),
@@ -54,7 +57,10 @@ FORMS = [
 ]
 
 REFUSED = [
-    ("bigint", 5.0),
+    ("bigint", normalisers.Digits("5.5")),
+    ("bigint", normalisers.Digits("1.2345678901234567e+18")),
+    ("bigint", normalisers.Digits("9.007199254740994e+15")),
+    ("smallint", normalisers.Digits("3.2768e+4")),
     ("bigint", True),
     ("bigint", "5.0"),
     ("bigint", "９"),
@@ -132,10 +138,10 @@ def test_nan_and_infinity_pass_where_the_contract_allows(form, raw):
     assert normalisers.normaliser(column("double precision", allow_nan=True))(form) == raw
 
 
-def test_a_decimal_that_came_as_a_double_asks_to_be_read_again():
-
+@pytest.mark.parametrize("spelling", ["numeric(12,2)", "bigint"])
+def test_a_decimal_or_an_integer_that_came_as_a_double_asks_to_be_read_again(spelling):
     with pytest.raises(normalisers.InexactNumber):
-        normalisers.normaliser(column("numeric(12,2)"))(12.5)
+        normalisers.normaliser(column(spelling))(1.5e3)
 
 
 @given(digits=st.integers(-(10**12) + 1, 10**12 - 1), exponent=st.booleans())
