@@ -11,6 +11,7 @@ from sqlglot import exp
 
 from beer import CONTRACTS
 from datamaster.aws.cloudformation.rendering import Template
+from datamaster.aws.dashboards.objectives import objectives
 from datamaster.project import PROJECT
 
 REPLICATION = "arn:aws:dms:us-east-1:000000000000:replication-config:ONE"
@@ -29,7 +30,7 @@ def hours(**replication):
 
 HOURS = {"serverless": hours(ReplicationConfigArn=REPLICATION), "on an instance": hours(ReplicationConfigArn="", ReplicationTaskArn=TASK)}
 SCHEDULES = HOURS["serverless"].of_type("AWS::Scheduler::Schedule")
-SERVICES = {"databasemigration": "dms", "rds": "rds"}
+SERVICES = {"cloudwatch": "cloudwatch", "databasemigration": "dms", "rds": "rds"}
 
 
 def operation(schedule):
@@ -58,7 +59,8 @@ def test_the_schedules_role_may_call_just_that(kind, replication):
     allowed = {action for statement in policy["Statement"] for action in statement["Action"]}
     schedules = HOURS[kind].of_type("AWS::Scheduler::Schedule").values()
     assert allowed == {f"{service}:{called}" for service, called, _ in map(operation, schedules)}
-    assert {statement["Resource"] for statement in policy["Statement"]} == {replication, CLUSTER}
+    alarms = "arn:aws:cloudwatch:us-east-1:000000000000:alarm:dm-dev-replication-*"
+    assert {statement["Resource"] for statement in policy["Statement"]} == {replication, CLUSTER, alarms}
 
 
 def test_the_schedules_work_on_the_cluster_that_the_database_makes():
@@ -183,3 +185,14 @@ def test_a_backup_of_the_source_lies_where_refused_records_do_and_under_the_same
     assert backup["Prefix"].startswith("errors/")
     for name in ("BucketARN", "EncryptionConfiguration"):
         assert backup[name] == backed[name]
+
+
+def test_the_alarms_that_are_quiet_by_night_are_those_that_a_stopped_replication_sets_off():
+    silent = {f"dm-dev-{objective.name}" for objective in objectives() if objective.missing == "breaching"}
+    for name in ("QuietAlarms", "LoudAlarms"):
+        assert set(json.loads(SCHEDULES[name]["Target"]["Input"])["AlarmNames"]) == silent
+    assert minute("Resumes") < minute("Watches")
+
+
+def test_a_call_that_was_refused_does_not_come_through_next_morning():
+    assert {schedule["Target"]["RetryPolicy"]["MaximumEventAgeInSeconds"] for schedule in SCHEDULES.values()} == {900}
