@@ -1,6 +1,7 @@
 """Holds what is deployed to its linters: ``python -m datamaster.aws.deploy.check``.
 
-Templates, rendered with the packaged functions: cfn-lint, checkov, the rules of ``datamaster.aws.deploy.guard``, and those of Control
+What a deployment of each environment sends, also in another region: the rules of ``datamaster.aws.deploy.refusals``. Templates,
+rendered with the packaged functions: cfn-lint, checkov, the rules of ``datamaster.aws.deploy.guard``, and those of Control
 Tower by cfn-guard. State machines: asl-validator. The container's Dockerfile: hadolint. GitHub's workflows: actionlint, where Go
 is there to build it.
 
@@ -14,7 +15,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,8 +26,11 @@ from datamaster.aws.cloudformation.reading import read_template
 from datamaster.aws.cloudformation.rendering import stack
 from datamaster.aws.deploy import control_tower, guard
 from datamaster.aws.deploy.artifacts import STATE_MACHINES
+from datamaster.aws.deploy.environments import Environment, load_environment
 from datamaster.aws.deploy.lint import Finding
-from datamaster.aws.deploy.package import APPS, package_apps
+from datamaster.aws.deploy.package import APPS, Package, package_apps
+from datamaster.aws.deploy.refusals import RULES, refusals
+from datamaster.aws.deploy.sent import sent
 from datamaster.project import PROJECT
 
 EXCEPTIONS = PROJECT / "templates" / "linter-exceptions.yml"
@@ -35,14 +39,11 @@ BUILD = PROJECT / "build" / "check"
 DOCKERFILE = PROJECT / "converter" / "Dockerfile"
 WORKFLOWS = PROJECT / ".github" / "workflows"
 ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
-TEMPLATE_LIMIT_BYTES = 51_200
-"""The longest template that a call may carry: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html"""
+ENVIRONMENTS, ELSEWHERE = ("dev", "staging", "prod"), "eu-central-1"
 
 
-def render(build: Path) -> list[Path]:
+def render(build: Path, packages: Mapping[str, Package]) -> list[Path]:
     """Every template as CloudFormation would get it."""
-    shutil.rmtree(build, ignore_errors=True)
-    packages = package_apps(build / "packages")
     folder = build / "templates"
     folder.mkdir(parents=True)
     for path in sorted((PROJECT / "templates").glob("*.yaml")):
@@ -53,9 +54,25 @@ def render(build: Path) -> list[Path]:
     return sorted(folder.iterdir())
 
 
-def cfn_lint(templates: Sequence[Path]) -> list[Finding]:
-    """Findings of cfn-lint, warnings and informational ones included."""
-    command = [str(LINTERS / "cfn-lint"), "--format", "json", "--include-checks", "W", "--regions", "us-east-1", "--template"]
+def environments() -> list[Environment]:
+    """Every environment of an account, and production's in another region."""
+    here = [load_environment(name) for name in ENVIRONMENTS]
+    return [*here, Environment(here[-1].name, ELSEWHERE, here[-1].variables | {"region": ELSEWHERE})]
+
+
+def collect(packages: Mapping[str, Package], build: Path) -> tuple[list[Finding], list[Path]]:
+    """What AWS would refuse of each environment, and the templates that go to the other region."""
+    found, elsewhere = [], []
+    for environment in environments():
+        folder = build / f"{environment.name}-{environment.region}"
+        found += refusals(sent(environment, packages, folder))
+        elsewhere = [path for path in sorted(folder.iterdir()) if path.suffix in (".yaml", ".json")]
+    return found, elsewhere
+
+
+def cfn_lint(templates: Sequence[Path], region: str = "us-east-1") -> list[Finding]:
+    """Findings of cfn-lint in a region, warnings and informational ones included."""
+    command = [str(LINTERS / "cfn-lint"), "--format", "json", "--include-checks", "W", "--regions", region, "--template"]
     answer = subprocess.run([*command, *map(str, templates)], capture_output=True, text=True)
     found = json.loads(answer.stdout or "[]")
     return [Finding(item["Rule"]["Id"], item["Message"], Path(item["Filename"]).name) for item in found]
@@ -68,13 +85,6 @@ def checkov(folder: Path) -> tuple[int, list[Finding]]:
     report = json.loads(answer.stdout)
     failed = [Finding(item["check_id"], item["resource"], Path(item["file_path"]).name) for item in report["results"]["failed_checks"]]
     return report["summary"]["passed"], failed
-
-
-def too_long(templates: Sequence[Path]) -> list[Finding]:
-    """Templates that no call to CloudFormation could carry."""
-    sizes = {path.name: path.stat().st_size for path in templates}
-    long = {name: size for name, size in sizes.items() if size > TEMPLATE_LIMIT_BYTES}
-    return [Finding("TEMPLATE_SIZE", f"{size:,} of {TEMPLATE_LIMIT_BYTES:,} bytes", name) for name, size in long.items()]
 
 
 def asl_validator(build: Path) -> list[Finding]:
@@ -125,14 +135,18 @@ def excepted() -> dict[tuple[str, str], str]:
 
 def main() -> int:
     """Render, lint, and tell."""
-    templates = render(BUILD)
+    shutil.rmtree(BUILD, ignore_errors=True)
+    packages = package_apps(BUILD / "packages")
+    templates = render(BUILD, packages)
+    refused, elsewhere = collect(packages, BUILD / "sent")
     with ThreadPoolExecutor(2) as pool:
         linted, scanned = pool.submit(cfn_lint, templates), pool.submit(checkov, BUILD / "templates")
+        moved = pool.submit(cfn_lint, elsewhere, ELSEWHERE)
         guarded = guard.all_findings((path.name, read_template(path.read_text())) for path in templates)
         ruled, tower = control_tower_rules(BUILD / "templates", BUILD / "rendered")
         guarded += tower
         machines, image, workflows = asl_validator(BUILD), hadolint(), actionlint()
-        strict = linted.result() + too_long(templates) + machines + image + (workflows or [])
+        strict = refused + linted.result() + moved.result() + machines + image + (workflows or [])
         passed, failed = scanned.result()
     known = excepted()
     new = [finding for finding in failed + guarded if (finding.check, finding.resource) not in known]
@@ -144,6 +158,7 @@ def main() -> int:
     judged = f"cfn-lint, {ruled} rules of Control Tower by cfn-guard, {len(guard.RULES)} guard rules, asl-validator, hadolint"
     judged += ", actionlint" if workflows is not None else " (actionlint not run: it needs Go)"
     rest = f"checkov: {passed} passed · {len(new)} failed, {len(known)} excepted"
+    judged = f"{len(environments())} deployments by {len(RULES)} rules on what is sent, {judged}"
     print(f"{len(templates)} templates · {judged}: {len(strict)} findings · {rest}")
     return 1 if strict or new or unneeded else 0
 

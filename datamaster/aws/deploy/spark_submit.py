@@ -67,6 +67,7 @@ def submit_parameters(jobs_uri: str, environment_uri: str, lake_bucket: str, reg
         "spark.executorEnv.PYSPARK_PYTHON": INTERPRETER,
         **{f"{place}.{name}": region for place in ENVIRONMENTS for name in ("AWS_REGION", "AWS_DEFAULT_REGION")},
         **workers(executors),
+        "spark.sql.catalogImplementation": "in-memory",  # every table is in Iceberg's catalog; Hive's would start for nothing
         "spark.jars": ICEBERG_JAR,
         f"spark.sql.catalog.{CATALOG}.client.region": region,
         **catalog_settings(f"s3://{lake_bucket}/warehouse"),

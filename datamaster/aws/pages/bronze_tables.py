@@ -16,7 +16,9 @@ from datamaster.project import PROJECT, demo_contracts
 from lake.cdc import CDC_TYPES
 from lake.contract import Contract, ContractSet
 
-TEMPLATE = PROJECT / "templates" / "bronze-tables.yaml"
+STACK = "bronze-tables"
+TEMPLATE = PROJECT / "templates" / f"{STACK}.yaml"
+TABLES_A_STACK = 200
 FIRST_DAY = "2020-01-01"
 EXTRA = "_extra"
 HIVE = {"int": "int", "long": "bigint", "float": "float", "double": "double", "boolean": "boolean", "string": "string", "date": "date"}
@@ -77,13 +79,28 @@ def template(contracts: Iterable[Contract]) -> str:
     return f"{HEAD}{body}"
 
 
+def templates(contracts: Iterable[Contract]) -> dict[str, str]:
+    """The templates by the name of their stack: CloudFormation takes 500 resources and 1 MB in each."""
+    ordered = sorted(contracts, key=lambda one: one.table)
+    chunks = [ordered[first : first + TABLES_A_STACK] for first in range(0, len(ordered), TABLES_A_STACK)] or [[]]
+    return {STACK if number == 1 else f"{STACK}-{number}": template(chunk) for number, chunk in enumerate(chunks, 1)}
+
+
 def _logical(table: str) -> str:
     return "".join(part.capitalize() for part in table.split("_"))
 
 
 def main() -> None:
-    """Write the template."""
-    TEMPLATE.write_text(template(ContractSet.from_directory(demo_contracts()).tables.values()))
+    """Write the templates, and for each but the first the configuration of its stack; those of fewer contracts go."""
+    made = templates(ContractSet.from_directory(demo_contracts()).tables.values())
+    config = PROJECT / "config"
+    for folder in (TEMPLATE.parent, config):
+        for stale in folder.glob(f"{STACK}-*.yaml"):
+            stale.unlink()
+    for name, text in made.items():
+        (TEMPLATE.parent / f"{name}.yaml").write_text(text)
+        if name != STACK:
+            (config / f"{name}.yaml").write_text((config / f"{STACK}.yaml").read_text().replace(f"{STACK}.yaml", f"{name}.yaml", 1))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ import pytest
 
 from datamaster.aws.access.matrix import load_matrix
 from datamaster.aws.cloudformation.policies import ALLOWED, NOT_ALLOWED, Request, UnknownOperator, decide, decide_by_resource, matches
-from datamaster.aws.cloudformation.rendering import stack
+from datamaster.aws.cloudformation.rendering import Template, stack
+from datamaster.project import PROJECT
 from tests.unit.access.conftest import ACCOUNT, VALUES
 
 MATRIX = load_matrix()
@@ -143,6 +144,17 @@ def test_people_take_a_role_only_with_a_second_factor(rendered):
         signed_in = Request("sts:AssumeRole", principal=caller, keys={"aws:MultiFactorAuthPresent": "true"})
         assert decide_by_resource(trust, signed_in) == ALLOWED
         assert decide_by_resource(trust, Request("sts:AssumeRole", principal=caller)) == NOT_ALLOWED
+
+
+def test_a_single_sign_on_takes_a_role_by_its_own_role_and_nobody_else_does():
+    pattern = f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/sso.amazonaws.com/*AWSReservedSSO_Analysts_*"
+    template = Template(PROJECT / "templates" / "governance.yaml", VALUES | {"SingleSignOnRoles": pattern})
+    for role in template.of_type("AWS::IAM::Role").values():
+        trust = role["AssumeRolePolicyDocument"]
+        for name, decision in (("AWSReservedSSO_Analysts_1a2b", ALLOWED), ("AWSReservedSSO_Others_1a2b", NOT_ALLOWED)):
+            caller = f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/sso.amazonaws.com/{name}"
+            asked = Request("sts:AssumeRole", principal=caller, keys={"aws:PrincipalArn": caller})
+            assert decide_by_resource(trust, asked) == decision
 
 
 def test_a_deny_wins_and_a_missing_key_satisfies_a_negated_operator():

@@ -1,12 +1,14 @@
 """The tables over bronze are those of the contracts, and describe the files that the converter writes."""
 
+from dataclasses import replace
+
 import pyarrow as pa
 import pytest
 import yaml
 
 import beer
 from convert.parse import schema
-from datamaster.aws.pages.bronze_tables import TEMPLATE, bronze_table, template
+from datamaster.aws.pages.bronze_tables import TABLES_A_STACK, TEMPLATE, bronze_table, template, templates
 from lake.contract import ContractSet
 from lake.keys import bronze_part
 
@@ -51,3 +53,16 @@ def test_a_new_contract_changes_the_template_by_its_table_alone():
     after = yaml.safe_load(template(CONTRACTS.values()))["Resources"]
     assert len(after) == len(before) + 1
     assert {name: after[name] for name in before} == before
+
+
+def test_five_hundred_contracts_fit_into_stacks_that_cloudformation_takes():
+    """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html"""
+    many = [replace(CONTRACTS["beer"], table=f"table_{number:03}") for number in range(500)]
+
+    made = templates(many)
+
+    tables = {name: list(yaml.safe_load(text)["Resources"]) for name, text in made.items()}
+    assert {name: len(found) for name, found in tables.items()} == {"bronze-tables": 200, "bronze-tables-2": 200, "bronze-tables-3": 100}
+    assert len({table for found in tables.values() for table in found}) == 500
+    assert max(len(found) for found in tables.values()) <= TABLES_A_STACK <= 500
+    assert max(len(text.encode()) for text in made.values()) < 1_000_000

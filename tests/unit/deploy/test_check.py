@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from datamaster.aws.deploy import check
 from datamaster.aws.deploy.lint import Finding
@@ -26,12 +25,10 @@ def test_a_linter_that_passes_gives_none_whatever_it_writes() -> None:
     assert check.lines("x", "y", [sys.executable, "-c", "print('all is well')"]) == []
 
 
-def test_a_template_that_no_call_could_carry_is_found(tmp_path: Path) -> None:
-    small, large = tmp_path / "small.yaml", tmp_path / "large.yaml"
-    small.write_text("x" * check.TEMPLATE_LIMIT_BYTES)
-    large.write_text("x" * (check.TEMPLATE_LIMIT_BYTES + 1))
+def test_every_environment_of_an_account_is_judged_and_one_region_more() -> None:
+    judged = [(environment.name, environment.region) for environment in check.environments()]
 
-    assert check.too_long([small, large]) == [Finding("TEMPLATE_SIZE", "51,201 of 51,200 bytes", "large.yaml")]
+    assert judged == [("dev", "us-east-1"), ("staging", "us-east-1"), ("prod", "us-east-1"), ("prod", check.ELSEWHERE)]
 
 
 def test_there_are_at_most_fifteen_exceptions_and_each_has_its_reason() -> None:

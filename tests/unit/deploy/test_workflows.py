@@ -68,3 +68,10 @@ def test_the_release_builds_the_kernel_for_both_of_lambdas_architectures() -> No
     matrix = WORKFLOWS["release"]["jobs"]["kernel"]["strategy"]["matrix"]["include"]
 
     assert {entry["architecture"] for entry in matrix} == {"x86_64", "aarch64"}
+
+
+def test_the_credentials_of_a_deployment_last_as_long_as_its_job() -> None:
+    [deploying] = WORKFLOWS["deploy-environment"]["jobs"].values()
+    [credentials] = [step["with"] for step in deploying["steps"] if "configure-aws-credentials" in step.get("uses", "")]
+
+    assert credentials["role-duration-seconds"] == deploying["timeout-minutes"] * 60
