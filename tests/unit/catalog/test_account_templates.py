@@ -142,6 +142,26 @@ def test_a_task_does_what_the_serverless_replication_does():
     assert settings["BeforeImageSettings"]["ColumnFilter"] == "pk-only"
 
 
+def test_no_value_is_cut_or_skipped_in_silence_and_a_load_fits_into_its_capacity():
+    """https://docs.aws.amazon.com/dms/latest/userguide/CHAP_Tasks.LOBSupport.html: a column of a loading table takes LobMaxSize x CommitRate."""
+    template = REPLICATIONS["serverless"]
+    [replication] = template.of_type("AWS::DMS::ReplicationConfig").values()
+    settings = replication["ReplicationSettings"]
+    source, target = template.properties("Source"), template.properties("Target")
+    column_bytes = int(settings["TargetMetadata"]["LobMaxSize"]) * 1024 * settings["FullLoadSettings"]["CommitRate"]
+
+    assert source["PostgreSqlSettings"]["FailTasksOnLobTruncation"] is True
+    assert settings["ErrorBehavior"]["DataErrorPolicy"] == "SUSPEND_TABLE"
+    assert target["ExtraConnectionAttributes"] == "useLargeIntegerValue=true"
+    assert column_bytes * settings["FullLoadSettings"]["MaxFullLoadSubTasks"] <= 2 * 2**30  # of one capacity unit
+    assert template.document["Parameters"]["LobKilobytes"]["MaxValue"] * 2 * 1024 < 2**20  # bytes come in hexadecimal
+
+
+def test_the_version_that_the_cluster_pins_is_not_raised_behind_it():
+    [writer] = Template(PROJECT / "templates" / "database.yaml", {"Environment": "dev"}).of_type("AWS::RDS::DBInstance").values()
+    assert writer["AutoMinorVersionUpgrade"] is False
+
+
 def test_the_rotated_secret_holds_host_and_port_and_is_the_replications():
     database = Template(PROJECT / "templates" / "database.yaml", {"Environment": "dev"})
     [attached] = database.of_type("AWS::SecretsManager::SecretTargetAttachment").values()
