@@ -143,7 +143,7 @@ def test_a_task_does_what_the_serverless_replication_does():
 
 
 def test_no_value_is_cut_or_skipped_in_silence_and_a_load_fits_into_its_capacity():
-    """https://docs.aws.amazon.com/dms/latest/userguide/CHAP_Tasks.LOBSupport.html: a column of a loading table takes LobMaxSize x CommitRate."""
+    """A column takes LobMaxSize x CommitRate: https://docs.aws.amazon.com/dms/latest/userguide/CHAP_Tasks.LOBSupport.html"""
     template = REPLICATIONS["serverless"]
     [replication] = template.of_type("AWS::DMS::ReplicationConfig").values()
     settings = replication["ReplicationSettings"]
