@@ -21,7 +21,7 @@ from datamaster.project import PROJECT
 from lake.contract.store import publish
 from lake.control import ControlTable, NewFile, Outcome
 from lake.control.batches import MAINTENANCE, ControlBatches
-from lake.control.records import Fence
+from lake.control.records import Fence, Refusal
 from lake.keys import file_id, raw_prefix
 from lake.manifests import OUTCOME, TOUCHED, SilverOutcome, sibling, write_document
 
@@ -188,11 +188,13 @@ class Work:
         self.run("RecordFailure", "record_failure", event)
 
     def silver(self) -> None:
-        """A run that settles, one that failed and is resumed under newer contracts, and fences that come late."""
+        """A run that settles, one that failed and is resumed under newer contracts, late fences, and a load that waited."""
         self.merged(self.bronze("beer", minutes=5))
         self.dead("silver/beer")
         self.control.add_fence("beer", Fence(datetime.now(UTC) - timedelta(minutes=5)))
         self.control.add_fence("brewery", Fence(datetime.now(UTC) - timedelta(minutes=5)))
+        ControlBatches(self.control.name).note_load("silver/review", "rows are missing")
+        self.control.note_refusals("review", [Refusal(b"8 bytes.", -1)])
         self.bronze("beer"), self.bronze("review")
         by_replication = {"DMS_REPLICATION_CONFIG_ARN": self.lake.values["ReplicationConfigArn"]}
         planned = self.run("PlanSilver", "plan_silver", {"execution": RUN, "input": {"tables": ["beer", "review"]}}, **by_replication)
@@ -211,7 +213,8 @@ class Work:
         for table in ("beer", "review"):
             manifest = by_table[table]["manifest"]
             write_document(sibling(manifest, TOUCHED), {"months": months})
-            write_document(sibling(manifest, OUTCOME), SilverOutcome("1", 1, 1, months=months, loads={"0": 1}).document())
+            outcome = SilverOutcome("1", 1, 1, months=months, loads={"0": 1}, swept=table == "review")
+            write_document(sibling(manifest, OUTCOME), outcome.document())
             assert self.run("SettleSilver", "settle_silver", {"execution": RUN, **by_table[table]})["status"] == "settled"
 
     def contracts(self) -> Path:
