@@ -104,7 +104,8 @@ class SilverManifest:
 class SilverOutcome:
     """What a silver run did. ``loads`` counts the keys that each load has brought so far, by generation; ``months`` are the
     touched months of each derived table, ``quality`` lists the rules that were broken. ``read_until`` as in ``TargetState``.
-    ``missing`` counts the rows of these months of which a column's value is not known for certain."""
+    ``missing`` counts the rows of these months of which a column's value is not known for certain, ``without_month`` the images
+    whose partition column names no month of the years 1 to 9999."""
 
     snapshot_id: str | None
     rows_read: int
@@ -117,6 +118,7 @@ class SilverOutcome:
     swept: bool = False
     quality: tuple[Mapping[str, Any], ...] = ()
     missing: int = 0
+    without_month: int = 0
 
     def document(self) -> dict[str, Any]:
         """The JSON form."""
@@ -132,6 +134,7 @@ class SilverOutcome:
             "swept": self.swept,
             "quality": [dict(result) for result in self.quality],
             "missing": self.missing,
+            "without_month": self.without_month,
         }
 
     @classmethod
@@ -149,6 +152,7 @@ class SilverOutcome:
             swept=bool(document.get("swept", False)),
             quality=tuple(document.get("quality", ())),
             missing=int(document.get("missing", 0)),
+            without_month=int(document.get("without_month", 0)),
         )
 
 

@@ -77,6 +77,14 @@ CATALOGUE: tuple[Metric, ...] = (
         ("service", "table"),
     ),
     Metric(
+        "RowsWithoutMonth",
+        COUNT,
+        CONTROL,
+        "settle_silver",
+        "images whose partition column names no month of the years 1 to 9999; they lie in year 0, month 0",
+        ("service", "table"),
+    ),
+    Metric(
         "JobsFailed",
         COUNT,
         CONTROL,

@@ -74,6 +74,7 @@ class Settler:
         self.batches.close(target, manifest.batch_id, self.owner)
         count("RowsMerged", outcome.rows_merged, table=manifest.table)
         count("RowsMissingValues", outcome.missing, table=manifest.table)
+        count("RowsWithoutMonth", outcome.without_month, table=manifest.table)
         for result in outcome.quality:
             count("QualityRowsFailed", result["rows_failed"], table=manifest.table, rule=result["rule"])
         left = next(iter(self.control.files(table=manifest.table, status=BRONZE, page_size=1)), None)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 from lake.contract.derived import FOLDER, DerivedTable, Join, check_derived, parse_derived
@@ -110,12 +109,6 @@ def _refuse_own_tables(tables: Mapping[str, Contract]) -> None:
                 )
 
 
-def month_of(value: int | datetime) -> tuple[int, int]:
-    """The UTC (year, month) of a partition column's value: seconds since 1970, or a time."""
-    moment = value if isinstance(value, datetime) else datetime.fromtimestamp(value, UTC)
-    return moment.year, moment.month
-
-
 __all__ = [
     "Column",
     "Contract",
@@ -128,6 +121,5 @@ __all__ = [
     "Reference",
     "UnknownTable",
     "contract_files",
-    "month_of",
     "parse_contract",
 ]

@@ -104,7 +104,7 @@ class Column:
 
 @dataclass(frozen=True)
 class MonthPartition:
-    """Rows lie by the UTC year and month of ``column``; its ``unit`` is epoch_seconds, or timestamp (dates too)."""
+    """Rows lie by the UTC year and month of ``column``, whose ``unit`` is one of ``reader.UNITS``."""
 
     column: str
     unit: str

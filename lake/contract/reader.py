@@ -32,6 +32,16 @@ METRICS = {
     "reference": "reference",
 }
 RESERVED = lake_names.COLUMNS
+_EPOCHS = ("epoch_seconds", "epoch_milliseconds", "epoch_microseconds", "epoch_millis", "epoch_micros")
+UNITS = {
+    "integer": ("epoch_seconds",),
+    "bigint": _EPOCHS,
+    "date": ("date", "timestamp"),
+    "timestamp": ("timestamp",),
+    "timestamptz": ("timestamp",),
+}
+"""What a partition column of each type may count in; the first is the default."""
+SHORT_UNITS = {"epoch_millis": "epoch_milliseconds", "epoch_micros": "epoch_microseconds"}
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -190,13 +200,12 @@ class _Reader:
         column = columns.get(value["column"])
         if column is None:
             raise self.wrong("partition.column", f'got "{value["column"]}"; one of {", ".join(columns)}')
-        unit = "epoch_seconds" if column.type.name in ("integer", "bigint") else "timestamp"
-        if column.type.name not in ("integer", "bigint", "date", "timestamp", "timestamptz"):
-            raise self.wrong(
-                "partition.column", f'"{column.name}" is {column.type.name}; bigint (epoch seconds), date, timestamp or timestamptz'
-            )
-        if value.get("unit", unit) != unit:
-            raise self.wrong("partition.unit", f'got "{value["unit"]}"; {unit} for {column.type.name}')
+        units = UNITS.get(column.type.name)
+        if units is None:
+            raise self.wrong("partition.column", f'"{column.name}" is {column.type.name}; one of {", ".join(UNITS)}')
+        if column.may_be_unchanged:
+            raise self.wrong("partition.column", f'"{column.name}" may be left out by updates; a row\'s month has to come with each image')
+        unit = self.choice(f"partition.unit for {column.type.name}", value.get("unit", units[0]), units)
         for name in (value["year"], value["month"]):
             if str(name).lower() in {column.lower() for column in columns}:
                 raise self.wrong("partition", f'field "{name}" is a column of the table; choose another name')
@@ -204,7 +213,7 @@ class _Reader:
                 raise self.wrong("partition", f'field "{name}"; a word such as review_year that the lake does not keep for itself')
         if str(value["year"]).lower() == str(value["month"]).lower():
             raise self.wrong("partition", f'year and month are both "{value["year"]}"; two names')
-        return MonthPartition(column.name, unit, value["year"], value["month"])
+        return MonthPartition(column.name, SHORT_UNITS.get(unit, unit), value["year"], value["month"])
 
     def rules(self, owner: dict[str, Any], column: str | None) -> tuple[QualityRule, ...]:
         rules = []

@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.iceberg.tables import ORIGIN, Field, applied_at
+from jobs.silver.month_rule import month_fields
 from lake import cdc
 from lake.contract import Column, Contract, MonthPartition
 from lake.control.records import Fence
@@ -88,15 +89,10 @@ def fold(spark: SparkSession, changes: DataFrame, contract: Contract) -> DataFra
 
 
 def with_month(folded: DataFrame, partition: MonthPartition | None) -> DataFrame:
-    """Adds the year and month of the image; 0 and 0, where tombstones lie, for a key of which no image is known."""
+    """Adds the year and month of the image; 0 and 0, where tombstones lie, for one without month and a key without image."""
     if partition is None:
         return folded
-    moment = f"timestamp_seconds(`{partition.column}`)" if partition.unit == "epoch_seconds" else f"`{partition.column}`"
-    return folded.selectExpr(
-        *(f"`{name}`" for name in folded.columns),
-        f"coalesce(year({moment}), 0) as `{partition.year_field}`",
-        f"coalesce(month({moment}), 0) as `{partition.month_field}`",
-    )
+    return folded.selectExpr(*(f"`{name}`" for name in folded.columns), *month_fields(partition))
 
 
 def _rank_images(changes: DataFrame, contract: Contract) -> DataFrame:

@@ -22,7 +22,7 @@ from jobs.iceberg.tables import LOADED_BY, MISSING, ensure_silver
 from jobs.silver import bronze, changes, gathering, merge, months, quality
 from jobs.silver.history import History
 from jobs.silver.lineage import Lineage, merged
-from jobs.silver.merge import Month
+from jobs.silver.merge import TOMBSTONES, Month
 from lake import cdc
 from lake.contract import ContractSet
 from lake.contract.store import ContractStore
@@ -110,6 +110,7 @@ class Batch:
         self.contracts = contracts
         self.contract = contracts.table(manifest.table)
         self.target = engine_name(SILVER, self.contract.table)
+        self.without_month = 0
 
     def merge(self, files: bronze.Bronze) -> SilverOutcome:
         """Merge and sweep; touched.json is written before either."""
@@ -138,6 +139,7 @@ class Batch:
             loads=self._loads(reads),
             read_until=read_until,
             missing=self._missing(own) if files.rows else 0,
+            without_month=self.without_month,
             quality=checked.summary(),
             months=both(touched, self._derived_months(own, keys)),
             swept=self.manifest.sweep,
@@ -226,7 +228,9 @@ class Batch:
         partition = self.contract.partition
         if partition is None:
             return None
-        found = months.of_keys(self.spark, self.contract, partition, keys) | months.of_images(ordered, partition)
+        images = months.of_images(ordered, partition)
+        self.without_month = images.get(TOMBSTONES, 0)
+        found = months.of_keys(self.spark, self.contract, partition, keys) | images.keys()
         if self.manifest.sweep:
             found |= months.of_sweep(self.spark, self.contract.table, partition, self.manifest.swept_generation)
         return found

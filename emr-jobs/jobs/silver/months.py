@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.functions import expr
 
 from jobs.iceberg.catalog import SILVER, engine_name, exists
 from jobs.silver import key_index
 from jobs.silver.changes import IS_DELETE
 from jobs.silver.merge import Month, swept_condition
+from jobs.silver.month_rule import month_fields
 from lake.contract import Contract, ContractSet, Join, MonthPartition
 
 
@@ -20,13 +22,11 @@ def of_keys(spark: SparkSession, contract: Contract, partition: MonthPartition, 
     return _months(rows.join(keys, [c.name for c in contract.key], "left_semi"), partition)
 
 
-def of_images(changes: DataFrame, partition: MonthPartition) -> set[Month]:
-    """The months that a batch's images name."""
-    moment = f"timestamp_seconds(`{partition.column}`)" if partition.unit == "epoch_seconds" else f"`{partition.column}`"
-    rows = changes.where(f"not {IS_DELETE} and `{partition.column}` is not null").selectExpr(
-        f"year({moment}) as `{partition.year_field}`", f"month({moment}) as `{partition.month_field}`"
-    )
-    return _months(rows, partition)
+def of_images(changes: DataFrame, partition: MonthPartition) -> dict[Month, int]:
+    """The months that a batch's images name, each with the number of these images; (0, 0) is no month."""
+    rows = changes.where(f"not {IS_DELETE}").selectExpr(*month_fields(partition))
+    counted = rows.groupBy(partition.year_field, partition.month_field).agg(expr("count(*) as cdc_count")).collect()
+    return {(int(year), int(month)): int(images) for year, month, images in counted}
 
 
 def of_sweep(spark: SparkSession, table: str, partition: MonthPartition, generation: int) -> set[Month]:

@@ -1,7 +1,7 @@
 import pytest
 
 from beer import CONTRACTS
-from lake.contract import ContractSet, InvalidContract, UnknownTable, month_of, parse_contract
+from lake.contract import ContractSet, InvalidContract, UnknownTable, parse_contract
 
 MINIMAL = """
 apiVersion: v3.0.2
@@ -63,6 +63,8 @@ def test_unbounded_text_may_be_unchanged_and_bounded_text_may_not() -> None:
         (changed("name: thing", "name: a__dm_staged"), ["a__dm_staged", "lake keeps itself"]),
         (PARTITIONED.replace("year: y", "year: Title"), ["partition", '"Title" is a column']),
         (PARTITIONED.replace("year: y", "year: cdc_year"), ["partition", '"cdc_year"', "lake does not keep"]),
+        (PARTITIONED.replace("column: id", "column: title"), ["partition.column", '"title" is varchar', "date"]),
+        (PARTITIONED.replace("year: y", "unit: day, year: y"), ["partition.unit for bigint", '"day"', "epoch_millis"]),
         (PARTITIONED.replace("year: y", "year: M"), ["partition", "two names"]),
         (changed("kind: DataContract", "kind: Table"), ["kind", '"Table"', "DataContract"]),
         (changed("v3.0.2", "v2.2.2"), ["apiVersion", "v2.2.2", "v3."]),
@@ -103,11 +105,6 @@ def test_an_unknown_table_is_named_with_the_known_ones() -> None:
         ContractSet.of({"thing.yaml": MINIMAL}).table("wine")
 
 
-def test_a_month_is_the_utc_month() -> None:
-    assert month_of(1_704_067_199) == (2023, 12)
-    assert month_of(1_704_067_200) == (2024, 1)
-
-
 HISTORY = "    customProperties: [{property: history, value: true}]\n"
 
 
@@ -126,3 +123,31 @@ def test_a_table_named_like_a_history_is_one_like_any_other_where_none_is_kept()
     files = {f"{name}.yaml": MINIMAL.replace("thing", name) for name in ("orders", "orders_history", "orders_changes", "orders_keys")}
 
     assert len(ContractSet.of(files).tables) == 4
+
+
+@pytest.mark.parametrize(
+    ("column", "unit", "kept"),
+    [
+        ("bigint", None, "epoch_seconds"),
+        ("bigint", "epoch_millis", "epoch_milliseconds"),
+        ("bigint", "epoch_microseconds", "epoch_microseconds"),
+        ("integer", None, "epoch_seconds"),
+        ("date", "date", "date"),
+        ("timestamptz", None, "timestamp"),
+    ],
+)
+def test_a_partition_counts_in_the_unit_that_its_column_allows(column: str, unit: str | None, kept: str) -> None:
+    text = PARTITIONED.replace("bigint", column).replace("column: id", f"column: id, unit: {unit}" if unit else "column: id")
+
+    partition = parse_contract(text, "thing.yaml").partition
+
+    assert partition is not None
+    assert partition.unit == kept
+
+
+def test_a_partition_column_that_updates_may_leave_out_is_refused() -> None:
+    loose = "{name: at, physicalType: date, customProperties: [{property: unchanged, value: true}]}"
+    text = PARTITIONED.replace("{name: note, physicalType: text}", loose).replace("column: id", "column: at")
+
+    with pytest.raises(InvalidContract, match=r'partition\.column: "at" may be left out by updates'):
+        parse_contract(text, "thing.yaml")
