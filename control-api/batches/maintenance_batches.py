@@ -13,6 +13,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from batches.job_errors import failure_line
 from batches.plan import Plan, new_batch_id
 from batches.settings import BatchSettings
 from lake.contract import Contract, ContractSet
@@ -81,7 +82,7 @@ class Maintenance:
             count("MaintenanceFailed")
             logger.error("maintenance failed", extra={"table": batch["table"], "error": batch["error"]})
             self.batches.close(target, batch["batch_id"], self.owner)
-            return answer | {"status": "released", "error": batch["error"]}
+            return answer | {"status": "released", "error": failure_line(batch["error"])}
         tables = read_document(sibling(batch["manifest"], OUTCOME))["tables"]
         if self.batches.close(target, batch["batch_id"], self.owner):
             for table in tables:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
+from batches.job_errors import failure_line
 from batches.settings import BatchSettings
 from lake.clients import s3
 from lake.contract.store import ContractStore
@@ -25,10 +26,9 @@ from lake.manifests import (
     read_document,
     sibling,
 )
-from lake.telemetry import count
+from lake.telemetry import count, logger
 
 TAGGERS = 16
-ERROR_LIMIT = 1_000
 
 
 @dataclass(frozen=True)
@@ -125,9 +125,10 @@ class Settler:
 
     def _released(self, target: str, batch: Mapping[str, Any]) -> dict[str, Any]:
         """The job failed: the next run may take the batch at once, and finds the reason on it."""
-        error = batch["error"]
+        error = failure_line(batch["error"])
         count("JobsFailed", target=target)
-        self.batches.release(target, batch["batch_id"], str(error)[:ERROR_LIMIT], self.owner)
+        logger.error("a job failed", extra={"target": target, "error": batch["error"]})
+        self.batches.release(target, batch["batch_id"], error, self.owner)
         return _answer(batch, "released") | {"error": error}
 
     def _settled(self, file: BatchFile, batch_id: str) -> ControlRecord | None:

@@ -49,7 +49,7 @@ class _Field(NamedTuple):
     normalise: Normaliser
     required: bool
     may_be_unchanged: bool
-    former: str | None
+    formers: tuple[str, ...]
 
 
 class TableLines:
@@ -57,8 +57,8 @@ class TableLines:
 
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
-        self._fields = tuple(_field(column) for column in contract.columns)
-        self._key = tuple(_field(column) for column in contract.key)
+        self._fields = tuple(_field(contract, column) for column in contract.columns)
+        self._key = tuple(_field(contract, column) for column in contract.key)
         self._known = frozenset(column.source_name for column in contract.columns)
         self._nothing: dict[str, Any] = dict.fromkeys(contract.by_name)
 
@@ -84,10 +84,10 @@ class TableLines:
         line: dict[str, Any] = {}
         unchanged: list[str] = []
         found = 0
-        for name, source, normalise, required, may_be_unchanged, former in self._fields:
+        for name, source, normalise, required, may_be_unchanged, formers in self._fields:
             value = body.get(source, _ABSENT)
-            if value is _ABSENT and former is not None:
-                value = body.get(former, _ABSENT)
+            if value is _ABSENT and formers:
+                value = next((body[former] for former in formers if former in body), _ABSENT)
             if value is _ABSENT:
                 value = None
                 if may_be_unchanged and is_update:
@@ -108,7 +108,7 @@ class TableLines:
 
     def _unknown(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """The columns that the contract does not know, as they came: the converter decides by the contract's evolution mode."""
-        formers = {field.former for field in self._fields if field.former and field.source not in body}
+        formers = {former for field in self._fields if field.source not in body for former in field.formers}
         unknown: dict[str, Any] = {}
         for name, value in body.items():
             if name in self._known or name in formers or name.removeprefix(BEFORE_COLUMN) in self._known:
@@ -120,10 +120,8 @@ class TableLines:
 
     def _keys(self, image: Mapping[str, Any]) -> dict[str, Any]:
         key = {}
-        for name, source, normalise, _, _, former in self._key:
-            value = image.get(source)
-            if value is None and former is not None:
-                value = image.get(former)
+        for name, source, normalise, _, _, formers in self._key:
+            value = next((value for spelling in (source, *formers) if (value := image.get(spelling)) is not None), None)
             if value is None:
                 raise NotUnderstood(f'key column "{name}": null or absent')
             try:
@@ -135,8 +133,8 @@ class TableLines:
     def _old_key(self, message: Message, image: Mapping[str, Any]) -> dict[str, Any] | None:
         """The key before an update where it was another one. DMS also sends before-images that do not differ."""
         given: dict[str, Any] = {}
-        for _, source, _, _, _, former in self._key:
-            for spelling in (source, former) if former else (source,):
+        for _, source, _, _, _, formers in self._key:
+            for spelling in (source, *formers):
                 value = message.before.get(spelling)
                 if value is None:
                     value = message.body.get(BEFORE_COLUMN + spelling)
@@ -195,8 +193,9 @@ def _line(
     return orjson.dumps(columns, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def _field(column: Column) -> _Field:
-    return _Field(column.name, column.source_name, normaliser(column), column.required, column.may_be_unchanged, column.renamed_from)
+def _field(contract: Contract, column: Column) -> _Field:
+    formers = contract.formers(column, of_source=True)
+    return _Field(column.name, column.source_name, normaliser(column), column.required, column.may_be_unchanged, formers)
 
 
 def _transaction_detail(metadata: Mapping[str, Any], name: str) -> str:

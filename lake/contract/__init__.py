@@ -14,6 +14,7 @@ from pathlib import Path
 from lake.contract.derived import FOLDER, DerivedTable, Join, check_derived, parse_derived
 from lake.contract.model import Column, Contract, InvalidContract, MonthPartition, QualityRule, Reference, UnknownTable, joined_name
 from lake.contract.reader import parse_contract
+from lake.contract.renames import refuse_ambiguous_renames
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class ContractSet:
     def of(cls, files: Mapping[str, str]) -> ContractSet:
         """Parse the texts of contracts and derived tables by file name. Raises ``InvalidContract``.
 
+        What a folder is checked for beyond that was published before such checks, so published texts are still read.
         The version is a digest of names and texts: the same contracts always have the same version.
         """
         digest = hashlib.sha256()
@@ -76,7 +78,6 @@ class ContractSet:
                         f'column "{column.name}"',
                         f'refers to table "{column.reference.table}"; known: {", ".join(sorted(tables))}',
                     )
-        _refuse_own_tables(tables)
         parsed = (parse_derived(name, files[name]) for name in sorted(files) if name.startswith(FOLDER))
         derived = {table.name: table for table in parsed}
         check_derived(derived, tables)
@@ -85,7 +86,11 @@ class ContractSet:
     @classmethod
     def from_directory(cls, folder: Path) -> ContractSet:
         """Read every ``*.yaml`` and ``derived/*.sql`` of a folder. Raises ``InvalidContract``."""
-        return cls.of(contract_files(folder))
+        contracts = cls.of(contract_files(folder))
+        for contract in contracts.tables.values():
+            refuse_ambiguous_renames(contract)
+        _refuse_own_tables(contracts.tables)
+        return contracts
 
 
 def contract_files(folder: Path) -> dict[str, str]:

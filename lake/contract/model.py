@@ -73,7 +73,7 @@ class Column:
     """One column of a contract.
 
     ``key`` is its place in the primary key from 1, or None. ``classification`` is None where detection decides.
-    ``may_be_unchanged`` tells that an update may leave it out. ``renamed_from`` is its earlier name in the lake,
+    ``may_be_unchanged`` tells that an update may leave it out. ``former_names`` are those that it had in the lake, the newest first,
     ``physical_name`` its name in the source where that is another one.
     """
 
@@ -85,7 +85,7 @@ class Column:
     mask: str = "hash"
     may_be_unchanged: bool = False
     allow_nan: bool = False
-    renamed_from: str | None = None
+    former_names: tuple[str, ...] = ()
     physical_name: str | None = None
     description: str = ""
     reference: Reference | None = None
@@ -155,6 +155,12 @@ class Contract:
     def detected_columns(self) -> tuple[Column, ...]:
         """The columns on which personal-data detection decides."""
         return tuple(c for c in self.columns if c.may_be_personal)
+
+    def formers(self, column: Column, of_source: bool = False) -> tuple[str, ...]:
+        """The former names by which a column may be found in what was written before it was renamed: those that no column
+        has now in the lake, and with ``of_source`` in the source."""
+        taken = {name for other in self.columns for name in ((other.name, other.source_name) if of_source else (other.name,))}
+        return tuple(name for name in column.former_names if name not in taken)
 
     @property
     def quality_rules(self) -> tuple[QualityRule, ...]:

@@ -177,12 +177,18 @@ class _Reader:
             mask=mask,
             may_be_unchanged=key is None and self.flag(f"{subject} unchanged", custom.get("unchanged", column_type.unbounded)),
             allow_nan=self.flag(f"{subject} allowNaN", custom.get("allowNaN", False)),
-            renamed_from=custom.get("renamedFrom"),
+            former_names=self.former_names(subject, custom.get("renamedFrom", [])),
             physical_name=str(prop["physicalName"]) if prop.get("physicalName") not in (None, name) else None,
             description=str(prop.get("description") or ""),
             reference=reference,
             quality=self.rules(prop, name),
         )
+
+    def former_names(self, subject: str, value: Any) -> tuple[str, ...]:
+        listed = value if isinstance(value, list) else [value]
+        if not all(isinstance(name, str) and name for name in listed):
+            raise self.wrong(f"{subject} renamedFrom", f"got {value!r}; its former name in the lake, or a list of them, the newest first")
+        return tuple(listed)
 
     def reference(self, prop: dict[str, Any], subject: str) -> Reference | None:
         for relation in prop.get("relationships") or ():

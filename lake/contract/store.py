@@ -6,13 +6,15 @@ A new table therefore redeploys nothing but the contracts: the functions know on
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import orjson
 
 from lake.clients import s3
-from lake.contract import ContractSet, contract_files
+from lake.contract import Contract, ContractSet, InvalidContract, contract_files
+from lake.contract.renames import refuse_lost_names
 from lake.errors import TerminalError
 from lake.keys import split_uri
 
@@ -62,10 +64,11 @@ class ContractStore:
 def publish(folder: Path, uri: str) -> str:
     """Validate a folder of contracts and derived tables, write it under its version and point ``current`` at it. Returns the version.
 
-    Raises ``InvalidContract`` before anything is written.
+    Raises ``InvalidContract``, also if they do not follow from those in force, before anything is written.
     """
     files = contract_files(folder)
-    contracts = ContractSet.of(files)
+    contracts = ContractSet.from_directory(folder)
+    refuse_lost_names(_in_force(uri), contracts.tables)
     bucket, prefix = split_uri(uri)
     root = prefix.rstrip("/") + "/" if prefix else ""
     for name, text in files.items():
@@ -73,3 +76,11 @@ def publish(folder: Path, uri: str) -> str:
     s3().put_object(Bucket=bucket, Key=f"{root}{contracts.version}/{INDEX}", Body=orjson.dumps(list(files)))
     s3().put_object(Bucket=bucket, Key=f"{root}current", Body=contracts.version.encode())
     return contracts.version
+
+
+def _in_force(uri: str) -> Mapping[str, Contract]:
+    """The contracts that are to be followed; none where nothing, or nothing that can be read, is published."""
+    try:
+        return ContractStore(uri).current().tables
+    except (UnknownContractVersion, InvalidContract):
+        return {}

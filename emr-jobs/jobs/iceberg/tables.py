@@ -77,7 +77,7 @@ class Field:
 
     name: str
     type: str
-    renamed_from: str | None = None
+    formers: tuple[str, ...] = ()
 
     @property
     def engine_type(self) -> str:
@@ -93,7 +93,7 @@ def fields_of(rows: DataFrame) -> list[Field]:
 
 def silver_fields(contract: Contract) -> list[Field]:
     """Every column of a silver table, in order: the contract's, the partition's, the lake's own."""
-    fields = [Field(c.name, c.type.iceberg, c.renamed_from) for c in contract.columns]
+    fields = [Field(c.name, c.type.iceberg, contract.formers(c)) for c in contract.columns]
     if contract.partition:
         fields += [Field(contract.partition.year_field, "int"), Field(contract.partition.month_field, "int")]
     fields += [Field(name, "timestamptz") for name in ("created_at", "updated_at", "deleted_at")]
@@ -154,10 +154,11 @@ def _evolve(table: Table, fields: list[Field]) -> None:
         for field in fields:
             wanted = iceberg_type(field.type)
             name = field.name
-            if name not in present and field.renamed_from is not None and field.renamed_from in present:
-                update.rename_column(field.renamed_from, name)
-                present[name] = present.pop(field.renamed_from)
-                name = field.renamed_from
+            former = next((former for former in field.formers if former in present), None)
+            if name not in present and former is not None:
+                update.rename_column(former, name)
+                present[name] = present.pop(former)
+                name = former
             if field.name not in present:
                 update.add_column(field.name, wanted)
             elif present[field.name] != wanted:

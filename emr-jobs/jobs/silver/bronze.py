@@ -179,7 +179,7 @@ def _check(contract: Contract, schema: pa.Schema) -> None:
             raise Unreadable(f'no column "{name}"; a bronze file carries {", ".join(CHANGE_TYPES)}')
         _check_type(name, schema.field(name).type, iceberg)
     for column in contract.columns:
-        stored = _stored_name(column, names)
+        stored = _stored_name(contract, column, names)
         if stored is not None:
             _check_type(stored, schema.field(stored).type, column.type.iceberg)
         elif column.key is not None:
@@ -197,18 +197,16 @@ def _check_type(name: str, found: pa.DataType, iceberg: str) -> None:
         raise Unreadable(f'column "{name}" is {found}; expected {iceberg} or a type that widens to it')
 
 
-def _stored_name(column: Column, names: set[str]) -> str | None:
-    """What the column is called in a file: its name, the one it had before, or nothing where the file is older than it."""
-    if column.name in names:
-        return column.name
-    return column.renamed_from if column.renamed_from in names else None
+def _stored_name(contract: Contract, column: Column, names: set[str]) -> str | None:
+    """What the column is called in a file: its name, one it had before, or nothing where the file is older than it."""
+    return next((name for name in (column.name, *contract.formers(column)) if name in names), None)
 
 
 def _frame(spark: SparkSession, contract: Contract, schema: pa.Schema, uris: Sequence[str]) -> DataFrame:
     names = set(schema.names)
     selected = []
     for column in contract.columns:
-        stored = _stored_name(column, names)
+        stored = _stored_name(contract, column, names)
         engine_type = Field(column.name, column.type.iceberg).engine_type
         selected.append(f"cast({f'`{stored}`' if stored else 'null'} as {engine_type}) as `{column.name}`")
     selected += [cdc.OPERATION, cdc.POSITION, cdc.BUILT_AT]

@@ -62,10 +62,15 @@ class History:
 
     def _log_fields(self) -> list[Field]:
         own = [Field(cdc.OPERATION, "string"), Field(GENERATION, "long"), Field(cdc.POSITION, "string")]
-        return [*self._columns(), *own, Field(VALID_AT, "timestamptz", "valid_at"), Field(cdc.UNCHANGED, "string")]
+        return [
+            *self._columns(),
+            *own,
+            Field(VALID_AT, "timestamptz", () if "valid_at" in self.contract.by_name else ("valid_at",)),
+            Field(cdc.UNCHANGED, "string"),
+        ]
 
     def _columns(self) -> list[Field]:
-        return [Field(c.name, c.type.iceberg, c.renamed_from) for c in self.contract.columns]
+        return [Field(c.name, c.type.iceberg, self.contract.formers(c)) for c in self.contract.columns]
 
     def _keys(self) -> list[str]:
         return [c.name for c in self.contract.key]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from jobs.iceberg import tables
-from lake.contract import ContractSet
+from lake.contract import ContractSet, InvalidContract
 from lake.contract.store import publish
 from tests.integration.jobs.domain import Change, Lake, contract_head, insert
 
@@ -71,6 +71,30 @@ def test_a_column_is_renamed_by_contract(item: Table) -> None:
     item.merge(insert("item", 3, item_id=3, title="c", amount=3))
 
     assert item.rows("title") == [(1, "a"), (2, "b"), (3, "c")]
+
+
+def renamed(column: str, new: str, *formers: str) -> str:
+    names = f"[{', '.join(formers)}]"
+    return column.replace("label", new).replace("}", f", customProperties: [{{property: renamedFrom, value: {names}}}]}}")
+
+
+def test_a_column_that_was_renamed_twice_is_found_by_each_of_its_names(item: Table) -> None:
+    item.merge(insert("item", 1, item_id=1, label="a", amount=1))
+    item.lake.arrives(insert("item", 2, item_id=2, label="b", amount=2))
+    item.contract(renamed(LABEL, "title", "label"), AMOUNT)
+    item.lake.arrives(insert("item", 3, item_id=3, title="c", amount=3))
+    item.contract(renamed(LABEL, "caption", "title", "label"), AMOUNT)
+
+    item.merge(insert("item", 4, item_id=4, caption="d", amount=4))
+
+    assert item.rows("caption") == [(1, "a"), (2, "b"), (3, "c"), (4, "d")]
+
+
+def test_a_former_name_is_not_given_to_a_new_column(item: Table) -> None:
+    item.contract(renamed(LABEL, "title", "label"), AMOUNT)
+
+    with pytest.raises(InvalidContract, match=r'column "label": was the name of "title" before.*physicalName: label'):
+        item.contract(LABEL.replace("label", "title"), LABEL, AMOUNT)
 
 
 def test_a_column_is_widened(item: Table) -> None:

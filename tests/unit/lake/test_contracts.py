@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from beer import CONTRACTS
@@ -112,17 +114,21 @@ HISTORY = "    customProperties: [{property: history, value: true}]\n"
     ("text", "own"),
     [(MINIMAL + HISTORY, "thing_history"), (MINIMAL + HISTORY, "thing_changes"), (PARTITIONED, "thing_keys")],
 )
-def test_a_table_that_the_jobs_keep_beside_another_is_refused_by_name(text: str, own: str) -> None:
+def test_a_table_that_the_jobs_keep_beside_another_is_refused_by_name(text: str, own: str, tmp_path: Path) -> None:
     other = MINIMAL.replace("name: thing", f"name: {own}").replace("shop.thing", f"shop.{own}")
 
+    (tmp_path / "thing.yaml").write_text(text)
+    (tmp_path / "other.yaml").write_text(other)
+
     with pytest.raises(InvalidContract, match=f'{own}.yaml: table "{own}".*beside "thing".*schema.name'):
-        ContractSet.of({"thing.yaml": text, "other.yaml": other})
+        ContractSet.from_directory(tmp_path)
 
 
-def test_a_table_named_like_a_history_is_one_like_any_other_where_none_is_kept() -> None:
-    files = {f"{name}.yaml": MINIMAL.replace("thing", name) for name in ("orders", "orders_history", "orders_changes", "orders_keys")}
+def test_a_table_named_like_a_history_is_one_like_any_other_where_none_is_kept(tmp_path: Path) -> None:
+    for name in ("orders", "orders_history", "orders_changes", "orders_keys"):
+        (tmp_path / f"{name}.yaml").write_text(MINIMAL.replace("thing", name))
 
-    assert len(ContractSet.of(files).tables) == 4
+    assert len(ContractSet.from_directory(tmp_path).tables) == 4
 
 
 @pytest.mark.parametrize(
