@@ -35,7 +35,6 @@ from lake.source_session import SESSION_OPTIONS
 OBJECT_BYTES = 64 << 20
 REGISTER_SECONDS = 300
 POLL_SECONDS = 0.5
-FENCE_KIND = "create-table"
 
 Progress = Callable[[str], None]
 
@@ -115,7 +114,7 @@ def export_table(
     if not contract.cdc:
         # Last, since older generations are swept once no file of a known fence waits: an unregistered one would not be seen.
         # Files that were merged before this go back to be merged again.
-        control.add_fence(contract.table, Fence(snapshot.taken_at, FENCE_KIND))
+        control.add_fence(contract.table, Fence(snapshot.taken_at))
     if watermark is not None:
         control.set_watermark(contract.table, watermark, export_id)
     return export

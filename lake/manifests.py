@@ -14,8 +14,9 @@ from typing import Any
 import orjson
 
 from lake.clients import s3
-from lake.control.records import Fence, parse_timestamp, timestamp
+from lake.control.records import parse_timestamp, timestamp
 from lake.errors import TransientError
+from lake.generations import Fence
 from lake.keys import split_uri
 
 MANIFEST, TOUCHED, OUTCOME = "manifest.json", "touched.json", "outcome.json"

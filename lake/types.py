@@ -144,27 +144,16 @@ class ColumnType:
         return cls(rule.name, length=first if rule.name == "varchar" else None, spelling=spelling)
 
 
-_WIDENINGS = {("smallint", "integer"), ("smallint", "bigint"), ("integer", "bigint"), ("real", "double")}
+_DECIMAL = re.compile(r"decimal\((\d+), (\d+)\)")
+_WIDENINGS = {("int", "long"), ("float", "double")}
 
 
-def widens(old: ColumnType, new: ColumnType) -> bool:
-    """Whether every value of ``old`` is a value of ``new`` and files of both read as ``new`` without a rewrite.
+def widens(old: str, new: str) -> bool:
+    """Whether every value of the Iceberg type ``old`` is one of ``new``, and files of both are read as ``new`` without a rewrite.
 
     Iceberg's type promotion: https://iceberg.apache.org/spec/#schema-evolution
     """
-    if old.name == new.name == "numeric":
-        return old.scale == new.scale and (new.precision or 0) >= (old.precision or 0)
-    if old.iceberg == new.iceberg:
-        return old.name == new.name or {old.name, new.name} <= {
-            "text",
-            "varchar",
-            "json",
-            "array",
-            "enum",
-            "interval",
-            "smallint",
-            "integer",
-            "timestamp",
-            "timestamptz",
-        }
-    return (old.name, new.name) in _WIDENINGS
+    narrow, wide = _DECIMAL.fullmatch(old), _DECIMAL.fullmatch(new)
+    if narrow and wide:
+        return narrow[2] == wide[2] and int(narrow[1]) <= int(wide[1])
+    return old == new or (old, new) in _WIDENINGS

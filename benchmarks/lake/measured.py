@@ -13,7 +13,7 @@ from jobs.iceberg.catalog import SILVER, catalog
 from jobs.iceberg.inventory import live_files
 from jobs.silver import bronze, merge_job, quality
 from jobs.silver import months as months_module
-from lake.control.records import Fence
+from lake.generations import Fence
 from lake.manifests import MANIFEST, BatchFile, MonthsManifest, SilverManifest, utc_now, write_document
 
 

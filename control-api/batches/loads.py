@@ -14,7 +14,8 @@ from lake.cdc import LOAD
 from lake.contract import Contract
 from lake.control import ControlTable
 from lake.control.batches import ControlBatches
-from lake.control.records import BRONZE, FAILED, PENDING, RUNNING, Fence, timestamp
+from lake.control.records import BRONZE, FAILED, PENDING, RUNNING, timestamp
+from lake.generations import Fence
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,10 @@ from lake.contract import Contract, ContractSet, DerivedTable
 from lake.contract.store import ContractStore
 from lake.control import ControlTable
 from lake.control.batches import MAINTENANCE, WHOLE, BatchHeld, ControlBatches, OpenBatch
-from lake.control.records import BRONZE, SILVER, ControlRecord, Fence, parse_timestamp, timestamp
+from lake.control.records import BRONZE, SILVER, ControlRecord, parse_timestamp, timestamp
 from lake.control.table_items import CLOCK_SLACK
 from lake.errors import LakeError
+from lake.generations import Fence, frozen_reason, newest
 from lake.keys import batch_prefix
 from lake.manifests import (
     MANIFEST,
@@ -33,7 +34,6 @@ from lake.manifests import (
 )
 from lake.telemetry import logger
 
-DROPPED = "drop-table"
 FENCE_WATCH = timedelta(hours=1)
 
 
@@ -132,14 +132,13 @@ class Planner:
     def _open_silver(self, contract: Contract, version: str) -> OpenBatch | str:
         """Open a batch of the table's oldest bronze files, or say why there is nothing to do."""
         fences = tuple(self.control.fences(contract.table))
-        newest = max(fences, default=None)
-        if newest is not None and newest.kind == DROPPED:
-            return f"dropped at its source on {newest.at.isoformat()}; it stays as it was until it is loaded again"
+        if frozen := frozen_reason(fences):
+            return frozen
         self._requeue_behind_fresh_fences(contract.table)
         files = self._bronze_files(contract.table)
         state = self.batches.state(f"silver/{contract.table}")
         swept = state.swept_generation
-        load = Loads(self.control, self.batches, self.statistics).state(contract, newest, swept)
+        load = Loads(self.control, self.batches, self.statistics).state(contract, newest(fences), swept)
         self.batches.note_load(f"silver/{contract.table}", load.waits)
         if not files and load.complete <= swept:
             return f"no new files; {load.waits}" if load.waits else "no new files"

@@ -14,6 +14,7 @@ from lake.contract.store import ContractStore
 from lake.control import ControlTable
 from lake.control.batches import WHOLE, BatchHeld, ControlBatches, TargetState
 from lake.control.records import BRONZE, SILVER, ControlRecord, parse_timestamp
+from lake.generations import newest
 from lake.keys import SETTLED_TAG, split_uri
 from lake.manifests import (
     OUTCOME,
@@ -184,8 +185,8 @@ class Tags:
 
 def _may_complete(manifest: SilverManifest, outcome: SilverOutcome, after: TargetState) -> bool:
     """Whether the batch brought rows of the newest load, which the next plan may find complete: older rows end then."""
-    newest = max(manifest.fences, default=None)
-    return newest is not None and newest.generation > after.swept_generation and str(newest.generation) in outcome.loads
+    last = newest(manifest.fences)
+    return last is not None and last.generation > after.swept_generation and str(last.generation) in outcome.loads
 
 
 def _answer(batch: Mapping[str, Any], status: str) -> dict[str, Any]:

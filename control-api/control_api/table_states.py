@@ -10,9 +10,9 @@ from lake.contract import ContractSet
 from lake.control import ControlTable
 from lake.control.batches import ControlBatches
 from lake.control.records import BRONZE, PENDING, RUNNING, STATUSES, parse_timestamp
+from lake.generations import frozen_reason
 
 WAITING = (PENDING, RUNNING, BRONZE)
-DROPPED = "drop-table"
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class TableStates:
             "table": table,
             "files": {status: self.control.count_files(table, status) for status in STATUSES},
             "waiting_seconds": self._waiting_seconds(table),
-            "frozen_reason": self._frozen_reason(table),
+            "frozen_reason": frozen_reason(self.control.fences(table)),
             "load_waits": self.batches.load_waits(f"silver/{table}"),
             **self._batches(f"silver/{table}"),
         }
@@ -58,12 +58,6 @@ class TableStates:
                 "error": opened.error,
             }
         return {"last_batch": last, "open_batch": current}
-
-    def _frozen_reason(self, table: str) -> str | None:
-        newest = max(self.control.fences(table), default=None)
-        if newest is None or newest.kind != DROPPED:
-            return None
-        return f"dropped at its source at {newest.at.astimezone(UTC).isoformat()}; kept as it was until it is loaded again"
 
     def _waiting_seconds(self, table: str) -> int:
         oldest = [created for status in WAITING if (created := self._oldest(table, status)) is not None]

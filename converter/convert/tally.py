@@ -10,7 +10,7 @@ import pyarrow as pa
 from convert.parse import ParsedBlock, Reason
 from convert.swallowed import NOTHING, Swallowed
 from lake.cdc import BUILT_AT, FENCE, FENCE_KIND, OPERATION
-from lake.control import Fence
+from lake.generations import CREATED, Fence
 
 NAMED_UNKNOWN_COLUMNS = 200
 """So many unknown columns are named on the control record, an item of at most 400 KB; the rest is one sum."""
@@ -104,7 +104,7 @@ class Tally:
         for operation, micros, kind in zip(*(column.to_pylist() for column in values), strict=True):
             moment = _moment(micros)
             if operation == FENCE and moment is not None:
-                self.fences.append(Fence(moment, kind or "create-table"))
+                self.fences.append(Fence(moment, kind or CREATED))
 
     def commonest_unknown_columns(self) -> dict[str, int]:
         """The values of unknown columns by name, the commonest 200, then by name; those of all others under ``(others)``."""

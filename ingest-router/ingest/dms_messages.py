@@ -15,9 +15,9 @@ import orjson
 from ingest.normalisers import Digits
 from lake.cdc import DELETE, INSERT, LOAD, UPDATE
 from lake.errors import TerminalError
+from lake.generations import CREATED, DROPPED
 
 DATA, CONTROL = "data", "control"
-DROP_TABLE, CREATE_TABLE = "drop-table", "create-table"
 BEFORE_IMAGE = "before-image"
 BEFORE_COLUMN = "BI_"
 DOCUMENT = "_doc"
@@ -32,10 +32,10 @@ OPERATIONS: Mapping[str, str] = {
     "delete": DELETE,
 }
 FENCES: Mapping[str, str] = {
-    "drop-table": DROP_TABLE,
-    "droptable": DROP_TABLE,
-    "create-table": CREATE_TABLE,
-    "createtable": CREATE_TABLE,
+    DROPPED: DROPPED,
+    "droptable": DROPPED,
+    CREATED: CREATED,
+    "createtable": CREATED,
 }
 
 

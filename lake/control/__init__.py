@@ -4,8 +4,9 @@ Every change is one conditional write, and the condition is the rule.
 """
 
 from lake.control.file_states import FileRecords
-from lake.control.records import ControlRecord, Fence, NewFile, Outcome, Page, Refusal
+from lake.control.records import ControlRecord, NewFile, Outcome, Page, Refusal
 from lake.control.store import AlreadyTaken, LeaseLost, UnknownFile, WrongStatus
+from lake.generations import Fence
 
 
 class ControlTable(FileRecords):

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from lake.generations import Fence
+
 PENDING, RUNNING, BRONZE, SILVER, FAILED = "pending", "running", "bronze", "silver", "failed"
 STATUSES = (PENDING, RUNNING, BRONZE, SILVER, FAILED)
 LAMBDA, CONTAINER = "lambda", "container"
@@ -28,19 +30,6 @@ def timestamp(moment: datetime) -> str:
 def parse_timestamp(text: str) -> datetime:
     """Read what ``timestamp`` wrote."""
     return datetime.fromisoformat(text)
-
-
-@dataclass(frozen=True, order=True)
-class Fence:
-    """The line that starts a load generation of its table. ``kind`` is drop-table or create-table."""
-
-    at: datetime
-    kind: str = "create-table"
-
-    @property
-    def generation(self) -> int:
-        """Microseconds since 1970-01-01 UTC: what ``cdc_generation`` holds for the records behind the fence."""
-        return int(self.at.timestamp()) * 1_000_000 + self.at.microsecond
 
 
 class Refusal(NamedTuple):

@@ -10,8 +10,9 @@ import hashlib
 import struct
 from collections.abc import Iterable
 
-from lake.control.records import Fence, Refusal
+from lake.control.records import Refusal
 from lake.control.store import ControlStore, table_key
+from lake.generations import Fence
 
 KEPT = 20_000
 """Refusals of one origin that are kept: an item holds 400 KB. A load with more of them waits."""

@@ -7,8 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 from lake.control.listing import FileListing
-from lake.control.records import BRONZE, SILVER, Fence, now, parse_timestamp, timestamp
+from lake.control.records import BRONZE, SILVER, now, parse_timestamp, timestamp
 from lake.control.store import numbers, table_key, without_keys
+from lake.generations import Fence
 
 CLOCK_SLACK = timedelta(hours=1)
 """A file is registered after its rows were built; by so much the two clocks may differ."""

@@ -31,6 +31,7 @@ from jobs.iceberg.catalog import SILVER, catalog
 from lake.contract import Contract
 from lake.errors import TerminalError
 from lake.keys import silver_location
+from lake.types import widens
 
 PROPERTIES = {
     "format-version": "2",
@@ -57,7 +58,6 @@ TYPES: Mapping[str, IcebergType] = {
     "binary": BinaryType(),
 }
 ENGINE_TYPES = {"long": "bigint", "timestamptz": "timestamp"}
-PROMOTIONS = {("int", "long"), ("float", "double")}
 MISSING, ORIGIN, LOADED_BY = "cdc_missing", "cdc_origin", "cdc_loaded"
 
 
@@ -162,15 +162,9 @@ def _evolve(table: Table, fields: list[Field]) -> None:
             if field.name not in present:
                 update.add_column(field.name, wanted)
             elif present[field.name] != wanted:
-                if not _promotes(present[field.name], wanted):
+                if not widens(str(present[field.name]), str(wanted)):
                     raise UnsafeEvolution(table.name()[-1], field.name, str(present[field.name]), field.type)
                 update.update_column(name, field_type=wanted)
-
-
-def _promotes(old: IcebergType, new: IcebergType) -> bool:
-    if isinstance(old, DecimalType) and isinstance(new, DecimalType):
-        return old.scale == new.scale and new.precision >= old.precision
-    return (str(old), str(new)) in PROMOTIONS
 
 
 def iceberg_type(name: str) -> IcebergType:

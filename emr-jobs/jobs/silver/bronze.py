@@ -20,21 +20,21 @@ from lake import cdc
 from lake.contract import Column, Contract
 from lake.errors import TerminalError
 from lake.manifests import BatchFile, FailedFile
+from lake.types import widens
 
 READERS = 16
 WINDOW = 64
 """Files whose content is held at once where small ones are gathered."""
-WIDENINGS = {("int32", "int64"), ("float", "double")}
-ARROW_TYPES = {
-    "int": pa.int32(),
-    "long": pa.int64(),
-    "float": pa.float32(),
-    "double": pa.float64(),
-    "boolean": pa.bool_(),
-    "string": pa.string(),
-    "date": pa.date32(),
-    "timestamptz": pa.timestamp("us", "UTC"),
-    "binary": pa.binary(),
+ICEBERG_TYPES = {
+    pa.int32(): "int",
+    pa.int64(): "long",
+    pa.float32(): "float",
+    pa.float64(): "double",
+    pa.bool_(): "boolean",
+    pa.string(): "string",
+    pa.date32(): "date",
+    pa.timestamp("us", "UTC"): "timestamptz",
+    pa.binary(): "binary",
 }
 CHANGE_TYPES = {cdc.OPERATION: "string", cdc.POSITION: "string", cdc.BUILT_AT: "timestamptz"}
 OPTIONAL_TYPES = {cdc.COMMITTED_AT: "timestamp", cdc.UNCHANGED: "array<string>"}
@@ -187,13 +187,8 @@ def _check(contract: Contract, schema: pa.Schema) -> None:
 
 
 def _check_type(name: str, found: pa.DataType, iceberg: str) -> None:
-    if iceberg.startswith("decimal"):
-        precision, scale = (int(number) for number in iceberg.removeprefix("decimal(").removesuffix(")").split(","))
-        fits = pa.types.is_decimal(found) and found.scale == scale and found.precision <= precision
-    else:
-        wanted = ARROW_TYPES[iceberg]
-        fits = found == wanted or (str(found), str(wanted)) in WIDENINGS
-    if not fits:
+    stored = f"decimal({found.precision}, {found.scale})" if pa.types.is_decimal(found) else ICEBERG_TYPES.get(found)
+    if stored is None or not widens(stored, iceberg):
         raise Unreadable(f'column "{name}" is {found}; expected {iceberg} or a type that widens to it')
 
 

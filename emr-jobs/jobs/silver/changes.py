@@ -21,7 +21,7 @@ from jobs.iceberg.tables import ORIGIN, Field, applied_at
 from jobs.silver.month_rule import month_fields
 from lake import cdc
 from lake.contract import Column, Contract, MonthPartition
-from lake.control.records import Fence
+from lake.generations import Fence
 
 GENERATION = "cdc_generation"
 FOREIGN_GENERATION = -1

@@ -242,7 +242,7 @@ def test_a_dropped_table_freezes_with_a_reason(lake: Lake) -> None:
     plan = lake.planner().silver(["brewery"])
 
     assert plan.batches == []
-    assert "dropped at its source on 2026-01-01" in plan.skipped[0]["reason"]
+    assert "dropped at its source at 2026-01-01" in plan.skipped[0]["reason"]
     assert names(lake) == [(1, "x")]
 
 

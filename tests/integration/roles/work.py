@@ -21,7 +21,8 @@ from datamaster.project import PROJECT
 from lake.contract.store import publish
 from lake.control import ControlTable, NewFile, Outcome
 from lake.control.batches import MAINTENANCE, ControlBatches
-from lake.control.records import Fence, Refusal
+from lake.control.records import Refusal
+from lake.generations import Fence
 from lake.keys import file_id, raw_prefix
 from lake.manifests import OUTCOME, TOUCHED, SilverOutcome, sibling, write_document
 

@@ -16,7 +16,7 @@ from batches.settings import BatchSettings
 from beer import CONTRACTS
 from lake.contract import Contract, ContractSet
 from lake.control.batches import OpenBatch, TargetState
-from lake.control.records import Fence
+from lake.generations import Fence
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 STOPPED = ClientError({"Error": {"Code": "InvalidResourceStateFault", "Message": "the replication is stopped"}}, "DescribeTableStatistics")

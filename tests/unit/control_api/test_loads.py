@@ -14,7 +14,7 @@ from batches.loads import Loads, LoadState
 from beer import CONTRACTS
 from lake.contract import ContractSet
 from lake.control.batches import TargetState
-from lake.control.records import Fence
+from lake.generations import Fence
 
 FENCE = Fence(datetime(2026, 1, 1, tzinfo=UTC))
 COMPLETE = LoadState(FENCE.generation)
