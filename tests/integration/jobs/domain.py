@@ -33,7 +33,7 @@ from lake import cdc
 from lake.contract import Contract, ContractSet
 from lake.control import ControlTable, Fence, NewFile, Outcome, Refusal
 from lake.control.batches import ControlBatches
-from lake.keys import bronze_part, file_id
+from lake.keys import bronze_part, file_id, split_uri
 from tests.conftest import environment_restored
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -173,12 +173,14 @@ def name_the_main_module(patch: pytest.MonkeyPatch) -> None:
 
 
 def empty(names: Mapping[str, str]) -> None:
-    """Drop every table of silver and gold and forget every file."""
+    """Drop every table of silver and gold, forget every file, and withdraw the contracts."""
     from jobs.iceberg.catalog import catalog
 
     for database in ("dm_silver", "dm_gold"):
         for name in catalog().list_tables(database):
             catalog().drop_table(name)
+    bucket, key = split_uri(f"{names['contracts']}current")
+    boto3.client("s3").delete_object(Bucket=bucket, Key=key)
     control = boto3.resource("dynamodb").Table(names["table"])
     with control.batch_writer() as writer:
         for item in control.scan()["Items"]:
