@@ -62,10 +62,11 @@ def _of_columns(old: Contract, new: Contract) -> Iterator[Change]:
     taken = set()
     for column in new.columns:
         before = old.by_name.get(column.name)
-        if before is None and column.renamed_from in old.by_name:
-            taken.add(column.renamed_from)
-            yield Change(new.table, column.name, f"renamed from {column.renamed_from}", "every row keeps its value")
-            before = old.by_name[str(column.renamed_from)]
+        former = next((name for name in new.formers(column) if name in old.by_name), None)
+        if before is None and former is not None:
+            taken.add(former)
+            yield Change(new.table, column.name, f"renamed from {former}", "every row keeps its value")
+            before = old.by_name[former]
         if before is None:
             yield Change(new.table, column.name, "new column", f"null in rows that are there until dm export {new.table} --whole")
         else:
@@ -83,7 +84,7 @@ def _of_column(table: str, old: Column, new: Column) -> Iterator[Change]:
             else f"silver's column cannot become that; dm reload {table} into a new name"
         )
         yield Change(table, new.name, f"{old.type.spelling or old.type.name} becomes {new.type.spelling or new.type.name}", effect)
-    if old.source_name != new.source_name and not new.renamed_from:
+    if old.source_name != new.source_name and not new.former_names:
         yield Change(
             table,
             new.name,
