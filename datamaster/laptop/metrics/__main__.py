@@ -62,7 +62,7 @@ def sources(chosen: argparse.Namespace) -> list[Source]:
         return not caught_up(chosen.dsn, chosen.slot, current_lsn(chosen.dsn), ())
 
     stream = service_metrics.Stream(chosen.stream, chosen.delivery)
-    replication = service_metrics.Replication(chosen.config, behind, partial(unread_bytes, chosen.dsn, chosen.slot))
+    replication = service_metrics.Replication(chosen.config, behind)
     executions, tasks = service_metrics.Executions(), service_metrics.Containers(chosen.work / "containers-taken")
     return [
         partial(logged, functions.new),
@@ -73,6 +73,7 @@ def sources(chosen: argparse.Namespace) -> list[Source]:
         replication.new,
         tasks.new,
         service_metrics.LostBatches(chosen.stage).new,
+        service_metrics.SourceLog(partial(unread_bytes, chosen.dsn, chosen.slot)).new,
     ]
 
 
