@@ -19,6 +19,8 @@ from datamaster.aws.deploy.package import APPS, package_app
 ROOT = Path(__file__).resolve().parents[3]
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 SITE_PACKAGES = sysconfig.get_path("purelib")
+LAMBDA_BRINGS = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six.py")
+"""Lambda's Python runtimes hold the AWS SDK: https://docs.aws.amazon.com/lambda/latest/dg/lambda-python.html"""
 RESOLVE = """
 import importlib, sys
 sys.path[:0] = sys.argv[1].split(":")
@@ -54,9 +56,13 @@ def test_a_function_finds_its_handler_in_its_own_package(app: str, tmp_path: Pat
 @pytest.mark.slow
 def test_every_function_finds_its_handler_with_its_layers_alone(tmp_path: Path) -> None:
     layers: list[Path | str] = [build_layer(name, tmp_path, RUNNING).archive.with_suffix("") / "python" for name in LAYERS]
+    runtime = tmp_path / "runtime"
+    runtime.mkdir()
+    for name in LAMBDA_BRINGS:
+        (runtime / name).symlink_to(Path(SITE_PACKAGES) / name)
     for app in APPS:
         package = package_app(app, tmp_path)
-        resolve([package.code, *layers], handlers(package.template))
+        resolve([package.code, *layers, runtime], handlers(package.template))
 
 
 def test_a_job_finds_its_main_in_the_jobs_archive(tmp_path: Path) -> None:
