@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -38,3 +39,18 @@ def test_a_name_that_a_module_does_not_define_is_seen() -> None:
     assert not defined("no_such_name", Path(__file__))
     assert defined("links", Path(__file__))
     assert defined("PAGES", Path(__file__))
+
+
+TEXTS = [(page, page.read_text(encoding="utf-8")) for page in PAGES]
+MODULES = sorted({(page.name, name) for page, text in TEXTS for name in re.findall(r"python -m ([a-z_][\w.]*)", text)})
+PATHS = sorted({(page.name, path) for page, text in TEXTS for path in re.findall(r"`([\w-]+/[\w/.-]+\.(?:py|yaml|sql|rs))`", text)})
+
+
+@pytest.mark.parametrize(("page", "module"), MODULES, ids=lambda value: str(value))
+def test_a_module_that_a_page_runs_is_there(page: str, module: str) -> None:
+    assert importlib.util.find_spec(module) is not None, page
+
+
+@pytest.mark.parametrize(("page", "path"), PATHS, ids=lambda value: str(value))
+def test_a_file_that_a_page_names_is_there(page: str, path: str) -> None:
+    assert (ROOT / path).exists(), page
