@@ -109,7 +109,7 @@ def test_a_file_is_converted_by_the_layers_of_the_running_python_alone(tmp_path:
     print(f"cold start by the layers: import {found['import_s']:.2f} s, first conversion {found['first_s']:.2f} s of CPU")
     assert (found["engine"], found["written"]) == ("kernel", 1)
     assert all(place.startswith(str(tmp_path)) for place in found["places"])
-    assert len(found["places"]) == 5
+    assert {Path(place).parent.name for place in found["places"]} >= {"pyarrow", "yaml", "isal", "dm_kernel"}
 
 
 @pytest.mark.slow
