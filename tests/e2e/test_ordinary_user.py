@@ -19,6 +19,7 @@ import pytest
 from datamaster.laptop import state
 from tests.conftest import ROOT, require
 from tests.e2e.newcomer import Newcomer
+from tools.shape import FOLDERS
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 PROGRAMS = ("dm", "chalice")
@@ -60,7 +61,8 @@ def install(python: Path, clone: Path) -> None:
     subprocess.run([python, "-m", "venv", "--without-pip", clone / ".venv"], check=True)
     here, there = Path(sysconfig.get_path("purelib")), clone / ".venv" / "lib" / f"python{VERSION}" / "site-packages"
     shutil.copytree(here, there, copy_function=link, symlinks=True, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__editable__*"))
-    (there / "datamaster.pth").write_text(f"{clone}\n")
+    for package, folder in FOLDERS.items():  # links, as a stage's folder on the path would bring its app.py along
+        (there / package).symlink_to(clone / folder)
     for name in PROGRAMS:
         script = clone / ".venv" / "bin" / name
         script.write_text(Path(sys.executable).with_name(name).read_text().replace(sys.executable, str(script.with_name("python"))))
