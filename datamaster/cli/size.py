@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from datamaster.aws.sizing.capacity import Road
+from datamaster.aws.sizing.capacity import Capacity
 from datamaster.aws.sizing.documents import cost_document, cost_page, scale_document, scale_page
 from datamaster.aws.sizing.scale import LOADS, Load
 from lake.errors import TerminalError
@@ -54,7 +54,7 @@ def cost(env: Environment = "prod", as_json: AsJson = False) -> None:
     typer.echo(json.dumps(cost_document(road), indent=2) if as_json else cost_page(road))
 
 
-def _road(environment: str) -> Road:
+def _road(environment: str) -> Capacity:
     if environment not in ENVIRONMENTS:
         raise UnknownEnvironment(environment)
-    return Road.of(environment)
+    return Capacity.of(environment)

@@ -25,7 +25,7 @@ from datamaster.laptop import holdups, postgres, services, state
 from datamaster.laptop.deployed import bound_functions, names, state_of
 from datamaster.laptop.process import tail
 from datamaster.laptop.replication_state import replication_state
-from datamaster.laptop.services import Ports, Road, ServiceFailed
+from datamaster.laptop.services import Ports, ServiceFailed, WorkerSettings
 from datamaster.laptop.state import PlatformNotRunning, PlatformRunning, State
 from datamaster.laptop.supervisor import DETACH, EXIT_HELD, message
 from datamaster.platform.settled import Stage, wait_for
@@ -87,7 +87,9 @@ def up(
             f"{table.source_schema}.{table.source_table}" for table in ContractSet.from_directory(folder).tables.values() if table.cdc
         ]
         activities = _activities(variables or {})
-        road = Road(environment, deployment.outputs, dsn, slot, tables, *activities, delivery_seconds, PARALLEL_CONTAINERS, PARALLEL_JOBS)
+        road = WorkerSettings(
+            environment, deployment.outputs, dsn, slot, tables, *activities, delivery_seconds, PARALLEL_CONTAINERS, PARALLEL_JOBS
+        )
         supervisor.tell(message(services.workers(home, ports, road)))
         services.wait_for_port("replicator", ports.statistics, supervisor.alive)
         for name, port in (("spark", ports.spark), ("athena", ports.athena), ("comprehend", ports.comprehend)):

@@ -99,7 +99,7 @@ def services(home: Path, ports: Ports, *, embedded_source: bool) -> list[Child]:
 
 
 @dataclass(frozen=True)
-class Road:
+class WorkerSettings:
     """What carries rows, once the stacks are deployed. ``environment`` is the platform's with the names of what is deployed."""
 
     environment: Mapping[str, str]
@@ -114,7 +114,7 @@ class Road:
     parallel_jobs: int
 
 
-def workers(home: Path, ports: Ports, road: Road) -> list[Child]:
+def workers(home: Path, ports: Ports, road: WorkerSettings) -> list[Child]:
     """What moves and converts rows."""
     environment = process_environment(road.environment)
     parameters = {

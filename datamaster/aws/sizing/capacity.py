@@ -14,7 +14,7 @@ from datamaster.project import PROJECT
 
 
 @dataclass(frozen=True)
-class Road:
+class Capacity:
     """One environment's settings. Sizes in MB, times in seconds."""
 
     environment: str
@@ -42,7 +42,7 @@ class Road:
     secrets: int
 
     @classmethod
-    def of(cls, environment: str) -> Road:
+    def of(cls, environment: str) -> Capacity:
         """Read the settings of an environment."""
         chosen = yaml.safe_load((PROJECT / "environments" / f"{environment}.yaml").read_text())
         given = {"Environment": environment, "InterfaceEndpoints": chosen["interface_endpoints"]}

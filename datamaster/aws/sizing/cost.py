@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from datamaster.aws.sizing.capacity import Road
+from datamaster.aws.sizing.capacity import Capacity
 from datamaster.aws.sizing.figures import MEASURED, UNVERIFIED, Measured, figures
 from datamaster.aws.sizing.scale import GIGABYTE, Files, Load
 
@@ -39,7 +39,7 @@ class Cost:
         return all(figures("prices")[name].stated != UNVERIFIED for name in self.prices)
 
 
-def month(bytes_a_month: float, road: Road, measured: Measured = MEASURED) -> list[Cost]:
+def month(bytes_a_month: float, road: Capacity, measured: Measured = MEASURED) -> list[Cost]:
     """Every service of the road, in the order in which a change meets them."""
     changes = bytes_a_month / measured.message_bytes
     load = Load("", changes / SECONDS)
@@ -56,7 +56,7 @@ def month(bytes_a_month: float, road: Road, measured: Measured = MEASURED) -> li
     ]
 
 
-def alternatives(bytes_a_month: float, road: Road, measured: Measured = MEASURED) -> dict[str, list[Cost]]:
+def alternatives(bytes_a_month: float, road: Capacity, measured: Measured = MEASURED) -> dict[str, list[Cost]]:
     """Other ways to the same silver tables, whole: the road with some of its services in another's place.
 
     None of them masks personal data, quarantines rows or counts a load complete; what that takes would come on top.
@@ -92,7 +92,7 @@ def _in_steps(size: int, step: int) -> int:
     return -(-size // step) * step
 
 
-def _source(road: Road) -> list[Cost]:
+def _source(road: Capacity) -> list[Cost]:
     capacity, replication = road.database_capacity, road.replication_capacity
     return [
         _cost("Aurora", f"{capacity:g} ACU all month, 20 GB", aurora_capacity=capacity * HOURS, aurora_storage=20),
@@ -100,7 +100,7 @@ def _source(road: Road) -> list[Cost]:
     ]
 
 
-def _stream(changes: float, size: float, road: Road, measured: Measured) -> list[Cost]:
+def _stream(changes: float, size: float, road: Capacity, measured: Measured) -> list[Cost]:
     gigabytes = size / GIGABYTE
     kept = gigabytes * max(0, road.retention_hours - ALL_DAY) / HOURS
     calls = size / 1_000_000 / road.transform_megabytes
@@ -124,7 +124,7 @@ def _stream(changes: float, size: float, road: Road, measured: Measured) -> list
     ]
 
 
-def _delivery(changes: float, size: float, files: Files, road: Road, measured: Measured) -> list[Cost]:
+def _delivery(changes: float, size: float, files: Files, road: Capacity, measured: Measured) -> list[Cost]:
     counted = _in_steps(measured.message_bytes, FIREHOSE_STEP)
     objects = min(changes, files.a_second * SECONDS)
     return [
@@ -139,7 +139,7 @@ def _delivery(changes: float, size: float, files: Files, road: Road, measured: M
     ]
 
 
-def _conversion(changes: float, files: Files, road: Road, measured: Measured) -> list[Cost]:
+def _conversion(changes: float, files: Files, road: Capacity, measured: Measured) -> list[Cost]:
     objects = min(changes, files.a_second * SECONDS)
     seconds = changes / measured.converted + objects * measured.file_seconds
     writes = objects * measured.writes_a_file * measured.write_units * (1 + measured.indexes)
@@ -170,14 +170,14 @@ def _conversion(changes: float, files: Files, road: Road, measured: Measured) ->
     ]
 
 
-def _jobs(changes: float, road: Road, measured: Measured) -> float:
+def _jobs(changes: float, road: Capacity, measured: Measured) -> float:
     """Spark jobs of a month: one a table that changed and run, those of what is derived from them, gold by the hour, a night's upkeep."""
     runs = _runs(changes, road)
     silver = runs * (min(measured.tables, changes / runs) + measured.derived)
     return silver + min(HOURS, changes) * measured.gold_tables + HOURS / ALL_DAY * measured.maintained
 
 
-def _runs(changes: float, road: Road) -> float:
+def _runs(changes: float, road: Capacity) -> float:
     return min(SECONDS / road.silver_seconds, changes)
 
 
@@ -186,7 +186,7 @@ def _core_seconds(runs: float, changes: float, measured: Measured) -> float:
     return changes / measured.merged + runs * measured.rewritten / measured.written
 
 
-def _spark(service: str, changes: float, road: Road, measured: Measured) -> Cost:
+def _spark(service: str, changes: float, road: Capacity, measured: Measured) -> Cost:
     """Every worker is paid for a minute at least: https://aws.amazon.com/emr/pricing/"""
     jobs = _jobs(changes, road, measured)
     beginning = jobs * measured.first_workers * max(MINUTE, measured.job_seconds)
@@ -196,7 +196,7 @@ def _spark(service: str, changes: float, road: Road, measured: Measured) -> Cost
     return _cost(service, what, emr_cpu=hours * measured.worker_cores, emr_memory=hours * measured.worker_memory)
 
 
-def _glue(changes: float, road: Road, measured: Measured) -> Cost:
+def _glue(changes: float, road: Capacity, measured: Measured) -> Cost:
     jobs, runs = _jobs(changes, road, measured), _runs(changes, road)
     hours = (jobs * measured.job_seconds * GLUE_DPU + _core_seconds(runs, changes, measured) / DPU_CORES) / 3600
     return _cost("Glue ETL", f"{jobs:,.0f} jobs of {GLUE_DPU} DPU", glue_dpu=hours)
@@ -218,7 +218,7 @@ def _athena(changes: float, measured: Measured) -> Cost:
     return _cost("Athena", "the month's rows read once a day", athena_scanned=scanned)
 
 
-def _standing(road: Road) -> list[Cost]:
+def _standing(road: Capacity) -> list[Cost]:
     gateways = {"nat": HOURS} if road.nat else {}
     doors = f"{road.endpoints} endpoints in {ZONES} zones" + (", a NAT gateway" if road.nat else "")
     network = _cost("Network", doors, endpoint=road.endpoints * ZONES * HOURS, **gateways)

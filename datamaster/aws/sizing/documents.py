@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from datamaster.aws.sizing.capacity import Road
+from datamaster.aws.sizing.capacity import Capacity
 from datamaster.aws.sizing.cost import SIZES, Cost, alternatives, month, total
 from datamaster.aws.sizing.figures import MEASURED, UNVERIFIED, figures, measured_table
 from datamaster.aws.sizing.scale import LOADS, Files, Load, binding, rounded, walk
 
 
-def scale_document(road: Road, loads: Sequence[Load] = LOADS) -> dict[str, Any]:
+def scale_document(road: Capacity, loads: Sequence[Load] = LOADS) -> dict[str, Any]:
     """The walk as data: every step of every load, and which binds first."""
     found = []
     for load in loads:
@@ -28,7 +28,7 @@ def scale_document(road: Road, loads: Sequence[Load] = LOADS) -> dict[str, Any]:
     return {"environment": road.environment, "settings": asdict(road), "measured": asdict(MEASURED), "loads": found}
 
 
-def scale_page(road: Road, loads: Sequence[Load] = LOADS) -> str:
+def scale_page(road: Capacity, loads: Sequence[Load] = LOADS) -> str:
     """The walk as tables: the share of each limit that a load takes, then what to do about the first ones."""
     walks = [(load, walk(load, road)) for load in loads]
     services = list(dict.fromkeys(step.service for _, steps in walks for step in steps))
@@ -60,7 +60,7 @@ def _measured() -> str:
     return _table(["measured or assumed", "what", "from"], rows)
 
 
-def cost_document(road: Road) -> dict[str, Any]:
+def cost_document(road: Capacity) -> dict[str, Any]:
     """A month as data, by size."""
     return {
         "environment": road.environment,
@@ -78,7 +78,7 @@ def cost_document(road: Road) -> dict[str, Any]:
     }
 
 
-def cost_page(road: Road) -> str:
+def cost_page(road: Capacity) -> str:
     """A month as tables: by service, beside the alternatives, and the prices behind both."""
     months = {name: {cost.service: cost for cost in month(size, road)} for name, size in SIZES.items()}
     services = list(dict.fromkeys(service for costs in months.values() for service in costs))

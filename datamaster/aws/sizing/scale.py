@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from datamaster.aws.sizing.capacity import Road
+from datamaster.aws.sizing.capacity import Capacity
 from datamaster.aws.sizing.figures import MEASURED, Measured, figures
 
 GIGABYTE = 1_000_000_000
@@ -63,7 +63,7 @@ class Files:
     by_lambda: bool
 
     @classmethod
-    def of(cls, load: Load, road: Road, measured: Measured) -> Files:
+    def of(cls, load: Load, road: Capacity, measured: Measured) -> Files:
         """A table's buffer closes by time or by size, whichever comes first."""
         a_table = load.changes / measured.tables
         by_size = a_table * measured.message_bytes / (road.buffer_megabytes * 1_000_000)
@@ -72,7 +72,7 @@ class Files:
         return cls(each * measured.tables, lines, lines <= road.lambda_limit)
 
 
-def walk(load: Load, road: Road, measured: Measured = MEASURED) -> list[Step]:
+def walk(load: Load, road: Capacity, measured: Measured = MEASURED) -> list[Step]:
     """Every step of the road at a load, in the order in which a change meets them."""
     quotas, files = figures("quotas"), Files.of(load, road, measured)
     megabytes = load.changes * measured.message_bytes / 1_000_000

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from datamaster.aws.sizing.capacity import Road
+from datamaster.aws.sizing.capacity import Capacity
 from datamaster.aws.sizing.cost import SIZES, alternatives, month, total
 from datamaster.aws.sizing.documents import cost_page, scale_page
 from datamaster.aws.sizing.figures import MEASURED, TABLE, UNVERIFIED, Figure, figures
@@ -15,7 +15,7 @@ from datamaster.cli import WRONG_INPUT, run
 from datamaster.project import PROJECT
 from tests.benchmarks.test_transform_records import review
 
-PROD = Road.of("prod")
+PROD = Capacity.of("prod")
 
 
 def step(load, service, road=PROD):
@@ -70,7 +70,7 @@ def test_prod_reads_its_settings_from_the_templates():
     assert PROD.silver_seconds == 900
     assert PROD.batch_files == 500
     assert PROD.database_capacity == router["database_minimum_capacity"]
-    assert (Road.of("dev").endpoints, Road.of("dev").nat, PROD.nat) == (2, True, False)
+    assert (Capacity.of("dev").endpoints, Capacity.of("dev").nat, PROD.nat) == (2, True, False)
 
 
 def test_kinesis_counts_a_small_change_that_comes_in_as_one_kilobyte():
@@ -96,7 +96,7 @@ def test_step_functions_and_lambda_by_hand():
 def test_the_source_costs_the_same_whatever_comes():
     assert cost("1 GB", "Aurora").dollars == cost("5 TB", "Aurora").dollars == pytest.approx(2 * 730 * 0.12 + 20 * 0.1)
     assert cost("1 GB", "Network").dollars == pytest.approx(PROD.endpoints * 2 * 730 * 0.01)
-    assert cost("1 GB", "Network", Road.of("dev")).dollars == pytest.approx(730 * 0.045 + 2 * 2 * 730 * 0.01)
+    assert cost("1 GB", "Network", Capacity.of("dev")).dollars == pytest.approx(730 * 0.045 + 2 * 2 * 730 * 0.01)
 
 
 def test_another_way_is_the_road_with_services_exchanged():
@@ -125,7 +125,7 @@ def test_every_price_and_quota_is_used():
     used = {
         name
         for size in SIZES
-        for road in (PROD, Road.of("dev"))
+        for road in (PROD, Capacity.of("dev"))
         for way in alternatives(SIZES[size], road).values()
         for c in way
         for name in c.prices
@@ -189,4 +189,4 @@ def test_the_jobs_that_are_counted_are_those_of_the_tables():
 @pytest.mark.parametrize("name", ["dev", "staging", "prod"])
 def test_the_budget_covers_what_a_quiet_month_costs(name):
     chosen = yaml.safe_load((PROJECT / "environments" / f"{name}.yaml").read_text())
-    assert chosen["budget_dollars"] >= total(month(SIZES["1 GB"], Road.of(name)))
+    assert chosen["budget_dollars"] >= total(month(SIZES["1 GB"], Capacity.of(name)))
