@@ -14,7 +14,7 @@ from lake.contract.store import ContractStore
 from lake.control import ControlTable
 from lake.control.batches import WHOLE, BatchHeld, ControlBatches, TargetState
 from lake.control.records import BRONZE, SILVER, ControlRecord, parse_timestamp
-from lake.generations import newest
+from lake.generations import CREATED, newest
 from lake.keys import SETTLED_TAG, split_uri
 from lake.manifests import (
     OUTCOME,
@@ -184,9 +184,14 @@ class Tags:
 
 
 def _may_complete(manifest: SilverManifest, outcome: SilverOutcome, after: TargetState) -> bool:
-    """Whether the batch brought rows of the newest load, which the next plan may find complete: older rows end then."""
+    """Whether the batch brought rows of the newest load, which the next plan may find complete: older rows end then.
+
+    A table's first load ends none, so its sweep can wait for the next batch.
+    """
     last = newest(manifest.fences)
-    return last is not None and last.generation > after.swept_generation and str(last.generation) in outcome.loads
+    if last is None or last.generation <= after.swept_generation or str(last.generation) not in outcome.loads:
+        return False
+    return any(fence.kind == CREATED and fence.generation < last.generation for fence in manifest.fences)
 
 
 def _answer(batch: Mapping[str, Any], status: str) -> dict[str, Any]:
