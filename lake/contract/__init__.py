@@ -1,7 +1,7 @@
-"""Contracts: one YAML a source table, after the Open Data Contract Standard v3 (https://bitol-io.github.io/open-data-contract-standard/).
+"""Contracts: one YAML file per source table, after the Open Data Contract Standard v3.
 
-Read with PyYAML into frozen dataclasses, because a Lambda pays for every import. ``dm contract check`` also holds the
-files against the standard's own model.
+The standard: https://bitol-io.github.io/open-data-contract-standard/. PyYAML reads the files into frozen dataclasses,
+because a Lambda pays for every import. ``dm contract check`` also validates them against the standard's own model.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lake.contract.renames import refuse_ambiguous_renames
 
 @dataclass(frozen=True)
 class ContractSet:
-    """All contracts of one published version, and the tables that are derived from theirs."""
+    """All contracts of one published version, and the tables derived from them."""
 
     version: str
     tables: Mapping[str, Contract]
@@ -37,7 +37,7 @@ class ContractSet:
         return next((c for c in self.tables.values() if (c.source_schema, c.source_table) == (schema, table)), None)
 
     def months_of(self, table: str) -> tuple[str, str]:
-        """The year and month columns of a derived table, or of a contract's that has a partition. Raises ``UnknownTable``."""
+        """The year and month columns of a derived table, or of a contract with a partition. Raises ``UnknownTable``."""
         if table in self.derived:
             return self.derived[table].partition
         partition = self.table(table).partition
@@ -52,7 +52,7 @@ class ContractSet:
     def of(cls, files: Mapping[str, str]) -> ContractSet:
         """Parse the texts of contracts and derived tables by file name. Raises ``InvalidContract``.
 
-        What a folder is checked for beyond that was published before such checks, so published texts are still read.
+        Published texts must stay readable. ``from_directory`` therefore makes the stricter checks, and this function does not.
         The version is a digest of names and texts: the same contracts always have the same version.
         """
         digest = hashlib.sha256()
@@ -94,7 +94,7 @@ class ContractSet:
 
 
 def contract_files(folder: Path) -> dict[str, str]:
-    """The texts of a folder's contracts and derived tables, by name below the folder. Raises ``InvalidContract``."""
+    """The texts of a folder's contracts and derived tables, by relative path. Raises ``InvalidContract``."""
     paths = [*sorted(folder.glob("*.yaml")), *sorted(folder.glob(f"{FOLDER}*.sql"))]
     if not any(path.suffix == ".yaml" for path in paths):
         raise InvalidContract(str(folder), "contracts", "no *.yaml file here")
@@ -102,7 +102,7 @@ def contract_files(folder: Path) -> dict[str, str]:
 
 
 def _refuse_own_tables(tables: Mapping[str, Contract]) -> None:
-    """Refuse a table whose name the jobs give to a table that they keep beside another."""
+    """Refuse a table if the jobs keep a table of this name beside another one."""
     for contract in tables.values():
         for own in contract.beside:
             if own in tables:

@@ -1,7 +1,7 @@
-"""Derived tables: one SQL file each in the folder ``derived/`` of the contracts, built month by month from other tables.
+"""Derived tables: one SQL file each in the contracts' folder ``derived/``, built month by month from other tables.
 
-A file begins with comment lines ``-- name: value`` and holds one SELECT. It reads its sources by their own names: of a
-contract's table the live rows, of the fact those of the months to build.
+A file begins with comment lines ``-- name: value`` and holds one SELECT. It reads its sources by their own names. It sees
+the live rows of a contract's table, and the rows of the months to build of the fact.
 
     -- description: Orders and their value by month.
     -- layer: gold
@@ -10,7 +10,7 @@ contract's table the live rows, of the fact those of the months to build.
     -- partition: ordered_year, ordered_month
     SELECT …
 
-A changed row of the fact rebuilds its months, a changed row of a joined table those of the facts that name it.
+A changed row of the fact rebuilds its months. A changed row of a joined table rebuilds the months of the facts that name it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _JOIN = re.compile(r"^(?P<dimension>\w+)\s+on\s+(?P<pairs>\w+\s*=\s*\w+(?:\s*,\s
 
 @dataclass(frozen=True)
 class Join:
-    """A table whose rows the fact names: pairs of a column of the fact and the column of the table's key that it holds."""
+    """A table whose rows the fact refers to. ``columns`` pairs each column of the fact with the key column that it holds."""
 
     dimension: str
     columns: tuple[tuple[str, str], ...]
@@ -40,7 +40,7 @@ class Join:
 
 @dataclass(frozen=True)
 class DerivedTable:
-    """One derived table. ``partition`` are its year and month columns, which hold the fact's."""
+    """One derived table. ``partition`` names its year and month columns, which hold the fact's."""
 
     name: str
     description: str
@@ -52,7 +52,7 @@ class DerivedTable:
 
     @property
     def definition(self) -> str:
-        """A digest of the file: if it changes, the whole table is built again."""
+        """A digest of the file. A new digest rebuilds the whole table."""
         return hashlib.sha256(self.sql.encode()).hexdigest()[:16]
 
     @property
@@ -67,7 +67,7 @@ class DerivedTable:
 
 
 def parse_derived(path: str, text: str) -> DerivedTable:
-    """Read one file; ``path`` is its name below the contracts, ``derived/<table>.sql``. Raises ``InvalidContract``."""
+    """Parse one file. ``path`` is its name below the contracts, ``derived/<table>.sql``. Raises ``InvalidContract``."""
     name = path.removeprefix(FOLDER).removesuffix(".sql")
     if not name.isidentifier() or name != name.lower():
         raise InvalidContract(path, "file name", f'got "{name}"; a lower-case identifier, the name of the table')
@@ -109,7 +109,7 @@ def _join(path: str, value: str) -> Join:
 
 
 def check_derived(derived: Mapping[str, DerivedTable], contracts: Mapping[str, Contract]) -> None:
-    """Hold derived tables against the contracts whose tables they read. Raises ``InvalidContract``."""
+    """Check derived tables against the contracts whose tables they read. Raises ``InvalidContract``."""
     silver = {table.name for table in derived.values() if table.layer == SILVER}
     taken = {QUALITY_RESULTS, *contracts, *(own for contract in contracts.values() for own in contract.beside)}
     for table in derived.values():

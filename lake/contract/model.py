@@ -1,4 +1,4 @@
-"""What a contract says, as frozen values."""
+"""A contract's parts as frozen values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DEFAULT_REJECT_RATIO = 0.05
 
 
 class InvalidContract(TerminalError):
-    """A contract breaks a rule; the message gives file, property, value and what would be valid."""
+    """A contract breaks a rule. The message gives file, property, value and the valid values."""
 
     def __init__(self, source: str, subject: str, problem: str) -> None:
         super().__init__(f"{source}: {subject}: {problem}")
@@ -33,12 +33,12 @@ PHYSICAL_NAME = re.compile(rf"^{PART}\.{PART}$")
 
 
 def joined_name(schema: str, table: str) -> str:
-    """``schema.table`` as a contract's physicalName; a part that holds a dot or a quote stands in quotes, as in SQL."""
+    """``schema.table`` as a contract's physicalName. A part with a dot or a quote stands in quotes, as in SQL."""
     return ".".join('"' + part.replace('"', '""') + '"' if set(part) & {".", '"'} else part for part in (schema, table))
 
 
 def split_physical_name(text: str) -> tuple[str, str] | None:
-    """Schema and table of a physicalName; None where it is none."""
+    """Schema and table of a physicalName. None if the text is no physicalName."""
     found = PHYSICAL_NAME.match(text)
     if found is None:
         return None
@@ -72,9 +72,9 @@ class QualityRule:
 class Column:
     """One column of a contract.
 
-    ``key`` is its place in the primary key from 1, or None. ``classification`` is None where detection decides.
-    ``may_be_unchanged`` tells that an update may leave it out. ``former_names`` are those that it had in the lake, the newest first,
-    ``physical_name`` its name in the source where that is another one.
+    ``key`` is its place in the primary key from 1, or None. If ``classification`` is None, detection decides.
+    If ``may_be_unchanged`` is True, an update may leave the column out. ``former_names`` are its earlier names in the lake,
+    the newest first. ``physical_name`` is its name in the source if that name differs.
     """
 
     name: str
@@ -104,7 +104,7 @@ class Column:
 
 @dataclass(frozen=True)
 class MonthPartition:
-    """Rows lie by the UTC year and month of ``column``, whose ``unit`` is one of ``reader.UNITS``."""
+    """Rows lie by the UTC year and month of ``column``, in one of the units of ``reader.UNITS``."""
 
     column: str
     unit: str
@@ -114,7 +114,7 @@ class MonthPartition:
 
 @dataclass(frozen=True)
 class Contract:
-    """What the lake promises of one source table."""
+    """The contract of one source table."""
 
     table: str
     version: str
@@ -142,7 +142,7 @@ class Contract:
 
     @property
     def beside(self) -> tuple[str, ...]:
-        """The tables of lasting names that the jobs keep beside this one."""
+        """The permanent tables that the jobs keep beside this one."""
         kept = ((names.HISTORY, self.history), (names.CHANGES, self.history), (names.KEYS, self.partition is not None))
         return tuple(self.table + suffix for suffix, is_kept in kept if is_kept)
 
@@ -157,12 +157,14 @@ class Contract:
         return tuple(c for c in self.columns if c.may_be_personal)
 
     def formers(self, column: Column, of_source: bool = False) -> tuple[str, ...]:
-        """The former names by which a column may be found in what was written before it was renamed: those that no column
-        has now in the lake, and with ``of_source`` in the source."""
+        """The former names under which a column may still be found in older data.
+
+        A name that any column has now in the lake is left out. With ``of_source``, so is a name that one has in the source.
+        """
         taken = {name for other in self.columns for name in ((other.name, other.source_name) if of_source else (other.name,))}
         return tuple(name for name in column.former_names if name not in taken)
 
     @property
     def quality_rules(self) -> tuple[QualityRule, ...]:
-        """Every quality rule, the table's and the columns'."""
+        """The quality rules of the table and of its columns."""
         return self.quality + tuple(rule for column in self.columns for rule in column.quality)

@@ -1,4 +1,4 @@
-"""Names that the lake gives itself, and no contract may: columns, and tables beside a contract's table."""
+"""Names that the lake reserves: columns, and tables beside a contract's table."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BREAKS_SQL = re.compile(r"""[`'".,;(){}=\\\x00-\x1f\x7f]""")
 
 
 def column_problem(name: str) -> str | None:
-    """Why a column cannot have this name in the lake; None where it can. Engines and catalog ignore case."""
+    """The reason why a column cannot have this name in the lake, or None. Engines and catalog ignore case."""
     if name.lower() in COLUMNS or name.lower().startswith((COLUMN_PREFIX, "_")):
         return "a name that the lake keeps for itself; give it another, and the source's as physicalName"
     if broken := _BREAKS_SQL.search(name):
@@ -30,5 +30,5 @@ def column_problem(name: str) -> str | None:
 
 
 def tables_beside(table: str) -> tuple[str, ...]:
-    """Every table that the jobs may keep beside a contract's table, in dm_silver too."""
+    """Every table that the jobs may keep beside a contract's table, also in dm_silver."""
     return (*(table + suffix for suffix in (HISTORY, CHANGES, KEYS)), *(f"{table}{source}{STAGED}" for source in SOURCES))

@@ -1,4 +1,4 @@
-"""Reads one contract's YAML, and names what is wrong where something is."""
+"""Parses one contract's YAML. An error names the property, its value and the valid values."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def parse_contract(text: str, source: str) -> Contract:
-    """Read one contract. ``source`` is the file's name, for messages. Raises ``InvalidContract``."""
+    """Parse one contract. ``source`` is the file's name, for messages. Raises ``InvalidContract``."""
     return _Reader(source).contract(text)
 
 
 class _Reader:
-    """Turns one YAML text into a ``Contract`` and names what is wrong where something is."""
+    """Parses one YAML text into a ``Contract``."""
 
     def __init__(self, source: str) -> None:
         self.source = source
@@ -66,7 +66,7 @@ class _Reader:
 
     def contract(self, text: str) -> Contract:
         try:
-            document = yaml.load(text, Loader=_LOADER)  # noqa: S506 - a safe loader, the C one where it is built
+            document = yaml.load(text, Loader=_LOADER)  # noqa: S506 - a safe loader, in C if available
         except yaml.YAMLError as error:
             raise self.wrong("file", f"no valid YAML: {' '.join(str(error).split())}") from error
         if not isinstance(document, dict):
@@ -128,7 +128,7 @@ class _Reader:
         )
 
     def distinct(self, columns: Iterable[Column]) -> None:
-        """Refuse two columns of one name: engines and catalog ignore case."""
+        """Refuse two columns with one name. Engines and catalog ignore case."""
         seen: dict[str, Column] = {}
         for column in columns:
             other = seen.setdefault(column.name.lower(), column)

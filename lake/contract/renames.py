@@ -1,7 +1,7 @@
-"""Renames that could put one column's values under another, refused before they are published.
+"""Checks that refuse a rename if it could put one column's values under another.
 
-What was written under a former name is found by it: messages on their way, bronze files, the silver table. A name that another
-column has now, or had, tells nothing.
+Data written before a rename is read by the former name: messages on their way, bronze files, the silver table. A name that
+another column has or had is therefore ambiguous.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from lake.contract.model import Column, Contract, InvalidContract
 
 
 def refuse_ambiguous_renames(contract: Contract) -> None:
-    """Refuse a former name that another column has, in the lake or in the source, or had too."""
+    """Refuse a former name that another column has or had, in the lake or in the source. Raises ``InvalidContract``."""
     claimed: dict[str, str] = {}
     for column in contract.columns:
         for former in column.former_names:
@@ -37,7 +37,7 @@ def _of_present(contract: Contract, column: Column, former: str) -> str | None:
 
 
 def refuse_lost_names(old: Mapping[str, Contract], new: Mapping[str, Contract]) -> None:
-    """Refuse contracts that follow others and give a former name to a new column, or lose the names before a second rename."""
+    """Refuse new contracts that reuse a former name, or that drop earlier names at a second rename. Raises ``InvalidContract``."""
     for table in old.keys() & new.keys():
         before, after = old[table], new[table]
         formers = {former: column for column in before.columns for former in column.former_names}

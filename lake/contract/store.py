@@ -1,6 +1,6 @@
 """Published contracts: ``<root>/current`` names a version, ``<root>/<version>/`` holds its files and never changes.
 
-A new table therefore redeploys nothing but the contracts: the functions know only the root.
+The functions know only the root. A new table therefore deploys nothing but the contracts.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class UnknownContractVersion(TerminalError):
 
 
 class ContractStore:
-    """Reads contracts by version and keeps what it has read; the pointer is looked up again every 15 seconds."""
+    """Reads contracts by version and caches them. It reads the pointer again every 15 seconds."""
 
     def __init__(self, uri: str) -> None:
         self._bucket, prefix = split_uri(uri)
@@ -64,7 +64,7 @@ class ContractStore:
 def publish(folder: Path, uri: str) -> str:
     """Validate a folder of contracts and derived tables, write it under its version and point ``current`` at it. Returns the version.
 
-    Raises ``InvalidContract``, also if they do not follow from those in force, before anything is written.
+    Raises ``InvalidContract`` before anything is written, also for a change that the contracts in force do not allow.
     """
     files = contract_files(folder)
     contracts = ContractSet.from_directory(folder)
@@ -79,7 +79,7 @@ def publish(folder: Path, uri: str) -> str:
 
 
 def _in_force(uri: str) -> Mapping[str, Contract]:
-    """The contracts that are to be followed; none where nothing, or nothing that can be read, is published."""
+    """The contracts in force. Empty if none is published, or none can be read."""
     try:
         return ContractStore(uri).current().tables
     except (UnknownContractVersion, InvalidContract):

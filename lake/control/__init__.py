@@ -1,6 +1,6 @@
-"""The control table: one item a file, and beside it fences, privacy decisions, watermarks and open batches.
+"""The control table: one item per file, and items for fences, privacy decisions, watermarks and open batches.
 
-Every change is one conditional write, and the condition is the rule.
+Every change is one conditional write. The condition is the rule.
 """
 
 from lake.control.file_states import FileRecords

@@ -1,8 +1,8 @@
-"""Batches in the control table: which run of a table is open, and which months its readers still have to rebuild.
+"""Batches in the control table: the open run of each table, and the months that still have to be rebuilt.
 
 A target is a table of the lake with its layer, ``silver/review`` or ``gold/top_drinkers``. Each has one item for the open
-batch (its lock), one for what is known of it, and one for every month that has to be rebuilt, with a token that changes
-whenever the month is asked for again: only who saw the latest token may tick it off.
+batch (its lock), one for its state, and one for every month to rebuild. The month's item holds a token that changes each
+time the month is requested. A run ticks a month off only if it saw the latest token.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class BatchHeld(TransientError):
 
 @dataclass(frozen=True)
 class OpenBatch:
-    """A target's open batch: who may work on it, and until when."""
+    """A target's open batch. ``owner`` is the execution that works on it, until ``lease_expires_at``."""
 
     target: str
     batch_id: str
@@ -45,11 +45,11 @@ class OpenBatch:
 
 @dataclass(frozen=True)
 class TargetState:
-    """What is known of a target beyond its open batch.
+    """A target's state beyond its open batch.
 
-    ``swept_generation`` is the newest generation whose predecessors were swept, ``loads`` counts the keys that
-    each load has brought, by generation, ``read_until`` when the last row that a load or an export has brought was read at the
-    latest (microseconds since 1970), by generation, ``definition`` is that of the last whole or partial build (derived tables).
+    ``swept_generation`` is the newest generation whose predecessors were retired. ``loads`` counts the keys that each load
+    has brought, by generation. ``read_until`` is the latest time at which a load or an export can have read a row
+    (microseconds since 1970), by generation. ``definition`` is that of the last whole or partial build (derived tables).
     """
 
     swept_generation: int = 0
@@ -80,7 +80,7 @@ class ControlBatches(ControlStore):
         )
 
     def open(self, target: str, batch_id: str, manifest: str, owner: str, lease_seconds: int, purpose: str = BUILD) -> OpenBatch:
-        """Open a batch. Raises ``BatchHeld`` where the target has an open one."""
+        """Open a batch. Raises ``BatchHeld`` if the target has one already."""
         item = {
             **target_key(target, "open"),
             "batch_id": batch_id,
@@ -98,7 +98,7 @@ class ControlBatches(ControlStore):
         return OpenBatch(target, batch_id, manifest, owner, str(item["lease_expires_at"]), 1, purpose=purpose)
 
     def take(self, batch: OpenBatch, owner: str, lease_seconds: int) -> OpenBatch:
-        """Take an open batch over: one's own, or one whose lease ran out. Raises ``BatchHeld``."""
+        """Take over an open batch: the owner's own, or one with an expired lease. Raises ``BatchHeld``."""
         try:
             self.table.update_item(
                 Key=target_key(batch.target, "open"),
@@ -118,9 +118,9 @@ class ControlBatches(ControlStore):
         return self.get_open(batch.target) or batch
 
     def release(self, target: str, batch_id: str, error: str | None, owner: str | None = None) -> bool:
-        """Give the lease of an open batch back, keeping the reason. False where it is not open any more.
+        """Give the lease of an open batch back and keep the reason. Returns False if the batch is no longer open.
 
-        With ``owner`` only while that execution holds it; False where another has taken it over.
+        With ``owner``, returns False as well if another execution has taken the batch over.
         """
         condition, names, values = _held_by(batch_id, owner)
         try:
@@ -136,7 +136,7 @@ class ControlBatches(ControlStore):
         return True
 
     def close(self, target: str, batch_id: str, owner: str | None = None) -> bool:
-        """End a batch, with ``owner`` only while that execution holds it. False where it is not open any more, or another's."""
+        """End a batch. Returns False if it is no longer open or, with ``owner``, if another execution holds it."""
         condition, names, values = _held_by(batch_id, owner)
         arguments = {"ExpressionAttributeNames": names} if names else {}
         try:
@@ -148,7 +148,7 @@ class ControlBatches(ControlStore):
         return True
 
     def drop(self, batch: OpenBatch) -> None:
-        """Forget a batch of maintenance whose execution is dead. Raises ``BatchHeld`` while it may be alive."""
+        """Forget a maintenance batch whose execution is dead. Raises ``BatchHeld`` if it may still be alive."""
         try:
             self.table.delete_item(
                 Key=target_key(batch.target, "open"),
@@ -159,7 +159,7 @@ class ControlBatches(ControlStore):
             raise self._held(batch.target) from None
 
     def state(self, target: str) -> TargetState:
-        """What is known of the target."""
+        """The target's state. All its fields are empty if none was kept."""
         item = self.table.get_item(Key=target_key(target, "state"), ConsistentRead=True).get("Item") or {}
         loads, read_until = ({key: int(value) for key, value in (item.get(name) or {}).items()} for name in ("loads", "read_until"))
         return TargetState(
@@ -172,7 +172,7 @@ class ControlBatches(ControlStore):
         )
 
     def keep_state(self, target: str, state: TargetState) -> None:
-        """Write what is known of the target, once a batch: a repeated settle of the same batch changes nothing."""
+        """Write the target's state once per batch. A repeated settle of the same batch changes nothing."""
         item = {
             **target_key(target, "state"),
             "swept_generation": state.swept_generation,
@@ -192,16 +192,16 @@ class ControlBatches(ControlStore):
             return
 
     def note_load(self, target: str, waits: str | None) -> None:
-        """Keep why a table's load waits, or that it does not."""
+        """Record why a table's load waits. None if it does not wait."""
         if waits != self.load_waits(target):
             self._set_load(target, "waits", waits)
 
     def load_waits(self, target: str) -> str | None:
-        """Why a table's load waits, as its last plan saw it; None where it does not."""
+        """The reason why a table's load waits, from its last plan. None if it does not wait."""
         return self._load(target).get("waits")
 
     def accept_load(self, target: str, generation: int) -> None:
-        """Take the load of a generation as it is: it counts as complete."""
+        """Accept the load of a generation as it is. It then counts as complete."""
         self._set_load(target, "accepted", generation)
 
     def accepted_load(self, target: str) -> int | None:
@@ -222,7 +222,7 @@ class ControlBatches(ControlStore):
         )
 
     def add_pending(self, target: str, months: Iterable[str], token: str) -> None:
-        """Ask for months of a derived table to be rebuilt. ``token`` is the asking batch's id."""
+        """Request a rebuild of a derived table's months. ``token`` is the id of the requesting batch."""
         with self.table.batch_writer() as writer:
             for month in sorted(set(months)):
                 writer.put_item(Item={**target_key(target, f"month#{month}"), "month": month, "token": token, "asked_at": now()})
@@ -232,7 +232,7 @@ class ControlBatches(ControlStore):
         return {str(item["month"]): str(item["token"]) for item in self._items(target, "month#")}
 
     def tick_off(self, target: str, months: Mapping[str, str]) -> list[str]:
-        """Strike months that were rebuilt. Returns those that were asked for again meanwhile, and so stay."""
+        """Remove the months that were rebuilt. Returns the months that stay because another batch requested them meanwhile."""
         asked_again = []
         for month, token in months.items():
             try:
@@ -267,7 +267,7 @@ class ControlBatches(ControlStore):
 
 
 def _held_by(batch_id: str, owner: str | None) -> tuple[str, dict[str, str], dict[str, str]]:
-    """The condition that a batch is open, and an execution's where one is named, with its names and values."""
+    """The condition, names and values for "this batch is open" and, with ``owner``, "and this execution holds it"."""
     if owner is None:
         return "batch_id = :batch", {}, {":batch": batch_id}
     return "batch_id = :batch AND #owner = :owner", {"#owner": "owner"}, {":batch": batch_id, ":owner": owner}

@@ -1,4 +1,4 @@
-"""The life of a file: ``pending → running → bronze → silver``, ``failed`` from any. The condition of each write is the rule."""
+"""The states of a file: ``pending → running → bronze → silver``, and ``failed``. The condition of each write is the rule."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class FileRecords(Refusals, TableItems):
     """Registers, converts, settles, fails and retries files."""
 
     def register(self, file: NewFile) -> bool:
-        """Create the record of a new file, pending. False where this version of the object is known already."""
+        """Create the record of a new file as pending. Returns False if this version of the object is already known."""
         return self._create(file, PENDING, {})
 
     def register_failed(self, file: NewFile, error_type: str, message: str) -> bool:
-        """Create the record of an object that cannot be converted, with the reason. False where it is known already."""
+        """Create a failed record for an object that cannot be converted. Returns False if it is already known."""
         return self._create(file, FAILED, {"error_type": error_type, "error_message": message[:MESSAGE_LIMIT], "finished_at": now()})
 
     def _create(self, file: NewFile, status: str, extra: Mapping[str, Any]) -> bool:
@@ -48,9 +48,9 @@ class FileRecords(Refusals, TableItems):
         return True
 
     def start(self, file_id: str, execution_arn: str, lease_seconds: int) -> ControlRecord:
-        """Take the file for conversion: pending, running under the same execution, or running with a lease that has run out.
+        """Take the file for conversion if it is pending, running under the same execution, or running with an expired lease.
 
-        Raises ``AlreadyTaken`` where another execution holds it, ``WrongStatus`` where it is done, ``UnknownFile``.
+        Raises ``AlreadyTaken`` if another execution holds it, ``WrongStatus`` if it is done, ``UnknownFile``.
         """
         moment = now()
         changes = {
@@ -75,7 +75,7 @@ class FileRecords(Refusals, TableItems):
     def pin(self, record: ControlRecord, contract_version: str, pii_decision: Mapping[str, Any]) -> ControlRecord:
         """Fix contract version and privacy decision on the record, so that every attempt writes the same bytes.
 
-        The first attempt's values stay; a later one gets them back. Raises ``LeaseLost``.
+        The first attempt's values stay, and later attempts receive them. Raises ``LeaseLost``.
         """
         if record.contract_version is not None:
             return record
@@ -90,16 +90,19 @@ class FileRecords(Refusals, TableItems):
             return current
 
     def renew(self, file_id: str, token: str, lease_seconds: int) -> None:
-        """Hold the file longer. Raises ``LeaseLost``."""
+        """Extend the lease. Raises ``LeaseLost``."""
         self.change_held(file_id, token, None, {"lease_expires_at": time_in(lease_seconds)})
 
     def release(self, file_id: str, token: str, error_type: str, message: str) -> None:
-        """Give the lease back, so that the next attempt need not wait for it to run out, and keep why. Raises ``LeaseLost``."""
+        """Give the lease back with the reason, so that the next attempt can start at once. Raises ``LeaseLost``."""
         reason = {"error_type": error_type, "error_message": message[:MESSAGE_LIMIT]}
         self.change_held(file_id, token, None, {"lease_expires_at": now(), **reason})
 
     def complete(self, file_id: str, token: str, outcome: Outcome) -> ControlRecord:
-        """Publish a conversion: running → bronze, with its keys and counts. Fences go first, so that none is lost. Raises ``LeaseLost``."""
+        """Publish a conversion: running → bronze, with its keys and counts. Raises ``LeaseLost``.
+
+        Fences are written first, so that none is lost.
+        """
         record = self.get(file_id)
         if record.lease_token != token or record.status != RUNNING:
             raise lease_lost(file_id)
@@ -124,9 +127,9 @@ class FileRecords(Refusals, TableItems):
         return self.change_held(file_id, token, BRONZE, changes)
 
     def fail(self, file_id: str, error_type: str, message: str, token: str | None = None, attempt: int | None = None) -> ControlRecord:
-        """End the file as failed with a reason. A settled file stays as it is.
+        """End the file as failed, with a reason. A settled file does not change.
 
-        With ``token`` only while that lease is held; raises ``LeaseLost``. With ``attempt`` only while the file is on that one.
+        With ``token``, the change needs that lease and raises ``LeaseLost`` without it. With ``attempt``, it needs that attempt.
         """
         changes = _failure(error_type, message)
         if token is not None:
@@ -141,10 +144,10 @@ class FileRecords(Refusals, TableItems):
             return self.get(file_id)
 
     def retry(self, file_id: str, force: bool = False, key: str | None = None) -> ControlRecord:
-        """Send a file down the road again: failed, or silver with rejected rows; any with ``force``.
+        """Convert a file again if it is failed, or silver with rejected rows. ``force`` accepts any file.
 
-        The same ``key`` once more changes nothing: its caller may not have seen the answer.
-        The contract in force is pinned anew, since the old one may be what failed; privacy decisions stay.
+        A repeated call with the same ``key`` changes nothing, because the caller may not have received the first answer.
+        The current contract is pinned again, since the old one may have caused the failure. Privacy decisions stay.
         Raises ``WrongStatus``, ``UnknownFile``.
         """
         record = self.get(file_id)
@@ -156,16 +159,16 @@ class FileRecords(Refusals, TableItems):
         return self._again(record, {"contract_version": None, "retry_key": key})
 
     def restart(self, record: ControlRecord) -> ControlRecord | None:
-        """Start a pending file's next attempt. None where someone else changed it meanwhile."""
+        """Put a file back to pending for its next attempt. Returns None if it changed meanwhile."""
         try:
             return self._again(record)
         except WrongStatus:
             return None
 
     def take_over(self, record: ControlRecord, max_attempts: int) -> ControlRecord | None:
-        """A running file whose lease ran out: pending again, or failed once its attempts are used up. None where it moved meanwhile.
+        """Restart a running file with an expired lease, or fail it after its last attempt. Returns None if it changed meanwhile.
 
-        The reason is the one that the last attempt gave the lease back with, if it gave it back.
+        The reason of the failure is the one that the last attempt gave, if it gave any.
         """
         if record.real_attempts >= max_attempts:
             said = record.error_message or "the lease ran out, and its worker ended without a word"
@@ -193,7 +196,7 @@ class FileRecords(Refusals, TableItems):
             raise WrongStatus(self.get(record.file_id), f"it was {record.status} a moment ago; look again") from None
 
     def postpone(self, file_id: str, token: str, wait_seconds: int) -> ControlRecord:
-        """Put a running file back to wait for a privacy decision. It is not started before then, or until ``wake``.
+        """Put a running file back to wait for a privacy decision. It starts after ``wait_seconds`` or on ``wake``.
 
         Raises ``LeaseLost``.
         """
@@ -208,7 +211,7 @@ class FileRecords(Refusals, TableItems):
         return self.change_held(file_id, token, PENDING, changes)
 
     def wake(self, table: str) -> int:
-        """Let a table's waiting files start now. Returns how many."""
+        """Let a table's postponed files start now. Returns their number."""
         woken = 0
         for record in self.files(table=table, status=PENDING):
             if record.not_before is None:
@@ -221,7 +224,7 @@ class FileRecords(Refusals, TableItems):
         return woken
 
     def settle(self, file_id: str, batch_id: str, snapshot_id: str | None) -> bool:
-        """bronze → silver for one file of a batch. False where it is no longer the batch's."""
+        """bronze → silver for one file of a batch. Returns False if the file no longer belongs to the batch."""
         changes = {"silver_snapshot_id": snapshot_id}
         try:
             self.change(file_id, SILVER, changes, "#status = :bronze AND batch_id = :batch", {":bronze": BRONZE, ":batch": batch_id})
@@ -230,7 +233,7 @@ class FileRecords(Refusals, TableItems):
         return True
 
     def reject(self, file_id: str, batch_id: str, error_type: str, message: str) -> bool:
-        """bronze → failed for one file of a batch that the silver job could not read. False where it is no longer the batch's."""
+        """bronze → failed for a file that the silver job could not read. Returns False if it no longer belongs to the batch."""
         changes = {"error_type": error_type, "error_message": message[:MESSAGE_LIMIT], "finished_at": now()}
         try:
             self.change(file_id, FAILED, changes, "#status = :bronze AND batch_id = :batch", {":bronze": BRONZE, ":batch": batch_id})
@@ -239,7 +242,7 @@ class FileRecords(Refusals, TableItems):
         return True
 
     def assign(self, file_id: str, batch_id: str) -> bool:
-        """Give a bronze file to a batch. False where it is not bronze any more or belongs to another."""
+        """Add a bronze file to a batch. Returns False if it is no longer bronze or belongs to another batch."""
         condition = "#status = :bronze AND (attribute_not_exists(batch_id) OR batch_id = :batch)"
         try:
             self.change(file_id, None, {"batch_id": batch_id}, condition, {":bronze": BRONZE, ":batch": batch_id})
@@ -259,6 +262,6 @@ def _failure(error_type: str, message: str) -> dict[str, Any]:
 
 
 def _as_seen(record: ControlRecord) -> tuple[str, dict[str, Any]]:
-    """The condition that nobody has changed the file since it was read, and its values."""
+    """The condition that the file is unchanged since it was read, and its values."""
     condition = "#status = :was AND attempt_count = :count AND updated_at = :seen"
     return condition, {":was": record.status, ":count": record.attempt_count, ":seen": record.updated_at}

@@ -15,7 +15,7 @@ BATCH_GET_LIMIT = 100
 
 
 class FileListing(ControlStore):
-    """Reads the table's three indexes, whose sort key ``listed_at`` is creation time and file id."""
+    """Reads the table's three indexes. Their sort key ``listed_at`` is creation time and file id."""
 
     def list_files(
         self,
@@ -26,7 +26,7 @@ class FileListing(ControlStore):
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page:
-        """One page of files, newest first. ``cursor`` is the last page's; ``since`` and ``until`` bound the creation time."""
+        """One page of files, newest first. ``cursor`` comes from the last page. ``since`` and ``until`` bound the creation time."""
         found = tuple(islice(self.files(table, status, since, until, cursor, limit + 1), limit + 1))
         if len(found) <= limit:
             return Page(found)
@@ -42,10 +42,10 @@ class FileListing(ControlStore):
         cursor: str | None = None,
         page_size: int = 200,
     ) -> Iterator[ControlRecord]:
-        """Every file that fits, newest first, read page by page."""
+        """Every file that matches, newest first, read page by page."""
         low = timestamp(since) if since else "0"
         high = min(cursor or "~", timestamp(until) + "~" if until else "~")
-        if low > high:  # DynamoDB refuses such a BETWEEN; a cursor may well lie before a ``since`` that moves on
+        if low > high:  # DynamoDB refuses such a BETWEEN, and a cursor may lie before a later ``since``
             return
         if table and status:
             partitions = [("by_table_status", "table_status", f"{table}#{status}")]
@@ -69,14 +69,14 @@ class FileListing(ControlStore):
         }
         while True:
             answer = self.table.query(**arguments)
-            # BETWEEN takes both ends; the cursor's own item was on the last page
+            # BETWEEN includes both ends, but the cursor's own item was on the last page
             yield from (item for item in answer["Items"] if item["listed_at"] != high)
             if "LastEvaluatedKey" not in answer:
                 return
             arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     def count_files(self, table: str, status: str) -> int:
-        """How many files of a table are in a status."""
+        """The number of a table's files in a status."""
         arguments: dict[str, Any] = {
             "IndexName": "by_table_status",
             "KeyConditionExpression": "table_status = :key",
@@ -92,7 +92,7 @@ class FileListing(ControlStore):
             arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     def known(self, file_ids: Iterable[str]) -> dict[str, str]:
-        """Which of these files have a record, and their status."""
+        """The status of each of these files that has a record, by file id."""
         found: dict[str, str] = {}
         waiting = [file_key(file_id) for file_id in dict.fromkeys(file_ids)]
         while waiting:

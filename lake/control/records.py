@@ -1,4 +1,4 @@
-"""What the control table knows of a file, and the words for it."""
+"""The values of the control table: a file's record, its statuses, and the outcome of a conversion."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ JSON_LINES, CSV = "json", "csv"
 
 
 def now() -> str:
-    """The present, as the control table writes it: UTC, microseconds, sortable."""
+    """The current time as the control table writes it: UTC, microseconds, sortable."""
     return timestamp(datetime.now(UTC))
 
 
 def timestamp(moment: datetime) -> str:
-    """ISO 8601, UTC, microseconds, ``Z``; years have four digits, so that text sorts as time."""
+    """ISO 8601, UTC, microseconds, ``Z``. Years have four digits, so that text sorts as time."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def parse_timestamp(text: str) -> datetime:
-    """Read what ``timestamp`` wrote."""
+    """Parse the text of ``timestamp``."""
     return datetime.fromisoformat(text)
 
 
 class Refusal(NamedTuple):
-    """A row of a load that was refused on its way: a digest of it, and when its message was built (microseconds since 1970)."""
+    """A load's row that was refused before silver: its digest, and the time its message was built (microseconds since 1970)."""
 
     digest: bytes
     built_at: int
@@ -46,7 +46,7 @@ class Refusal(NamedTuple):
 
 @dataclass(frozen=True)
 class NewFile:
-    """A raw object that was just seen. ``size_bytes`` is compressed, ``records_estimated`` counts lines."""
+    """A raw object that just arrived. ``size_bytes`` is its compressed size, ``records_estimated`` counts lines."""
 
     bucket: str
     object_key: str
@@ -61,10 +61,10 @@ class NewFile:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a conversion did. ``records_read`` is ``records_written + records_rejected``.
+    """The result of a conversion. ``records_read`` is ``records_written + records_rejected``.
 
-    ``rejects`` says of each kind of reject how many, the first one's line, and what is wrong with it. ``lines_without_record``
-    counts the lines of a CSV file that begin none: blank ones, and those within a quoted text.
+    ``rejects`` holds one text per kind of reject: its count, the first line, and the problem. ``lines_without_record`` counts
+    the lines of a CSV file that begin no record: blank lines, and lines within a quoted text.
     ``refusals`` are the rejected rows of loads.
     """
 
@@ -128,12 +128,12 @@ class ControlRecord:
 
     @property
     def ingest_date(self) -> str:
-        """The UTC date of the file's first record, which its bronze parts lie under."""
+        """The UTC date on which the file was registered. Its bronze parts lie under this date."""
         return self.created_at[:10]
 
     @property
     def real_attempts(self) -> int:
-        """Attempts to convert, without those that only waited for a decision."""
+        """Attempts to convert. Attempts that only waited for a decision do not count."""
         return self.attempt_count - self.wait_count
 
     @classmethod
@@ -148,7 +148,7 @@ _FIELDS = tuple(f.name for f in fields(ControlRecord))
 
 
 def _plain(value: Any) -> Any:
-    """DynamoDB's numbers are Decimals; the control table holds whole numbers and scores only."""
+    """Turn DynamoDB's Decimals into int or float. The control table holds only whole numbers and scores."""
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, Mapping):
@@ -160,7 +160,7 @@ def _plain(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Page:
-    """One page of a listing; ``cursor`` is None on the last one."""
+    """One page of a listing. ``cursor`` is None on the last one."""
 
     items: tuple[ControlRecord, ...]
     cursor: str | None = None

@@ -1,7 +1,7 @@
-"""Rows of loads that were refused on their way: their source counts them, and silver never does.
+"""Rows of loads that were refused before silver. The source counts them, and silver never does.
 
-Kept for each table by what refused them, as digests, so that a row that came twice counts once. A converted file's are
-written anew with each attempt, so those of a mended contract disappear.
+Each table keeps them by origin, as digests, so that a row that came twice counts once. Each attempt of a converted file
+writes its refusals again. They disappear once the contract is mended.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Refusals(ControlStore):
     """The refused rows of every table's loads."""
 
     def note_refusals(self, table: str, refusals: Iterable[Refusal], origin: str | None = None) -> None:
-        """Keep what was refused, in place of what the same ``origin`` (a file's id) refused before."""
+        """Keep the refused rows of ``origin`` (a file's id), and drop those that it refused before."""
         kept = sorted(set(refusals))[:KEPT]
         entries = b"".join(_ENTRY.pack(*refusal) for refusal in kept)
         name = origin or hashlib.sha256(entries).hexdigest()[:32]
@@ -32,7 +32,7 @@ class Refusals(ControlStore):
         self.table.put_item(Item={**table_key(table, f"{_PREFIX}{name}"), **item})
 
     def refused(self, table: str, fence: Fence) -> int:
-        """How many rows of the load behind a fence were refused, each counted once."""
+        """The number of distinct rows that the load behind a fence lost to refusals."""
         return len({found.digest for _, entries in self._kept(table) for found in entries if found.built_at >= fence.generation})
 
     def forget_refusals(self, table: str, generation: int) -> None:

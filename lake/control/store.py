@@ -1,4 +1,4 @@
-"""Access to the control table: keys, reads, and the one conditional update that every change is made of.
+"""Access to the control table: keys, reads, and the conditional update behind every change.
 
 Expressions: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.ConditionExpressions.html
 """
@@ -18,7 +18,7 @@ from lake.keys import is_file_id
 
 
 class UnknownFile(TerminalError):
-    """There is no control record of this file id."""
+    """The control table has no record of this file id."""
 
     def __init__(self, file_id: str) -> None:
         shown = file_id if len(file_id) <= 80 else f"{file_id[:80]}… ({len(file_id):,} characters)"
@@ -38,11 +38,11 @@ class AlreadyTaken(TerminalError):
 
 
 class LeaseLost(TerminalError):
-    """The lease ran out and another execution took the file; nothing of this attempt may be published."""
+    """The lease expired and another execution took the file. This attempt must not publish anything."""
 
 
 class ControlStore:
-    """One DynamoDB table; ``name`` is its name."""
+    """One DynamoDB table by its name."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -61,7 +61,7 @@ class ControlStore:
         return ControlRecord.of_item(item)
 
     def items_of(self, table: str, prefix: str) -> Iterable[dict[str, Any]]:
-        """A table's items whose sort key begins with ``prefix``, in its order."""
+        """A table's items whose sort key begins with ``prefix``, in the order of that key."""
         arguments: dict[str, Any] = {
             "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
             "ExpressionAttributeValues": {":pk": f"table#{table}", ":prefix": prefix},
@@ -76,12 +76,12 @@ class ControlStore:
 
     @property
     def condition_failed(self) -> type[Exception]:
-        """What DynamoDB raises where a write's condition does not hold."""
+        """The exception that DynamoDB raises if a write's condition does not hold."""
         failed: type[Exception] = self.table.meta.client.exceptions.ConditionalCheckFailedException
         return failed
 
     def change_held(self, file_id: str, token: str, status: str | None, changes: Mapping[str, Any]) -> ControlRecord:
-        """Change a running file while its lease is held. Raises ``LeaseLost``."""
+        """Change a running file whose lease is held. Raises ``LeaseLost``."""
         try:
             return self.change(
                 file_id, status, changes, "#status = :running AND lease_token = :token", {":running": RUNNING, ":token": token}
@@ -92,7 +92,7 @@ class ControlStore:
     def change(
         self, file_id: str, status: str | None, changes: Mapping[str, Any], condition: str, values: Mapping[str, Any]
     ) -> ControlRecord:
-        """One conditional update; a change to None removes the attribute."""
+        """Make one conditional update. A change to None removes the attribute."""
         sets: dict[str, Any] = {**{k: v for k, v in changes.items() if v is not None}, "updated_at": now()}
         if status is not None:
             sets |= status_keys(status, self.get(file_id).table_name)
@@ -117,37 +117,37 @@ class ControlStore:
 
 
 def file_key(file_id: str) -> dict[str, str]:
-    """A file's key."""
+    """The primary key of a file's item."""
     return {"pk": f"file#{file_id}", "sk": "file"}
 
 
 def table_key(table: str, sort: str) -> dict[str, str]:
-    """The key of one of a table's items."""
+    """The primary key of one of a table's items."""
     return {"pk": f"table#{table}", "sk": sort}
 
 
 def status_keys(status: str, table: str) -> dict[str, str]:
-    """The status and the index key made of it."""
+    """The status, and the index key that contains it."""
     return {"status": status, "table_status": f"{table}#{status}"}
 
 
 def time_in(seconds: int) -> str:
-    """The time so many seconds from now."""
+    """The timestamp ``seconds`` from now."""
     return timestamp(datetime.now(UTC) + timedelta(seconds=seconds))
 
 
 def lease_lost(file_id: str) -> LeaseLost:
-    """The error that names the file."""
+    """The error for this file."""
     return LeaseLost(f"file {file_id}: the lease is held by another execution or was given back; this attempt publishes nothing")
 
 
 def without_keys(item: Mapping[str, Any]) -> dict[str, Any]:
-    """An item without its key."""
+    """The item without its primary key."""
     return {key: value for key, value in item.items() if key not in ("pk", "sk")}
 
 
 def numbers(value: Any) -> Any:
-    """The value as DynamoDB takes it, which knows no floats."""
+    """The value for DynamoDB, with Decimals for floats."""
     if isinstance(value, float):
         return Decimal(str(value))
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""What the control table keeps of a table rather than a file: fences, privacy decisions, watermarks."""
+"""The control table's items of a lake table: fences, privacy decisions and watermarks."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class TableItems(FileListing):
         return [Fence(parse_timestamp(item["at"]), item["kind"]) for item in self.items_of(table, "fence#")]
 
     def add_fence(self, table: str, fence: Fence) -> bool:
-        """Keep a fence, and put files that hold newer records back to bronze to be merged again. False where it is known.
+        """Keep a fence, and put files with newer records back to bronze. Returns False if the fence is complete already.
 
-        A fence that is known, but whose files nobody finished putting back, has them put back now.
+        If an earlier call stored the fence and crashed, this call puts the remaining files back.
         """
         key = _fence_key(table, fence)
         item = {
@@ -46,7 +46,7 @@ class TableItems(FileListing):
         return is_new
 
     def mark_requeued(self, table: str, fence: Fence) -> None:
-        """Note that every file behind a fence was put back, so that a crash before this is made good later."""
+        """Record that every file behind a fence was put back. Without this mark, the next ``add_fence`` repeats the work."""
         self.table.update_item(
             Key=_fence_key(table, fence),
             UpdateExpression="SET requeued_at = :now",
@@ -55,7 +55,7 @@ class TableItems(FileListing):
         )
 
     def requeue_newer(self, table: str, fence: Fence) -> int:
-        """Put a table's silver files with records behind the fence back to bronze. Returns how many."""
+        """Put a table's silver files with records behind the fence back to bronze. Returns their number."""
         requeued = 0
         at = timestamp(fence.at)
         for record in self.files(table=table, status=SILVER, since=fence.at - CLOCK_SLACK):
@@ -64,7 +64,7 @@ class TableItems(FileListing):
         return requeued
 
     def back_to_bronze(self, file_id: str) -> bool:
-        """silver → bronze, for a file whose records belong to another generation than the one they were merged in."""
+        """silver → bronze, for a file whose records belong to another generation than the one they were merged into."""
         try:
             self.change(file_id, BRONZE, {"batch_id": None, "silver_snapshot_id": None}, "#status = :silver", {":silver": SILVER})
         except self.condition_failed:
@@ -77,7 +77,7 @@ class TableItems(FileListing):
         return without_keys(item) if item else None
 
     def decide(self, table: str, column: str, decision: Mapping[str, Any]) -> dict[str, Any]:
-        """Keep a decision, unless there is one already. Returns the one that holds: the loser of a race obeys."""
+        """Keep a decision if there is none yet. Returns the decision in force, so that the loser of a race follows the winner."""
         item = {**numbers(decision), **table_key(table, f"pii#{column}"), "decided_at": now()}
         try:
             self.table.put_item(Item=item, ConditionExpression="attribute_not_exists(pk)")
@@ -86,13 +86,13 @@ class TableItems(FileListing):
         return without_keys(item)
 
     def add_evidence(self, table: str, column: str, file_id: str, evidence: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Keep what one file showed of a column (once a file). Returns every file's evidence of the column."""
+        """Keep one file's evidence of a column (once per file). Returns the evidence of every file."""
         key = table_key(table, f"evidence#{column}#{file_id}")
         self.table.put_item(Item={**numbers(evidence), **key})
         return [without_keys(item) for item in self.items_of(table, f"evidence#{column}#")]
 
     def spend(self, table: str, day: str, units: int, limit: int) -> bool:
-        """Take ``units`` of detection from a table's allowance of a UTC day (YYYY-MM-DD). False where fewer are left."""
+        """Take ``units`` of detection from a table's allowance of a UTC day (YYYY-MM-DD). Returns False if fewer are left."""
         if units > limit:
             return False
         try:
@@ -107,7 +107,7 @@ class TableItems(FileListing):
         return True
 
     def watermark(self, table: str) -> str | None:
-        """How far a table's batch exports have come: the watermark column's value as text."""
+        """The progress of a table's batch exports: the watermark column's value as text."""
         item = self.table.get_item(Key=table_key(table, "watermark"), ConsistentRead=True).get("Item")
         return str(item["value"]) if item else None
 
