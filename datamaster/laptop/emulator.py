@@ -13,6 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
+
+from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from datamaster.laptop.process import free_port, spawn, stop, tail
 from datamaster.wire import ACCOUNT, REGION
@@ -73,23 +76,20 @@ def start_emulator(
     home = directory or Path(tempfile.mkdtemp(prefix="dm-emulator-"))
     home.mkdir(parents=True, exist_ok=True)
     log = log or home / "emulator.log"
-    attempt = 0
-    while True:
-        attempt += 1
-        port = free_port()
-        settings = emulator_settings(
-            port, home, authorize=authorize, lambda_concurrency=lambda_concurrency, lambda_environment=lambda_environment or {}
-        )
-        process = spawn(emulator_command(), settings, log)
-        try:
-            _wait_until_healthy(port, process, log)
-        except EmulatorFailed:
-            stop(process)
-            if attempt == START_ATTEMPTS:
-                raise
-            continue
-        endpoint = f"http://127.0.0.1:{port}"
-        return Emulator(endpoint, process, client_environment(endpoint))
+    return _started(home, log, authorize=authorize, lambda_concurrency=lambda_concurrency, lambda_environment=lambda_environment or {})
+
+
+@retry(retry=retry_if_exception_type(EmulatorFailed), stop=stop_after_attempt(START_ATTEMPTS), reraise=True)
+def _started(home: Path, log: Path, **settings: Any) -> Emulator:
+    port = free_port()
+    process = spawn(emulator_command(), emulator_settings(port, home, **settings), log)
+    try:
+        _wait_until_healthy(port, process, log)
+    except EmulatorFailed:
+        stop(process)
+        raise
+    endpoint = f"http://127.0.0.1:{port}"
+    return Emulator(endpoint, process, client_environment(endpoint))
 
 
 def client_environment(endpoint: str) -> dict[str, str]:

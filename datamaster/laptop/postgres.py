@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 import psycopg2
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_incrementing
 
 from datamaster.laptop.process import free_port, tail
 from lake.errors import TerminalError, TransientError
@@ -31,6 +32,7 @@ from lake.errors import TerminalError, TransientError
 UNPRIVILEGED_USER = "nobody"
 START_SECONDS = 30.0
 START_ATTEMPTS = 10
+START_PAUSE_SECONDS = 0.2
 STOP_SECONDS = 5.0
 PR_SET_PDEATHSIG = 1
 
@@ -136,20 +138,24 @@ def start(data_dir: Path, port: int = 0, log: Path | None = None) -> Server:
     log = log or data.with_name(data.name + ".log")
     if not (data / "PG_VERSION").exists():
         _initialise(binaries, data, identity)
-    for attempt in range(1, START_ATTEMPTS + 1):
-        _refuse_second(data)
-        chosen = port or free_port()
-        server = _launch(binaries, data, chosen, log, identity)
-        try:
-            _wait_until_ready(server, log)
-        except PostgresFailed:
-            server._end(signal.SIGQUIT)
-            if attempt == START_ATTEMPTS:
-                raise
-            time.sleep(0.2 * attempt)
-            continue
-        return server
-    raise AssertionError("unreachable")
+    return _started(binaries, data, port, log, identity)
+
+
+@retry(
+    retry=retry_if_exception_type(PostgresFailed),
+    stop=stop_after_attempt(START_ATTEMPTS),
+    wait=wait_incrementing(START_PAUSE_SECONDS, START_PAUSE_SECONDS),
+    reraise=True,
+)
+def _started(binaries: Path, data: Path, port: int, log: Path, identity: _Identity) -> Server:
+    _refuse_second(data)
+    server = _launch(binaries, data, port or free_port(), log, identity)
+    try:
+        _wait_until_ready(server, log)
+    except PostgresFailed:
+        server._end(signal.SIGQUIT)
+        raise
+    return server
 
 
 def _identity() -> _Identity:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError
+from tenacity import retry, retry_if_exception, stop_after_attempt, wait_fixed
 
 from datamaster.aws.deploy.deletion import delete
 from datamaster.aws.deploy.environments import Environment
@@ -230,24 +230,21 @@ def _in_use(kms: Any, key: str) -> bool:
     return bool(state != "PendingDeletion")
 
 
+def _is_filled(error: BaseException) -> bool:
+    return isinstance(error, ClientError) and error.response["Error"]["Code"] == "BucketNotEmpty"
+
+
+@retry(retry=retry_if_exception(_is_filled), stop=stop_after_attempt(BUCKET_ATTEMPTS), wait=wait_fixed(BUCKET_SECONDS), reraise=True)
 def _remove_bucket(s3: Any, bucket: str) -> None:
-    """Empty and delete a bucket; where logs are still delivered to it, several times."""
-    for attempt in range(BUCKET_ATTEMPTS):
-        for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
-            entries = page.get("Versions", []) + page.get("DeleteMarkers", [])
-            objects = [{"Key": entry["Key"], "VersionId": entry["VersionId"]} for entry in entries]
-            if objects:
-                answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
-                for error in answer.get("Errors", [])[:1]:
-                    raise NotRemoved("AWS::S3::Bucket", bucket, f"{error['Key']}: {error.get('Message', error.get('Code'))}")
-        try:
-            s3.delete_bucket(Bucket=bucket)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "BucketNotEmpty" or attempt == BUCKET_ATTEMPTS - 1:
-                raise
-            time.sleep(BUCKET_SECONDS)
-        else:
-            return
+    """Empty and delete a bucket; several times if logs are still delivered to it."""
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+        entries = page.get("Versions", []) + page.get("DeleteMarkers", [])
+        objects = [{"Key": entry["Key"], "VersionId": entry["VersionId"]} for entry in entries]
+        if objects:
+            answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
+            for error in answer.get("Errors", [])[:1]:
+                raise NotRemoved("AWS::S3::Bucket", bucket, f"{error['Key']}: {error.get('Message', error.get('Code'))}")
+    s3.delete_bucket(Bucket=bucket)
 
 
 def _remove_table(dynamodb: Any, table: str) -> None:

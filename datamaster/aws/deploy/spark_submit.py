@@ -23,7 +23,7 @@ CORES, MEMORY_GB = 2, 6
 """Of the driver and of each executor; left alone, EMR Serverless takes four cores and 16 GB each, and three executors to begin with:
 https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/jobs-spark.html"""
 
-REQUIREMENTS = ("boto3", "orjson", "PyYAML", "pyarrow", "pyiceberg[glue]")
+REQUIREMENTS = ("boto3", "orjson", "PyYAML", "pyarrow", "pyiceberg[glue]", "tenacity")
 """What the archive holds beside the interpreter, in the versions of the lock file. PySpark is the release's own."""
 
 

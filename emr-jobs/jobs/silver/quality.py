@@ -6,7 +6,6 @@ kept in dm_silver.quality_results, one row a rule and batch.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,11 +14,11 @@ from typing import Any
 
 import boto3
 import pyarrow as pa
-from pyiceberg.exceptions import CommitFailedException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.functions import col, expr
 
 from jobs.iceberg.catalog import SILVER, catalog, engine_name, exists
+from jobs.iceberg.commits import retried
 from jobs.iceberg.tables import Field, ensure
 from jobs.silver.changes import GENERATION, IS_DELETE, LOADED
 from lake import cdc
@@ -29,7 +28,6 @@ from lake.errors import TerminalError
 from lake.keys import silver_location, silver_quarantine_prefix
 
 WARN, QUARANTINE, STOP = "warn", "quarantine", "stop"
-COMMIT_ATTEMPTS = 8
 FOUND, HELD, KNOWN = "cdc_found", "cdc_held", "cdc_known"
 FIELDS = [
     Field("checked_at", "timestamptz"),
@@ -122,16 +120,12 @@ def keep(contract: Contract, bucket: str, batch_id: str, checked_at: datetime, r
     ]
     data = pa.Table.from_pylist(rows, pa.schema([(f.name, _ARROW[f.type]) for f in FIELDS]))
     own = f"table_name == '{contract.table}' and batch_id == '{batch_id}'"
-    for attempt in range(COMMIT_ATTEMPTS):  # the tables' jobs run side by side and share this one
-        table = ensure(SILVER, QUALITY_RESULTS, FIELDS, (), silver_location(bucket, QUALITY_RESULTS))
-        try:
-            table.overwrite(data, overwrite_filter=own)
-        except CommitFailedException:
-            if attempt == COMMIT_ATTEMPTS - 1:
-                raise
-            time.sleep(0.2 * 2**attempt)
-        else:
-            return
+    _replace(data, own, silver_location(bucket, QUALITY_RESULTS))
+
+
+@retried  # the tables' jobs run side by side and share this table
+def _replace(rows: pa.Table, own: str, location: str) -> None:
+    ensure(SILVER, QUALITY_RESULTS, FIELDS, (), location).overwrite(rows, overwrite_filter=own)
 
 
 def held_loads(spark: SparkSession, contract: Contract, bucket: str) -> DataFrame | None:
@@ -146,10 +140,11 @@ def held_loads(spark: SparkSession, contract: Contract, bucket: str) -> DataFram
     return held.where(LOADED).select(*types, GENERATION).distinct()
 
 
+@retried
 def compact() -> int:
-    """Rewrite the results as one file, where they lie in more. Raises ``CommitFailedException`` where a batch was faster.
+    """Rewrite the results as one file if they lie in more. Returns the number of partitions rewritten.
 
-    The tables' jobs write here side by side, so this is one commit that fails where the table has changed.
+    One commit, which fails if a table's job wrote here meanwhile.
     """
     table = catalog().load_table((SILVER, QUALITY_RESULTS))
     if len(list(table.scan().plan_files())) < 2:

@@ -8,16 +8,15 @@ The rows stay as they are. It may be run again at any point; nothing is removed 
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table
 from pyspark.sql import SparkSession
 
 from jobs.iceberg.catalog import GOLD, catalog
+from jobs.iceberg.commits import retried
 from jobs.iceberg.inventory import live_files, named_objects, remove_objects, stored_objects
 from jobs.silver import key_index, quality
 from jobs.upkeep.compaction import compact
@@ -25,8 +24,6 @@ from lake.contract.names import QUALITY_RESULTS
 from lake.errors import TerminalError
 from lake.keys import gold_location, silver_location, split_uri
 from lake.manifests import OUTCOME, MaintenanceManifest, read_document, sibling, write_document
-
-COMMIT_ATTEMPTS = 8
 
 
 class MissingFiles(TerminalError):
@@ -85,8 +82,8 @@ def maintain(spark: SparkSession, manifest: MaintenanceManifest, name: str, buck
     table = catalog().load_table(identifier)
     before = size(table, root)
     old = named_objects(table)
-    rewritten = _retried(quality.compact) if name == QUALITY_RESULTS else compact(spark, manifest.database, table)
-    expired = _retried(lambda: expire(catalog().load_table(identifier), manifest.snapshots_before))
+    rewritten = quality.compact() if name == QUALITY_RESULTS else compact(spark, manifest.database, table)
+    expired = expire(identifier, manifest.snapshots_before)
     if name == manifest.table and manifest.key:
         key_index.refresh(spark, name, manifest.key, bucket)
     removed = remove_unnamed(identifier, root, old, manifest.orphans_before)
@@ -107,8 +104,10 @@ def size(table: Table, root: str) -> Size:
     )
 
 
-def expire(table: Table, before: datetime) -> int:
+@retried
+def expire(identifier: tuple[str, str], before: datetime) -> int:
     """Expire the snapshots older than ``before``; the current one stays. Returns how many."""
+    table = catalog().load_table(identifier)
     old = len(table.metadata.snapshots)
     table.maintenance.expire_snapshots().older_than(before).commit()
     return old - len(table.metadata.snapshots)
@@ -130,15 +129,3 @@ def remove_unnamed(identifier: tuple[str, str], root: str, once_named: set[str],
     unnamed = [entry.uri for entry in stored if entry.uri not in named and (entry.uri in once_named or entry.modified < before)]
     remove_objects(unnamed)
     return len(unnamed)
-
-
-def _retried(commit: Callable[[], int]) -> int:
-    """quality_results has many writers: a commit that another was faster than is tried again."""
-    for attempt in range(COMMIT_ATTEMPTS):
-        try:
-            return commit()
-        except CommitFailedException:
-            if attempt == COMMIT_ATTEMPTS - 1:
-                raise
-            time.sleep(0.2 * 2**attempt)
-    raise AssertionError  # the loop returns or raises
