@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
@@ -17,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import boto3
+import psutil
 import psycopg2
 
 from datamaster.aws.deploy import Deployment, Watch, deploy
@@ -136,14 +135,11 @@ def down(home: Path, *, forget: bool = False) -> list[str]:
     owner = state.owner_of(home)
     dsn, slot = _source(home)
     if owner:
-        with suppress(ProcessLookupError):
-            os.kill(owner, signal.SIGTERM)
-        deadline = time.monotonic() + DOWN_SECONDS
-        while state.owner_of(home) is not None and time.monotonic() < deadline:
-            time.sleep(0.1)
-        if state.owner_of(home) is not None:
-            with suppress(ProcessLookupError):
-                os.kill(owner, signal.SIGKILL)  # the kernel ends its children with it
+        with suppress(psutil.NoSuchProcess):
+            supervisor = psutil.Process(owner)
+            supervisor.terminate()
+            if psutil.wait_procs([supervisor], DOWN_SECONDS)[1]:
+                supervisor.kill()  # the kernel ends its children with it
     done = ["every process has ended"] if owner else [f"no platform ran in {home}"]
     if not forget:
         return done

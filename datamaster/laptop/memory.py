@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from pathlib import Path
+from contextlib import suppress
 from types import TracebackType
+
+import psutil
 
 SAMPLE_SECONDS = 1.0
 
@@ -13,7 +15,7 @@ SAMPLE_SECONDS = 1.0
 class MemoryWatch:
     """Samples the memory of processes and all their descendants while it is entered.
 
-    Shared pages are counted once (proportional set size, Linux). Where the kernel does not tell, ``peak_bytes`` stays 0.
+    Linux counts shared pages once (proportional set size). Other systems report only the pages that a process shares with nobody.
     """
 
     def __init__(self, pids: Iterable[int]) -> None:
@@ -37,31 +39,20 @@ class MemoryWatch:
 
 def memory_of(roots: Iterable[int]) -> int:
     """Bytes that these processes and their descendants hold now."""
-    children = _children()
-    waiting, seen = list(roots), set[int]()
-    while waiting:
-        pid = waiting.pop()
-        if pid not in seen:
-            seen.add(pid)
-            waiting += children.get(pid, ())
-    return sum(_proportional_set_size(pid) for pid in seen)
+    return sum(map(_bytes, {process for root in roots for process in family(root)}))
 
 
-def _children() -> dict[int, list[int]]:
-    found: dict[int, list[int]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            # the command's name, in brackets, may hold spaces
-            parent = int(stat.read_text().rpartition(")")[2].split()[1])
-        except (OSError, ValueError):
-            continue
-        found.setdefault(parent, []).append(int(stat.parent.name))
-    return found
-
-
-def _proportional_set_size(pid: int) -> int:
+def family(pid: int) -> list[psutil.Process]:
+    """The process and all its descendants; none if it has ended."""
     try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _bytes(process: psutil.Process) -> int:
+    with suppress(psutil.Error):
+        memory = process.memory_full_info()
+        return int(getattr(memory, "pss", memory.uss))
+    return 0

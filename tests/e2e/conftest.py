@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psutil
 import pytest
 
 from datamaster.laptop.state import State
@@ -50,16 +51,12 @@ def processes_with() -> Callable[..., Mapping[int, str]]:
 
     def find(*words: str) -> Mapping[int, str]:
         found = {}
-        for entry in Path("/proc").iterdir():
-            if not entry.name.isdigit() or int(entry.name) == os.getpid():
-                continue
-            try:
-                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                environment = (entry / "environ").read_bytes().decode(errors="replace")
-            except OSError:  # it has ended
-                continue
-            if command and all(word in command or word in environment for word in words):
-                found[int(entry.name)] = command
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):  # it has ended
+                command, environment = " ".join(process.cmdline()), process.environ().items()
+                said = [command, *(f"{name}={value}" for name, value in environment)]
+                if command and process.pid != os.getpid() and all(any(word in text for text in said) for word in words):
+                    found[process.pid] = command
         return found
 
     return find

@@ -9,7 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -21,6 +21,7 @@ from datamaster.cli.session import connect
 from datamaster.laptop import actions, postgres, state
 from lake.contract.store import POINTER_TTL_SECONDS
 from tests.e2e.newcomer import Newcomer
+from tests.processes import alive, descendants
 
 REVIEWS = 12_000
 NAN_ALLOWED = "physicalType: double precision\n    customProperties: [{property: allowNaN, value: true}]"
@@ -48,37 +49,6 @@ def until_in_bronze(newcomer: Newcomer) -> None:
     with patch.dict(os.environ):
         statuses = actions.convert_all(connect(newcomer.home), lambda _text: None)
     assert not statuses["failed"]
-
-
-def descendants(pid: int) -> set[tuple[int, str]]:
-    """Process ids below ``pid``, each with its start time, by which it is told from a later process of the same id."""
-    children: dict[int, set[int]] = {}
-    started: dict[int, str] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with suppress(OSError):
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-                if fields[0] != "Z":
-                    children.setdefault(int(fields[1]), set()).add(int(entry.name))
-                    started[int(entry.name)] = fields[19]
-    found: set[tuple[int, str]] = set()
-    waiting = [pid]
-    while waiting:
-        for child in children.get(waiting.pop(), ()):
-            found.add((child, started[child]))
-            waiting.append(child)
-    return found
-
-
-def alive(processes: set[tuple[int, str]]) -> dict[int, str]:
-    """Which of them still run, with their commands."""
-    found = {}
-    for pid, started in processes:
-        with suppress(OSError):
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            if fields[19] == started and fields[0] != "Z":
-                found[pid] = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-    return found
 
 
 @pytest.mark.parametrize("words", [("up",), ("demo", "--reviews", "1000")])
@@ -141,7 +111,7 @@ def test_down_leaves_no_process_and_commands_then_say_how_to_start(newcomer: New
     assert owner is not None
     running = descendants(owner)
     newcomer.succeeds("down")
-    assert alive(running) == {}
+    assert alive(running) == []
     after = newcomer.types("query", "SELECT 1")
     assert after.returncode == 3
     assert "dm up" in after.stderr

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from datamaster.laptop.drivers import Driver, start_driver
+from tests.processes import runs
 
 pytestmark = pytest.mark.integration
 
@@ -95,6 +96,6 @@ def test_a_driver_ends_with_the_worker_that_was_killed(tmp_path: Path):
     parent.wait()
 
     deadline = time.monotonic() + 30
-    while Path(f"/proc/{driver}").exists():
+    while runs(driver):
         assert time.monotonic() < deadline, "the driver outlived its worker"
         time.sleep(0.05)

@@ -5,26 +5,25 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import boto3
+import psutil
 import psycopg2
 import pytest
 
 from beer.generate import create_schema
 from datamaster.laptop import lifecycle, state
-from datamaster.laptop.memory import memory_of
+from datamaster.laptop.memory import family, memory_of
 from datamaster.laptop.state import PlatformNotRunning, PlatformRunning, State
 from lake.control import ControlTable
 from tests.platforms import running_platform
+from tests.processes import alive, listening
 
 pytestmark = pytest.mark.integration
-LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 PATIENCE_SECONDS = 60
 SEEDED = "INSERT INTO dm_core.brewery SELECT n, 'Brewery ' || n FROM generate_series(1, 50) AS n"
 
@@ -43,41 +42,6 @@ def running(tmp_path_factory: pytest.TempPathFactory, taken_ports: None) -> Iter
         yield running
 
 
-def family(pid: int) -> set[int]:
-    """A process and all its descendants."""
-    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout.split()
-    parents = dict(zip(map(int, listed[::2]), map(int, listed[1::2]), strict=True))
-    found = {pid}
-    while grown := {child for child, parent in parents.items() if parent in found} - found:
-        found |= grown
-    return found
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def listening(pids: set[int]) -> set[str]:
-    """Addresses on which processes listen for TCP (proc(5))."""
-    inodes = set()
-    for pid in pids:
-        for descriptor in Path(f"/proc/{pid}/fd").glob("*"):
-            try:
-                inodes.add(str(descriptor.readlink()))
-            except OSError:
-                continue
-    found = set()
-    for table in ("tcp", "tcp6"):
-        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
-            words = line.split()
-            if words[3] == "0A" and f"socket:[{words[9]}]" in inodes:
-                found.add(words[1].rsplit(":", 1)[0])
-    return found
-
-
 def test_rows_of_the_source_come_as_far_as_bronze(running: State):
     control = ControlTable(running.control_table)
     deadline = time.monotonic() + PATIENCE_SECONDS
@@ -87,12 +51,10 @@ def test_rows_of_the_source_come_as_far_as_bronze(running: State):
     assert sum(file.operations.get("load", 0) for file in bronze) == 50
 
 
-@LINUX
 def test_every_process_listens_on_this_machine_only(running: State):
-    assert listening(family(running.pids["supervisor"])) == {"0100007F"}
+    assert listening(family(running.pids["supervisor"])) == {"127.0.0.1"}
 
 
-@LINUX
 def test_all_processes_together_leave_room_on_a_small_machine(running: State):
     assert 0 < memory_of([running.pids["supervisor"]]) < 2 * 2**30
 
@@ -129,7 +91,6 @@ def test_a_home_without_a_platform_says_how_to_start_one(tmp_path: Path):
     lifecycle.down(tmp_path)
 
 
-@LINUX
 def test_after_down_amid_changes_and_a_merge_no_process_of_it_is_left(running: State):
     boto3.client("stepfunctions").start_execution(stateMachineArn=running.state_machines["bronze-to-silver"])
     drivers: set[int] = set()
@@ -143,21 +104,21 @@ def test_after_down_amid_changes_and_a_merge_no_process_of_it_is_left(running: S
     connection.close()
     everyone = family(running.pids["supervisor"])
     assert drivers
-    assert drivers <= everyone
+    assert drivers <= {process.pid for process in everyone}
 
     lifecycle.down(running.home)
 
     deadline = time.monotonic() + 5  # the kernel takes a moment to clear away what was killed
-    while (left := {pid for pid in everyone if alive(pid)}) and time.monotonic() < deadline:
+    while (left := alive(everyone)) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert left == set()
+    assert left == []
     with pytest.raises(PlatformNotRunning):
         state.load(running.home)
 
 
 def test_a_start_that_fails_leaves_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    started: list[int] = []
+    started: list[psutil.Process] = []
 
     def failing(_dsn: str) -> None:
         started.extend(family(state.owner_of(tmp_path) or 0))
@@ -168,4 +129,4 @@ def test_a_start_that_fails_leaves_no_process(tmp_path: Path, monkeypatch: pytes
 
     assert state.owner_of(tmp_path) is None
     assert len(started) > 3
-    assert [pid for pid in started if alive(pid)] == []
+    assert alive(started) == []

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from datamaster.laptop import state
+from datamaster.laptop.memory import family
 from datamaster.laptop.supervisor import DETACH, EXIT_HELD, Child, message
+from tests.processes import alive, runs
 
 pytestmark = pytest.mark.integration
 PATIENCE_SECONDS = 20
@@ -37,19 +39,6 @@ def eventually(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not come about"
         time.sleep(0.05)
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def session_of(pid: int) -> list[int]:
-    """The processes of a session."""
-    listed = subprocess.run(["ps", "-o", "pid=,stat=", "-s", str(pid)], capture_output=True, text=True).stdout.splitlines()
-    return [int(line.split()[0]) for line in listed if "Z" not in line.split()[1]]
 
 
 class Running:
@@ -104,12 +93,13 @@ def test_a_process_that_ends_at_once_again_and_again_is_started_less_and_less_of
 def test_stopping_leaves_no_process_even_of_those_that_do_not_listen(supervisor: Running):
     supervisor.start(sleeper("worker"), parent_of_two())
     pids = [supervisor.pid("worker"), supervisor.pid("stubborn")]
-    eventually(lambda: len(session_of(pids[1])) == 2)
+    eventually(lambda: len(family(pids[1])) == 2)
+    started = [process for pid in pids for process in family(pid)]
 
     supervisor.process.terminate()
 
     assert supervisor.process.wait(PATIENCE_SECONDS) == 0
-    assert [pid for parent in pids for pid in session_of(parent)] == []
+    assert alive(started) == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's own tie between parent and child is Linux's")
@@ -120,7 +110,7 @@ def test_a_supervisor_that_is_killed_takes_its_children_along(supervisor: Runnin
 
     supervisor.process.kill()
 
-    eventually(lambda: not any(alive(pid) for pid in pids))
+    eventually(lambda: not any(runs(pid) for pid in pids))
 
 
 def test_the_platform_ends_where_its_builder_goes_before_it_was_complete(supervisor: Running):
@@ -130,7 +120,7 @@ def test_the_platform_ends_where_its_builder_goes_before_it_was_complete(supervi
     supervisor.process.stdin.close()
 
     assert supervisor.process.wait(PATIENCE_SECONDS) == 0
-    assert not alive(worker)
+    assert not runs(worker)
 
 
 def test_the_platform_stays_where_its_builder_goes_after_it_was_complete(supervisor: Running):
@@ -141,7 +131,7 @@ def test_the_platform_stays_where_its_builder_goes_after_it_was_complete(supervi
     time.sleep(1)
 
     assert supervisor.process.poll() is None
-    assert alive(supervisor.pid("worker"))
+    assert runs(supervisor.pid("worker"))
 
 
 def test_the_end_of_a_vital_process_is_the_end_of_the_platform(supervisor: Running):
@@ -152,7 +142,7 @@ def test_the_end_of_a_vital_process_is_the_end_of_the_platform(supervisor: Runni
     os.kill(supervisor.pid("emulator"), signal.SIGKILL)
 
     assert supervisor.process.wait(PATIENCE_SECONDS) == 1
-    assert not alive(worker)
+    assert not runs(worker)
 
 
 def test_a_second_supervisor_of_the_same_home_ends_and_the_first_goes_on(supervisor: Running):
@@ -161,5 +151,5 @@ def test_a_second_supervisor_of_the_same_home_ends_and_the_first_goes_on(supervi
     second = supervisor.another()
 
     assert second.wait(PATIENCE_SECONDS) == EXIT_HELD
-    assert alive(supervisor.pid("worker"))
+    assert runs(supervisor.pid("worker"))
     assert state.owner_of(supervisor.home) == supervisor.process.pid
