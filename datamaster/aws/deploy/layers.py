@@ -26,12 +26,12 @@ KERNEL_PLATFORM = "manylinux_2_34"
 PLATFORMS = (KERNEL_PLATFORM, "manylinux_2_28", "manylinux_2_17", "manylinux2014")
 LAYERS: Mapping[str, tuple[str, ...]] = {
     "libraries": ("aws-lambda-powertools", "jmespath", "orjson", "pyyaml", "typing-extensions"),
-    "arrow": ("pyarrow", "isal"),
+    "arrow": ("pyarrow", "isal", "python-stdnum"),
 }
 UNZIPPED_LIMIT_BYTES = 250 * 2**20
 # What no function imports: together more than half of the wheels.
 UNUSED_FOLDERS = ("/tests/", "/include/", "/__pycache__/", "/doc/", "/f2py/", "/_pyinstaller/", "/sboms/", "/isa-l/")
-UNUSED_SUFFIXES = (".pyx", ".pxd", ".pxi", ".pyi", ".h", ".a", ".lib", ".c", ".cc")
+UNUSED_SUFFIXES = (".pyx", ".pxd", ".pxi", ".pyi", ".h", ".a", ".lib", ".c", ".cc", ".dat")
 UNUSED_LIBRARIES = (
     *("libarrow_flight", "libarrow_python_flight", "libarrow_python_parquet_encryption", "libarrow_s3"),
     *("_flight.", "_gcsfs.", "_azurefs.", "_hdfs.", "_s3fs.", "_orc.", "_cuda.", "_substrait.", "_acero.", "_feather."),

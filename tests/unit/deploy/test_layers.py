@@ -62,6 +62,8 @@ def test_a_library_that_was_built_against_a_newer_system_is_refused(monkeypatch:
         ("python/pyarrow/libarrow_flight.so.2600", False),
         ("python/pyarrow/_dataset.cpython-312-x86_64-linux-gnu.so", False),
         ("python/pyarrow/include/arrow/api.h", False),
+        ("python/stdnum/isbn.dat", False),
+        ("python/stdnum/br/cpf.py", True),
         ("python/pyarrow/libarrow_dataset.so.2600", True),
         ("python/pyarrow/_parquet.cpython-312-x86_64-linux-gnu.so", True),
     ],
@@ -85,10 +87,12 @@ began = time.process_time()
 from pathlib import Path
 from convert.local_file import convert
 from convert.parse import ENGINE
+from lake.privacy.identifiers import identifiers_in
 imported = time.process_time()
 summary = convert(Path(sys.argv[4]), Path(sys.argv[5]), Path(sys.argv[6]))
-places = {module.__file__ for name, module in sys.modules.items() if name in ("pyarrow", "orjson", "yaml", "isal", "dm_kernel")}
-print(json.dumps({"engine": ENGINE, "written": summary["records_written"], "places": sorted(places),
+kinds = identifiers_in("529.982.247-25, 12.ABC.345/01DE-35")
+places = {module.__file__ for name, module in sys.modules.items() if name in ("pyarrow", "orjson", "yaml", "isal", "dm_kernel", "stdnum")}
+print(json.dumps({"kinds": sorted(kinds), "engine": ENGINE, "written": summary["records_written"], "places": sorted(places),
                   "import_s": imported - began, "first_s": time.process_time() - imported}))
 """
 
@@ -107,9 +111,9 @@ def test_a_file_is_converted_by_the_layers_of_the_running_python_alone(tmp_path:
     assert ran.returncode == 0, ran.stderr
     found = json.loads(ran.stdout)
     print(f"cold start by the layers: import {found['import_s']:.2f} s, first conversion {found['first_s']:.2f} s of CPU")
-    assert (found["engine"], found["written"]) == ("kernel", 1)
+    assert (found["engine"], found["written"], found["kinds"]) == ("kernel", 1, ["CNPJ", "CPF"])
     assert all(place.startswith(str(tmp_path)) for place in found["places"])
-    assert {Path(place).parent.name for place in found["places"]} >= {"pyarrow", "yaml", "isal", "dm_kernel"}
+    assert {Path(place).parent.name for place in found["places"]} >= {"pyarrow", "yaml", "isal", "dm_kernel", "stdnum"}
 
 
 @pytest.mark.slow
