@@ -1,4 +1,4 @@
-"""The runtime library that every stage of the road shares.
+"""The runtime library of every stage: types, contracts, order of changes, files, privacy.
 
-It knows the rules of the data (types, contracts, order, files, privacy) and nothing of where it runs.
+It holds the rules of the data and does not know where it runs.
 """

@@ -1,6 +1,6 @@
 """Change records on the raw lines: their fields, operations and positions.
 
-One JSON object a line, flat: the table's columns and the fields below. docs/semantics.md holds the rules.
+Each line is one flat JSON object with the table's columns and the fields below. docs/semantics.md holds the rules.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Position:
 
     @classmethod
     def of_stream_position(cls, text: str, sub: int = 0) -> Position:
-        """Read DMS's ``stream-position``, e.g. ``00000002/7C007178.3.00000002/7C007178``. Raises ``InvalidPosition``."""
+        """Parse DMS's ``stream-position``, e.g. ``00000002/7C007178.3.00000002/7C007178``. Raises ``InvalidPosition``."""
         match = _STREAM_POSITION.match(text)
         if match is None:
             raise InvalidPosition(f'stream-position "{text}"; expected HHHHHHHH/HHHHHHHH.N.HHHHHHHH/HHHHHHHH')
@@ -73,7 +73,7 @@ class Position:
 
     @classmethod
     def parse(cls, text: str) -> Position:
-        """Read a ``cdc_position``. Raises ``InvalidPosition``."""
+        """Parse a ``cdc_position``. Raises ``InvalidPosition``."""
         if not _POSITION.match(text):
             raise InvalidPosition(f'cdc_position "{text}"; expected 16 hex digits, -, 10 digits, -, 1 digit')
         lsn, record, sub = text.split("-")

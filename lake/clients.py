@@ -1,6 +1,6 @@
-"""AWS clients that a process makes once: making one takes tens of milliseconds of CPU, most calls take a few.
+"""AWS clients that a process creates once. Creating one takes tens of milliseconds of CPU, most calls take a few.
 
-They belong to boto3's default session: whoever replaces that gets new ones. boto3 is imported on first use.
+They belong to boto3's default session. A new default session gets new clients. boto3 is imported on first use.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ def s3() -> Any:
 
 
 def dynamodb() -> Any:
-    """The process's DynamoDB resource, from which each thread takes table resources of its own."""
+    """The process's DynamoDB resource. Each thread takes table resources of its own from it."""
     return _resource(_session())
 
 
 def forget() -> None:
-    """Make new clients on next use: the variables that say where the services are have changed."""
+    """Drop the clients, because the variables with the services' addresses have changed. The next use creates new ones."""
     _client.cache_clear()
     _resource.cache_clear()
 

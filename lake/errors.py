@@ -1,13 +1,13 @@
-"""The two roots of every failure: whether anyone should try again is decided here, once."""
+"""The base classes of the lake's errors. They alone decide whether a retry makes sense."""
 
 
 class LakeError(Exception):
-    """A failure that the lake itself raises; its message names the thing, the value and what would be valid."""
+    """A failure that the lake itself raises. Its message names the thing, the value and the valid values."""
 
 
 class TerminalError(LakeError):
-    """Trying again with the same input gives the same failure."""
+    """A retry with the same input fails in the same way."""
 
 
 class TransientError(LakeError):
-    """Trying again later may succeed: a throttled call, a lost lease, an outage."""
+    """A later retry may succeed: a throttled call, a lost lease, an outage."""

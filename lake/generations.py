@@ -1,6 +1,6 @@
-"""Generations of a table: each begins with a fence, the control record that a load of the table starts with.
+"""Generations of a table. Each begins with a fence, the control record at the start of a load.
 
-A record belongs to the newest fence of its table that is not younger than its message. docs/semantics.md, "Order", has the rules.
+A record belongs to its table's newest fence that is not younger than its message. The rules are in docs/semantics.md, "Order".
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ CREATED, DROPPED = "create-table", "drop-table"
 
 @dataclass(frozen=True, order=True)
 class Fence:
-    """The line that starts a load generation of its table; ``kind`` is ``CREATED`` or ``DROPPED``."""
+    """The line that starts a load generation of its table. ``kind`` is ``CREATED`` or ``DROPPED``."""
 
     at: datetime
     kind: str = CREATED
 
     @property
     def generation(self) -> int:
-        """Microseconds since 1970-01-01 UTC: what ``cdc_generation`` holds for the records behind the fence."""
+        """Microseconds since 1970-01-01 UTC. Records behind the fence have this value in ``cdc_generation``."""
         return int(self.at.timestamp()) * 1_000_000 + self.at.microsecond
 
 
 def newest(fences: Iterable[Fence]) -> Fence | None:
-    """The fence of the table's present generation; None while it has none.
+    """The fence of the table's current generation. None while it has none.
 
-    A load announces the drop before the creation, so of one moment the creation is the newer.
+    A load announces the drop before the creation. Of two fences with the same time, the creation is therefore the newer.
     """
     return max(fences, key=lambda fence: (fence.at, fence.kind == CREATED), default=None)
 
 
 def frozen_reason(fences: Iterable[Fence]) -> str | None:
-    """Why a table is left as it is: its newest fence says that it was dropped. None where it is not."""
+    """The reason why a table is frozen: its newest fence reports a drop. None if the table is not frozen."""
     last = newest(fences)
     if last is None or last.kind != DROPPED:
         return None

@@ -1,4 +1,4 @@
-"""Where objects lie in the stage and lake buckets. No other module joins a key by hand."""
+"""Keys of the objects in the stage and lake buckets. No other module joins a key by hand."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ MANIFEST_NAME = "manifest.json"
 
 
 def file_id(bucket: str, key: str, version: str) -> str:
-    """The identity of one version of an object: the same event, however often it arrives, names the same file.
+    """The identity of one version of an object, as 32 hexadecimal digits. A repeated event gives the same identity.
 
-    ``version`` is the object's version id, or its ETag in a bucket without versions. 32 hexadecimal digits.
+    ``version`` is the object's version id, or its ETag in a bucket without versions.
     """
     return hashlib.sha256(f"{bucket}\0{key}\0{version}".encode()).hexdigest()[:32]
 
 
 def is_file_id(text: str) -> bool:
-    """Whether the text is of the form that ``file_id`` gives."""
+    """Whether the text has the form of a file id."""
     return re.fullmatch("[0-9a-f]{32}", text) is not None
 
 
 def raw_prefix(table: str) -> str:
-    """Where the raw objects of a table lie in the stage bucket."""
+    """The prefix of a table's raw objects in the stage bucket."""
     return f"{RAW}{table}/"
 
 
 def table_of_raw_key(key: str) -> str | None:
-    """The table name in a raw object's key, or None where the key is not of the form ``raw/<table>/…``."""
+    """The table name in a raw object's key, or None if the key is not of the form ``raw/<table>/…``."""
     parts = key.split("/")
     return parts[1] if len(parts) > 2 and parts[0] == "raw" and parts[1] else None
 
 
 def export_prefix(table: str, export_id: str) -> str:
-    """Where one batch export writes its objects and closing manifest."""
+    """The prefix of one batch export's objects and closing manifest."""
     return f"{RAW}{table}/export/{export_id}/"
 
 
 def is_export_manifest(key: str) -> bool:
-    """Whether a raw key is the manifest that closes a batch export, and so no file to convert."""
+    """Whether a raw key is the manifest that closes a batch export. A manifest is no file to convert."""
     return key.startswith(RAW) and "/export/" in key and key.endswith("/" + MANIFEST_NAME)
 
 
 def bronze_part(table: str, ingest_date: str, file_id: str, number: int) -> str:
-    """The key of a file's part; ``ingest_date`` is the control record's creation date (UTC, YYYY-MM-DD), ``number`` counts from 0."""
+    """The key of a file's part. ``ingest_date`` is the control record's creation date (UTC, YYYY-MM-DD), ``number`` counts from 0."""
     return f"bronze/{table}/ingest_date={ingest_date}/{file_id}/part-{number:05d}.parquet"
 
 
@@ -56,12 +56,12 @@ def quarantine_key(table: str, ingest_date: str, file_id: str) -> str:
 
 
 def silver_quarantine_prefix(table: str) -> str:
-    """Where a table's silver batches put the changes that a quality rule holds back, each in a folder of its own."""
+    """The prefix of the changes that quality rules hold back in a table's silver batches. Each batch has its own folder."""
     return f"quarantine/{table}/silver/"
 
 
 def quarantine_uri(bucket: str, table: str, batch_id: str) -> str:
-    """Where a silver batch puts the changes that a quality rule holds back."""
+    """The folder of the changes that quality rules hold back in one silver batch."""
     return f"s3://{bucket}/{silver_quarantine_prefix(table)}{batch_id}"
 
 
@@ -76,7 +76,7 @@ def gold_location(bucket: str, table: str) -> str:
 
 
 def batch_prefix(table: str, batch_id: str) -> str:
-    """Where a batch keeps manifest.json, touched.json and outcome.json."""
+    """The prefix of a batch's manifest.json, touched.json and outcome.json."""
     return f"batches/{table}/{batch_id}/"
 
 

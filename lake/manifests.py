@@ -1,7 +1,7 @@
-"""What a batch's plan hands to its job and the job hands back: three JSON objects under ``batches/<table>/<batch_id>/``.
+"""The documents that a batch's plan and its job exchange: three JSON objects under ``batches/<table>/<batch_id>/``.
 
-``manifest.json`` is written by plan, ``touched.json`` by the job before it changes a table, ``outcome.json`` after it.
-Their form is one table in docs/batches.md.
+Plan writes ``manifest.json``. The job writes ``touched.json`` before it changes a table and ``outcome.json`` afterwards.
+docs/batches.md describes their fields in one table.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MANIFEST, TOUCHED, OUTCOME = "manifest.json", "touched.json", "outcome.json"
 
 
 class MissingDocument(TransientError):
-    """A batch's document is not there (yet)."""
+    """A batch's document does not exist (yet)."""
 
     def __init__(self, uri: str) -> None:
         super().__init__(f"{uri} does not exist; its job has not come that far")
@@ -40,7 +40,7 @@ class BatchFile:
 
 @dataclass(frozen=True)
 class FailedFile:
-    """A file that the job could not read, and why."""
+    """A file that the job could not read, with the reason."""
 
     file_id: str
     reason: str
@@ -48,10 +48,10 @@ class FailedFile:
 
 @dataclass(frozen=True)
 class SilverManifest:
-    """The files of one silver run, and the rules of the moment at which they were chosen.
+    """The files of one silver run, and the rules in force when plan chose them.
 
-    ``swept_generation`` (microseconds since 1970, 0 for none) is the newest generation whose load is complete: rows of
-    older ones are soft-deleted. ``sweep`` tells that this has not been done for the table's present rows yet.
+    ``swept_generation`` (microseconds since 1970, 0 for none) is the newest generation whose load is complete. The run
+    retires (soft-deletes) rows of older generations. ``sweep`` is True if the table's present rows still need this pass.
     ``opened_at`` is the time that the run writes into created_at, updated_at and deleted_at, so that a repeated run
     writes the same rows.
     """
@@ -86,7 +86,7 @@ class SilverManifest:
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> SilverManifest:
-        """Read the JSON form."""
+        """Parse the JSON form."""
         return cls(
             batch_id=document["batch_id"],
             table=document["table"],
@@ -103,10 +103,13 @@ class SilverManifest:
 
 @dataclass(frozen=True)
 class SilverOutcome:
-    """What a silver run did. ``loads`` counts the keys that each load has brought so far, by generation; ``months`` are the
-    touched months of each derived table, ``quality`` lists the rules that were broken. ``read_until`` as in ``TargetState``.
-    ``missing`` counts the rows of these months of which a column's value is not known for certain, ``without_month`` the images
-    whose partition column names no month of the years 1 to 9999."""
+    """The result of a silver run.
+
+    ``loads`` counts the keys that each load has brought, by generation. ``months`` lists the touched months of each derived
+    table. ``quality`` lists the broken rules. ``read_until`` is as in ``TargetState``. ``missing`` counts the rows of these
+    months in which the value of some column is not certain. ``without_month`` counts the images whose partition column
+    names no month of the years 1 to 9999.
+    """
 
     snapshot_id: str | None
     rows_read: int
@@ -140,7 +143,7 @@ class SilverOutcome:
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> SilverOutcome:
-        """Read the JSON form."""
+        """Parse the JSON form."""
         return cls(
             snapshot_id=document["snapshot_id"],
             rows_read=int(document["rows_read"]),
@@ -159,10 +162,10 @@ class SilverOutcome:
 
 @dataclass(frozen=True)
 class MonthsManifest:
-    """The months that one run of a derived table rebuilds, and the contracts that say how.
+    """The months that one run of a derived table rebuilds, and the contracts to build them by.
 
-    ``months`` maps each to the token it is ticked off with; ``whole`` asks for every month (the table is new, or its
-    definition changed).
+    ``months`` maps each month to the token with which it is ticked off. If ``whole`` is True, the run builds every month,
+    because the table is new or its definition changed.
     """
 
     batch_id: str
@@ -189,7 +192,7 @@ class MonthsManifest:
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> MonthsManifest:
-        """Read the JSON form."""
+        """Parse the JSON form."""
         return cls(
             batch_id=document["batch_id"],
             table=document["table"],
@@ -204,11 +207,11 @@ class MonthsManifest:
 
 @dataclass(frozen=True)
 class MaintenanceManifest:
-    """The table that one run of maintenance looks after, with those that its writer keeps beside it.
+    """The table that one maintenance run works on, and the tables that its writer keeps beside it.
 
-    Snapshots older than ``snapshots_before`` are expired, objects that nothing names and that are older than
-    ``orphans_before`` are removed. ``key`` are the key columns of a contract's table, ``beside`` the tables that its writer may
-    keep; a derived table has none of either.
+    The run expires snapshots older than ``snapshots_before``. It removes objects that no snapshot names and that are older
+    than ``orphans_before``. ``key`` lists the key columns of a contract's table, ``beside`` the tables that its writer may
+    keep. Both are empty for a derived table.
     """
 
     batch_id: str
@@ -233,7 +236,7 @@ class MaintenanceManifest:
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> MaintenanceManifest:
-        """Read the JSON form."""
+        """Parse the JSON form."""
         return cls(
             batch_id=document["batch_id"],
             database=document["database"],
@@ -246,12 +249,12 @@ class MaintenanceManifest:
 
 
 def months_by_table(document: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """The months of each derived table that touched.json or outcome.json of a silver batch names."""
+    """The months of each derived table, from the touched.json or outcome.json of a silver batch."""
     return {table: tuple(months) for table, months in document.get("months", {}).items()}
 
 
 def month_text(year: int, month: int) -> str:
-    """``YYYY-MM``, the form in which months travel."""
+    """``YYYY-MM``, the text form of months in documents and items."""
     return f"{year:04d}-{month:02d}"
 
 
@@ -288,5 +291,5 @@ def write_document(uri: str, document: Mapping[str, Any]) -> None:
 
 
 def utc_now() -> datetime:
-    """The present, in UTC."""
+    """The current time in UTC."""
     return datetime.now(UTC)

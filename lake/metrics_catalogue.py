@@ -1,7 +1,7 @@
 """Every metric that the platform's own code sends to CloudWatch, in the namespace DataMaster: name, unit, dimensions, sender.
 
-A test holds this list equal to what the code emits, and docs/metrics.md equal to this list. The dimension
-``service`` is the app's name; it comes by itself.
+A test compares this list with the code and docs/metrics.md with this list. The dimension ``service`` is the app's name.
+Powertools adds it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ SERVICE = ("service",)
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric. ``sender`` is the function that emits it, ``app`` the app it belongs to; ``unit`` is CloudWatch's word."""
+    """One metric. ``sender`` is the function that emits it, ``app`` the function's app, and ``unit`` CloudWatch's name of the unit."""
 
     name: str
     unit: str
@@ -125,7 +125,7 @@ BY_NAME = {metric.name: metric for metric in CATALOGUE}
 
 
 def metrics_page() -> str:
-    """docs/metrics.md."""
+    """The text of docs/metrics.md."""
     lines = [
         "# Metrics",
         "",

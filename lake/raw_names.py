@@ -1,4 +1,4 @@
-"""What the name of a raw file says of its content, in upper or lower case: CSV, or JSON lines if it says nothing else."""
+"""The format of a raw file by its name, in upper or lower case. A name without a known ending means JSON lines."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FORMS = {
 
 
 class UnknownForm(TerminalError):
-    """The file's name says that it is neither CSV nor JSON lines."""
+    """The file's name stands for a format that is neither CSV nor JSON lines."""
 
     def __init__(self, name: str, form: str) -> None:
         super().__init__(f"{name}: the name says {form}; expected is .csv.gz for CSV, or another .gz for JSON lines, compressed once")
@@ -39,7 +39,7 @@ def format_of(name: str) -> str:
 
 
 def check_name(name: str) -> None:
-    """Raises ``UnknownForm`` if the name is that of a format that is not read."""
+    """Check the format that the name stands for. Raises ``UnknownForm`` if it is not read."""
     plain = name.lower().removesuffix(_GZIP)
     form = next((form for ending, form in _FORMS.items() if plain.endswith(ending)), None)
     if form is not None:

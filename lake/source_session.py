@@ -1,4 +1,4 @@
-"""How a session of the source is set up: the text forms of values must not depend on server, role or shell.
+"""Settings of a session on the source, so that the text forms of values do not depend on server, role or shell.
 
 https://www.postgresql.org/docs/current/runtime-config-client.html
 """
@@ -19,7 +19,7 @@ _SETTINGS = {
 
 
 def session_options(encoding: str = "UTF8") -> str:
-    """The ``options`` of a connection whose values come in ``encoding``, a name of PostgreSQL's."""
+    """The ``options`` of a connection whose values arrive in ``encoding``, PostgreSQL's name of an encoding."""
     return " ".join(f"-c {name}={value}" for name, value in {**_SETTINGS, "client_encoding": encoding}.items())
 
 

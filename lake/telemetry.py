@@ -1,6 +1,7 @@
-"""Logger and metrics of every function, wired in one place.
+"""Logger and metrics of every function.
 
-Chalice's middleware: https://aws.github.io/chalice/topics/middleware.html ; powertools' decorators fit it through ``ConvertToMiddleware``.
+Chalice's middleware: https://aws.github.io/chalice/topics/middleware.html. ``ConvertToMiddleware`` adapts powertools'
+decorators to it.
 """
 
 from __future__ import annotations
@@ -20,17 +21,17 @@ __all__ = ["MetricUnit", "count", "logger", "metrics", "observe"]
 
 
 def observe(app: Any) -> None:
-    """Give every function of a Chalice app a logger with the request's ids and metrics that are flushed when it returns."""
+    """Give every function of a Chalice app a logger with the request's ids. Its metrics are flushed when it returns."""
     from chalice.app import ConvertToMiddleware
 
-    # a call that counts nothing is no fault
+    # a call without metrics is not a fault
     warnings.filterwarnings("ignore", "No application metrics to publish*")
     app.register_middleware(ConvertToMiddleware(logger.inject_lambda_context(clear_state=True)), event_type="all")
     app.register_middleware(ConvertToMiddleware(metrics.log_metrics), event_type="all")
 
 
 def count(name: str, value: float = 1, unit: MetricUnit = MetricUnit.Count, **dimensions: str) -> None:
-    """Emit one metric value with the dimensions given (CloudWatch embedded metric format, on the log)."""
+    """Emit one metric value with the given dimensions (CloudWatch embedded metric format, on the log)."""
     if not dimensions:
         metrics.add_metric(name=name, unit=unit, value=value)
         return

@@ -1,7 +1,6 @@
-"""The one table of column types.
+"""The table of column types: each PostgreSQL type with its form on the raw lines, in Parquet and in Iceberg.
 
-It says how a PostgreSQL type is written on the raw lines, in Parquet and in Iceberg. The router's normalisation,
-both parsers of the converter, the Iceberg DDL and docs/types.md are driven by it.
+It drives the router's normalisation, both parsers of the converter, the Iceberg DDL and docs/types.md.
 PostgreSQL's names: https://www.postgresql.org/docs/current/datatype.html
 """
 
@@ -16,17 +15,17 @@ from lake.errors import TerminalError
 
 
 class UnknownType(TerminalError):
-    """A contract names a column type that the lake does not carry."""
+    """A contract names a column type that the lake does not support."""
 
 
 @dataclass(frozen=True)
 class TypeRule:
-    """How one PostgreSQL type travels.
+    """The forms of one PostgreSQL type.
 
-    ``json`` says which JSON values a raw line may hold, ``csv`` which field texts an export may hold: both stand behind
-    "expected" in the message on a value that is none. ``iceberg`` is the type in silver, ``logical`` the word of the Open
-    Data Contract Standard; ``{p}`` and ``{s}`` are precision and scale.
-    ``unbounded`` types may be stored out of line by PostgreSQL, so an update may not carry them (unchanged TOAST).
+    ``json`` describes the JSON values that a raw line may hold, ``csv`` the field texts of an export. The message on a bad
+    value quotes them after "expected". ``iceberg`` is the type in silver, ``logical`` the Open Data Contract Standard's name.
+    ``{p}`` and ``{s}`` are precision and scale.
+    PostgreSQL may store ``unbounded`` types out of line, so an update may leave their values out (unchanged TOAST).
     """
 
     name: str
@@ -89,7 +88,7 @@ MAX_PRECISION = 38
 class ColumnType:
     """A column's type: the rule it follows, with the numbers in its brackets.
 
-    ``length`` is the bound of a varchar in characters, ``precision`` and ``scale`` those of a numeric in digits.
+    ``length`` is the limit of a varchar in characters, ``precision`` and ``scale`` those of a numeric in digits.
     """
 
     name: str
@@ -115,14 +114,14 @@ class ColumnType:
 
     @property
     def is_text(self) -> bool:
-        """Whether the value is free text, and so may hold personal data."""
+        """Whether the value is free text and so may hold personal data."""
         return self.name in ("text", "varchar", "json", "array")
 
     @classmethod
     def parse(cls, spelling: str) -> ColumnType:
-        """Read PostgreSQL's spelling, e.g. ``numeric(12,2)``, ``character varying(40)``, ``text[]``.
+        """Parse PostgreSQL's spelling, e.g. ``numeric(12,2)``, ``character varying(40)``, ``text[]``.
 
-        Raises ``UnknownType``, whose message lists the valid names.
+        Raises ``UnknownType``. Its message lists the valid names.
         """
         match = _SPELLING.match(spelling.strip().lower())
         if match is None:
@@ -149,7 +148,7 @@ _WIDENINGS = {("int", "long"), ("float", "double")}
 
 
 def widens(old: str, new: str) -> bool:
-    """Whether every value of the Iceberg type ``old`` is one of ``new``, and files of both are read as ``new`` without a rewrite.
+    """Whether Iceberg promotes the type ``old`` to ``new``, so that files of both are read as ``new`` without a rewrite.
 
     Iceberg's type promotion: https://iceberg.apache.org/spec/#schema-evolution
     """

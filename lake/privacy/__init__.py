@@ -1,7 +1,7 @@
-"""Personal data: what is masked, how, and who decides.
+"""Personal data: which columns are masked, with which mask, and on which evidence.
 
-``masks`` turns clear values into masked ones, ``policy`` says which columns need it, ``detection`` gathers the evidence
-on which a column without a classification is decided, ``identifiers`` knows what Comprehend does not: CPF and CNPJ.
+``masks`` turns clear values into masked ones, and ``policy`` selects the columns to mask. ``detection`` gathers evidence
+for columns without a classification. ``identifiers`` recognises CPF and CNPJ, which Comprehend does not know.
 docs/semantics.md holds the rules.
 """
 

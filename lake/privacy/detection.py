@@ -1,7 +1,7 @@
-"""Evidence of personal data in a column's values, by Amazon Comprehend and by check digits.
+"""Evidence of personal data in a column's values, from Amazon Comprehend and from check digits.
 
-https://docs.aws.amazon.com/comprehend/latest/APIReference/API_DetectPiiEntities.html: one text of at most 100 KB a call;
-offsets count characters. Values are joined into few texts, and what is found is led back to its value by the offsets.
+https://docs.aws.amazon.com/comprehend/latest/APIReference/API_DetectPiiEntities.html: each call takes one text of at most
+100 KB, and offsets count characters. Values are joined into few texts. The offsets of an entity lead back to its value.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SEPARATOR = "\n"
 
 
 class Detector:
-    """Examines values through Comprehend's API; the client is created on first use."""
+    """Examines values through Comprehend's API. The client is created on first use."""
 
     def __init__(self, client: Any = None) -> None:
         if client is not None:
@@ -41,12 +41,12 @@ class Detector:
         return boto3.client("comprehend")
 
     def units(self, values: Iterable[str]) -> int:
-        """What ``examine`` of the same values will cost, in Comprehend's units."""
+        """The price of ``examine`` for the same values, in Comprehend's units."""
         calls = _batches(list(dict.fromkeys(value[:MAX_VALUE_CHARACTERS] for value in values)))
         return sum(max(UNITS_A_CALL, -(-len(_SEPARATOR.join(batch)) // UNIT_CHARACTERS)) for batch in calls)
 
     def examine(self, values: Iterable[str]) -> Evidence:
-        """Evidence of the given non-null values. Equal values are sent once and counted as often as they come."""
+        """Evidence of the given non-null values. Equal values are sent once, but each occurrence counts."""
         counts = Counter(value[:MAX_VALUE_CHARACTERS] for value in values)
         found: dict[str, dict[str, float]] = {text: dict.fromkeys(identifiers_in(text), 1.0) for text in counts}
         for batch in _batches(list(counts)):
@@ -78,7 +78,7 @@ class Detector:
 
 
 def _batches(texts: list[str]) -> Iterator[list[str]]:
-    """Cut the texts into lists whose joined UTF-8 form stays under the call's limit. Blank texts hold nothing and are left out."""
+    """Split the texts into lists whose joined UTF-8 form stays below the call's limit. Blank texts are left out."""
     batch: list[str] = []
     size = 0
     for text in texts:

@@ -14,7 +14,7 @@ _SHORT = 3
 
 
 class UnknownMask(TerminalError):
-    """A mask that the lake does not know."""
+    """The lake has no mask of this name."""
 
     def __init__(self, kind: str) -> None:
         super().__init__(f'unknown mask "{kind}"; one of hash, partial, redact, null')
@@ -26,7 +26,10 @@ def hash_text(text: str, key: bytes) -> str:
 
 
 def partial_text(text: str) -> str:
-    """The first character and, of an e-mail address, the domain; the length is hidden. Texts of three characters or fewer show nothing."""
+    """The first character and, for an e-mail address, the domain. The length is hidden.
+
+    A text of three characters or fewer shows nothing.
+    """
     name, at, domain = text.rpartition("@")
     if at and name and "." in domain:
         return f"{name[0]}{_HIDDEN}@{domain}"
@@ -34,7 +37,7 @@ def partial_text(text: str) -> str:
 
 
 def mask_value(kind: str, value: str | None, key: bytes) -> str | None:
-    """The masked form of one value; null stays null under every mask. ``key`` is used by ``hash`` alone.
+    """The masked form of one value. Null stays null under every mask. Only ``hash`` uses ``key``.
 
     Raises ``UnknownMask``.
     """

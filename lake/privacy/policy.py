@@ -1,4 +1,4 @@
-"""Which columns are masked, and when a column's evidence is enough to decide."""
+"""The columns to mask, and the evidence that is enough to decide on a column."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ PERSONAL_SHARE = 0.05
 
 @dataclass(frozen=True)
 class Evidence:
-    """What detection found in a column, in numbers only; it never holds a value.
+    """The findings of detection in a column as numbers. It never holds a value.
 
-    ``seen`` counts the examined non-null values, ``flagged`` those with at least one personal entity, ``entities`` the
-    values by entity type, ``scores`` the sum of their best scores by type (0 to 1 a value).
+    ``seen`` counts the examined non-null values, ``flagged`` those with at least one personal entity. ``entities`` counts
+    the values by entity type, ``scores`` sums their best scores by type (0 to 1 per value).
     """
 
     seen: int = 0
@@ -30,7 +30,7 @@ class Evidence:
 
     @property
     def score(self) -> float:
-        """How sure detection was of what it found: the mean of the best scores, 0 to 1; 0 where it found nothing."""
+        """The mean of the best scores, 0 to 1. It is 0 if detection found nothing."""
         found = sum(self.entities.values())
         return round(sum(self.scores.values()) / found, 3) if found else 0.0
 
@@ -45,7 +45,7 @@ class Evidence:
 
 
 def decide(evidence: Evidence) -> str | None:
-    """``personal`` or ``clear`` where enough values were examined, else None."""
+    """``personal`` or ``clear`` if enough values were examined, else None."""
     if evidence.seen < VALUES_TO_DECIDE:
         return None
     return PERSONAL if evidence.flagged >= evidence.seen * PERSONAL_SHARE else CLEAR
@@ -54,8 +54,7 @@ def decide(evidence: Evidence) -> str | None:
 def masks_of(contract: Contract, decisions: Mapping[str, str]) -> dict[str, str]:
     """The mask of every column that must not appear in clear, by column name.
 
-    The contract's classification comes first; where it is silent the decision counts, and a column that is neither
-    classified nor decided is masked.
+    The contract's classification comes first. Without one, the decision counts. A column with neither is masked.
     """
     masks = {}
     for column in contract.columns:
