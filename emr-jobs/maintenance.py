@@ -1,4 +1,4 @@
-"""Entry point of EMR Serverless: look after one table. The job is ``jobs.upkeep.upkeep_job``."""
+"""Entry point of EMR Serverless: maintain one table. The job is ``jobs.upkeep.upkeep_job``."""
 
 import sys
 

@@ -1,1 +1,1 @@
-"""The Spark jobs' code: ``silver`` merges, ``derived`` rebuilds, ``upkeep`` maintains, ``iceberg`` is what they share."""
+"""The Spark jobs: ``silver`` merges, ``derived`` rebuilds, ``upkeep`` maintains, and all share ``iceberg``."""

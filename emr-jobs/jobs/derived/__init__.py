@@ -1,1 +1,1 @@
-"""Tables computed from silver by SQL files among the contracts, as review_flat and gold: rebuilt by whole months."""
+"""Tables that the contracts' SQL files compute from silver, such as review_flat and gold. Whole months are rebuilt."""

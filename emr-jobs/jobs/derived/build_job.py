@@ -2,8 +2,8 @@
 
     review_flat.py or silver_to_gold.py --manifest s3://<lake bucket>/batches/<table>/<batch_id>/manifest.json
 
-The SQL sees whole months only, so running twice changes nothing and a filter over a month sees all of it. All months are
-written in one commit; one without rows disappears.
+The SQL sees whole months only. A second run therefore changes nothing, and a filter over a month sees all of it. All
+months are written in one commit. A month without rows disappears.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class UnknownDerivedTable(TerminalError):
 
 
 class MonthsNotSelected(TerminalError):
-    """The SQL of a derived table does not select the columns that its months lie by."""
+    """The SQL of a derived table does not select the table's year and month columns."""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def run(spark: SparkSession, uri: str) -> None:
-    """Rebuild the months that the manifest at ``uri`` names; all of them if the table is empty."""
+    """Rebuild the months that the manifest at ``uri`` names. Rebuild all of them if the table is empty."""
     manifest = MonthsManifest.of(read_document(uri))
     contracts = ContractStore(manifest.contracts_uri).at(manifest.contract_version)
     if manifest.table not in contracts.derived:
@@ -70,7 +70,7 @@ def _rows(spark: SparkSession, contracts: ContractSet, table: DerivedTable, mani
 
 
 def _source(spark: SparkSession, contracts: ContractSet, source: str, months: str) -> DataFrame:
-    """A source's rows of the months that a condition names: of a contract's table the live ones, none if it has no table yet."""
+    """A source's rows that meet the condition on months. A contract's table gives its live rows, or none before it exists."""
     if source in contracts.derived:
         return spark.table(engine_name(SILVER, source)).where(months)
     if not exists(SILVER, source):

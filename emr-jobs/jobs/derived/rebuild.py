@@ -1,4 +1,4 @@
-"""Replacing whole months of a derived table in one commit."""
+"""Replaces whole months of a derived table in one commit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lake.manifests import OUTCOME, MonthsManifest, month_pair, month_text, sibl
 
 
 def months_condition(partition: tuple[str, str], manifest: MonthsManifest, row: str = "") -> str:
-    """A literal condition on the partition columns for the manifest's months; true where it asks for the whole table."""
+    """A literal condition on the partition columns for the manifest's months. It is true for the whole table."""
     if manifest.whole:
         return "true"
     year, month = partition
@@ -26,14 +26,14 @@ def months_condition(partition: tuple[str, str], manifest: MonthsManifest, row: 
 
 @dataclass(frozen=True)
 class Derived:
-    """A table whose months can be computed again, and its partition columns (year and month)."""
+    """A table whose months can be computed again. ``partition`` names its year and month columns."""
 
     database: str
     table: str
     partition: tuple[str, str]
 
     def rebuild(self, rows: DataFrame, manifest: MonthsManifest, manifest_uri: str) -> None:
-        """Replace the manifest's months by ``rows``, all in one commit, and write the outcome beside the manifest."""
+        """Replace the manifest's months by ``rows`` in one commit, and write the outcome beside the manifest."""
         everything = f"{self.partition[0]} is not null"
         condition = everything if manifest.whole else months_condition(self.partition, manifest)
         name = engine_name(self.database, self.table)

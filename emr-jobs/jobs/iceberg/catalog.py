@@ -1,4 +1,4 @@
-"""The Iceberg catalog as the driver sees it: PyIceberg for definitions and snapshots, the engine for rows."""
+"""The driver's access to the Iceberg catalog: PyIceberg for definitions and snapshots, the engine for rows."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ SILVER, GOLD = "dm_silver", "dm_gold"
 
 @lru_cache(maxsize=1)
 def catalog() -> Catalog:
-    """The Glue catalog of the account that the credentials belong to.
+    """The Glue catalog of the credentials' account.
 
-    The S3 endpoint is botocore's, so that both clients of S3 in this process talk to the same service.
+    The S3 endpoint is botocore's, so that both S3 clients of this process use the same service.
     """
     properties: dict[str, Any] = {"type": "glue", **s3_properties()}
     return load_catalog(NAME, **properties)
 
 
 def s3_properties() -> dict[str, str]:
-    """PyIceberg's S3 properties: endpoint and region of boto3's default session, and boto3's patience.
+    """PyIceberg's S3 properties: endpoint and region of boto3's default session, and boto3's timeouts.
 
-    Arrow's own, one second to connect and three without a byte, ends a job where the store is merely busy.
+    Arrow's own timeouts are one second to connect and three without a byte. They would end a job while the store is only busy.
     """
     timeouts = {"s3.connect-timeout": TIMEOUT_SECONDS, "s3.request-timeout": TIMEOUT_SECONDS}
     return {"s3.endpoint": s3().meta.endpoint_url, "s3.region": s3().meta.region_name} | timeouts
@@ -45,7 +45,7 @@ def exists(database: str, table: str) -> bool:
 
 
 def snapshot_id(database: str, table: str) -> str | None:
-    """The table's current snapshot, as text; None where it has none."""
+    """The table's current snapshot, as text. None if it has none."""
     try:
         snapshot = catalog().load_table((database, table)).current_snapshot()
     except NoSuchTableError:

@@ -1,4 +1,4 @@
-"""What a table consists of: the files of its snapshot, everything that its metadata names, everything that lies in S3."""
+"""The files of a table: those of its snapshot, those that its metadata names, and all objects in S3."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Partition = tuple[int, ...]
 
 @dataclass(frozen=True)
 class LiveFile:
-    """A data or delete file of the current snapshot. ``partition`` is empty where the table has none."""
+    """A data or delete file of the current snapshot. ``partition`` is empty if the table has none."""
 
     uri: str
     partition: Partition
@@ -43,10 +43,10 @@ def live_files(table: Table) -> list[LiveFile]:
 
 
 def files_since(table: Table, snapshot: Snapshot) -> list[LiveFile]:
-    """Those of them that were added after ``snapshot``, an ancestor of the current one.
+    """The current snapshot's files that were added after ``snapshot``, one of its ancestors.
 
-    Told by sequence numbers, which grow with every commit (https://iceberg.apache.org/spec/#sequence-numbers), so that only
-    manifests written since then are read.
+    Sequence numbers grow with every commit (https://iceberg.apache.org/spec/#sequence-numbers), so that only manifests
+    written since then are read.
     """
     return _files(table, (snapshot.sequence_number or 0) + 1)
 
@@ -71,7 +71,7 @@ def _files(table: Table, least_sequence: int) -> list[LiveFile]:
 
 
 def named_objects(table: Table) -> set[str]:
-    """The URI of every object that the table's metadata names: of all snapshots, with the metadata itself."""
+    """The URI of every object that the table's metadata names: the files of all snapshots and the metadata itself."""
     metadata = table.metadata
     named = {table.metadata_location, *(entry.metadata_file for entry in metadata.metadata_log)}
     named |= {file.statistics_path for file in (*metadata.statistics, *metadata.partition_statistics)}
@@ -93,7 +93,7 @@ def named_objects(table: Table) -> set[str]:
 
 
 def stored_objects(root: str) -> list[StoredObject]:
-    """Every object under ``root``, an ``s3://`` URI without a slash at its end."""
+    """Every object under ``root``, an ``s3://`` URI without a trailing slash."""
     bucket, prefix = split_uri(root)
     pages = s3().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/")
     return [
@@ -104,7 +104,7 @@ def stored_objects(root: str) -> list[StoredObject]:
 
 
 def remove_objects(uris: Iterable[str]) -> None:
-    """Delete objects of one bucket. Raises ``OSError`` naming the first that S3 refused to delete."""
+    """Delete objects of one bucket. Raises ``OSError`` with the first object that S3 refused to delete."""
     keys = [split_uri(uri) for uri in sorted(uris)]
     for first in range(0, len(keys), 1000):
         batch = keys[first : first + 1000]

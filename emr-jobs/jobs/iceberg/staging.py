@@ -1,6 +1,6 @@
-"""Sources of a MERGE that hold binary columns are staged in a table.
+"""Staging tables for MERGE sources that hold binary columns.
 
-Sail tells binary from large binary, and its MERGE casts neither; a table's own columns are of the type that it wants.
+Sail distinguishes binary from large binary, and its MERGE casts neither. The columns of a table have the type that it expects.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from lake.keys import silver_location
 
 
 def source(rows: DataFrame, name: str, bucket: str) -> str:
-    """The name under which a MERGE reads ``rows``: a view, or a staging table of a name that no contract can have."""
+    """The name under which a MERGE reads ``rows``: a view, or a staging table with a name that no contract can have."""
     if "binary" not in dict(rows.dtypes).values():
         rows.createOrReplaceTempView(name)
         return name

@@ -1,4 +1,4 @@
-"""Definitions of the silver and gold tables, made and evolved from contracts. No job alters a table by SQL."""
+"""Definitions of the silver and gold tables, created and evolved from contracts. No job alters a table by SQL."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ MISSING, ORIGIN, LOADED_BY = "cdc_missing", "cdc_origin", "cdc_loaded"
 
 
 class UnsafeEvolution(TerminalError):
-    """A contract's change would lose what a table holds."""
+    """A contract's change would lose data of a table."""
 
     def __init__(self, table: str, column: str, old: str, new: str) -> None:
         super().__init__(
@@ -73,7 +73,7 @@ class UnsafeEvolution(TerminalError):
 
 @dataclass(frozen=True)
 class Field:
-    """A column of a lake table; ``type`` is Iceberg's name of it."""
+    """A column of a lake table. ``type`` is the name of its Iceberg type."""
 
     name: str
     type: str
@@ -104,18 +104,18 @@ def silver_fields(contract: Contract) -> list[Field]:
 
 
 def applied_at(column: str) -> str:
-    """The column that holds a partial column's own applied position."""
+    """The name of the column with a partial column's own applied position."""
     return f"cdc_at_{column}"
 
 
 def ensure_silver(contract: Contract, bucket: str) -> Table:
-    """The contract's silver table, created or evolved where that is needed. Raises ``UnsafeEvolution``."""
+    """The contract's silver table, created or evolved if necessary. Raises ``UnsafeEvolution``."""
     months = (contract.partition.year_field, contract.partition.month_field) if contract.partition else ()
     return ensure(SILVER, contract.table, silver_fields(contract), months, silver_location(bucket, contract.table))
 
 
 def ensure(database: str, name: str, fields: list[Field], partition: Iterable[str], location: str) -> Table:
-    """A table with these columns, partitioned by the values of ``partition``: created, evolved, or as it is.
+    """A table with these columns, partitioned by the values of ``partition``. It is created or evolved if necessary.
 
     A column that the contract no longer has stays, and is null in new rows. Raises ``UnsafeEvolution``.
     """
@@ -128,7 +128,7 @@ def ensure(database: str, name: str, fields: list[Field], partition: Iterable[st
 
 
 def ensure_derived(database: str, name: str, fields: list[Field], partition: Iterable[str], location: str) -> Table:
-    """A table that can be computed again: where its columns changed in a way that is no evolution it is made anew."""
+    """A table that can be computed again. If its columns changed in a way that Iceberg cannot evolve, it is created again."""
     try:
         table = ensure(database, name, fields, partition, location)
     except UnsafeEvolution:

@@ -1,4 +1,4 @@
-"""Reading a batch's bronze files: what cannot be read is named and left out, old schemas are read as the present one."""
+"""Reads a batch's bronze files. Unreadable files are named and left out, old schemas are read as the current one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ OPTIONAL_TYPES = {cdc.COMMITTED_AT: "timestamp", cdc.UNCHANGED: "array<string>"}
 
 
 class Unreadable(TerminalError):
-    """A part is missing, corrupt, or of another schema."""
+    """A part is corrupt or has another schema."""
 
 
 FINAL = (pa.ArrowInvalid, pa.ArrowNotImplementedError, Unreadable)
@@ -60,14 +60,14 @@ class Part:
 
     @property
     def schema_text(self) -> str:
-        """What parts that are read together have in common."""
+        """The schema as text. Parts with the same text are read together."""
         text: str = self.schema.to_string(show_field_metadata=False, show_schema_metadata=False)
         return text
 
 
 @dataclass(frozen=True)
 class Bronze:
-    """The readable rows of a batch: the contract's columns in its types, operation, position, time and unchanged columns."""
+    """The readable rows of a batch: the contract's columns in its types, with operation, position, times and unchanged columns."""
 
     frame: DataFrame
     rows: int
@@ -76,11 +76,11 @@ class Bronze:
 
 
 def read(spark: SparkSession, contract: Contract, files: Sequence[BatchFile], folder: str, every_page: bool = False) -> Bronze:
-    """Read a batch. A file of which any part cannot be read is left out whole and named with the reason.
+    """Read a batch. If any part of a file cannot be read, the whole file is left out and named with the reason.
 
-    Footers tell what is missing, truncated or of another schema. ``every_page`` reads the data too, which costs as much
-    as the merge: it is for finding the damaged file after the engine has failed on the batch. Many small files are
-    gathered under ``folder``, the batch's own (``s3://``), where they stay until ``gathering.forget``.
+    The Parquet footers reveal parts that are missing, truncated or of another schema. ``every_page`` reads the data too,
+    which costs as much as the merge. It finds the damaged file after the engine has failed on the batch. Many small files are
+    gathered under ``folder``, the batch's own (``s3://``). They stay there until ``gathering.forget``.
     """
     filesystem = _filesystem()
     gathers = sum(len(file.bronze_keys) for file in files) >= gathering.FROM_FILES
@@ -122,9 +122,9 @@ def _filesystem() -> S3FileSystem:
 
 
 def _open(filesystem: FileSystem, contract: Contract, file: BatchFile, every_page: bool, gathers: bool = False) -> list[Part] | FailedFile:
-    """The file's parts, small ones with their content where ``gathers``, or why it cannot be read.
+    """The file's parts, or the reason why it cannot be read. With ``gathers``, small parts hold their content.
 
-    Raises ``OSError`` where the store does not hand a part out: the job is run again.
+    Raises ``OSError`` if the store fails to deliver a part. The job then runs again.
     """
     parts = []
     for uri in file.bronze_keys:
@@ -150,7 +150,7 @@ def _part(filesystem: FileSystem, uri: str, every_page: bool, gathers: bool) -> 
     except FileNotFoundError:
         raise
     except OSError:
-        # Arrow tells damaged pages and a broken connection by the same error: with all bytes at hand only damage is left
+        # Arrow raises the same error for damaged pages and a broken connection. With all bytes in memory it means damage
         with filesystem.open_input_file(path) as stored:
             body = stored.read_buffer()
         return _whole(uri, body, every_page)
@@ -193,7 +193,7 @@ def _check_type(name: str, found: pa.DataType, iceberg: str) -> None:
 
 
 def _stored_name(contract: Contract, column: Column, names: set[str]) -> str | None:
-    """What the column is called in a file: its name, one it had before, or nothing where the file is older than it."""
+    """The column's name in a file: its current name or a former one. None if the file is older than the column."""
     return next((name for name in (column.name, *contract.formers(column)) if name in names), None)
 
 

@@ -1,14 +1,14 @@
-"""Folding a batch's changes to one row a key.
+"""Folds a batch's changes to one row per key.
 
 Order is (generation, position). ``cdc_generation`` is the newest fence that is not younger than the change, in
-microseconds since 1970; 0 where the table has none, and -1 for rows without a position: they only fill missing keys.
+microseconds since 1970. It is 0 if the table has none, and -1 for rows without a position, which only fill missing keys.
 
-A folded row holds two things that are ordered by themselves: the newest change (``LAST``: was it a delete?) and the newest
-image (``IMAGE``: the newest change that was none). A delete carries only its key, so the values of a deleted row are
-those of its newest image.
+A folded row has two parts with an order each: the newest change (``LAST``: was it a delete?) and the newest image
+(``IMAGE``: the newest change that was no delete). A delete carries only its key, so a deleted row keeps the values
+of its newest image.
 
-Places are compared as text of fixed width, and the image is fetched by a join: both engines aggregate plain text an order
-of magnitude faster than structs.
+Places are compared as text of fixed width, and a join fetches the image. Both engines aggregate plain text an order of
+magnitude faster than structs.
 """
 
 from __future__ import annotations
@@ -39,8 +39,10 @@ PLACE = f"concat({_GENERATION}, '/', {cdc.POSITION})"
 
 
 def ordered(frame: DataFrame, fences: Iterable[Fence]) -> DataFrame:
-    """Bronze rows with their generation and position, both as one sortable text (``AT``), and the time from which they hold
-    (``VALID_AT``). Fence lines are left out."""
+    """Bronze rows with generation, position and both as one sortable text (``AT``), without fence lines.
+
+    ``VALID_AT`` is the time from which a row holds.
+    """
     whens = " ".join(f"when unix_micros({cdc.BUILT_AT}) >= {g} then {g}" for g in sorted({f.generation for f in fences}, reverse=True))
     generation = f"case when {cdc.POSITION} is null then {FOREIGN_GENERATION} {whens} else 0 end"
     own = {cdc.OPERATION, cdc.POSITION, cdc.BUILT_AT, cdc.COMMITTED_AT}
@@ -56,11 +58,11 @@ def ordered(frame: DataFrame, fences: Iterable[Fence]) -> DataFrame:
 
 
 def fold(spark: SparkSession, changes: DataFrame, contract: Contract) -> DataFrame:
-    """One row a key.
+    """Fold the changes to one row per key.
 
-    Columns: the key, the image's columns, each partial column with the place of the change that carried it
-    (``cdc_at_<column>``), generation and position of the newest change and of the image, whether the newest is a delete, and the
-    newest generation whose load brought the key.
+    Columns: the key, the image's columns, and each partial column with the place of the change that carried it
+    (``cdc_at_<column>``). Then generation and position of the newest change and of the image, whether the newest change is
+    a delete, and the newest generation whose load brought the key.
     """
     key = [f"`{c.name}`" for c in contract.key]
     whole = [f"`{c.name}`" for c in contract.columns if c.key is None and not c.may_be_unchanged]
@@ -72,7 +74,7 @@ def fold(spark: SparkSession, changes: DataFrame, contract: Contract) -> DataFra
     kept = [LAST, IMAGE_RANK, LOADED_GENERATION, *(f"`{c.name}`" for c in contract.partial_columns)]
     spark.sql(f"select {keys}, {', '.join(aggregates)} from changes group by {keys}").createOrReplaceTempView("newest")
     on = " and ".join(f"n.{name} = c.{name}" for name in key)
-    # the same change may be there many times, each time with the same values
+    # the same change may occur many times, each time with the same values
     values = [f"max(n.{name}) as {name}" for name in kept]
     values += [f"{greatest(c, 'c.')} as `{c.name}`" for c in contract.columns if f"`{c.name}`" in whole]
     folded = spark.sql(
@@ -89,23 +91,25 @@ def fold(spark: SparkSession, changes: DataFrame, contract: Contract) -> DataFra
 
 
 def with_month(folded: DataFrame, partition: MonthPartition | None) -> DataFrame:
-    """Adds the year and month of the image; 0 and 0, where tombstones lie, for one without month and a key without image."""
+    """Adds the year and month of the image. They are 0 and 0, as for tombstones, if the image has no month or the key no image."""
     if partition is None:
         return folded
     return folded.selectExpr(*(f"`{name}`" for name in folded.columns), *month_fields(partition))
 
 
 def _rank_images(changes: DataFrame, contract: Contract) -> DataFrame:
-    """Adds what an image is chosen by: its place, and a digest of its values, so that rows of one place (a foreign CSV
-    that names a key twice) are never mixed."""
+    """Adds the rank of each image: its place and a digest of its values.
+
+    The digest keeps rows of one place apart, as in a foreign CSV that names a key twice.
+    """
     digest = f"lpad(hex(xxhash64({', '.join(f'`{c.name}`' for c in contract.columns)})), 16, '0')"
     return changes.selectExpr("*", f"case when not {IS_DELETE} then concat({AT}, {digest}) end as {IMAGE_RANK}")
 
 
 def greatest(column: Column, row: str = "") -> str:
-    """The greatest of a column's values, as an aggregate; it stands for any of them, since they are equal but in a foreign CSV.
+    """The greatest of a column's values, as an aggregate. All values of a key are equal, except in a foreign CSV.
 
-    Of floats the greatest text: Sail's MAX over floats begins at the lowest finite number, which -Infinity is below.
+    Floats are compared as text. Sail's MAX over floats starts at the lowest finite number, which is above -Infinity.
     """
     path = f"{row}`{column.name}`"
     is_float = column.type.iceberg in ("float", "double")
@@ -118,21 +122,21 @@ def engine_type(column: Column) -> str:
 
 
 def carried(column: Column) -> str:
-    """A partial column's value behind its place, as one text; null where the change does not carry it."""
+    """A partial column's value after its place, as one text. Null if the change does not carry the column."""
     value = f"hex(`{column.name}`)" if column.type.iceberg == "binary" else f"`{column.name}`"
     left_out = f"coalesce(array_contains({cdc.UNCHANGED}, '{column.name}'), false)"
     return f"case when not {IS_DELETE} and not {left_out} then concat({AT}, coalesce(concat('1', {value}), '0')) end"
 
 
 def value_of(column: Column) -> str:
-    """What ``carried`` wrote."""
+    """The value in a text of ``carried``."""
     text = f"substring(`{column.name}`, {AT_WIDTH + 2})"
     value = f"unhex({text})" if column.type.iceberg == "binary" else f"cast({text} as {engine_type(column)})"
     return f"case when substring(`{column.name}`, {AT_WIDTH + 1}, 1) = '1' then {value} end as `{column.name}`"
 
 
 def _places(text: str, name: str) -> tuple[str, str]:
-    """Generation and position that a sortable text begins with."""
+    """Generation and position at the start of a sortable text."""
     return (
         f"cast(substring({text}, 1, {GENERATION_WIDTH}) as bigint) as {name}_generation",
         f"substring({text}, {GENERATION_WIDTH + 2}, {POSITION_WIDTH}) as {name}_position",

@@ -1,7 +1,7 @@
-"""Gathering small bronze files into few large ones, for the length of one run.
+"""Gathers small bronze files into a few large ones for one run.
 
-An engine asks S3 several times for each file in each of the run's scans. Where a batch holds many small files the driver
-reads each once, as it has to open it anyway, and writes their rows together beside the batch's manifest.
+An engine requests each file several times in each of the run's scans. If a batch holds many small files, the driver
+reads each once, because it has to open it anyway. It writes their rows together beside the batch's manifest.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FOLDER = "gathered"
 
 
 class Gathering:
-    """Small parts of one batch; ``root`` is the ``s3://`` URI of the batch's folder."""
+    """Small parts of one batch. ``root`` is the ``s3://`` URI of the batch's folder."""
 
     def __init__(self, root: str) -> None:
         self._root = f"{root}/{FOLDER}"
@@ -37,13 +37,13 @@ class Gathering:
         self._count = 0
 
     def add(self, schema: str, rows: pa.Table) -> str | None:
-        """Keep the rows of a part; returns the URI of an object where enough were held to write one."""
+        """Keep the rows of a part. Returns the URI of a new object once there are enough rows to write one."""
         self._held.setdefault(schema, []).append(rows)
         self._bytes[schema] += rows.nbytes
         return self._write(schema) if self._bytes[schema] >= GATHERED_BYTES else None
 
     def finish(self) -> Iterator[tuple[str, str]]:
-        """Write what is still held: schema and URI of each object."""
+        """Write the remaining rows. Yields schema and URI of each object."""
         for schema in list(self._held):
             yield schema, self._write(schema)
 
@@ -62,7 +62,7 @@ class Gathering:
 
 
 def small_object(uri: str) -> bytes | None:
-    """The bytes of a small object by one request, None where it is larger. Raises ``FileNotFoundError``."""
+    """The bytes of a small object by one request. None if the object is larger. Raises ``FileNotFoundError``."""
     bucket, key = split_uri(uri)
     s3 = _s3()
     try:
@@ -79,5 +79,5 @@ def _s3() -> Any:
 
 
 def forget(root: str) -> None:
-    """Remove what a run of the batch has gathered."""
+    """Remove the gathered files of the batch."""
     remove_objects(entry.uri for entry in stored_objects(f"{root}/{FOLDER}"))

@@ -1,11 +1,13 @@
-"""``<table>_history``: every version of a row with the time it was valid, for contracts with ``history: true``.
+"""``<table>_history``: every version of a row with its time of validity, for contracts with ``history: true``.
 
-All delivered changes are kept in ``<table>_changes``, those too that a quality rule holds back from silver. The
-versions of the keys that a batch touches are derived from it anew, so that a change that arrives late takes its place among
-them. A column that a key change left out has the old key's value. A transaction leaves one version, equal consecutive
-images are one version, and a load is valid from its snapshot, for which its fence's time stands. A loaded row that changes
-committed before that time follow is no version of its own: it would end before it began. An exported row's time lies before
-its snapshot, so it holds from right behind the change before it where that was committed later.
+``<table>_changes`` keeps all delivered changes, also those that a quality rule holds back from silver. The versions of
+the keys that a batch touches are derived from it again, so that a late change takes its place among them. A column that
+a key change left out has the old key's value.
+
+A transaction leaves one version, and equal consecutive images are one version. A load is valid from its snapshot, and the
+time of its fence stands for the snapshot. A loaded row is no version of its own if a later change of the row was committed
+before that time, because it would end before it began. An exported row's time lies before its snapshot. If the change
+before it was committed later, the row is valid from just after that change.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ class History:
     swept_generation: int
 
     def keep(self, changes: DataFrame, keys: DataFrame) -> None:
-        """Add a batch's changes and derive the versions of ``keys`` anew. Repeating it changes nothing."""
+        """Add a batch's changes and derive the versions of ``keys`` again. Repeating it changes nothing."""
         for name, fields in ((self.log, self._log_fields()), (self.table, self._fields())):
             ensure(SILVER, name, fields, (), silver_location(self.bucket, name))
         self._add(changes)
@@ -76,9 +78,9 @@ class History:
         return [c.name for c in self.contract.key]
 
     def _add(self, changes: DataFrame) -> None:
-        """A change is known by key and position. Loads share a position, so their time tells them apart.
+        """Add changes that the log does not hold yet. Key and position identify a change, and loads of one position differ by time.
 
-        The batch's first and last position as literals are what both engines leave files of the log unread by.
+        The batch's first and last position are literals, because both engines skip files of the log by them.
         """
         first, last = changes.selectExpr(f"min({cdc.POSITION})", f"max({cdc.POSITION})").collect()[0]
         if first is None:
@@ -125,7 +127,7 @@ class History:
         ).collect()
 
     def _last_loads(self, log: DataFrame) -> DataFrame:
-        """The changes without rows that a later load brought again, where the fence between the two loads has not arrived."""
+        """The changes without rows that a later load repeated while the fence between the two loads has not arrived."""
         newest = f"max({VALID_AT}) over (partition by {_quoted(self._keys())}, {GENERATION}, {cdc.POSITION})"
         return log.selectExpr("*", f"{newest} as {NEWEST}").where(f"not ({_SNAPSHOT}) or {VALID_AT} = {NEWEST}").drop(NEWEST)
 
@@ -174,7 +176,7 @@ class History:
         )
 
     def _placed(self, log: DataFrame, inherited: DataFrame | None) -> DataFrame:
-        """Changes with their place as sortable text, the time from which they hold, and partial columns behind their place."""
+        """Changes with their place as sortable text, their time of validity, and partial columns after their place."""
         placed = log.selectExpr(
             *(f"`{c.name}`" for c in self.contract.columns),
             GENERATION,

@@ -1,7 +1,7 @@
-"""What a row's past has from another key: the columns that a key change left out, read from the table of all changes.
+"""Values that a row's history takes from another key: columns that a key change left out, read from the table of all changes.
 
-Silver keeps one image a key and follows values by their paths (lineage.py). History has every change at hand, so the value
-is simply the old key's at that place. Only rows that such key changes touch pass through the driver.
+Silver keeps one image per key and follows values by their paths (lineage.py). History has every change, so the value is
+the old key's at that place. Only rows that such key changes touch pass through the driver.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lake.contract import Column, Contract
 
 
 class Inheritance:
-    """The key changes in a table of changes (``log``), as far as they touch ``keys``."""
+    """The key changes in a table of changes (``log``) that concern ``keys``."""
 
     def __init__(self, spark: SparkSession, contract: Contract, log: DataFrame, keys: DataFrame) -> None:
         self.spark = spark
@@ -43,7 +43,7 @@ class Inheritance:
 
     @cached_property
     def _affected(self) -> set[Key]:
-        """The keys of key changes whose versions have to be derived anew: touched ones, and those that inherit from them."""
+        """The keys of key changes whose versions must be derived again: touched keys, and those that inherit from them."""
         named = {key for change in self._changes for key in (change.key, change.origin) if key is not None}
         affected = self._keys(self._only(self.touched, named)) if named else set()
         grown = True
@@ -60,9 +60,9 @@ class Inheritance:
         return self.touched.union(self._frame(self._affected)).distinct()
 
     def values(self) -> DataFrame | None:
-        """Key, place and ``cdc_inherited_<column>`` of each key change, with ``cdc_inherits_<column>`` true where it left the column out.
+        """Key, place and ``cdc_inherited_<column>`` of each key change. ``cdc_inherits_<column>`` is true if it left the column out.
 
-        None where no key change touches the keys.
+        None if no key change concerns the keys.
         """
         changes = [change for change in self._changes if change.key in self._affected]
         if not changes:
@@ -82,7 +82,7 @@ class Inheritance:
         return self.spark.createDataFrame(rows, ", ".join(fields))
 
     def _events(self) -> dict[str, Events]:
-        """Who wrote each column under which key, for every key that a key change names."""
+        """The writers of each column by key, for every key that a key change names."""
         events = {name: Events() for name in self.columns}
         for key, origin, at, columns in self._changes:
             for name in columns:
@@ -107,7 +107,7 @@ class Inheritance:
 
 
 def carried_or_inherited(column: Column) -> str:
-    """As ``changes.carried``, for rows joined with ``Inheritance.values``: an inherited value counts as carried, a null one too."""
+    """As ``changes.carried``, for rows joined with ``Inheritance.values``. An inherited value counts as carried, even if null."""
     value = f"hex(`cdc_inherited_{column.name}`)" if column.type.iceberg == "binary" else f"`cdc_inherited_{column.name}`"
     return (
         f"case when coalesce(`cdc_inherits_{column.name}`, false) then concat({AT}, coalesce(concat('1', {value}), '0')) "

@@ -1,11 +1,11 @@
-"""``<table>_keys``: which months hold which keys, for silver tables of many files.
+"""``<table>_keys``: the months of each key, for silver tables of many files.
 
-Before a merge its keys' present months have to be found, which opens every file of the table. Here the same is read from
-few files, sorted by key. A data file never changes, so what was read of it once stays true: the index names the snapshot
-that it was made from, and months that hold younger files are read from the table itself. A key that has left a month since
-then is found there still: the months found are a superset, which costs a merge time and never a row.
+A merge needs the current months of its keys, and would open every file of the table to find them. The index has the same
+in few files, sorted by key. A data file never changes, so the index stays true for the files that it covers. It names
+the snapshot that it was made from. Months with younger files are read from the table itself. A key that has left a month
+since then is still found there. Such an extra month costs time but never loses a row.
 
-Maintenance makes the index, where it is worth it; a table without one is read itself.
+Maintenance makes the index if the table is large enough. A table without an index is read itself.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ SNAPSHOT = "datamaster.indexed-snapshot"
 
 @dataclass(frozen=True)
 class KeyIndex:
-    """An index that stands for a part of its table; ``young`` are the months to read from the table itself."""
+    """An index that covers a part of its table. ``young`` are the months to read from the table itself."""
 
     name: str
     young: frozenset[Month]
 
 
 def index_name(table: str) -> str:
-    """The table that holds the index of a silver table."""
+    """The name of the index table of a silver table."""
     return f"{table}{KEYS}"
 
 
 def rows(spark: SparkSession, contract: Contract, partition: MonthPartition) -> DataFrame:
-    """Key and month of every row of a silver table, deleted ones too, and of some that have left their month."""
+    """Key and month of every row of a silver table, also of deleted rows and of some that have left their month."""
     columns = [*(c.name for c in contract.key), partition.year_field, partition.month_field]
     table = spark.table(engine_name(SILVER, contract.table)).select(*columns)
     index = find(contract.table, columns)
@@ -60,7 +60,10 @@ def rows(spark: SparkSession, contract: Contract, partition: MonthPartition) -> 
 
 
 def find(table: str, columns: Collection[str]) -> KeyIndex | None:
-    """The table's index; None where there is none, or none of these columns, or of another history than the table's present one."""
+    """The table's index. None if there is none, or if it has other columns or belongs to another history of the table.
+
+    It is also None if too many months hold younger files.
+    """
     try:
         index = catalog().load_table((SILVER, index_name(table)))
     except NoSuchTableError:
@@ -74,7 +77,7 @@ def find(table: str, columns: Collection[str]) -> KeyIndex | None:
 
 
 def refresh(spark: SparkSession, table: str, key: Sequence[str], bucket: str) -> bool:
-    """Make the index where the table is worth one and has none that still serves. Returns whether it did."""
+    """Make the index if the table is large enough and has no usable one. Returns whether it was made."""
     silver = catalog().load_table((SILVER, table))
     snapshot, partition = silver.current_snapshot(), [field.name for field in silver.spec().fields]
     files = live_files(silver)
@@ -91,14 +94,14 @@ def refresh(spark: SparkSession, table: str, key: Sequence[str], bucket: str) ->
     keys.repartitionByRange(parts, key[0]).sortWithinPartitions(*key).createOrReplaceTempView("keys")
     selected = ", ".join(f"`{column}`" for column in columns)
     spark.sql(f"INSERT OVERWRITE {engine_name(SILVER, index_name(table))} SELECT {selected} FROM keys").collect()
-    # named last: until then the index holds more than it says
+    # the snapshot is named last: until then the index holds more than it promises
     with catalog().load_table((SILVER, index_name(table))).transaction() as change:
         change.set_properties({SNAPSHOT: str(snapshot.snapshot_id)})
     return True
 
 
 def _indexed(silver: Table, index: Table) -> Snapshot | None:
-    """The snapshot that the index was made from, where the table's present one came of it."""
+    """The snapshot that the index was made from, if it is an ancestor of the table's current one."""
     named = index.properties.get(SNAPSHOT)
     ancestors = ancestors_of(silver.current_snapshot(), silver.metadata)
     return next((snapshot for snapshot in ancestors if str(snapshot.snapshot_id) == named), None)

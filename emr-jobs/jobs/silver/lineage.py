@@ -1,16 +1,16 @@
-"""Values that came with a key: columns that a key change did not carry (unchanged TOAST) are those of the old key's row.
+"""Values that came with a key: columns that a key change left out (unchanged TOAST) keep the value of the old key's row.
 
-A change of a key is two lines, the old key's delete (sub-number 0) and the new key's image (1). Where the image leaves a
-column out, its value is the old key's at that place, which may itself have come from a third key. What decides is
-written beside the value in ``cdc_at_<column>`` as a path of places, newest first: ``20<10`` says that the key was taken over at
-20 and that the value had been written at 10; ``20<`` that the value is not known yet; ``20>10`` that it may be another one.
-As text, paths sort by what decides, so a carrier that arrives late fills exactly the rows that its value went to.
-``cdc_origin`` keeps the keys along the path.
+A key change is two lines, the old key's delete (sub-number 0) and the new key's image (1). If the image leaves a column
+out, its value is the old key's at that place. That value may itself come from a third key. ``cdc_at_<column>`` holds the
+evidence beside the value, as a path of places, newest first. ``20<10`` means that the key was taken over at 20 and that
+the value was written at 10. ``20<`` means that the value is not known yet, ``20>10`` that it may be another one. Paths
+sort as text in the order of the evidence, so a late carrier fills exactly the rows that its value went to. ``cdc_origin``
+keeps the keys along the path.
 
-There are two doubts. The old key was written anew, and merged, before the key change arrived: its value at that place is
-gone. Or the old key's row was read by a load or an export, and the key was written anew before that may have been: then
-nothing tells whether the row was read before the key change or after it. Whoever reads tells no place in the log, only
-when it was through (``read_until``).
+There are two doubts. First, the old key was written again and merged before the key change arrived, so its value at that
+place is lost. Second, a load or an export read the old key's row, and the key may have been written again before that
+read. Then the read may have come before or after the key change. A reader's place in the log is not known, only the time
+at which it finished (``read_until``).
 
 Only rows that such key changes touch pass through the driver.
 """
@@ -41,7 +41,7 @@ CLOCK_SLACK = timedelta(minutes=1)
 
 
 class KeyChange(NamedTuple):
-    """A key change that left columns out: the new key, the old one (None where its delete is not known), the place, the columns."""
+    """A key change that left columns out. ``at`` is its place, ``origin`` the old key (None if its delete is not known)."""
 
     key: Key
     origin: Key | None
@@ -50,7 +50,10 @@ class KeyChange(NamedTuple):
 
 
 def key_changes(changes: DataFrame, contract: Contract) -> list[KeyChange]:
-    """The key changes among ``changes`` (key, generation, position, place, unchanged columns, deletes) that leave partial columns out."""
+    """The key changes among ``changes`` that leave partial columns out.
+
+    ``changes`` has key, generation, position, place, unchanged columns and deletes.
+    """
     keys, columns = [c.name for c in contract.key], [c.name for c in contract.partial_columns]
     named = ", ".join(f"'{name}'" for name in columns)
     new = changes.where(f"not {IS_DELETE} and {cdc.POSITION} like '%-1' and size(array_intersect({cdc.UNCHANGED}, array({named}))) > 0")
@@ -73,10 +76,10 @@ def key_changes(changes: DataFrame, contract: Contract) -> list[KeyChange]:
 
 @dataclass
 class Events:
-    """What is known of one column: who wrote it under which key, and which key took it over from which.
+    """The known events of one column: the changes that carried it under each key, and the keys that took it over.
 
-    ``images`` has when each image of a key in the batch was committed, ``read_until`` when the last row of a generation was
-    read; microseconds since 1970.
+    ``images`` is the commit time of each image of a key in the batch. ``read_until`` is the time by generation at which its
+    last row was read. Both are in microseconds since 1970.
     """
 
     read_until: Mapping[int, int] = field(default_factory=dict)
@@ -87,7 +90,7 @@ class Events:
     steps: dict[tuple[Key, str], tuple[str, str]] = field(default_factory=dict)
 
     def resolve(self, key: Key, below: str | None = None) -> tuple[str, Any, list[Key]] | None:
-        """Path, value and keys of the newest event of a key before a place; None where nothing is known."""
+        """Path, value and keys of the newest event of a key before a place. None if no event is known."""
         places = [at for at in (*self.carriers[key], *self.arrivals[key]) if below is None or at < below]
         if not places:
             return None
@@ -101,23 +104,23 @@ class Events:
         return at + step + path, value, [] if origin is None else [origin, *keys]
 
     def _step(self, key: Key, origin: Key | None, at: str, path: str) -> str:
-        """Whether the origin's value, which has this path, is for certain the one that the key took over."""
+        """``DOUBT`` if the key may have taken over another value of the origin than the one with this path, else ``STEP``."""
         if origin is None:
             return STEP
         lost = self.stored.get(origin, "")[: len(at)] >= at
-        # what was certain when the key was taken over stays so: its row has followed since
+        # a value that was certain at the takeover stays certain, because its row has followed since
         step, path_before = self.steps.get((key, at)) or (DOUBT if lost else STEP, path)
         read = path.endswith(cdc.READ) and len(path) == len(at) and path[:GENERATION_WIDTH] == at[:GENERATION_WIDTH]
         return DOUBT if read and (self._written_anew(origin, at) or (lost and path != path_before)) else step
 
     def _written_anew(self, origin: Key, at: str) -> bool:
-        """Whether the origin has an image behind a place that whoever read the generation's rows may have read."""
+        """Whether a reader of the generation's rows may have seen an image of the origin behind this place."""
         until = self.read_until.get(int(at[:GENERATION_WIDTH]), 0)
         images = self.images.get(origin, {}).items()
         return any(place > at and committed <= until and not place.endswith(cdc.READ) for place, committed in images)
 
     def learn(self, key: Key, path: str, value: Any, origins: list[Key]) -> None:
-        """Take apart what a silver row knows: the steps of its path, and the carrier at its end."""
+        """Record the evidence of a silver row: the steps of its path, and the carrier at its end."""
         self.stored[key] = path
         places = path.replace(DOUBT, STEP).split(STEP)
         steps = [character for character in path if character in STEP + DOUBT]
@@ -132,7 +135,7 @@ class Events:
             self.carriers[key][places[-1]] = value
 
     def moved(self, key: Key) -> tuple[str, Any, list[Key]] | None:
-        """What ``resolve`` finds, where another key's value is it."""
+        """The result of ``resolve`` if the value came from another key, else None."""
         found = self.resolve(key)
         return found if found is not None and {STEP, DOUBT} & set(found[0]) else None
 
@@ -140,8 +143,7 @@ class Events:
 class Lineage:
     """Resolves the key changes of one batch of a table with partial columns.
 
-    ``read_until`` tells for each generation when the last of its rows that a load or an export read was read, in
-    microseconds since 1970.
+    ``read_until`` is the time by generation at which a load or an export read its last row, in microseconds since 1970.
     """
 
     def __init__(self, spark: SparkSession, contract: Contract, changes: DataFrame, read_until: Mapping[str, int]) -> None:
@@ -163,7 +165,7 @@ class Lineage:
         self.silver = spark.table(engine_name(SILVER, contract.table))
 
     def resolved(self) -> DataFrame | None:
-        """Rows of key, each partial column with its path, and origin, for the keys whose values a key change decides."""
+        """Rows for the keys whose values depend on a key change: key, each partial column with its path, and origin. None if there are none."""
         arrived = self._arrived()
         followers = self._followers()
         if not arrived and not followers:
@@ -179,7 +181,7 @@ class Lineage:
         return key_changes(self.changes, self.contract)
 
     def _followers(self) -> dict[Key, list[Key]]:
-        """Silver rows whose values came from keys that the batch writes to."""
+        """Silver rows with values from keys that the batch writes to."""
         moved = {
             self._key(row): self._origins(row) for row in self.silver.where(f"{ORIGIN} is not null").select(*self.keys, ORIGIN).collect()
         }
@@ -236,7 +238,7 @@ class Lineage:
 
 
 def merged(folded: DataFrame, resolved: DataFrame, contract: Contract) -> DataFrame:
-    """Folded rows with the values that key changes decide, and rows for keys that the batch itself does not write to."""
+    """Folded rows with the values from key changes, and rows for keys that the batch itself does not write to."""
     keys = [c.name for c in contract.key]
     partial = {name for c in contract.partial_columns for name in (c.name, applied_at(c.name))}
     selected = [f"coalesce(f.`{name}`, r.`{name}`) as `{name}`" for name in keys]

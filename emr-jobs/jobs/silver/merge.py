@@ -1,7 +1,7 @@
 """The MERGE of folded changes into a silver table.
 
-Its ON names the months that the pre-pass found, those of the new images and the tombstones' own (year 0), because
-literal partition values are what both engines prune by.
+Its ON clause names the months from the pre-pass, the months of the new images, and the tombstones' own (year 0). Both
+engines prune by literal partition values.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ NAMED_MONTHS_LIMIT = 240
 
 
 def statement(target: str, source: str, contract: Contract, months: Collection[Month] | None, now: datetime, swept_generation: int) -> str:
-    """The MERGE statement: ``source`` is the view of changes.fold and changes.with_month, ``months`` None for tables without."""
+    """The MERGE statement. ``source`` is the view of changes.fold and changes.with_month, ``months`` None without a partition."""
     return _Merge(contract, now, swept_generation).text(target, source, months)
 
 
 def sweep_statement(target: str, now: datetime, swept_generation: int) -> str:
-    """Soft-deletes the rows that a completed load did not bring again."""
+    """The UPDATE that soft-deletes the rows that a completed load did not bring again."""
     return (
         f"UPDATE {target} SET deleted_at = {timestamp_literal(now)}, updated_at = {timestamp_literal(now)}, "
         f"{MISSING} = cast(null as string) WHERE {swept_condition(swept_generation)}"
@@ -34,12 +34,12 @@ def sweep_statement(target: str, now: datetime, swept_generation: int) -> str:
 
 
 def swept_condition(swept_generation: int, row: str = "") -> str:
-    """Live rows of a generation older than the newest complete load. Foreign rows (generation -1) belong to none."""
+    """The condition for live rows of a generation older than the newest complete load. Foreign rows (-1) belong to no generation."""
     return f"{row}cdc_generation >= 0 AND {row}cdc_generation < {swept_generation} AND {row}deleted_at IS NULL"
 
 
 def months_predicate(partition: MonthPartition, months: Collection[Month], row: str = "t.") -> str:
-    """Literal conditions on the partition columns, one a year."""
+    """Literal conditions on the partition columns, one per year."""
     by_year: dict[int, list[int]] = {}
     for year, month in sorted(months):
         by_year.setdefault(year, []).append(month)
@@ -50,17 +50,17 @@ def months_predicate(partition: MonthPartition, months: Collection[Month], row: 
 
 
 def timestamp_literal(moment: datetime) -> str:
-    """A SQL literal with its zone, microseconds."""
+    """A SQL literal with its zone, in microseconds."""
     return f"timestamp'{moment.strftime('%Y-%m-%d %H:%M:%S.%f')}+00:00'"
 
 
 def newer(generation: str, position: str) -> str:
-    """Whether a change lies behind the row's own place; false where there is no such change."""
+    """The condition that a change lies behind the row's own place. It is false if the change has no place."""
     return f"coalesce({generation} > t.cdc_generation OR ({generation} = t.cdc_generation AND {position} > t.cdc_position), false)"
 
 
 class _Merge:
-    """Builds the clauses: what each column becomes where the row is known, and where it is not."""
+    """Builds the clauses: each column's value for a row that the table has, and for one that it lacks."""
 
     def __init__(self, contract: Contract, now: datetime, swept_generation: int) -> None:
         self.contract = contract
@@ -136,7 +136,7 @@ class _Merge:
 
 
 def missing(paths: dict[str, str], live: str) -> str:
-    """The names of a live row's partial columns whose value the lake has not seen, or is not sure of, joined by commas; null for none."""
+    """The names of a live row's partial columns with an unseen or uncertain value, joined by commas. Null for none."""
     if not paths:
         return "cast(null as string)"
     names = ", ".join(
@@ -147,9 +147,9 @@ def missing(paths: dict[str, str], live: str) -> str:
 
 
 def _outlived(path: str) -> str:
-    """Whether a value came with a key change in a load's generation, but from before that generation: its row was not loaded.
+    """Whether a value came with a key change in a load's generation, but is older than that generation.
 
-    Then the load read what the key change did, and who knows what else that nothing tells of.
+    The load then read the table after the key change, and perhaps after other changes that the log does not show.
     """
     first, last = (f"substring({path}, {start}, {GENERATION_WIDTH})" for start in ("1", f"length({path}) - {AT_WIDTH - 1}"))
     return f"({first} > greatest({last}, '{'0' * GENERATION_WIDTH}'))"

@@ -2,8 +2,8 @@
 
     bronze_to_silver.py --manifest s3://<lake bucket>/batches/<table>/<batch_id>/manifest.json
 
-It reads what the manifest names and nothing else, writes touched.json before it changes the table and outcome.json
-after it, and may be run again at any point: the same manifest gives the same rows.
+The job reads only the files of the manifest. It writes touched.json before it changes the table and outcome.json
+afterwards. A repeated run is safe at any point, because the same manifest gives the same rows.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def run(spark: SparkSession, uri: str) -> SilverOutcome:
         outcome = _merged(batch, bronze.read(spark, contract, manifest.files, folder))
     except TerminalError:
         raise
-    except Exception:  # what the engine says of a damaged page has a type of its own on each
+    except Exception:  # each engine has its own error type for a damaged page
         readable = bronze.read(spark, contract, manifest.files, folder, every_page=True)
         if not readable.failed:
             raise
@@ -78,7 +78,7 @@ def run(spark: SparkSession, uri: str) -> SilverOutcome:
 
 
 def _merged(batch: Batch, files: bronze.Bronze) -> SilverOutcome:
-    """Merge; anew where it failed and the table has another snapshot by then: a commit of somebody else's came between."""
+    """Merge the files. If another commit to the table caused the failure, merge again."""
     for _ in range(ATTEMPTS - 1):
         seen = snapshot_id(SILVER, batch.contract.table)
         try:
@@ -93,7 +93,7 @@ def _merged(batch: Batch, files: bronze.Bronze) -> SilverOutcome:
 
 
 class Read(NamedTuple):
-    """What a batch has of a generation's rows that were read: until when, in microseconds since 1970, and whether by a load."""
+    """The time until which a batch's rows of a generation were read (microseconds since 1970), and whether a load read them."""
 
     generation: int
     until: int
@@ -113,7 +113,7 @@ class Batch:
         self.without_month = 0
 
     def merge(self, files: bronze.Bronze) -> SilverOutcome:
-        """Merge and sweep; touched.json is written before either."""
+        """Merge the batch, and retire older generations if the manifest asks for it. touched.json is written before either."""
         delivered = changes.ordered(files.frame, self.manifest.fences)
         checked = self._checked(delivered)
         ordered = checked.accepted
@@ -146,10 +146,10 @@ class Batch:
         )
 
     def _loads(self, reads: list[Read]) -> dict[str, int]:
-        """How many keys the loads that this batch has rows of have brought so far, by generation.
+        """The number of keys that each load has brought so far, by generation, for the loads with rows in this batch.
 
-        plan holds them against what the source says was loaded. Keys and not rows: a row may be delivered twice, a file merged
-        again. A key that a quality rule holds back has come too, though silver does not have it.
+        plan compares them with the count that the source reported. Keys are counted instead of rows, because a row may be
+        delivered twice and a file merged twice. A key that a quality rule holds back counts too, though silver lacks it.
         """
         generations = sorted(str(read.generation) for read in reads if read.is_load)
         if not generations:
@@ -162,7 +162,7 @@ class Batch:
         return {str(generation): int(keys) for generation, keys in brought.groupBy(changes.GENERATION).count().collect()}
 
     def _missing(self, own: set[Month] | None) -> int:
-        """How many rows, of the months that the batch may have written to, have a column that was never seen, or not for certain."""
+        """The number of rows with an unseen or uncertain column, in the months that the batch may have written to."""
         if not self.contract.partial_columns:
             return 0
         rows = self.spark.table(self.target).where(f"{MISSING} is not null")
@@ -173,7 +173,7 @@ class Batch:
     def _reads(self, delivered: DataFrame) -> list[Read]:
         """The rows that loads and exports read, by generation.
 
-        A load's row was read before its message was built, an export's before the batch with its file was opened.
+        A load's row was read before its message was built. An export's row was read before the batch with its file was opened.
         """
         opened = int(self.manifest.opened_at.timestamp()) * 1_000_000 + self.manifest.opened_at.microsecond
         until = f"max(case when {changes.LOADED} then unix_micros({changes.VALID_AT}) else {opened} end)"
@@ -181,14 +181,14 @@ class Batch:
         return [Read(*row) for row in read.agg(expr(until), expr(f"bool_or({changes.LOADED})")).collect()]
 
     def _touched_before(self) -> Mapping[str, tuple[str, ...]]:
-        """The months that an earlier run of this batch has named: after its MERGE, those that rows have left are found no more."""
+        """The months that an earlier run of this batch has named. After its MERGE, months that rows have left are no longer found."""
         try:
             return months_by_table(read_document(sibling(self.uri, TOUCHED)))
         except MissingDocument:
             return {}
 
     def _keep_history(self, delivered: DataFrame) -> None:
-        """The history of the batch's keys, and of those that a sweep has ended."""
+        """Derive the history of the batch's keys, and of those that this run retires."""
         swept = self.manifest.swept_generation
         keys = delivered.select(*(c.name for c in self.contract.key))
         if self.manifest.sweep:
@@ -197,7 +197,7 @@ class Batch:
         History(self.spark, self.contract, split_uri(self.uri)[0], swept).keep(delivered, keys.distinct())
 
     def _checked(self, ordered: DataFrame) -> quality.Checked:
-        """The changes that keep the contract's rules; the others lie in the quarantine. Raises ``quality.TableStopped``."""
+        """The changes that follow the contract's rules. The others go to the quarantine. Raises ``quality.TableStopped``."""
         checked = quality.check(self.spark, self.contract, ordered)
         bucket = split_uri(self.uri)[0]
         quality.keep(self.contract, bucket, self.manifest.batch_id, self.manifest.opened_at, checked.results)
@@ -224,7 +224,7 @@ class Batch:
         self.spark.sql(statement).collect()
 
     def _own_months(self, ordered: DataFrame, keys: DataFrame) -> set[Month] | None:
-        """The months of this table that the batch may write to; None where it is not partitioned."""
+        """The months of this table that the batch may write to. None if the table has no partition."""
         partition = self.contract.partition
         if partition is None:
             return None
@@ -248,11 +248,11 @@ class Batch:
 
 
 def both(before: Mapping[str, Iterable[str]], now: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
-    """Every month of each derived table that either names."""
+    """The union of two runs' months, for each derived table."""
     return {table: tuple(sorted({*before.get(table, ()), *now.get(table, ())})) for table in before.keys() | now.keys()}
 
 
 def latest(known: Mapping[str, int], reads: Iterable[Read]) -> dict[str, int]:
-    """Until when the rows of each generation were read, this batch's among them."""
+    """The time until which the rows of each generation were read, including this batch's reads."""
     found = {str(read.generation): max(read.until, known.get(str(read.generation), 0)) for read in reads}
     return {**known, **found}

@@ -1,7 +1,7 @@
-"""The month that a row lies in: that of its partition column in UTC, or none.
+"""The month of a row: that of its partition column in UTC, or none.
 
-A value outside the years 1 to 9999, or null, has no month: its row lies where tombstones do (year 0, month 0). Values are
-brought within these years before an engine turns them into times, since Sail wraps and Spark raises beyond its own range.
+A value outside the years 1 to 9999, or null, has no month. Its row lies with the tombstones (year 0, month 0). Values are
+limited to these years before an engine converts them to times, since Sail wraps beyond its own range and Spark raises.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _TIMES = {
 
 
 def month_fields(partition: MonthPartition) -> tuple[str, str]:
-    """Year and month as SQL over the partition column, named as the partition's fields; 0 and 0 for no month."""
+    """Year and month as SQL over the partition column, under the names of the partition's fields. They are 0 and 0 for no month."""
     column = f"`{partition.column}`"
     if partition.unit in _TIMES:
         function, share = _TIMES[partition.unit]

@@ -1,4 +1,4 @@
-"""Which months a batch touches: of its own table, and of the derived tables behind it."""
+"""The months that a batch touches in its own table and in the derived tables behind it."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from lake.contract import Contract, ContractSet, Join, MonthPartition
 def of_keys(spark: SparkSession, contract: Contract, partition: MonthPartition, keys: DataFrame) -> set[Month]:
     """Pre-pass: the months in which a partitioned table holds these keys now.
 
-    A delete does not say where its row lies, and a row whose month changed lies where its new image does not say.
+    A delete does not name the month of its row. If a row's month changed, its new image does not name the old month.
     """
     rows = key_index.rows(spark, contract, partition)
     return _months(rows.join(keys, [c.name for c in contract.key], "left_semi"), partition)
 
 
 def of_images(changes: DataFrame, partition: MonthPartition) -> dict[Month, int]:
-    """The months that a batch's images name, each with the number of these images; (0, 0) is no month."""
+    """The months of a batch's images, with the number of images in each. (0, 0) means no month."""
     rows = changes.where(f"not {IS_DELETE}").selectExpr(*month_fields(partition))
     counted = rows.groupBy(partition.year_field, partition.month_field).agg(expr("count(*) as cdc_count")).collect()
     return {(int(year), int(month)): int(images) for year, month, images in counted}
 
 
 def of_sweep(spark: SparkSession, table: str, partition: MonthPartition, generation: int) -> set[Month]:
-    """The months that hold rows which a sweep will delete."""
+    """The months with rows that this run retires."""
     return _months(spark.table(engine_name(SILVER, table)).where(swept_condition(generation)), partition)
 
 
 def of_derived(spark: SparkSession, contracts: ContractSet, table: str, own: set[Month], keys: DataFrame) -> dict[str, set[Month]]:
-    """The months of each derived table that reads a table of which ``own`` months and ``keys`` may change."""
+    """The months to rebuild of each derived table that reads ``table``, if its months ``own`` and its ``keys`` may change."""
     known: dict[tuple[str, Join], set[Month]] = {}
     touched = {}
     for derived in contracts.built_from(table):
@@ -51,7 +51,7 @@ def of_derived(spark: SparkSession, contracts: ContractSet, table: str, own: set
 
 
 def _of_facts(spark: SparkSession, fact: str, partition: tuple[str, str], join: Join, keys: DataFrame) -> set[Month]:
-    """The months of the facts that name rows of a joined table, by their keys."""
+    """The months of the facts that refer to rows of a joined table, by their keys."""
     if not exists(SILVER, fact):
         return set()
     named = keys.selectExpr(*(f"`{key}` as `{column}`" for column, key in join.columns))

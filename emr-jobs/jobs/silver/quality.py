@@ -1,7 +1,7 @@
-"""A contract's quality rules, checked on every image that a batch brings.
+"""A contract's quality rules, checked on every image of a batch.
 
-Each rule warns, quarantines the changes that break it, or stops the table before anything is written. What was found is
-kept in dm_silver.quality_results, one row a rule and batch.
+Each rule warns, quarantines the changes that break it, or stops the table before anything is written. The results go
+to dm_silver.quality_results, one row per rule and batch.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _ARROW = {"timestamptz": pa.timestamp("us", "UTC"), "string": pa.string(), "long
 
 
 class TableStopped(TerminalError):
-    """A rule of severity stop is broken; the table keeps its snapshot until the data or the contract is mended."""
+    """A rule of severity stop is broken. The table keeps its snapshot until the data or the contract is mended."""
 
     def __init__(self, table: str, results: list[Result]) -> None:
         broken = "; ".join(f"{r.rule.name} ({r.rule.kind} of {r.rule.column}): {r.failed} of {r.checked} rows" for r in results)
@@ -53,7 +53,7 @@ class TableStopped(TerminalError):
 
 @dataclass(frozen=True)
 class Result:
-    """How one rule fared on one batch."""
+    """The result of one rule on one batch."""
 
     rule: QualityRule
     checked: int
@@ -62,7 +62,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Checked:
-    """A batch's changes without those that a rule quarantines, these themselves, and every rule's result."""
+    """A batch's accepted changes, its quarantined ones, and every rule's result."""
 
     accepted: DataFrame
     quarantined: DataFrame | None
@@ -75,7 +75,7 @@ class Checked:
         return [r for r in self.results if r.rule.severity == STOP and r.failed]
 
     def summary(self) -> tuple[dict[str, Any], ...]:
-        """What the batch's outcome says of the rules that were broken."""
+        """The broken rules for the batch's outcome."""
         return tuple({"rule": r.rule.name, "severity": r.rule.severity, "rows_failed": r.failed} for r in self.results if r.failed)
 
 
@@ -101,7 +101,7 @@ def check(spark: SparkSession, contract: Contract, changes: DataFrame) -> Checke
 
 
 def keep(contract: Contract, bucket: str, batch_id: str, checked_at: datetime, results: tuple[Result, ...]) -> None:
-    """Write a batch's results, in place of what an earlier run of the same batch wrote."""
+    """Write a batch's results in place of those of an earlier run."""
     if not results:
         return
     rows = [
@@ -129,7 +129,7 @@ def _replace(rows: pa.Table, own: str, location: str) -> None:
 
 
 def held_loads(spark: SparkSession, contract: Contract, bucket: str) -> DataFrame | None:
-    """Key and generation of every load row that a rule has held back in any batch, once each; None where nothing was held back."""
+    """Key and generation of every load row that a rule has held back in any batch, without duplicates. None if there is none."""
     listing = boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=silver_quarantine_prefix(contract.table))
     objects = [item["Key"] for page in listing for item in page.get("Contents", ()) if item["Key"].endswith(".parquet")]
     if not objects:
@@ -142,9 +142,9 @@ def held_loads(spark: SparkSession, contract: Contract, bucket: str) -> DataFram
 
 @retried
 def compact() -> int:
-    """Rewrite the results as one file if they lie in more. Returns the number of partitions rewritten.
+    """Rewrite the results as one file if they lie in several. Returns 1 if they were rewritten, else 0.
 
-    One commit, which fails if a table's job wrote here meanwhile.
+    Jobs of several tables write here side by side. Raises ``CommitFailedException`` if the table changed meanwhile.
     """
     table = catalog().load_table((SILVER, QUALITY_RESULTS))
     if len(list(table.scan().plan_files())) < 2:
@@ -189,7 +189,7 @@ def _literal(value: Any) -> str:
 
 
 def _repeated(spark: SparkSession, contract: Contract, rows: DataFrame, rule: QualityRule) -> DataFrame:
-    """Adds ``FOUND`` where another key of the batch or of the table's live rows holds the same value."""
+    """Adds ``FOUND`` if another key of the batch or of the table's live rows holds the same value."""
     keys = [c.name for c in contract.key]
     names = [f"`{name}`" for name in (*keys, rule.column)]
     own = rows.where(f"not {IS_DELETE} and `{rule.column}` is not null").selectExpr(*names)
@@ -200,8 +200,8 @@ def _repeated(spark: SparkSession, contract: Contract, rows: DataFrame, rule: Qu
 
 
 def _dangling(spark: SparkSession, rows: DataFrame, rule: QualityRule) -> DataFrame:
-    """Adds ``FOUND`` where the value is no live key of the table that it refers to."""
-    assert rule.reference is not None  # noqa: S101 - the contract's reader has seen to it
+    """Adds ``FOUND`` if the value is no live key of the referenced table."""
+    assert rule.reference is not None  # noqa: S101 - the contract's reader ensures it
     if not exists(SILVER, rule.reference.table):
         return rows.selectExpr("*", f"`{rule.column}` is not null as {FOUND}")
     there = spark.table(engine_name(SILVER, rule.reference.table)).where("deleted_at is null")

@@ -1,6 +1,6 @@
-"""The rules of fold and MERGE in plain Python, to be read: what changes.py and merge.py say in SQL.
+"""The rules of fold and MERGE in plain Python, for readers: changes.py and merge.py state the same rules in SQL.
 
-Both take the same cases in tests/integration/jobs/test_rules.py. No job runs this module.
+tests/integration/jobs/test_rules.py runs the same cases through both. No job runs this module.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ Values = Mapping[str, Any]
 
 
 class Place(NamedTuple):
-    """Where a change stands among all changes of its table: compared in this order and by nothing else."""
+    """The place of a change among all changes of its table. Changes are compared by these fields alone, in this order."""
 
     generation: int
     position: str
 
     def text(self) -> str:
-        """The place as the text that sorts as it does."""
+        """The place as text that sorts in the same order."""
         number = f"-{-self.generation:0{GENERATION_WIDTH - 1}}" if self.generation < 0 else f"{self.generation:0{GENERATION_WIDTH}}"
         return f"{number}/{self.position}"
 
@@ -39,20 +39,20 @@ class Change:
     unchanged: frozenset[str] = frozenset()
 
     def place(self, fences: Iterable[Fence]) -> Place:
-        """Its generation is the newest fence that is not younger than it; a row without a position is below all."""
+        """The change's place. Its generation is the newest fence that is not younger than it. Without a position, it is below all others."""
         if self.position is None:
             return Place(FOREIGN_GENERATION, cdc.ZERO_POSITION)
         known = (fence.generation for fence in fences if fence.generation <= self.built_at)
         return Place(max(known, default=0), self.position)
 
     def is_load(self) -> bool:
-        """Whether a load brought it: an export's rows have positions of their own."""
+        """Whether a load brought it. Rows of an export have positions of their own."""
         return self.operation == cdc.LOAD and self.position == cdc.ZERO_POSITION
 
 
 @dataclass(frozen=True)
 class Folded:
-    """What a batch says of a key. ``partial`` holds value and path of each column that updates may leave out."""
+    """A batch's changes of one key. ``partial`` holds value and path of each column that updates may leave out."""
 
     last: Place
     is_delete: bool
@@ -64,7 +64,7 @@ class Folded:
 
 @dataclass(frozen=True)
 class Row:
-    """What silver holds of a key."""
+    """The row of one key in silver."""
 
     place: Place
     whole: Values
@@ -75,7 +75,11 @@ class Row:
 
 
 def fold(changes: Iterable[Change], fences: Iterable[Fence], whole: Iterable[str], partial: Iterable[str]) -> Folded:
-    """The newest change tells whether the row lives, the newest image what it holds, each partial column its newest carrier."""
+    """Fold the changes of one key.
+
+    The newest change decides whether the row lives, the newest image gives its values, and each partial column comes from
+    its newest carrier.
+    """
     known = tuple(fences)
     placed = sorted(((change.place(known), change) for change in changes), key=lambda entry: (entry[0], entry[1].operation == cdc.DELETE))
     images = [(place, change) for place, change in placed if change.operation != cdc.DELETE]
@@ -91,17 +95,17 @@ def fold(changes: Iterable[Change], fences: Iterable[Fence], whole: Iterable[str
 
 
 def newer(change: Place | None, row: Place) -> bool:
-    """A change is applied where it stands behind what the row has seen."""
+    """Whether a change is applied: it lies behind the row's place."""
     return change is not None and change > row
 
 
 def dead(folded: Folded, swept: int) -> bool:
-    """A row ends with its delete, or with its generation, once a younger one's load is complete (``swept``, 0 for none)."""
+    """Whether the row is deleted, or retired with its generation by a younger, complete load (``swept``, 0 for none)."""
     return folded.is_delete or 0 <= folded.last.generation < swept
 
 
 def missing(paths: Mapping[str, str | None], is_deleted: bool) -> tuple[str, ...]:
-    """The columns of a live row whose value was not seen, or not for certain (a path that is open, in doubt, or outlived)."""
+    """The columns of a live row with an unseen or uncertain value (a path that is open, in doubt, or outlived)."""
     return () if is_deleted else tuple(name for name, path in paths.items() if path is None or _is_doubtful(path))
 
 
@@ -113,7 +117,7 @@ def _is_doubtful(path: str) -> bool:
 
 
 def merged(row: Row | None, folded: Folded, swept: int) -> Row:
-    """What silver holds of a key after a batch."""
+    """The key's row in silver after a batch."""
     before = row or Row(Place(FOREIGN_GENERATION - 1, ""), folded.whole, {}, True)
     is_applied, is_imaged = newer(folded.last, before.place), row is None or newer(folded.image, before.place)
     partial = {

@@ -1,6 +1,6 @@
-"""Rewriting the months of a table that lie in many files: from their own rows, sorted by key, to one file each.
+"""Rewrites the months of a table that lie in many files to one file each, sorted by key.
 
-The engine writes, so that it is the same on Sail and on Spark. A table without partitions is rewritten as a whole.
+The engine writes, so that it works the same on Sail and on Spark. A table without partitions is rewritten as a whole.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ COMMIT_BYTES = 512 * 1024 * 1024
 
 
 def compact(spark: SparkSession, database: str, table: Table) -> int:
-    """Rewrite what lies in too many files. Returns the number of partitions rewritten.
+    """Rewrite the partitions that lie in too many files. Returns their number.
 
-    A table with delete files is rewritten as a whole, because Sail overwrites no part of such a table. The lake's own jobs
-    leave none; Athena's DELETE and UPDATE do.
+    A table with delete files is rewritten as a whole, because Sail cannot overwrite a part of such a table. The lake's own
+    jobs leave none, but Athena's DELETE and UPDATE do.
     """
     files = live_files(table)
     scattered = scattered_partitions(files)
@@ -52,7 +52,7 @@ def _rewrite_whole(spark: SparkSession, name: str, columns: list[str], partition
 
 
 def scattered_partitions(files: Iterable[LiveFile]) -> dict[Partition, int]:
-    """The partitions that lie in more files than two, and than their size asks for; each with its bytes."""
+    """The partitions that lie in more than two files and in more than their size needs, each with its bytes."""
     by_partition: dict[Partition, list[LiveFile]] = defaultdict(list)
     for file in files:
         by_partition[file.partition].append(file)
@@ -65,7 +65,7 @@ def scattered_partitions(files: Iterable[LiveFile]) -> dict[Partition, int]:
 
 
 def groups(sizes: Mapping[Partition, int]) -> Iterator[list[Partition]]:
-    """Partitions to rewrite in one commit each."""
+    """Groups of partitions, each to be rewritten in one commit."""
     group: list[Partition] = []
     total = 0
     for partition, size in sizes.items():
@@ -79,7 +79,7 @@ def groups(sizes: Mapping[Partition, int]) -> Iterator[list[Partition]]:
 
 
 def partitions_condition(columns: Collection[str], partitions: Iterable[Partition]) -> str:
-    """A literal condition on the partition columns: what both engines overwrite by."""
+    """A literal condition on the partition columns. Both engines overwrite by such a condition."""
     alternatives = (
         " and ".join(f"{column} = {value}" for column, value in zip(columns, partition, strict=True)) for partition in partitions
     )

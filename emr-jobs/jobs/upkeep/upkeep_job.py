@@ -1,8 +1,9 @@
-"""Spark job: look after one table. Months in many files are rewritten, old snapshots expired, what nothing names is removed.
+"""Spark job: maintain one table. It compacts scattered months, expires old snapshots and removes unnamed objects.
 
     maintenance.py --manifest s3://<lake bucket>/batches/<table>/<batch_id>/manifest.json
 
-The rows stay as they are. It may be run again at any point; nothing is removed before what replaces it is committed.
+The rows do not change. A repeated run is safe at any point, because the job removes a file only after it has committed
+the replacement.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from lake.manifests import OUTCOME, MaintenanceManifest, read_document, sibling,
 
 
 class MissingFiles(TerminalError):
-    """The metadata names files that S3 does not list: removing by such a listing would be a guess."""
+    """The metadata names files that S3 does not list. Removing objects by such a listing would be a guess."""
 
     def __init__(self, table: str, missing: set[str]) -> None:
         super().__init__(f'table "{table}": S3 does not list {len(missing)} files of its snapshot, as {min(missing)}; nothing was removed')
@@ -35,7 +36,7 @@ class MissingFiles(TerminalError):
 
 @dataclass(frozen=True)
 class Size:
-    """How large a table is: partitions, files and bytes of its snapshot, its snapshots, and all that is stored for it."""
+    """A table's size: partitions, files and bytes of its snapshot, the number of its snapshots, and all its stored objects."""
 
     partitions: int
     files: int
@@ -48,7 +49,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Maintained:
-    """What was done to one table."""
+    """The changes that maintenance made to one table."""
 
     table: str
     before: Size
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def run(spark: SparkSession, uri: str) -> list[Maintained]:
-    """Look after the tables that the manifest at ``uri`` names, and write the outcome beside it."""
+    """Maintain the tables that the manifest at ``uri`` names, and write the outcome beside it."""
     manifest = MaintenanceManifest.of(read_document(uri))
     known = {identifier[-1] for identifier in catalog().list_tables(manifest.database)}
     names = [name for name in (manifest.table, *manifest.beside) if name in known]
@@ -76,7 +77,7 @@ def run(spark: SparkSession, uri: str) -> list[Maintained]:
 
 
 def maintain(spark: SparkSession, manifest: MaintenanceManifest, name: str, bucket: str) -> Maintained:
-    """Compaction, expiry, the index of keys, removal, in this order."""
+    """Compact, expire, refresh the key index and remove objects, in this order."""
     identifier = (manifest.database, name)
     root = (gold_location if manifest.database == GOLD else silver_location)(bucket, name)
     table = catalog().load_table(identifier)
@@ -91,7 +92,7 @@ def maintain(spark: SparkSession, manifest: MaintenanceManifest, name: str, buck
 
 
 def size(table: Table, root: str) -> Size:
-    """The table's size now; ``root`` is where everything that belongs to it lies."""
+    """The table's size now. All its objects lie under ``root``."""
     files, stored = live_files(table), stored_objects(root)
     return Size(
         partitions=len({file.partition for file in files}),
@@ -106,7 +107,7 @@ def size(table: Table, root: str) -> Size:
 
 @retried
 def expire(identifier: tuple[str, str], before: datetime) -> int:
-    """Expire the snapshots older than ``before``; the current one stays. Returns how many."""
+    """Expire the snapshots older than ``before``. The current one stays. Returns the number of expired snapshots."""
     table = catalog().load_table(identifier)
     old = len(table.metadata.snapshots)
     table.maintenance.expire_snapshots().older_than(before).commit()
@@ -114,9 +115,9 @@ def expire(identifier: tuple[str, str], before: datetime) -> int:
 
 
 def remove_unnamed(identifier: tuple[str, str], root: str, once_named: set[str], before: datetime) -> int:
-    """Remove what no snapshot names any more, and what none has ever named and is older than ``before``. Returns how many.
+    """Remove objects that no snapshot names, if the table named them once or they are older than ``before``. Returns their number.
 
-    ``once_named`` are the objects that the table named at the start: none of them can be of a writer that has not
+    ``once_named`` are the objects that the table named at the start. None of them can belong to a writer that has not
     committed yet. Raises ``MissingFiles``.
     """
     table = catalog().load_table(identifier)
@@ -125,7 +126,7 @@ def remove_unnamed(identifier: tuple[str, str], root: str, once_named: set[str],
     missing = {uri for uri in current if uri.startswith(f"{root}/")} - {entry.uri for entry in stored}
     if missing:
         raise MissingFiles(identifier[1], missing)
-    named = named_objects(catalog().load_table(identifier))  # read after the listing: what was committed meanwhile is named
+    named = named_objects(catalog().load_table(identifier))  # read after the listing, so that it includes commits made meanwhile
     unnamed = [entry.uri for entry in stored if entry.uri not in named and (entry.uri in once_named or entry.modified < before)]
     remove_objects(unnamed)
     return len(unnamed)
