@@ -1,4 +1,4 @@
-"""Entry point of EMR Serverless: rebuild months of a derived table in dm_silver, such as review_flat. The job is ``jobs.derived.build_job``."""
+"""Entry point of EMR Serverless: rebuild months of a derived table in dm_silver. The job is ``jobs.derived.build_job``."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""How often a commit to a table with many writers is tried again."""
+"""Retries of a commit to a table with several writers."""
 
 from __future__ import annotations
 

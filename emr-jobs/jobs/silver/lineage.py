@@ -165,7 +165,10 @@ class Lineage:
         self.silver = spark.table(engine_name(SILVER, contract.table))
 
     def resolved(self) -> DataFrame | None:
-        """Rows for the keys whose values depend on a key change: key, each partial column with its path, and origin. None if there are none."""
+        """Rows for the keys whose values depend on a key change. None if there are none.
+
+        A row has the key, each partial column with its path, and the origin.
+        """
         arrived = self._arrived()
         followers = self._followers()
         if not arrived and not followers:

@@ -39,7 +39,10 @@ class Change:
     unchanged: frozenset[str] = frozenset()
 
     def place(self, fences: Iterable[Fence]) -> Place:
-        """The change's place. Its generation is the newest fence that is not younger than it. Without a position, it is below all others."""
+        """The change's place. A change without a position is below all others.
+
+        Its generation is the newest fence that is not younger than it.
+        """
         if self.position is None:
             return Place(FOREIGN_GENERATION, cdc.ZERO_POSITION)
         known = (fence.generation for fence in fences if fence.generation <= self.built_at)
