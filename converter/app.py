@@ -1,4 +1,4 @@
-"""Chalice's entry: the converter's app and its functions live in ``convert.door``."""
+"""Chalice's entry point. The converter's app and its functions live in ``convert.door``."""
 
 from convert.door import app, convert_file, record_failure
 

@@ -1,4 +1,4 @@
-"""Chalice's entry: the router's app and its functions live in ``ingest.door``."""
+"""Chalice's entry point. The router's app and its functions live in ``ingest.door``."""
 
 from ingest.door import app, register_files, start_conversions, sweep_files, transform_records
 

@@ -1,1 +1,1 @@
-"""The conversion of gz JSON lines and CSV to Parquet: one engine behind the Lambda, the container and ``dm convert``."""
+"""Conversion of gz JSON lines and CSV to Parquet: one engine for the Lambda function, the container and ``dm convert``."""

@@ -1,9 +1,9 @@
 """The converter as a container command: ``python -m convert.container --file-id … --execution …``.
 
-Exit codes: 0 converted, waiting for a decision, abandoned to another execution, or failed with the reason on the control
-record; 1 an error worth another attempt (the lease was given back); 2 wrong arguments; 143 stopped by SIGTERM (the upload
-was aborted and the lease given back). Standard output carries logs and metrics, JSON a line each; the last line is
-the attempt's summary.
+Exit code 0: converted, waiting for a decision, abandoned to another execution, or failed with the reason on the control
+record. 1: an error that is worth another attempt (the lease was given back). 2: wrong arguments. 143: stopped by SIGTERM
+(the upload was aborted and the lease given back). Standard output carries logs and metrics, one JSON object per line.
+The last line is the attempt's summary.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The use case: take a file, convert it, settle it. The Lambda function and the container both do exactly this."""
+"""One attempt at a file: take it, convert it, publish the result. The Lambda function and the container both run it."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ CONVERTED, FAILED, WAITING, ABANDONED = "converted", "failed", "waiting", "aband
 
 @dataclass(frozen=True)
 class Summary:
-    """What became of one attempt. ``result``:
+    """The result of one attempt.
 
-    ``converted``; ``failed``: the reason is on the control record; ``waiting`` for a decision on personal data;
-    ``abandoned``: another execution holds the file or it is settled already, and nothing was published.
+    ``result`` is ``converted``, ``failed`` (the reason is on the control record), ``waiting`` (for a decision on personal
+    data) or ``abandoned`` (another execution holds the file, or it is done already). An abandoned attempt publishes nothing.
     """
 
     file_id: str
@@ -47,12 +47,12 @@ class Summary:
     seconds: float = 0.0
 
     def asdict(self) -> dict[str, Any]:
-        """The JSON form that the state machine gets."""
+        """The JSON form for the state machine."""
         return asdict(self)
 
 
 class Converter:
-    """Converts registered files. Clients are made on first use; one instance serves a process for as long as it lives."""
+    """Converts registered files. One instance serves a process for its whole life and creates its clients on first use."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -74,10 +74,10 @@ class Converter:
         return mask_key(text, self._settings.mask_key_secret)
 
     def run(self, file_id: str, execution: str, is_interrupted: Callable[[], bool] = lambda: False) -> Summary:
-        """One attempt at a file, for the execution named.
+        """Make one attempt at a file for this execution.
 
-        Terminal errors end on the control record and in the summary. Everything else gives the lease back and is
-        raised, for the state machine to try again; ``Interrupted`` where ``is_interrupted`` turned true.
+        Terminal errors end on the control record and in the summary. Any other error gives the lease back and is raised, so
+        that the state machine tries again. Raises ``Interrupted`` once ``is_interrupted`` returns True.
         """
         began = time.monotonic()
         try:
@@ -111,13 +111,13 @@ class Converter:
         )
 
     def record_failure(self, file_id: str, execution: str, error_type: str, message: str) -> Summary:
-        """Leave the reason of a failed execution on the file's record, unless another execution or attempt has it by now."""
+        """Store the reason of a failed execution on the file's record, unless another execution or attempt has taken the file."""
         record = self._control.get(file_id)
         if record.execution_arn not in (None, execution):
             return Summary(file_id, ABANDONED, message=f"the file belongs to {record.execution_arn}")
         attempt = _attempt_of(execution, file_id) or record.attempt_count
         if record.error_message and record.error_message not in message:
-            # a container's error: Step Functions knows its exit code, the record why
+            # a container's error: Step Functions knows its exit code, the record its reason
             error_type, message = record.error_type or error_type, f"{record.error_message}; {message}"
         after = self._control.fail(file_id, error_type, message, attempt=attempt)
         if after.status != FAILED or after.attempt_count != attempt:
@@ -126,7 +126,7 @@ class Converter:
         return Summary(file_id, FAILED, error_type=error_type, message=message)
 
     def _attempt(self, record: ControlRecord, lease: _Lease) -> Outcome | None:
-        """Convert and publish; None where the file was put back to wait."""
+        """Convert and publish. None if the file was put back to wait."""
         contracts = self._contracts.at(record.contract_version) if record.contract_version else self._contracts.current()
         contract = contracts.table(record.table_name)
         pinned = self._pinned(record, contracts, contract, lease)
@@ -146,7 +146,7 @@ class Converter:
         return outcome
 
     def _pinned(self, record: ControlRecord, contracts: ContractSet, contract: Contract, lease: _Lease) -> ControlRecord | None:
-        """The record with contract version and decisions fixed, or None where the file was put back to wait for one."""
+        """The record with fixed contract version and decisions. None if the file was put back to wait for a decision."""
         if record.contract_version is not None:
             return record
 
@@ -195,7 +195,7 @@ class Converter:
         return Summary(file_id, FAILED, error_type=name, message=message)
 
     def _release(self, file_id: str, token: str, error: BaseException) -> None:
-        """Give the lease back on the way out of a failure, which stays the one that is raised."""
+        """Give the lease back after a failure. A second failure here is only logged, so that the first is the one raised."""
         try:
             self._control.release(file_id, token, type(error).__name__, str(error))
         except Exception:
@@ -203,13 +203,13 @@ class Converter:
 
 
 def _attempt_of(execution: str, file_id: str) -> int | None:
-    """The attempt that an execution is named after, ``<file_id>-<attempt>``; None for one that a person named otherwise."""
+    """The attempt in an execution's name ``<file_id>-<attempt>``. None if a person chose another name."""
     name, _, attempt = execution.rpartition(":")[2].rpartition("-")
     return int(attempt) if name == file_id and attempt.isdecimal() else None
 
 
 class _Lease:
-    """The right to work on a file, renewed while blocks pass."""
+    """The lease of a file, renewed between blocks."""
 
     def __init__(self, control: ControlTable, file_id: str, token: str, seconds: int, is_interrupted: Callable[[], bool]) -> None:
         self._control = control
@@ -220,7 +220,7 @@ class _Lease:
         self._renewed = time.monotonic()
 
     def check(self) -> None:
-        """Renew where a third of the lease has passed. Raises ``LeaseLost``, ``Interrupted``."""
+        """Renew the lease if a third of it has passed. Raises ``LeaseLost``, ``Interrupted``."""
         if self._is_interrupted():
             raise Interrupted(f"file {self._file_id}: asked to stop")
         if time.monotonic() - self._renewed > self._seconds / 3:

@@ -1,4 +1,4 @@
-"""The converter's Lambda functions: convert a file, and leave the reason where converting it failed."""
+"""The converter's Lambda functions: convert a file, and record the reason of a failed conversion."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ observe(app)
 
 @cache
 def converter() -> Converter:
-    """The converter of this execution environment, made by its first call."""
+    """The converter of this execution environment, created by the first call."""
     return Converter(settings())
 
 
 @app.lambda_function(name="convert_file")
 def convert_file(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Convert one file. The event names ``file_id`` and ``execution``; the answer is the attempt's summary."""
+    """Convert one file. The event holds ``file_id`` and ``execution``, and the answer is the attempt's summary."""
     return converter().run(event["file_id"], event["execution"]).asdict()
 
 

@@ -1,6 +1,6 @@
-"""One file, compressed bytes to Parquet: the engine that every entrance shares.
+"""The conversion of one file, from compressed bytes to Parquet. All entry points share it.
 
-It knows neither AWS nor the control table: bytes come from a source, objects go to a sink, and the caller publishes.
+It knows neither AWS nor the control table. Bytes come from a source, objects go to a sink, and the caller publishes.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from lake.privacy import masks_of
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that decides the bytes: the same plan and the same source give the same objects.
+    """The inputs that determine the bytes: the same plan and the same source give the same objects.
 
-    ``decisions`` are the pinned ones (column to ``personal`` or ``clear``), ``source`` is the raw object's name without
-    its folders, ``part_name`` gives the name of part n from 0.
+    ``decisions`` are the pinned ones (column to ``personal`` or ``clear``). ``source`` is the raw object's name without
+    its folders. ``part_name`` returns the name of part n, from 0.
     """
 
     file_id: str
@@ -64,9 +64,9 @@ class Plan:
 
 
 class _Piece(NamedTuple):
-    """A block, parsed and masked: ``batch`` holds the rows of ``parsed`` with their hidden columns masked.
+    """A block, parsed and masked. ``batch`` holds the rows of ``parsed`` with their hidden columns masked.
 
-    ``lost_lines`` counts the lines that its rejects take, ``swallowed`` the rows within its texts.
+    ``lost_lines`` counts the lines of its rejects, ``swallowed`` the rows within its texts.
     """
 
     batch: pa.RecordBatch
@@ -78,12 +78,12 @@ class _Piece(NamedTuple):
 
 
 def convert(plan: Plan, source: Any, sink: Sink, workers: int, checkpoint: Callable[[], None]) -> Outcome:
-    """Convert ``source`` (compressed bytes, ``readinto``) into objects of ``sink``, which the caller commits or aborts.
+    """Convert ``source`` (compressed bytes, ``readinto``) into objects of ``sink``. The caller commits or aborts the sink.
 
-    ``workers`` is the number of parse threads; it changes no byte. ``checkpoint`` is called between blocks and raises to
-    stop. Raises the errors of ``verdict.judge``, ``OpenQuote``, and the terminal errors of gunzip, cutting and header.
+    ``workers`` is the number of parse threads and does not affect the bytes. ``checkpoint`` is called between blocks and
+    raises to stop. Raises the errors of ``verdict.judge``, ``OpenQuote``, and the terminal errors of gunzip, cutting and header.
     """
-    # Arrow's own allocator keeps what it freed: the same conversion takes a third more memory under it, at the same speed.
+    # Arrow's own allocator keeps freed memory. The same conversion takes a third more memory with it, at the same speed.
     pa.set_memory_pool(pa.system_memory_pool())
     schema = RowSchema.of(plan.contract)
     reader = BlockReader(GzipStream(source), plan.file_format)
@@ -117,7 +117,7 @@ def convert(plan: Plan, source: Any, sink: Sink, workers: int, checkpoint: Calla
         if quarantine is not None:
             quarantine.close()
     except BaseException as error:
-        # a Parquet writer that is dropped open writes its footer when it is collected: by then the object is gone
+        # a Parquet writer that is still open writes its footer on garbage collection, after the object is gone
         parts.stop()
         if quarantine is not None:
             quarantine.stop()
@@ -143,7 +143,7 @@ def convert(plan: Plan, source: Any, sink: Sink, workers: int, checkpoint: Calla
 
 
 class _Hider:
-    """What the workers hide with: the masker, and the rule for rejected lines."""
+    """The workers' shared masker, and the rule for rejected lines."""
 
     def __init__(self, plan: Plan, schema: RowSchema, header: Sequence[str] | None) -> None:
         self.masker = plan.masker()
@@ -163,9 +163,10 @@ def _piece(reader: BlockReader, parse: BlockParser, detector: Detector, hider: _
 
 
 def _spread(contract: Contract, file_format: str) -> frozenset[str]:
-    """The columns whose values are many: keys, references, the time that the table lies by, and positions.
+    """The columns with many distinct values: keys, references, the partition's time, and positions.
 
-    An export has one position for all its rows."""
+    All rows of an export have one position, so positions are left out for CSV.
+    """
     ids = {column.name for column in contract.columns if column.key is not None or column.reference is not None}
     positions = set() if file_format == CSV else {POSITION}
     return frozenset(ids | positions | ({contract.partition.column} if contract.partition else set()))

@@ -1,7 +1,7 @@
-"""What Step Functions tells a Catch of a failed task, in two short texts for the control record.
+"""Reads the error that Step Functions passes to a Catch, as two short texts for the control record.
 
-https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html: ``Error`` is a name, ``Cause`` a text
-that holds a JSON object where a Lambda function or an ECS task failed.
+https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html: ``Error`` is a name, ``Cause`` a text.
+The text is a JSON object if a Lambda function or an ECS task failed.
 """
 
 from __future__ import annotations

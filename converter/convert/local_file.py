@@ -1,4 +1,4 @@
-"""``dm convert``: one local file to Parquet by its contract, through the converter's own engine and without a platform."""
+"""``dm convert``: converts one local file to Parquet by its contract, with the converter's own engine and without a platform."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def convert(
 ) -> dict[str, Any]:
     """Convert ``path`` (``*.csv.gz``, or any other ``*.gz`` as JSON lines) into ``out_dir`` and return the counts.
 
-    ``part-NNNNN.parquet`` hold the rows, ``quarantine.parquet`` the rejected records where there are any. The same
-    ``file_id`` (by default a digest of the file's name), contracts, key and decisions give the same bytes as the platform;
-    here no column is decided, so one that the contract does not classify is masked. ``mask_key_file`` holds 64 hexadecimal digits.
-    ``progress`` is told each new per cent of the file that was read.
-    ``contract_version`` is that of the contract's folder where the folder is a valid set, else a digest of the one file.
+    ``part-NNNNN.parquet`` hold the rows, ``quarantine.parquet`` the rejected records if there are any. The same
+    ``file_id`` (by default a digest of the file's name), contracts, key and decisions give the same bytes as the platform.
+    No column is decided here, so a column that the contract does not classify is masked. ``mask_key_file`` holds 64
+    hexadecimal digits. ``progress`` is called with each new percentage of the file that was read.
 
-    Raises ``InvalidContract``, ``UnknownForm``, the engine's terminal errors, and ``OSError``; then ``out_dir`` is as
+    ``contract_version`` is that of the contract's folder if the folder is a valid set, else a digest of the one file.
+    Raises ``InvalidContract``, ``UnknownForm``, the engine's terminal errors, and ``OSError``. ``out_dir`` is then as
     it was before.
     """
     contract, version = _contract(contract_file)
@@ -65,7 +65,7 @@ def convert(
 
 
 def _reporter(source: IO[bytes], size: int, progress: Callable[[int], None]) -> Callable[[], None]:
-    """What tells ``progress`` how far the source was read, whenever a block is done."""
+    """A checkpoint that calls ``progress`` with each new percentage of the source."""
     told = -1
 
     def report() -> None:

@@ -1,6 +1,6 @@
-"""Masks on Arrow columns, with a bounded memory of values masked lately that outlives the batch.
+"""Masks on Arrow columns, with a bounded cache of recent values that outlives the batch.
 
-The kernel hashes where it was built; without it, and for the other masks, each distinct value of a batch is masked once.
+The kernel computes hashes if it was built. Without it, and for the other masks, each distinct value of a batch is masked once.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ EXTRA = "_extra"
 
 
 class MissingMaskKey(TerminalError):
-    """A column has to be hashed, and there is no key to do it with."""
+    """A column must be hashed, but there is no key."""
 
 
 class WrongMaskKey(TerminalError):
@@ -37,10 +37,10 @@ class WrongMaskKey(TerminalError):
 
 
 class Masker:
-    """Masks the columns of batches. The threads of a conversion share one, so that a value seen by one is known to all.
+    """Masks the columns of batches. The threads of a conversion share one masker and its cache.
 
-    ``masks`` is the mask of each column to hide, ``decisions`` the pinned decisions (they may clear a column that no
-    contract names yet), ``key`` the HMAC key in bytes; hashing without one raises ``MissingMaskKey``.
+    ``masks`` is the mask of each column to hide. ``decisions`` are the pinned decisions, which may clear a column that no
+    contract names yet. ``key`` is the HMAC key in bytes. Hashing without one raises ``MissingMaskKey``.
     """
 
     def __init__(self, masks: Mapping[str, str], decisions: Mapping[str, str], key: bytes | None) -> None:
@@ -70,9 +70,9 @@ class Masker:
         return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
 
     def line(self, written: Iterable[tuple[str, str, str]], known: frozenset[str]) -> str:
-        """A line's members, hidden as its row would be: those outside ``known`` are treated as unknown columns.
+        """A line's members, masked as in its row. Members outside ``known`` are treated as unknown columns.
 
-        ``written`` gives name, name as written and value as written of each.
+        ``written`` gives name, name as written and value as written of each member.
         """
         return "{" + ",".join(f"{label}:{self._member(name, source, known)}" for name, label, source in written) + "}"
 
@@ -91,7 +91,7 @@ class Masker:
 
     def _remembered(self, cache: dict[str, str | None], kind: str, value: str) -> str | None:
         try:
-            return cache[value]  # in one step: another thread may clear it
+            return cache[value]  # in one step, because another thread may clear it
         except KeyError:
             if len(cache) >= CACHED_VALUES:
                 cache.clear()
@@ -111,7 +111,7 @@ class Masker:
 
 
 def mask_key(text: str, source: str) -> bytes:
-    """The HMAC key that a secret or file holds: 64 hexadecimal digits, 32 bytes. ``source`` is for the message. Raises ``WrongMaskKey``."""
+    """The HMAC key in the text of a secret or file: 64 hexadecimal digits, 32 bytes. Raises ``WrongMaskKey``, which names ``source``."""
     try:
         key = bytes.fromhex(text.strip())
     except ValueError:

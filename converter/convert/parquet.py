@@ -1,7 +1,8 @@
-"""Bronze Parquet: the same rows give the same bytes, whatever the blocks they came in and the cores that parsed them.
+"""Bronze Parquet: the same rows give the same bytes, regardless of the blocks they came in and the number of cores.
 
-Rows are regrouped into slices of a fixed number of rows before anything is written; row groups and parts are cut
-between slices, by rows alone and by a byte limit counted from the rows themselves.
+Rows are regrouped into slices of a fixed number of rows before anything is written. Row groups and parts are cut
+between slices, by rows and by a limit in bytes that depends on the rows alone.
+
 https://parquet.apache.org/docs/file-format/
 """
 
@@ -33,7 +34,7 @@ PAGE_BATCH_ROWS = 4_096
 
 
 def rows_per_group(schema: pa.Schema) -> int:
-    """How many rows fill a row group of about 32 MB in Arrow's memory: whole slices, from the schema alone."""
+    """The number of rows in a row group of about 32 MB of Arrow memory. It is a whole number of slices and follows from the schema."""
     row_bytes = sum(_width(field.type) for field in schema)
     return max(1, round(GROUP_BYTES / row_bytes / SLICE_ROWS)) * SLICE_ROWS
 
@@ -43,10 +44,10 @@ def _width(kind: pa.DataType) -> int:
 
 
 def writer_options(schema: pa.Schema, spread: frozenset[str]) -> dict[str, object]:
-    """How each column is encoded: deltas where integers are many, shared prefixes for positions, a dictionary for all else.
+    """The writer's options: deltas for integers with many values, shared prefixes for positions, dictionaries for all else.
 
     ``spread`` names the columns whose values repeat too little for a dictionary: ids, times, positions of changes.
-    Statistics are on for all.
+    All columns have statistics.
     Encodings: https://parquet.apache.org/docs/file-format/data-pages/encodings/
     """
     encodings = {POSITION: "DELTA_BYTE_ARRAY"} if POSITION in spread else {}
@@ -66,11 +67,11 @@ def writer_options(schema: pa.Schema, spread: frozenset[str]) -> dict[str, objec
 
 
 class PartWriter:
-    """Writes one file's rows into parts. Not safe for threads: rows come in the order of the source.
+    """Writes one file's rows into parts. It is not thread-safe, since rows come in the order of the source.
 
-    A thread of its own encodes a full row group while the next one fills, so at most two are in memory. ``open_part``
-    gives the file object of part n, in that thread; it is not closed here. ``metadata`` lands in every part's footer.
-    What fails there is raised by a later ``write`` or by ``close``. After a failure elsewhere call ``stop``.
+    Its own thread encodes a full row group while the next one fills, so at most two are in memory. In that thread,
+    ``open_part`` opens the file object of part n, which is not closed here. ``metadata`` goes into every part's footer.
+    A failure in the thread is raised by a later ``write`` or by ``close``. After any other failure call ``stop``.
     """
 
     def __init__(
@@ -94,7 +95,7 @@ class PartWriter:
         self.parts = 0
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Take the next rows."""
+        """Add the next rows."""
         start = 0
         while start < batch.num_rows:
             piece = batch.slice(start, min(SLICE_ROWS - self._pending_rows, batch.num_rows - start))
@@ -107,7 +108,7 @@ class PartWriter:
                 self._end_slice()
 
     def close(self) -> None:
-        """Write what is left. A source without rows gets one part without rows."""
+        """Write the remaining rows. A source without rows gets one part without rows."""
         if self._pending_rows:
             self._end_slice()
         self._end_group()
@@ -118,7 +119,7 @@ class PartWriter:
         self.stop()
 
     def stop(self) -> None:
-        """Wait until nothing is written any more, and let go of an unfinished part. Safe after any failure, and twice."""
+        """Wait until nothing is being written, and release an unfinished part. Safe after any failure, and safe to repeat."""
         self._encoder.shutdown(wait=True, cancel_futures=True)
         with suppress(Exception):
             self._end_part()
@@ -163,7 +164,7 @@ class PartWriter:
 
 
 def _until(batch: pa.RecordBatch, text_bytes: int) -> tuple[pa.RecordBatch, int]:
-    """The rows up to the first one with which their texts reach so many bytes, or all, and the bytes of their texts."""
+    """The rows up to the one at which their texts reach ``text_bytes``, or all rows, and the bytes of their texts."""
     ends = [_ends(column) for column in batch.columns if pa.types.is_string(column.type) or pa.types.is_binary(column.type)]
 
     def text_of(rows: int) -> int:
@@ -176,6 +177,8 @@ def _until(batch: pa.RecordBatch, text_bytes: int) -> tuple[pa.RecordBatch, int]
 
 
 def _ends(column: pa.Array) -> memoryview:
-    """Where each value ends, behind the first one's beginning, in UTF-8 bytes: numbers that depend on the rows alone, not on how
-    they came. A null takes nothing in an array that was just put together."""
+    """The end of each value in UTF-8 bytes, after the start of the first. The numbers depend on the rows alone.
+
+    A null takes no bytes in an array that was just built.
+    """
     return memoryview(column.buffers()[1]).cast("i")[column.offset : column.offset + len(column) + 1]

@@ -1,6 +1,6 @@
-"""Work on blocks in several threads, results in order, memory bounded.
+"""Processes blocks in several threads, with results in order and bounded memory.
 
-One thread reads (gunzip releases the GIL), one thread a core works, the caller takes the results in the order of the
+One thread reads (gunzip releases the GIL), one thread per core works, and the caller takes the results in the order of the
 source. At most ``workers * AHEAD`` blocks are between reader and caller.
 """
 
@@ -20,10 +20,9 @@ _POLL_SECONDS = 0.2
 
 
 def in_order(blocks: Iterable[Block], work: Sequence[Callable[[Block], Result]]) -> Generator[Result, None, None]:
-    """The results of ``work`` on every block, in the blocks' order; each function of ``work`` has a thread of its own.
+    """The results of ``work`` on every block, in the blocks' order. Each function of ``work`` has its own thread.
 
-    The first failure, of the reader or of a worker, is raised where its result would have come. Closing the iterator
-    ends all threads.
+    The first failure of the reader or a worker is raised in place of its result. Closing the iterator ends all threads.
     """
     return _Run(blocks, work).results()
 
@@ -49,7 +48,7 @@ class _Run(Generic[Block, Result]):
                 thread.join()
 
     def _promise(self, future: Future[Result] | None) -> bool:
-        """Queue what the caller will take next; False where the caller has gone."""
+        """Queue the caller's next result. Returns False if the caller has gone."""
         while not self._stop.is_set():
             try:
                 self._order.put(future, timeout=_POLL_SECONDS)

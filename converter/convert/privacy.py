@@ -1,4 +1,4 @@
-"""The decisions on a file's columns: the stored ones, new ones where there is enough evidence, or the wait for them."""
+"""The decisions on a file's columns: stored ones, new ones if there is enough evidence, or a wait for them."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ STRICT = PERSONAL
 
 
 class Decisions:
-    """Finds the decisions that a conversion has to obey.
+    """Finds the decisions that a conversion must follow.
 
-    ``units_a_day`` bounds what detection may cost a table in a UTC day, in Comprehend's units. Files beyond it wait, as for a decision.
+    ``units_a_day`` limits the cost of detection per table and UTC day, in Comprehend's units. Files beyond it wait, as for a decision.
     """
 
     def __init__(self, control: ControlTable, detector: Detector, wait_seconds: int, units_a_day: int) -> None:
@@ -34,11 +34,11 @@ class Decisions:
         self._units_a_day = units_a_day
 
     def of(self, record: ControlRecord, contract: Contract, sampler: Sampler) -> dict[str, str] | None:
-        """The decision on each column that detection decides, or None where the file has to wait for one.
+        """The decision on each column that detection decides. None if the file must wait for one.
 
-        ``sampler`` gives values of columns from the whole file; it is called only where something is undecided.
-        A file without a value in an undecided column does not wait for it, nor does one that has waited long enough:
-        the strict default holds for them. What an earlier attempt pinned on the record stays.
+        ``sampler`` returns values of columns from the whole file and is called only if a column is undecided. A file does not
+        wait if it has no value in an undecided column or has waited long enough. The strict default then applies. Decisions that
+        an earlier attempt pinned on the record stay.
         """
         decided = {**self.stored(contract), **(record.pii_decision or {})}
         open_columns = undecided(contract, decided)
@@ -52,12 +52,12 @@ class Decisions:
         return None if waits and not self._has_waited(record) else decided
 
     def stored(self, contract: Contract) -> dict[str, str]:
-        """The decisions that have been taken on the contract's columns."""
+        """The decisions on the contract's columns so far."""
         found = ((column.name, self._control.pii_decision(contract.table, column.name)) for column in contract.detected_columns)
         return {name: str(item["decision"]) for name, item in found if item is not None}
 
     def _decide(self, record: ControlRecord, contract: Contract, column: str, values: Sequence[str]) -> str | None:
-        """Add this file's evidence and decide where all files' is enough. Whoever writes first decides for all."""
+        """Add this file's evidence, and decide if that of all files is enough. The first writer decides for all."""
         units = self._detector.units(values)
         if not self._control.spend(record.table_name, datetime.now(UTC).date().isoformat(), units, self._units_a_day):
             count("PiiUnitsRefused", units, table=record.table_name)

@@ -1,4 +1,4 @@
-"""Rejected records as Parquet: where they stood, why, and the line as far as it may be shown."""
+"""Rejected records as Parquet: place, reason, and the line as far as it may be shown."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ BATCH_ROWS = 10_000
 
 @dataclass(frozen=True)
 class RejectedLine:
-    """One rejected record, ready to be stored but for its place in the file: ``line`` and ``offset`` count from its block's start."""
+    """One rejected record, ready to be stored. ``line`` and ``offset`` count from the start of its block."""
 
     line: int
     offset: int
@@ -59,11 +59,11 @@ class RejectedLine:
 
 
 class LineMasker:
-    """Shows a rejected line by the rule: a line that can be read is masked like its row; of any other nothing is shown.
+    """Shows a rejected line if it can be read, masked like its row. A line that cannot be read is not shown.
 
-    A line that holds nothing to hide stands as it is: the table has no hidden columns (``hides`` is False) and the line, or
-    the file's header, names none that the contract does not know. ``header`` holds a CSV's column names, ``known`` the
-    names that the contract and the change record have.
+    A line with nothing to hide stays as it is. The table then has no hidden columns (``hides`` is False), and the contract
+    knows every name in the line or the file's header. ``header`` holds a CSV's column names, ``known`` the names that the
+    contract and the change record have.
     """
 
     def __init__(self, masker: Masker, hides: bool, known: frozenset[str], header: Sequence[str] | None) -> None:
@@ -104,13 +104,13 @@ def _shown(raw: bytes) -> str:
 
 
 def rejected(raw: bytes, line: int, offset: int, column: str, reason: str, detail: str, shown: LineMasker) -> RejectedLine:
-    """A record that is no row, with its line shown by the rule."""
+    """A rejected record with its line as ``shown`` allows it."""
     sha256 = hashlib.sha256(raw).hexdigest()
     return RejectedLine(line, offset, column or None, reason, detail, shown.show(raw), len(raw), sha256, refusal_of_load(raw))
 
 
 def refusal_of_load(raw: bytes) -> Refusal | None:
-    """A rejected line that the router wrote of a load's row; None for any other."""
+    """The refusal of a load's row that the router wrote. None for any other line."""
     match = _OF_LOAD.search(raw)
     try:
         return Refusal.of(raw, datetime.fromisoformat(match[1].decode())) if match else None
@@ -119,7 +119,7 @@ def refusal_of_load(raw: bytes) -> Refusal | None:
 
 
 class QuarantineWriter:
-    """Writes rejected lines as they come, ten thousand at a time. ``file`` is not closed here."""
+    """Writes rejected lines, ten thousand at a time. ``file`` is not closed here."""
 
     def __init__(self, file: BinaryIO, metadata: Mapping[str, str]) -> None:
         self._writer = pq.ParquetWriter(file, SCHEMA.with_metadata(dict(metadata)), compression="zstd")
@@ -151,12 +151,12 @@ class QuarantineWriter:
             self._flush()
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write the remaining lines."""
         self._flush()
         self._writer.close()
 
     def stop(self) -> None:
-        """Let go of the unfinished object after a failure. Safe after any, and after ``close``."""
+        """Release the unfinished object after a failure. Safe after any failure, and after ``close``."""
         with suppress(Exception):
             self._writer.close()
 

@@ -1,4 +1,4 @@
-"""Where compressed bytes come from: one pinned version of an S3 object."""
+"""The source of compressed bytes: one pinned version of an S3 object."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _GONE = frozenset({"NoSuchKey", "NoSuchVersion", "404", "PreconditionFailed", "4
 
 
 class S3Source(io.RawIOBase):
-    """Reads one version of an object by ranges, a few ahead of the reader; memory is bounded by them.
+    """Reads one version of an object by ranges, a few ahead of the reader, which bounds memory.
 
-    ``version_id`` pins the version; in a bucket without versions the ETag does. ``size_bytes`` is the registered size.
-    A server may ignore a range and answer with the whole object (RFC 9110, 14.2); that answer is then read as a stream.
-    Raises ``SourceChanged`` where that version is gone, ``SourceUnreadable`` after repeated failures.
+    ``version_id`` pins the version. In a bucket without versions the ETag does. ``size_bytes`` is the registered size.
+    A server may ignore a range and answer with the whole object (RFC 9110, 14.2). That answer is then read as a stream.
+    Raises ``SourceChanged`` if that version is gone, ``SourceUnreadable`` after repeated failures.
     """
 
     def __init__(self, client: Any, bucket: str, key: str, version_id: str, etag: str, size_bytes: int) -> None:
@@ -40,11 +40,11 @@ class S3Source(io.RawIOBase):
         self._current = memoryview(b"")
 
     def readable(self) -> bool:
-        """True: a source is read."""
+        """Always True."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill the buffer with what comes next; 0 at the end."""
+        """Fill the buffer with the next bytes. Returns 0 at the end."""
         if not self._current:
             if self._given >= self._size:
                 return 0

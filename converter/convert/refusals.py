@@ -1,4 +1,4 @@
-"""Failures of a conversion that belong to no single step."""
+"""Errors of a conversion that belong to no single step."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from lake.errors import TerminalError, TransientError
 
 
 class TooManyRejects(TerminalError):
-    """More of the file was rejected than its contract allows; nothing of it was published."""
+    """More of the file was rejected than its contract allows. None of it was published."""
 
     def __init__(self, lost: str, ratio: float, reasons: str) -> None:
         super().__init__(f"{lost} rejected, above the contract's {ratio:.1%}: {reasons}")
 
 
 class SwallowedRows(TerminalError):
-    """A stray quote opens a text in a CSV file that goes on over rows, and another one closes it."""
+    """A stray quote opens a text in a CSV file, and a later quote closes it, with rows in between."""
 
     def __init__(self, swallowed: int, lines: int, line: int) -> None:
         super().__init__(
@@ -23,7 +23,7 @@ class SwallowedRows(TerminalError):
 
 
 class NothingAccepted(TerminalError):
-    """The file holds records, and none of them is a row."""
+    """The file holds records, but none of them is a row."""
 
     def __init__(self, rejected: int, reasons: str) -> None:
         subject = "the only record was" if rejected == 1 else f"all {rejected:,} records were"
@@ -31,14 +31,14 @@ class NothingAccepted(TerminalError):
 
 
 class NotJsonLines(TerminalError):
-    """Most lines of the file are no JSON objects."""
+    """Most lines of the file are not JSON objects."""
 
     def __init__(self, broken: int, read: int, reasons: str) -> None:
         super().__init__(f"{broken:,} of {read:,} lines are no JSON object, so the file is not JSON lines: {reasons}")
 
 
 class OpenQuote(TerminalError):
-    """A quote opens in a CSV file that nothing closes: all behind it is one field, and no record."""
+    """A quote opens in a CSV file and nothing closes it, so the rest of the file is one field without an end."""
 
     def __init__(self, line: int, offset: int, lines: int) -> None:
         behind = f"; the {lines:,} lines behind it would be lost" if lines else ""
@@ -46,7 +46,7 @@ class OpenQuote(TerminalError):
 
 
 class Interrupted(TransientError):
-    """The conversion was asked to stop (SIGTERM) before it was complete; nothing of it was published."""
+    """The conversion was stopped (SIGTERM) before it was complete. None of it was published."""
 
 
 class SourceChanged(TerminalError):

@@ -1,4 +1,4 @@
-"""Values for detection, taken evenly from a whole file in one pass, in bounded memory."""
+"""Samples values for detection evenly from a whole file, in one pass and bounded memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lake.privacy import VALUES_TO_DECIDE
 def sample(
     contract: Contract, file_format: str, source: Any, columns: Sequence[str], checkpoint: Callable[[], None]
 ) -> dict[str, list[str]]:
-    """Non-null values of each column, evenly from the whole file: all where there are few, else 200 to 399.
+    """Non-null values of each column, evenly from the whole file: all if there are fewer than 400, else 200 to 399.
 
     Raises the terminal errors of gunzip, cutting and header.
     """
@@ -32,7 +32,7 @@ def sample(
 
 
 class _Thinned:
-    """Every n-th value of a stream; n doubles whenever twice ``size`` values are held."""
+    """Every n-th value of a stream. n doubles each time twice ``size`` values are held."""
 
     def __init__(self, size: int) -> None:
         self._size = size

@@ -1,4 +1,4 @@
-"""What the converter's environment says, parsed once."""
+"""The converter's settings, parsed once from its environment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DEFAULT_PII_UNITS_A_DAY = 50_000
 
 @dataclass(frozen=True)
 class Settings:
-    """Names of the resources that the converter works on. ``mask_key_secret`` holds hexadecimal text of 32 bytes."""
+    """The resources and limits of the converter. ``mask_key_secret`` names a secret with 32 bytes in hexadecimal digits."""
 
     contracts_uri: str
     control_table: str
@@ -28,7 +28,7 @@ class Settings:
 
 @cache
 def settings() -> Settings:
-    """The settings of this process. Raises ``KeyError`` naming a variable that is missing."""
+    """The settings of this process. Raises ``KeyError`` with the name of a missing variable."""
     environment = os.environ
     return Settings(
         contracts_uri=environment["CONTRACTS_URI"],

@@ -1,7 +1,7 @@
-"""Where objects go: all of a conversion's objects appear together at ``commit``, or none does.
+"""Destinations of objects: all objects of a conversion appear together at ``commit``, or none does.
 
 Multipart uploads: https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html. Parts are uploaded as they
-fill; uploads are completed by ``commit`` alone and aborted by ``abort``, so a failed conversion leaves nothing behind.
+fill. Only ``commit`` completes uploads, and ``abort`` aborts them, so a failed conversion leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ class Sink(Protocol):
     """A set of new objects that is published as a whole."""
 
     def open(self, name: str) -> BinaryIO:
-        """A new object to write; closing it does not publish it."""
+        """A new object to write. Closing it does not publish it."""
 
     def commit(self) -> None:
-        """Publish every object that was opened."""
+        """Publish every opened object."""
 
     def abort(self) -> None:
-        """Forget every object. Safe after any failure, and twice."""
+        """Drop every object. Safe after any failure, and safe to repeat."""
 
 
 class S3Sink:
@@ -40,13 +40,13 @@ class S3Sink:
         self._pool = ThreadPoolExecutor(UPLOADS_AHEAD, thread_name_prefix="upload")
 
     def open(self, name: str) -> BinaryIO:
-        """A new object; what is written goes up in the background."""
+        """A new object. Its bytes are uploaded in the background."""
         upload = _Upload(self._client, self._bucket, name, self._pool)
         self._objects.append(upload)
         return upload  # type: ignore[return-value]
 
     def commit(self) -> None:
-        """Complete every upload. Where one fails, ``abort`` still removes the unfinished ones."""
+        """Complete every upload. If one fails, ``abort`` still removes the unfinished ones."""
         for upload in self._objects:
             upload.publish()
         self._pool.shutdown()
@@ -59,7 +59,7 @@ class S3Sink:
 
 
 class _Upload(io.RawIOBase):
-    """One object: buffered up to a part's size, then a multipart upload; small objects go up in one request at the end."""
+    """One object. Bytes are buffered up to a part's size and sent as a multipart upload. A small object needs one request."""
 
     def __init__(self, client: Any, bucket: str, key: str, pool: ThreadPoolExecutor) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class _Upload(io.RawIOBase):
         self._position = 0
 
     def writable(self) -> bool:
-        """True: an upload is written."""
+        """Always True."""
         return True
 
     def tell(self) -> int:
@@ -81,7 +81,7 @@ class _Upload(io.RawIOBase):
         return self._position
 
     def write(self, data: Any) -> int:
-        """Take bytes; waits where uploading falls behind."""
+        """Add bytes. Waits if the uploads fall behind."""
         view = memoryview(data).cast("B")
         self._buffer += view
         self._position += len(view)
@@ -103,7 +103,7 @@ class _Upload(io.RawIOBase):
         self._buffer.clear()
 
     def abandon(self) -> None:
-        """Abort the upload where there is one and it is not complete."""
+        """Abort a multipart upload that is not complete."""
         self._buffer.clear()
         if self._upload_id is not None and not self._published:
             self._client.abort_multipart_upload(**self._target, UploadId=self._upload_id)
@@ -123,7 +123,7 @@ class _Upload(io.RawIOBase):
 
 
 class DirectorySink:
-    """Files in a folder; they are written beside it and moved in by ``commit``."""
+    """Files in a folder. They are written in a temporary folder inside it and moved into place by ``commit``."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -138,14 +138,14 @@ class DirectorySink:
         return file
 
     def commit(self) -> None:
-        """Move every file to its place, over an older one of the same name."""
+        """Move every file into place and replace an older one of the same name."""
         for name, file in self._files:
             file.close()
             (self._draft / name).replace(self._folder / name)
         self.abort()
 
     def abort(self) -> None:
-        """Remove what was not published."""
+        """Remove the unpublished files."""
         for _, file in self._files:
             file.close()
         shutil.rmtree(self._draft, ignore_errors=True)

@@ -1,7 +1,7 @@
-"""Rows that lie within a quoted text of a CSV file: a stray quote opens before them, and another one closes behind them.
+"""Detects rows that lie within a quoted text of a CSV file: a stray quote opens before them, and a later one closes after them.
 
-No reader of CSV can tell such a text from one that was meant, but lines that are rows by the contract, one behind the other,
-speak for the quote.
+No CSV reader can distinguish such a text from an intended one. But lines that are rows by the contract, one after another,
+indicate a stray quote.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _TELLING = 4
 
 
 class Swallowed(NamedTuple):
-    """How many lines within texts are rows by themselves, and the line, from 0, of the first record that holds some."""
+    """The number of lines within texts that are rows by themselves, and the line, from 0, of the first record with such lines."""
 
     rows: int = 0
     line: int = 0
@@ -29,7 +29,7 @@ NOTHING = Swallowed()
 
 
 class Detector:
-    """Looks through the blocks of one CSV file."""
+    """Examines the blocks of one CSV file."""
 
     def __init__(self, schema: RowSchema, header: tuple[str, ...] | None, parser: BlockParser) -> None:
         kinds = {field.name: field.kind for field in schema.fields}
@@ -37,7 +37,7 @@ class Detector:
         self._parser = parser if told >= _TELLING else None
 
     def look(self, data: memoryview, parsed: ParsedBlock) -> Swallowed:
-        """What the accepted records of a block have swallowed."""
+        """The swallowed rows in the accepted records of a block."""
         if self._parser is None or parsed.lines < parsed.rows_read + 2:
             return NOTHING
         texts = [column for column in parsed.batch.columns if pa.types.is_string(column.type) and column.null_count < len(column)]
@@ -46,7 +46,7 @@ class Detector:
         return Swallowed(rows, self._first(bytes(data))) if rows else NOTHING
 
     def _rows(self, lines: list[bytes]) -> int:
-        # an odd quote would take the lines behind it along
+        # an odd quote would swallow the lines after it
         whole = b"\n".join(line for line in lines if line.count(b'"') % 2 == 0)
         return self._parser.parse(whole).batch.num_rows if whole and self._parser else 0
 

@@ -1,4 +1,4 @@
-"""What a conversion counts while rows pass: operations, times, fences, unknown columns, reasons of rejects."""
+"""The counts of a conversion: operations, times, fences, unknown columns, reasons of rejects."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Tally:
-    """Counts of one conversion, kept by the one thread that writes."""
+    """Counts of one conversion, kept by the single writing thread."""
 
     def __init__(self) -> None:
         self.written = 0
@@ -50,17 +50,17 @@ class Tally:
 
     @property
     def lines_without_record(self) -> int:
-        """Lines of a CSV file that begin no record, because a quoted text goes on over them, and blank lines."""
+        """Lines of a CSV file that begin no record: blank lines, and lines inside a quoted text."""
         return self.lines - self.lost_lines - self.written
 
     @property
     def built_at_min(self) -> datetime | None:
-        """The earliest ``cdc_built_at`` of a row that is no fence."""
+        """The earliest ``cdc_built_at`` of a row other than a fence."""
         return _moment(self._earliest)
 
     @property
     def built_at_max(self) -> datetime | None:
-        """The latest ``cdc_built_at`` of a row that is no fence."""
+        """The latest ``cdc_built_at`` of a row other than a fence."""
         return _moment(self._latest)
 
     @property
@@ -74,7 +74,7 @@ class Tally:
         return sum(count for (reason, _), count in self.reasons.items() if reason in NO_OBJECTS)
 
     def take(self, block: ParsedBlock, first_line: int, lost_lines: int, swallowed: Swallowed = NOTHING) -> None:
-        """Count the rows and rejects of the block that begins at ``first_line``; its rejects take ``lost_lines`` lines."""
+        """Count the rows and rejects of the block that begins at ``first_line``. Its rejects take ``lost_lines`` lines."""
         if swallowed.rows and not self.swallowed:
             self.first_swallowing = first_line + swallowed.line
         self.swallowed += swallowed.rows
@@ -107,14 +107,14 @@ class Tally:
                 self.fences.append(Fence(moment, kind or CREATED))
 
     def commonest_unknown_columns(self) -> dict[str, int]:
-        """The values of unknown columns by name, the commonest 200, then by name; those of all others under ``(others)``."""
+        """The number of values of the 200 commonest unknown columns. All others are summed under ``(others)``."""
         counted = sorted((item for item in self.unknown_columns.items() if item[0] != OTHERS), key=lambda item: (-item[1], item[0]))
         named = dict(counted[:NAMED_UNKNOWN_COLUMNS])
         others = self.unknown_columns.total() - sum(named.values())
         return {**named, OTHERS: others} if others else named
 
     def worst(self, limit: int = 5) -> tuple[str, ...]:
-        """The commonest kinds of rejects: how many, the first one's line, and what is wrong with it."""
+        """The commonest kinds of rejects: count, the first one's line, and the problem."""
         kinds = sorted(self.reasons.items(), key=lambda kind: (-kind[1], self._first[kind[0]][0]))
         return tuple(self._described(*kind) for kind in kinds[:limit])
 

@@ -1,4 +1,4 @@
-"""What a file is judged by: what it lost."""
+"""The limits of loss at which a file fails."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ CDC_REJECTS_TO_FAIL = 1_000
 
 
 def judge(tally: Tally, contract: Contract, file_format: str) -> None:
-    """Raise if too much of a file was lost; a file of a header or of fences alone has lost nothing.
+    """Raise if the file lost too much. A file of a header or of fences alone has lost nothing.
 
-    - ``NothingAccepted``: every record was rejected, but for fences.
-    - ``FrozenContract``: a frozen contract met a column it does not know.
+    - ``NothingAccepted``: every record was rejected, apart from fences.
+    - ``FrozenContract``: the contract is frozen and does not know a column.
     - ``NotJsonLines``: more than half of the lines of a JSON file are no objects.
-    - ``TooManyRejects``: the share of rejected records, or of the lines that they take, is above the contract's. A stray quote
-      makes one record of many lines. A file of changes needs a thousand rejects, too.
-    - ``SwallowedRows``: with those that lie within accepted texts the lines are too many.
+    - ``TooManyRejects``: the share of rejected records, or of their lines, is above the contract's. A stray quote turns many
+      lines into one record. A file of changes also needs a thousand rejects.
+    - ``SwallowedRows``: the lines exceed the share if those within accepted texts count too.
     """
     if contract.evolution == "freeze":
         unknown = next((column for reason, column in tally.reasons if reason == Reason.UNKNOWN_COLUMN), None)

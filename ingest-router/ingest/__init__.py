@@ -1,1 +1,1 @@
-"""The router's logic: DMS messages to raw lines, raw objects to control records, control records to executions."""
+"""The router: DMS messages become raw lines, raw objects control records, and control records executions."""

@@ -1,4 +1,4 @@
-"""Starts the state machine convert-file: one execution an attempt, named ``<file_id>-<attempt_count>``."""
+"""Starts the state machine convert-file, with one execution per attempt, named ``<file_id>-<attempt_count>``."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from lake.errors import TransientError
 
 
 class ConversionNotStarted(TransientError):
-    """Step Functions did not take the execution; it is worth trying again."""
+    """Step Functions did not accept the execution. A retry may succeed."""
 
 
 def is_due(record: ControlRecord) -> bool:
-    """Whether a file wants an execution now: pending, and not waiting for a time to come."""
+    """Whether a file needs an execution now: it is pending and does not wait for a later time."""
     return record.status == PENDING and (record.not_before is None or record.not_before <= now())
 
 
@@ -33,7 +33,7 @@ class Conversions:
         return boto3.client("stepfunctions")
 
     def start(self, record: ControlRecord) -> bool:
-        """Start the record's attempt. False where that attempt was started before, which is no failure: events come twice.
+        """Start the record's attempt. Returns False if it was started before, since events may arrive twice.
 
         Raises ``ConversionNotStarted``.
         """
@@ -55,7 +55,7 @@ class Conversions:
         return True
 
     def is_running(self, record: ControlRecord) -> bool:
-        """Whether the execution of the record's attempt is there and has not ended."""
+        """Whether the execution of the record's attempt exists and has not ended."""
         arn = f"{self._arn.replace(':stateMachine:', ':execution:')}:{execution_name(record)}"
         try:
             return bool(self._states.describe_execution(executionArn=arn)["status"] == "RUNNING")
@@ -64,5 +64,5 @@ class Conversions:
 
 
 def execution_name(record: ControlRecord) -> str:
-    """The name that makes an attempt start once, however often it is asked for."""
+    """The execution's name. It is unique per attempt, so an attempt starts only once."""
     return f"{record.file_id}-{record.attempt_count}"

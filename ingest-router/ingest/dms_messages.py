@@ -1,7 +1,8 @@
 """DMS's message on the stream: its envelope and both of its vocabularies.
 
-https://docs.aws.amazon.com/dms/latest/userguide/CHAP_Target.Kinesis.html says create, read, update, delete, TruncateTable, DropTable;
-captured messages say insert, load, update, delete, drop-table, create-table. Both are understood.
+https://docs.aws.amazon.com/dms/latest/userguide/CHAP_Target.Kinesis.html documents create, read, update, delete,
+TruncateTable and DropTable. Captured messages say insert, load, update, delete, drop-table and create-table. Both are
+understood.
 """
 
 from __future__ import annotations
@@ -40,11 +41,11 @@ FENCES: Mapping[str, str] = {
 
 
 class NotUnderstood(TerminalError):
-    """A stream record cannot be turned into raw lines; the message says why and shows no value of a column."""
+    """A stream record cannot be turned into raw lines. The message gives the reason and shows no value of a column."""
 
 
 class Message(NamedTuple):
-    """One parsed record: ``kind`` is data or control, ``body`` the row's columns (empty for control)."""
+    """One parsed record. ``kind`` is data or control, ``body`` holds the row's columns (empty for control)."""
 
     kind: str
     operation: str

@@ -1,4 +1,4 @@
-"""The router's functions: stream records to raw lines, raw objects to control records, control records to executions."""
+"""The router's Lambda functions: transform_records, register_files, start_conversions, sweep_files."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _routers: dict[str, Router] = {}
 
 @app.lambda_function(name="transform_records")
 def transform_records(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Firehose data transformation: exactly one answer a record, in order."""
+    """Transform Firehose's records, with exactly one answer per record, in order."""
     firehose = KinesisFirehoseEvent(event)
     batch = Transformation(router(contract_store().current())).run(firehose.records)
     if batch.returned:
@@ -54,7 +54,7 @@ def transform_records(event: dict[str, Any], _context: Any) -> dict[str, Any]:
 
 
 def note_refusals(batch: Batch) -> None:
-    """Keep which rows of loads were refused. Where that fails, their load waits: it is no reason to fail the batch."""
+    """Keep the refused rows of loads. A failure here does not fail the batch, because it only makes the table's load wait."""
     try:
         for table, refusals in batch.refusals.items():
             control_table().note_refusals(table, refusals)
@@ -66,7 +66,7 @@ def note_refusals(batch: Batch) -> None:
 
 @app.on_sqs_message(queue_arn=QUEUE_ARN, batch_size=10, name="register_files")
 def register_files(event: SQSEvent) -> Any:
-    """S3's messages about new raw objects: one control record each. A message that fails goes back to the queue alone."""
+    """Create a control record for each raw object that S3 announces. Only a failed message goes back to the queue."""
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
     def handle(record: SQSRecord) -> None:
@@ -80,7 +80,7 @@ def register_files(event: SQSEvent) -> Any:
 
 @app.on_dynamodb_record(stream_arn=STREAM_ARN, batch_size=100, starting_position="TRIM_HORIZON", name="start_conversions")
 def start_conversions(event: DynamoDBEvent) -> Any:
-    """Changes of the control table: a file that became pending gets the execution of its attempt."""
+    """Start the execution of each file that became pending, from the control table's stream."""
     processor = BatchProcessor(event_type=EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
 
     def handle(record: DynamoDBRecord) -> None:
@@ -95,7 +95,7 @@ def start_conversions(event: DynamoDBEvent) -> Any:
 
 @app.schedule(Rate(5, unit=Rate.MINUTES), name="sweep_files")
 def sweep_files(event: CloudWatchEvent) -> dict[str, Any]:
-    """Find what was lost. An invocation with ``first_key`` in its detail goes on listing where an earlier one ended."""
+    """Find lost files. With ``first_key`` in the event's detail, the listing continues at that key."""
     context = _context(event)
     sweep = Sweep(
         control_table(),
@@ -125,18 +125,18 @@ def control_table() -> ControlTable:
 
 @cache
 def conversions() -> Conversions:
-    """The state machine convert-file."""
+    """The starter of the state machine convert-file."""
     return Conversions(settings().convert_state_machine_arn)
 
 
 @cache
 def registration() -> Registration:
-    """What registers raw objects."""
+    """The registration of raw objects."""
     return Registration(control_table(), contract_store(), raw_objects, settings().lambda_limit)
 
 
 def router(contracts: ContractSet) -> Router:
-    """The router of a version of the contracts, compiled once."""
+    """The router for these contracts, compiled once per version."""
     if contracts.version not in _routers:
         _routers.clear()
         _routers[contracts.version] = Router(contracts)

@@ -1,4 +1,4 @@
-"""How many records a gzip object holds, told from its beginning."""
+"""Estimates the number of records in a gzip object from its first bytes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class NotGzip(TerminalError):
 
 
 class CorruptGzip(TerminalError):
-    """The object begins as gzip and then does not inflate."""
+    """The object begins as gzip but does not inflate."""
 
 
 class TruncatedGzip(TerminalError):
@@ -27,7 +27,7 @@ class TruncatedGzip(TerminalError):
 
 @dataclass
 class _Inflated:
-    """Counts the lines of what has been inflated; nothing of it is kept, for 256 KiB may inflate to a thousand times as much."""
+    """Counts the lines of inflated data without keeping it, because 256 KiB may inflate to a thousand times as much."""
 
     lines: int = 0
     size: int = 0
@@ -43,12 +43,11 @@ class _Inflated:
 
 
 def estimate_records(head: bytes, size_bytes: int, has_header: bool = False) -> int:
-    """Estimate the lines of a gzip object from its first bytes; exact where ``head`` is the whole of it.
+    """Estimate the lines of a gzip object from its first bytes. The number is exact if ``head`` is the whole object.
 
-    ``size_bytes`` is the compressed size. Lines are counted in what ``head`` inflates to and scaled by the share of the
-    object that was read, so long rows and high ratios weigh in by themselves. ``has_header`` takes one line off.
-
-    Raises ``NotGzip``, ``CorruptGzip``, and ``TruncatedGzip`` where the whole object was seen and does not end.
+    ``size_bytes`` is the compressed size. The lines of the inflated ``head`` are scaled by the share of the object that was
+    read, so long rows and high ratios need no special case. ``has_header`` subtracts one line.
+    Raises ``NotGzip``, ``CorruptGzip``, and ``TruncatedGzip`` if ``head`` is the whole object and its member does not end.
     """
     inflated = _inflate(head)
     whole = len(head) >= size_bytes

@@ -1,4 +1,4 @@
-"""What the events of other services tell of the lake's own things."""
+"""Reads the events of other services into the lake's own values."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _FILE_KEY = "file#"
 
 
 def announced_objects(message: SQSRecord) -> list[RawObject]:
-    """The objects that one message of S3 announces. None for the test message that S3 sends when notifications are set up.
+    """The objects that one message of S3 announces. Empty for the test message that S3 sends when notifications are set up.
 
-    Keys come URL-encoded (https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html).
+    Keys are URL-encoded (https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html).
     """
     if message.json_body.get("Event") == TEST_EVENT:
         return []

@@ -1,6 +1,6 @@
-"""Messages of one table → its raw lines. docs/semantics.md, "Raw lines", has the rules.
+"""Turns the messages of one table into raw lines. The rules are in docs/semantics.md, "Raw lines".
 
-Compiled once a contract, because the router sees every change: what a message needs is one loop over tuples.
+Each contract is compiled once, because the router sees every change. A message then needs one loop over tuples.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _INTEGER = re.compile(r"[0-9]{1,19}")
 
 
 class Lines(NamedTuple):
-    """The raw lines of one message, joined and ended by a newline each; ``split`` where a key change made two of one."""
+    """The raw lines of one message, joined, each with a newline. ``split`` is True if a key change made two lines."""
 
     data: bytes
     split: bool
 
 
 class _Origin(NamedTuple):
-    """Where a change comes from: what every line says beside its columns. The last two are None for loads and fences."""
+    """The origin of a change, which every line carries beside its columns. The last two are None for loads and fences."""
 
     built_at: str
     position: str
@@ -39,7 +39,7 @@ class _Origin(NamedTuple):
     transaction_id: int | None
 
     def after_key_change(self) -> _Origin:
-        """The place of the new key's line, behind that of the old key's delete."""
+        """The place of the new key's line, after that of the old key's delete."""
         return self._replace(position=f"{self.position[:-1]}1")
 
 
@@ -63,7 +63,7 @@ class TableLines:
         self._nothing: dict[str, Any] = dict.fromkeys(contract.by_name)
 
     def write(self, message: Message) -> Lines:
-        """The lines of a data record. Raises ``NotUnderstood``, and ``InexactNumber`` where ``read_exact`` has to read it again."""
+        """The lines of a data record. Raises ``NotUnderstood``, and ``InexactNumber`` if ``read_exact`` must read it again."""
         operation = OPERATIONS.get(message.operation.lower())
         if operation is None:
             raise NotUnderstood(f'operation "{message.operation[:SHOWN]}"; one of {", ".join(OPERATIONS)}')
@@ -107,7 +107,7 @@ class TableLines:
         return line, unchanged, self._unknown(body) if found != len(body) else {}
 
     def _unknown(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """The columns that the contract does not know, as they came: the converter decides by the contract's evolution mode."""
+        """The columns that the contract does not know, unchanged. The converter decides on them by the contract's evolution mode."""
         formers = {former for field in self._fields if field.source not in body for former in field.formers}
         unknown: dict[str, Any] = {}
         for name, value in body.items():
@@ -131,7 +131,7 @@ class TableLines:
         return key
 
     def _old_key(self, message: Message, image: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The key before an update where it was another one. DMS also sends before-images that do not differ."""
+        """The key before an update, if it differs. DMS also sends before-images that do not differ."""
         given: dict[str, Any] = {}
         for _, source, _, _, _, formers in self._key:
             for spelling in (source, *formers):

@@ -1,8 +1,8 @@
-"""DMS's forms of a value → the one form that a raw line holds, by column type.
+"""Converts DMS's forms of a value to the single form of a raw line, by column type.
 
 DMS writes the same value in several forms, depending on source type and endpoint settings: 5 and "5", true, "true" and "t",
 timestamps with and without a zone (https://docs.aws.amazon.com/dms/latest/userguide/CHAP_Target.Kinesis.html). docs/types.md
-has the table. No message here shows a value: reasons are logged, and a value may be personal data.
+has the table. No message here shows a value, because reasons are logged and a value may be personal data.
 """
 
 from __future__ import annotations
@@ -37,24 +37,24 @@ _FLOAT32 = struct.Struct("<f")
 
 
 class Digits(str):
-    """A JSON number with a fraction or exponent, kept as it was written: a double would round it."""
+    """A JSON number with a fraction or exponent, kept as it was written, because a double would round it."""
 
     __slots__ = ()
 
 
 class InvalidValue(TerminalError):
-    """A value is of no form that its column's type may have."""
+    """A value has none of the forms that its column's type allows."""
 
     def __init__(self, got: Any, expected: str) -> None:
         super().__init__(f"got {_moment_kind(got) or kind_of(got)}; expected {expected}")
 
 
 class InexactNumber(Exception):
-    """A decimal came as a double; the record has to be read again with its digits kept."""
+    """A decimal came as a double. The record must be read again with exact digits."""
 
 
 def kind_of(value: Any) -> str:
-    """What a JSON value is, without showing it."""
+    """The kind of a JSON value, without the value itself."""
     if isinstance(value, bool):
         return "a boolean"
     if isinstance(value, int | float | Digits):
@@ -65,7 +65,7 @@ def kind_of(value: Any) -> str:
 
 
 def _moment_kind(value: Any) -> str | None:
-    """What a date or time of PostgreSQL is that the lake's calendar lacks."""
+    """The name of a PostgreSQL date or time that the lake's calendar lacks. None for any other value."""
     if type(value) is not str:
         return None
     if value in ("infinity", "-infinity"):
@@ -75,7 +75,7 @@ def _moment_kind(value: Any) -> str | None:
 
 
 def normaliser(column: Column) -> Normaliser:
-    """The function that brings a non-null value of ``column`` into its raw form; it raises ``InvalidValue``."""
+    """The function that converts a non-null value of ``column`` to its raw form. It raises ``InvalidValue``."""
     name = column.type.name
     if name in _BITS:
         return _integer(_BITS[name])
@@ -105,7 +105,7 @@ def _integer(bits: int) -> Normaliser:
 
 
 def _whole(digits: Digits) -> int | None:
-    """The integer that DMS wrote with an exponent. One beyond 2^53 may have lost digits in a double, so it is none.
+    """The integer that DMS wrote with an exponent. None beyond 2^53, since a double may have lost digits.
 
     The endpoint's useLargeIntegerValue keeps 18 digits: https://docs.aws.amazon.com/dms/latest/userguide/CHAP_Target.Kinesis.html
     """
@@ -174,7 +174,7 @@ def _numeric(precision: int, scale: int) -> Normaliser:
 
 
 def boolean(value: Any) -> bool:
-    """Read true, "true", "t", "1", 1 and their opposites. Raises ``InvalidValue``."""
+    """Accept true, "true", "t", "1", 1 and their opposites. Raises ``InvalidValue``."""
     if value is True or value is False:
         return value
     spelling = value.lower() if isinstance(value, str) else str(value) if type(value) is int else ""
@@ -186,7 +186,7 @@ def boolean(value: Any) -> bool:
 
 
 def text(value: Any) -> str:
-    """Text as it is; json, arrays, enums and intervals come as text too. Raises ``InvalidValue``."""
+    """Text as it is. json, arrays, enums and intervals also come as text. Raises ``InvalidValue``."""
     if type(value) is str:
         return value
     raise InvalidValue(value, "text")
@@ -211,7 +211,7 @@ def binary(value: Any) -> str:
 
 
 def day(value: Any) -> str:
-    """``YYYY-MM-DD``; DMS may add a midnight. Raises ``InvalidValue``."""
+    """``YYYY-MM-DD``. DMS may add a midnight. Raises ``InvalidValue``."""
     match = _DATE.fullmatch(value) if type(value) is str else None
     if match:
         try:
@@ -224,7 +224,7 @@ def day(value: Any) -> str:
 
 
 def moment(value: Any) -> str:
-    """``YYYY-MM-DDTHH:MM:SS.ffffffZ``; a timestamp without a zone is UTC. Raises ``InvalidValue``."""
+    """``YYYY-MM-DDTHH:MM:SS.ffffffZ``. A timestamp without a zone is UTC. Raises ``InvalidValue``."""
     if type(value) is str and len(value) == 27 and value[10] == "T" and value[19] == "." and value[26] == "Z" and value[7] == "-":
         try:
             datetime.fromisoformat(value)

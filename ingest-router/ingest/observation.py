@@ -1,4 +1,4 @@
-"""What the functions tell of themselves: metrics and log lines. No value of a row is ever among them."""
+"""Metrics and log lines of the router's functions. They never contain a value of a row."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOGGED_FAILURES = 100
 
 
 def tell_transformation(batch: Batch) -> None:
-    """Count a batch and log why its failed records failed, at most 100 one by one.
+    """Count a batch and log the reasons of its failed records, at most 100 of them one by one.
 
     ``raw_sha256`` of a log line is the digest of the record's raw data, which Firehose writes under errors/.
     """
@@ -32,13 +32,13 @@ def tell_transformation(batch: Batch) -> None:
 
 
 def tell_batch_failures(processor: BatchProcessor) -> None:
-    """Log why messages of a batch go back to their queue or stream."""
+    """Log the reasons for which messages of a batch go back to their queue or stream."""
     for kind, error, _ in processor.exceptions:
         logger.warning("message goes back", extra={"error_type": kind.__name__ if kind else "", "reason": str(error)})
 
 
 def tell_registration(raw: RawObject, outcome: str) -> None:
-    """Log and count what became of one raw object."""
+    """Log and count the outcome of one raw object."""
     count(f"files_{outcome}")
     logger.info("raw object", extra={"outcome": outcome, "object_key": raw.key, "file_id": raw.file_id, "size_bytes": raw.size_bytes})
 

@@ -1,4 +1,4 @@
-"""Raw objects of the stage bucket: what an event or a listing says of one, and its first bytes."""
+"""Raw objects of the stage bucket: their metadata from events or listings, their tags and their first bytes."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class ObjectGone(TerminalError):
 
 @dataclass(frozen=True)
 class RawObject:
-    """One version of a raw object. ``version_id`` is empty in a bucket without versions; ``size_bytes`` is compressed.
+    """One version of a raw object. ``version_id`` is empty in a bucket without versions. ``size_bytes`` is the compressed size.
 
-    ``stored_at`` is known of a listed object only.
+    Only a listed object has ``stored_at``.
     """
 
     bucket: str
@@ -35,12 +35,12 @@ class RawObject:
 
     @property
     def file_id(self) -> str:
-        """The identity under which the control table knows it."""
+        """The object's identity in the control table."""
         return file_id(self.bucket, self.key, self.version_id or self.etag)
 
 
 class RawObjects:
-    """Reads raw objects. ``page_size`` is the number of versions that one listing call asks for."""
+    """Reads raw objects. ``page_size`` is the number of versions per listing call."""
 
     def __init__(self, page_size: int = 1000) -> None:
         self.page_size = page_size
@@ -52,7 +52,7 @@ class RawObjects:
         return boto3.client("s3")
 
     def head(self, raw: RawObject, length: int) -> bytes:
-        """The first ``length`` bytes, fewer where the object is shorter. Raises ``ObjectGone``."""
+        """The first ``length`` bytes, or fewer if the object is shorter. Raises ``ObjectGone``."""
         if raw.size_bytes == 0:
             return b""
         with self._version(raw) as version:
@@ -60,7 +60,7 @@ class RawObjects:
         return head
 
     def is_settled(self, raw: RawObject) -> bool:
-        """Whether settle has tagged this version: its rows are in silver, and it expires. One that is gone has expired."""
+        """Whether settle has tagged this version, so that its rows are in silver and it expires. True as well if it is gone."""
         try:
             with self._version(raw) as version:
                 tags = self._s3.get_object_tagging(**version)["TagSet"]
@@ -70,7 +70,7 @@ class RawObjects:
 
     @contextmanager
     def _version(self, raw: RawObject) -> Iterator[dict[str, str]]:
-        """How a call names one version; that it is not there any more becomes ``ObjectGone``."""
+        """The arguments of a call for one version. If the version is gone, raises ``ObjectGone``."""
         try:
             yield {"Bucket": raw.bucket, "Key": raw.key} | ({"VersionId": raw.version_id} if raw.version_id else {})
         except self._s3.exceptions.ClientError as error:
@@ -79,10 +79,10 @@ class RawObjects:
             raise
 
     def pages(self, bucket: str, key_marker: str | None = None) -> Iterator[tuple[list[RawObject], str | None]]:
-        """Every version of every raw object, a page at a time, with the marker to go on from (None on the last).
+        """Every version of every raw object, page by page, each with the marker of the next page (None on the last).
 
-        Versions and not objects, because a version is what a control record stands for. A page ends between two keys or
-        between two versions of one; going on from its marker repeats no more than that key's.
+        Versions are listed because a control record stands for a version. A page may end between two versions of one key.
+        Continuing from its marker repeats at most that key's versions.
         """
         arguments: dict[str, Any] = {"Bucket": bucket, "Prefix": RAW, "MaxKeys": self.page_size}
         if key_marker:

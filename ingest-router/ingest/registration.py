@@ -1,4 +1,4 @@
-"""Raw objects → control records. Registering an object twice changes nothing."""
+"""Registers raw objects in the control table. Registering an object twice changes nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REGISTERED, FAILED, KNOWN, IGNORED = "registered", "failed", "known", "ignored"
 
 
 class EmptyObject(TerminalError):
-    """The object has no bytes; not even an empty gzip member."""
+    """The object has no bytes, not even an empty gzip member."""
 
 
 class MisplacedObject(TerminalError):
@@ -24,9 +24,9 @@ class MisplacedObject(TerminalError):
 
 
 class Registration:
-    """Gives every raw object its control record.
+    """Creates the control record of each raw object.
 
-    ``lambda_limit`` is the number of estimated records up to which a Lambda converts the file; a container takes more.
+    A Lambda converts files of up to ``lambda_limit`` estimated records, a container the larger ones.
     """
 
     def __init__(self, control: ControlTable, contracts: ContractStore, objects: RawObjects, lambda_limit: int) -> None:
@@ -36,9 +36,9 @@ class Registration:
         self._lambda_limit = lambda_limit
 
     def register(self, raw: RawObject) -> str:
-        """Register one object; returns ``registered``, ``failed`` (with its reason on the record), ``known`` or ``ignored``.
+        """Register one object. Returns ``registered``, ``failed`` (with its reason on the record), ``known`` or ``ignored``.
 
-        Ignored are what holds no rows: manifests that close an export, folder markers, objects that are gone again.
+        Objects without rows are ignored: manifests that close an export, folder markers, objects that are already gone.
         """
         if not holds_rows(raw.key):
             return IGNORED
@@ -66,7 +66,7 @@ class Registration:
 
 
 def holds_rows(key: str) -> bool:
-    """Whether an object of the stage bucket is one to convert: under ``raw/``, no manifest that closes an export, no folder marker."""
+    """Whether an object of the stage bucket is to be converted: under ``raw/``, and neither an export's manifest nor a folder marker."""
     return key.startswith(RAW) and not is_export_manifest(key) and not key.endswith("/")
 
 

@@ -1,4 +1,4 @@
-"""One stream record → what becomes of it: raw lines of a table, or a control record that ends here."""
+"""Routes one stream record: it becomes raw lines of a table, or it is a control record that ends here."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lake.control import Refusal
 
 
 class Routed(NamedTuple):
-    """What one record became. ``lines`` is empty for a control record that starts no load."""
+    """The result of one record. ``lines`` is empty for a control record that starts no load."""
 
     kind: str
     table: str
@@ -48,7 +48,7 @@ class Router:
         return Routed(message.kind, table.contract.table, lines.data, lines.split)
 
     def refused_load(self, raw: bytes) -> tuple[str, Refusal] | None:
-        """The table and row of a refused record, where it is a load's of a contracted table: its source counts it."""
+        """The table and row of a refused record, if a load of a contracted table sent it. The source counts such rows."""
         try:
             message = read_message(raw)
             table = self._tables.get((message.schema, message.table))

@@ -1,4 +1,4 @@
-"""What the functions are told by their environment, read once."""
+"""The settings of the router's functions, read once from their environment."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ DEFAULT_UNSETTLED_SECONDS = 10 * 86_400
 class Settings:
     """The environment of the router's functions.
 
-    ``lambda_limit`` is the number of records up to which a file is converted by a Lambda, ``max_attempts`` how often a
-    conversion may die without a word before its file is failed, ``unsettled_seconds`` the age from which a raw object that was
-    not settled is told. A function sees only the names it needs; the others are empty.
+    A Lambda converts files of up to ``lambda_limit`` records. A file fails after ``max_attempts`` conversions that died
+    without a reason. A raw object older than ``unsettled_seconds`` that was not settled is reported.
+    A function has only the variables that it needs, and the other fields are empty.
     """
 
     contracts_uri: str

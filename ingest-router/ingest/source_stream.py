@@ -19,11 +19,11 @@ PAUSE_SECONDS = 0.2
 
 
 class StreamRefused(TransientError):
-    """The source stream did not take records back; the whole batch has to be transformed again."""
+    """The source stream did not accept returned records. The whole batch must be transformed again."""
 
 
 class SourceStream:
-    """The Kinesis stream behind a delivery stream (PutRecords: 500 records, 5 MB a call)."""
+    """The Kinesis stream behind a delivery stream (PutRecords takes 500 records and 5 MB per call)."""
 
     @cached_property
     def _kinesis(self) -> Any:
@@ -32,7 +32,7 @@ class SourceStream:
         return boto3.client("kinesis")
 
     def put_back(self, stream_arn: str | None, records: Sequence[KinesisFirehoseRecord]) -> None:
-        """Put records back under their partition keys. Raises ``StreamRefused``; then some may lie there twice, which does no harm."""
+        """Put records back under their partition keys. Raises ``StreamRefused``, and some may then be there twice, which is harmless."""
         if stream_arn is None:
             raise StreamRefused("the delivery stream has no source stream to give records back to")
         chunk: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""The safety net: what an event, a worker or an execution lost is found and set going again."""
+"""The sweep: finds files that an event, a worker or an execution lost, and sets them going again."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ LOGGED_UNSETTLED = 100
 
 @dataclass
 class Swept:
-    """What one sweep did. ``errors`` counts files and objects left to the next sweep, with the reason in the log.
+    """The result of one sweep.
 
-    ``unsettled`` counts the raw objects past their time that no settle has tagged, ``unsettled_seconds`` is the age of the oldest
-    of them. ``next_key`` is where to go on listing, None where everything was seen.
+    ``errors`` counts files and objects left to the next sweep, with the reason in the log. ``unsettled`` counts the raw objects
+    past their time that settle has not tagged, and ``unsettled_seconds`` is the age of the oldest of them. ``next_key`` is the
+    key at which the listing continues, None at its end.
     """
 
     objects: int = 0
@@ -42,16 +43,16 @@ class Swept:
     next_key: str | None = None
 
     def report(self) -> dict[str, int | str | None]:
-        """As the function answers."""
+        """The function's answer."""
         return asdict(self)
 
 
 class Sweep:
     """One sweep over the control table and the raw prefix.
 
-    ``max_attempts`` bounds how often a conversion may die without a word. An object older than ``settled_within`` has to carry
-    the tag of a settled one; it should be longer than settled ones live, for each older object is asked for its tags.
-    ``has_time`` is asked between pages of the listing.
+    ``max_attempts`` limits the conversions that die without a reason. An object older than ``settled_within`` must carry the
+    tag of a settled one. This time should exceed the lifetime of settled objects, because the tags of each older object are
+    requested. ``has_time`` is called between pages of the listing.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class Sweep:
         self._has_time = has_time
 
     def run(self, bucket: str, first_key: str | None = None) -> Swept:
-        """Take over what died, restart what never started, then look through the raw objects from ``first_key`` on."""
+        """Take over expired files, restart pending ones, then check the raw objects from ``first_key`` on."""
         swept = Swept()
         self._take_over_expired(swept)
         self._restart_pending(swept)
@@ -88,7 +89,7 @@ class Sweep:
         return swept
 
     def _take_over_expired(self, swept: Swept) -> None:
-        """Running files whose lease ran out, but for those whose execution may still try again or say why it does not."""
+        """Take over running files with an expired lease, unless their execution may still retry or record a reason."""
         moment, stale = now(), timestamp(datetime.now(UTC) - STALE)
         for record in list(self._control.files(status=RUNNING)):
             if record.lease_expires_at is None or record.lease_expires_at >= moment:
@@ -101,7 +102,7 @@ class Sweep:
                 swept.taken_over += after is not None and after.status == PENDING
 
     def _restart_pending(self, swept: Swept) -> None:
-        """Pending files that nobody took. One whose wait is over gets its execution; one whose execution ended, a new attempt."""
+        """Start pending files that no worker took. After its wait a file gets its execution, after an ended execution a new attempt."""
         stale = timestamp(datetime.now(UTC) - STALE)
         for record in list(self._control.files(status=PENDING)):
             if not self._is_left_behind(record, stale):
@@ -127,13 +128,13 @@ class Sweep:
                 swept.registered_failed += outcome == registration.FAILED
 
     def _tell_unsettled(self, page: Iterable[RawObject], known: Mapping[str, str], swept: Swept) -> None:
-        """Count and log what should have reached silver long ago. A raw object stands for its bronze parts, which are tagged before it."""
+        """Count and log objects that should be in silver by now. A raw object's bronze parts are tagged before it."""
         moment = datetime.now(UTC)
         for raw in page:
             if raw.stored_at is None or moment - raw.stored_at <= self._settled_within or not holds_rows(raw.key):
                 continue
             with _left_to_the_next(swept, raw.key):
-                # Only a file that is in silver has been tagged: the others need no look.
+                # only a file in silver can be tagged, so the others need no request
                 if known.get(raw.file_id) == SILVER and self._objects.is_settled(raw):
                     continue
                 swept.unsettled += 1
@@ -146,7 +147,7 @@ class Sweep:
 
 @contextmanager
 def _left_to_the_next(swept: Swept, what: str) -> Iterator[None]:
-    """Count and log whatever goes wrong with one item, so that the items after it have their turn."""
+    """Count and log any failure of one item, so that the sweep continues with the next one."""
     try:
         yield
     except Exception:

@@ -1,4 +1,4 @@
-"""Firehose's data transformation: one answer a record.
+"""Firehose's data transformation, with one answer per record.
 
 https://docs.aws.amazon.com/firehose/latest/dev/data-transformation-status-model.html
 """
@@ -33,7 +33,7 @@ Keys = KinesisFirehoseDataTransformationRecordMetadata
 
 @dataclass
 class Counts:
-    """What a batch was. Records in = ok + control + failed + returned; lines out = ok + splits + fences."""
+    """The counts of a batch. Records in = ok + control + failed + returned. Lines out = ok + splits + fences."""
 
     records: int = 0
     ok: int = 0
@@ -51,7 +51,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Failure:
-    """A record that no line was made of. Its raw data lies under errors/; ``raw_sha256`` is the digest of those bytes."""
+    """A record without lines. Its raw data lies under errors/, and ``raw_sha256`` is the digest of those bytes."""
 
     record_id: str
     raw_sha256: str
@@ -60,8 +60,10 @@ class Failure:
 
 @dataclass
 class Batch:
-    """The answer to one invocation. ``returned`` holds the records that have to go back to the source stream,
-    ``refusals`` the rows of loads among the failures, by table."""
+    """The answer to one invocation.
+
+    ``returned`` holds the records to put back on the source stream, ``refusals`` the rows of loads among the failures, by table.
+    """
 
     counts: Counts = field(default_factory=Counts)
     answers: list[Answer] = field(default_factory=list)
@@ -73,12 +75,12 @@ class Batch:
 class Transformation:
     """Transforms the records of one invocation.
 
-    A record that is not understood is ProcessingFailed, never Dropped, which Firehose counts as success. It keeps its data;
-    its reason stands in its answer's partition keys, where Firehose does not look, and in the log.
+    A record that is not understood is ProcessingFailed. It is never Dropped, which Firehose counts as success. It keeps its
+    data. Its reason is in the log and in its answer's partition keys, which Firehose ignores.
 
-    Lines that name every column can be longer than their messages, and Lambda's answer is limited. What does not fit is
-    ``returned``: the caller puts it back on the source stream, and positions, not arrival, order it. The first record always
-    fits, so whatever comes back comes back shorter; one that alone is too long is failed.
+    Lines that name every column can be longer than their messages, and Lambda's answer is limited. Records that do not fit are
+    ``returned``: the caller puts them back on the source stream. Their positions keep the order, so their arrival does not
+    matter. The first record always fits, so a returned batch shrinks each time. A record that alone is too long fails.
     """
 
     def __init__(self, router: Router, response_limit: int = RESPONSE_LIMIT) -> None:
@@ -96,7 +98,7 @@ class Transformation:
         return batch
 
     def _add(self, record: KinesisFirehoseRecord, batch: Batch, room: int) -> int:
-        """Answer one record; returns the bytes that are left of the answer."""
+        """Answer one record. Returns the bytes that are left for the answer."""
         raw = binascii.a2b_base64(record.data)
         counts = batch.counts
         try:

@@ -1,4 +1,4 @@
-"""Brazilian tax numbers, recognised by their check digits: Comprehend has no entity type for them.
+"""Brazilian tax numbers, recognised by their check digits, because Comprehend has no entity type for them.
 
 python-stdnum computes the check digits. Since July 2026 the first twelve places of a CNPJ may hold letters
 (Instrução Normativa RFB 2.229/2024).
@@ -13,9 +13,9 @@ _CNPJ = re.compile(r"(?<![0-9A-Za-z.-])([0-9A-Z]{2})\.?([0-9A-Z]{3})\.?([0-9A-Z]
 
 
 def is_cpf(text: str) -> bool:
-    """Whether the whole text is a CPF with right check digits, with or without its points and dash.
+    """Whether the whole text is a CPF with valid check digits, with or without its points and dash.
 
-    One digit eleven times is nobody's number, although its check digits are right.
+    A number of eleven equal digits is refused. Its check digits are valid, but it is not in use.
     """
     from stdnum.br import cpf  # 6 ms of a cold start, and most files hold no column to decide
 
@@ -24,14 +24,14 @@ def is_cpf(text: str) -> bool:
 
 
 def is_cnpj(text: str) -> bool:
-    """Whether the whole text is a CNPJ with right check digits, with or without its points, slash and dash."""
+    """Whether the whole text is a CNPJ with valid check digits, with or without its points, slash and dash."""
     from stdnum.br import cnpj
 
     return _CNPJ.fullmatch(text) is not None and cnpj.is_valid(text)
 
 
 def identifiers_in(text: str) -> frozenset[str]:
-    """The kinds of tax numbers that the text holds: ``CPF``, ``CNPJ``, both or none."""
+    """The kinds of tax numbers in the text: ``CPF``, ``CNPJ``, both or none."""
     found = set()
     if any(is_cpf(match[0]) for match in _CPF.finditer(text)):
         found.add("CPF")

@@ -1,7 +1,7 @@
-"""Blocks of raw bytes to columns, by a contract: one interface, two engines.
+"""Parsers that turn blocks of raw bytes into columns by a contract: one interface, two engines.
 
-``kernel`` is native code (converter/kernel), ``fallback`` the same rules without it; the kernel is taken where it can be
-imported. Both give the same rows and the same rejects for any input.
+``kernel`` is native code (converter/kernel), and ``fallback`` follows the same rules in Python. The kernel is used if it
+can be imported. Both give the same rows and the same rejects for any input.
 """
 
 from __future__ import annotations
@@ -47,16 +47,16 @@ ENGINE = "fallback" if KernelParser is None else "kernel"
 
 
 class BlockParser(Protocol):
-    """Parses blocks of whole records; it keeps no state between blocks, so threads may share it."""
+    """Parses blocks of whole records. It keeps no state between blocks, so threads may share it."""
 
     def parse(self, block: Any) -> ParsedBlock:
-        """Parse a bytes-like block. Never raises on its content: a record is a row or a reject."""
+        """Parse a bytes-like block. Its content never raises: each record is a row or a reject."""
 
 
 def parser(schema: RowSchema, file_format: str, header: tuple[str, ...] | None = None, engine: str = ENGINE) -> BlockParser:
     """The parser of a file's blocks.
 
-    ``file_format`` is json or csv; a CSV file needs its ``header``. ``engine`` is kernel or fallback.
+    ``file_format`` is json or csv, and a CSV file needs its ``header``. ``engine`` is kernel or fallback.
     Raises ``WrongHeader`` if the header lacks or misspells a column of the contract.
     """
     if file_format not in FORMATS or (file_format == "csv") != (header is not None):
@@ -65,7 +65,7 @@ def parser(schema: RowSchema, file_format: str, header: tuple[str, ...] | None =
         check_header(header, schema)
     if engine == "kernel":
         return KernelParser(schema, header)
-    # imported only if they are needed: a cold start pays for every module
+    # imported only if needed, because a cold start pays for every module
     from convert.parse.csv_records import CsvRecords
     from convert.parse.json_lines import JsonRecords
 

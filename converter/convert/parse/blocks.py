@@ -20,11 +20,11 @@ class Source(Protocol):
     """A stream of bytes, e.g. ``gunzip.GzipStream`` or an unbuffered file."""
 
     def readinto(self, buffer: memoryview, /) -> int | None:
-        """Fill the buffer from its beginning; the number of bytes, 0 at the end of the stream."""
+        """Fill the buffer from its start. Returns the number of bytes, 0 at the end of the stream."""
 
 
 class RecordTooLong(TerminalError):
-    """A record is longer than the limit, so the file is not read on: memory must not follow the input."""
+    """A record is longer than the limit. Reading stops, because memory must not grow with the input."""
 
     def __init__(self, offset: int, limit: int, file_format: str, line: int | None = None) -> None:
         self._arguments = (offset, limit, file_format)
@@ -33,13 +33,13 @@ class RecordTooLong(TerminalError):
         super().__init__(f"the record at {place} is longer than {limit:,} bytes, which no record may be{cause}")
 
     def at_line(self, line: int) -> RecordTooLong:
-        """The same, with the number of the record's line."""
+        """The same error with the number of the record's line."""
         return RecordTooLong(*self._arguments, line)
 
 
 @dataclass(frozen=True)
 class Block:
-    """Whole records, the ``number``-th of the stream from 0; ``offset`` is its first byte's place in the stream."""
+    """Whole records. ``number`` is the block's place in the stream from 0, ``offset`` the place of its first byte."""
 
     number: int
     offset: int
@@ -54,9 +54,9 @@ Cut = Callable[[bytearray, int], int]
 class BlockReader:
     """The blocks of a stream, in order, and for CSV the header before them.
 
-    A byte order mark and blank lines are no records; the last record may lack its line feed. ``first_line`` is the line
-    number, from 0, at which the first block begins. Each block has memory of its own, until it is given back.
-    Raises ``RecordTooLong`` and ``content.WrongContent``; for CSV also ``csv_header.WrongHeader``.
+    A byte order mark and blank lines are no records. The last record may lack its line feed. ``first_line`` is the line
+    number, from 0, at which the first block begins. Each block has its own memory until it is given back.
+    Raises ``RecordTooLong`` and ``content.WrongContent``, and for CSV ``csv_header.WrongHeader``.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class BlockReader:
             self._first = self._next()
 
     def give_back(self, block: Block) -> None:
-        """Take the memory of a block that nobody looks at any more, for one to come: new memory has to be cleared first.
+        """Reuse the memory of a block that is no longer read, because new memory must be cleared first.
 
         Any thread may call it.
         """
@@ -104,7 +104,7 @@ class BlockReader:
         return header
 
     def _next(self) -> tuple[int, memoryview, bytearray] | None:
-        """The next whole records with their offset and the memory they lie in, or None at the end."""
+        """The next whole records with their offset and their buffer, or None at the end."""
         while not self._ended:
             self._fill()
             if self._offset == 0:
@@ -144,7 +144,7 @@ def _cut_lines(buffer: bytearray, filled: int) -> int:
 
 
 def _cut_csv(buffer: bytearray, filled: int) -> int:
-    """The end of the last record: the last line feed that no quoted field holds (csv_fields has the rule of quotes)."""
+    """The end of the last record: the last line feed outside quoted fields (csv_fields has the rule of quotes)."""
     at = end = 0
     while (quote := buffer.find(b'"', at, filled)) >= 0:
         end = max(end, buffer.rfind(b"\n", at, quote) + 1)
@@ -155,7 +155,7 @@ def _cut_csv(buffer: bytearray, filled: int) -> int:
 
 
 def _behind_quote(buffer: bytearray, at: int, filled: int) -> int:
-    """The place behind the quote that closes the field whose text begins at ``at``."""
+    """The place after the quote that closes the field whose text begins at ``at``."""
     while (quote := buffer.find(b'"', at, filled)) >= 0:
         if buffer[quote + 1 : quote + 2] != b'"' or quote + 1 == filled:
             return quote + 1

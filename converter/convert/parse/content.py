@@ -1,4 +1,4 @@
-"""What a stream of bytes is, where it is neither JSON lines nor CSV in UTF-8: told by how it begins."""
+"""Recognises content that is neither JSON lines nor CSV in UTF-8, by its first bytes."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ _FIRST_OF_TEXT, _LAST_OF_ASCII = 9, 127
 
 
 class WrongContent(TerminalError):
-    """The file is of another encoding or format than its name says."""
+    """The file's encoding or format does not match its name."""
 
 
 def check_content(head: bytes) -> None:
-    """Raises ``WrongContent`` if the first bytes are those of another encoding or of a container."""
+    """Check the first bytes. Raises ``WrongContent`` if they belong to another encoding or to a container."""
     if (found := wrong_content(head)) is not None:
         raise WrongContent(f"the file is {found}; expected JSON lines or CSV in UTF-8, compressed once by gzip")
 
 
 def wrong_content(head: bytes) -> str | None:
-    """What the bytes are, and what to do with them; None if nothing speaks against text in UTF-8."""
+    """The kind of content and the advice to convert it. None if the bytes may be text in UTF-8."""
     if head[_TAR_AT:].startswith(_TAR_MAGIC):
         return "a tar archive: unpack it and compress each file by gzip"
     for mark, encoding in _ENCODINGS:

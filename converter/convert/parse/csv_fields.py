@@ -1,4 +1,4 @@
-"""Records and fields of CSV (RFC 4180): where they end, and their texts; NULL as PostgreSQL's COPY writes it."""
+"""Records and fields of CSV (RFC 4180): their ends and their texts, with NULL as PostgreSQL's COPY writes it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Cell = str | None
 class Span(NamedTuple):
     """One record's bytes: ``start`` to ``stop`` without its line break, ``after`` with it.
 
-    ``is_open`` tells that a quote opens in it that nothing closes, so the record takes all that is left.
+    If ``is_open`` is True, a quote opens in the record and nothing closes it. The record then takes the rest of the data.
     """
 
     start: int
@@ -32,9 +32,9 @@ class Span(NamedTuple):
 
 
 def record_spans(data: bytes, at: int = 0) -> Iterator[Span]:
-    """Every record from the one at ``at`` on; blank lines are empty spans.
+    """Every record from ``at`` on. Blank lines are empty spans.
 
-    A quote opens a field only at the field's beginning; anywhere else it spoils no more than its own record.
+    A quote opens a field only at the field's start. Anywhere else it spoils only its own record.
     """
     while at < len(data):
         match = _RECORD.match(data, at)
@@ -46,7 +46,7 @@ def record_spans(data: bytes, at: int = 0) -> Iterator[Span]:
 
 
 def cells(record: bytes) -> list[Cell]:
-    """The fields of one record; None for NULL. Raises ``Problem`` of the record's bytes and syntax."""
+    """The fields of one record, with None for NULL. Raises ``Problem`` for bad bytes or syntax."""
     try:
         text = record.decode()
     except UnicodeDecodeError:
@@ -70,7 +70,7 @@ def cells(record: bytes) -> list[Cell]:
 
 
 def field_fault(record: bytes) -> tuple[int, str]:
-    """The number, from 1, of the first field that is no CSV, and what is wrong with it."""
+    """The number, from 1, of the first field that is not valid CSV, and its problem."""
     text = record.decode()
     number, at = 0, 0
     while (match := _CELL.match(text, at)) and match[0][-1:] == ",":

@@ -1,4 +1,4 @@
-"""The header of a CSV file: read, and held against the row's schema."""
+"""The header of a CSV file: reads it and checks it against the row's schema."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 class WrongHeader(TerminalError):
-    """A CSV file's first record is no header that its table's contract can read."""
+    """A CSV file's first record is not a header that matches the table's contract."""
 
 
 def read_header(data: bytes) -> tuple[tuple[str, ...], int, int]:
-    """The column names, and how many bytes and lines to leave out to come to the first data record.
+    """The column names, and the number of bytes and lines before the first data record.
 
-    Raises ``WrongHeader`` where there is no header or a name is empty or stands twice.
+    Raises ``WrongHeader`` if there is no header, or if a name is empty or occurs twice.
     """
     lines = 0
     for span in record_spans(data):
@@ -47,7 +47,7 @@ def check_header(header: tuple[str, ...], schema: RowSchema) -> None:
 
 
 def _plain(name: str) -> str:
-    """The name without blanks and characters that are not seen, in one case."""
+    """The name without blanks and invisible characters, in one case."""
     return "".join(letter for letter in name if letter.isprintable() and not letter.isspace()).casefold()
 
 

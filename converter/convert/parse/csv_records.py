@@ -1,4 +1,4 @@
-"""CSV records to rows in Python alone (RFC 4180; NULL and empty text as PostgreSQL's COPY writes them).
+"""CSV records to rows in pure Python (RFC 4180, with NULL and empty text as PostgreSQL's COPY writes them).
 
 An unquoted empty field is NULL, a quoted one is empty text.
 """
@@ -31,7 +31,7 @@ class CsvRecords:
         self._details = Details(schema, header)
 
     def parse(self, block: Any) -> ParsedBlock:
-        """Parse a block of whole records, the last of which may lack its line feed."""
+        """Parse a block of whole records. The last one may lack its line feed."""
         data = bytes(block)
         rows = RowCollector(self._schema, self._details)
         line = 0
@@ -66,7 +66,7 @@ class CsvRecords:
         return row, unknown
 
     def _cells(self, record: bytes) -> list[str | None]:
-        """As many cells as the header has. Raises ``Problem``, also for the header itself, with or without a byte order mark."""
+        """The record's cells, one per column of the header. Raises ``Problem``, also for a repeated header or byte order mark."""
         if record.startswith(_BOM) and self._is_header(record[len(_BOM) :]):
             raise Problem(Reason.REPEATED_HEADER)
         found = cells(record)

@@ -1,6 +1,6 @@
-"""Reading single values without native code: JSON values and CSV cells to what Arrow builds columns from.
+"""Reads single values in pure Python: JSON values and CSV cells become values for Arrow's columns.
 
-The rules are those of ``lake.types.RULES``; the kernel has the same in Rust. Every reader takes the value and its field
+The rules are those of ``lake.types.RULES``, and the kernel has the same in Rust. Every reader takes the value and its field
 and raises ``Problem``. Dates become days and timestamps microseconds since 1970-01-01 UTC.
 """
 
@@ -120,7 +120,7 @@ def _csv_float(cell: str, field: Field) -> float:
 
 
 def _fixed(sign: str, digits: str, point: int, field: Field) -> Decimal:
-    """``digits`` times ten to the ``point``, exactly, or a ``range`` problem."""
+    """``digits`` times ten to the ``point``, exactly. Raises a ``range`` problem if it does not fit."""
     significant = digits.lstrip("0")
     stripped = significant.rstrip("0")
     if not stripped:
@@ -144,7 +144,7 @@ def _json_decimal(value: Any, field: Field) -> Decimal:
         return _csv_decimal(_text(value, field), field)
     mantissa, _, exponent = value.lower().partition("e")
     whole, _, fraction = mantissa.lstrip("-").partition(".")
-    # an exponent of ten digits is out of range or belongs to zero, whatever it is exactly
+    # an exponent of ten digits is out of range or belongs to zero, so its further digits do not matter
     power = int(exponent.lstrip("+-").lstrip("0")[:10] or 0) * (-1 if exponent[:1] == "-" else 1)
     return _fixed(value[:1], whole + fraction, power - len(fraction), field)
 
@@ -242,7 +242,7 @@ def _json_names(value: Any, field: Field) -> list[str]:
 def _csv_names(cell: str, field: Field) -> list[str]:
     try:
         value = _DECODER.decode(cell)
-        json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate is no text
+        json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate is not text
     except (ValueError, RecursionError):
         raise Problem(Reason.TYPE, field.name) from None
     return _json_names(value, field)

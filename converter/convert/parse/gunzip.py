@@ -1,4 +1,4 @@
-"""Reading gzip as a stream (RFC 1952): every member, nothing after the last one, and no half of one."""
+"""Reads gzip as a stream (RFC 1952). Every member must be complete, and nothing may follow the last one."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class RawSource(Protocol):
     """A stream of compressed bytes."""
 
     def readinto(self, buffer: memoryview, /) -> int | None:
-        """Fill the buffer from its beginning; the number of bytes, 0 at the end of the stream."""
+        """Fill the buffer from its start. Returns the number of bytes, 0 at the end of the stream."""
 
 
 class _Watched(io.RawIOBase):
-    """A raw source, with the bytes that it began with and the number of those that it gave."""
+    """A raw source that remembers its first bytes and the number of bytes read."""
 
     def __init__(self, raw: RawSource) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class _Watched(io.RawIOBase):
         self.given = 0
 
     def readinto(self, buffer: Any) -> int:
-        """Fill the buffer from its beginning; the number of bytes, 0 at the end of the stream."""
+        """Fill the buffer from its start. Returns the number of bytes, 0 at the end of the stream."""
         count = self._raw.readinto(buffer) or 0
         if len(self.head) < len(_MAGIC):
             self.head += bytes(buffer[: min(count, _HEAD_BYTES)])
@@ -51,18 +51,18 @@ class _Watched(io.RawIOBase):
 
 
 class GzipStream:
-    """The bytes that a gzip object inflates to; ``readinto`` raises ``NotGzip`` and ``CorruptGzip``.
+    """The decompressed bytes of a gzip object. ``readinto`` raises ``NotGzip`` and ``CorruptGzip``.
 
-    Members may follow each other, and zero bytes may stand behind each, as gzip itself allows.
+    Members may follow each other. Zero bytes may follow each, as gzip itself allows.
     """
 
     def __init__(self, raw: RawSource) -> None:
         self._raw = _Watched(raw)
-        # the reader behind igzip.open, for it alone inflates into memory that is there already: a third of the time is saved
+        # the reader behind igzip.open: it alone inflates into existing memory, which saves a third of the time
         self._reader = isal_zlib._GzipReader(self._raw, CHUNK_BYTES)  # type: ignore[arg-type]
 
     def readinto(self, buffer: memoryview | bytearray) -> int:
-        """Fill the buffer from its beginning; the number of bytes, 0 at the end of the stream."""
+        """Fill the buffer from its start. Returns the number of bytes, 0 at the end of the stream."""
         try:
             count: int = self._reader.readinto(buffer)
         except (EOFError, OverflowError, gzip.BadGzipFile, igzip_lib.IsalError) as error:  # type: ignore[misc]

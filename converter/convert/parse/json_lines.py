@@ -1,4 +1,4 @@
-"""JSON lines to rows in Python alone: what the kernel is held to, and what reads where it was not built."""
+"""JSON lines to rows in pure Python: the reference for the kernel, and its substitute if it was not built."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class JsonRecords:
         self._details = Details(schema, None)
 
     def parse(self, block: Any) -> ParsedBlock:
-        """Parse a block of whole lines, the last of which may lack its line feed."""
+        """Parse a block of whole lines. The last one may lack its line feed."""
         data = bytes(block)
         rows = RowCollector(self._schema, self._details)
         offset = 0

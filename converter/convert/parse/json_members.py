@@ -1,4 +1,4 @@
-"""The members of one JSON line, by the standard library's own scanner and with RFC 8259's strictness."""
+"""The members of one JSON line, from the standard library's scanner with the strictness of RFC 8259."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
 
 
 class Member(NamedTuple):
-    """One member of an object: its name and value, and both as they were written (``label`` with its quotes)."""
+    """One member of an object: its name and value, and both as written (``label`` with its quotes)."""
 
     name: str
     value: Any
@@ -27,7 +27,7 @@ class Member(NamedTuple):
 
 
 def members(record: bytes) -> list[Member]:
-    """The members of the one object that a line holds, in order. Raises ``Problem`` of the line's bytes and syntax."""
+    """The members of a line's one object, in order. Raises ``Problem`` for bad bytes or syntax."""
     try:
         text = record.decode()
     except UnicodeDecodeError:
@@ -48,7 +48,7 @@ def members(record: bytes) -> list[Member]:
 
 
 def written_members(line: bytes) -> list[tuple[str, str, str]] | None:
-    """Name, name as written and value as written of each member of the one object that a line holds; None if it holds none."""
+    """Name, name as written and value as written of each member of a line's one object. None if the line holds no object."""
     try:
         return [(member.name, member.label, member.source) for member in members(line)]
     except Problem:
@@ -56,7 +56,7 @@ def written_members(line: bytes) -> list[tuple[str, str, str]] | None:
 
 
 def text_of(source: str) -> str | None:
-    """The text that stands for a value as written: a string's own, None for null, any other value unchanged."""
+    """The text of a value as written: a string's own text, None for null, any other value unchanged."""
     if source.startswith('"'):
         return str(scanstring(source, 1, True)[0])
     return None if source == "null" else source
@@ -69,7 +69,7 @@ def _after_space(text: str, at: int) -> int:
 
 
 def _object(text: str, at: int) -> tuple[list[Member], int]:
-    """The members of the object whose brace ends at ``at``, and the place after it. Raises ValueError, StopIteration."""
+    """The members of the object whose text begins at ``at``, and the place after it. Raises ValueError, StopIteration."""
     found: list[Member] = []
     at = _after_space(text, at)
     if text[at : at + 1] == "}":
@@ -105,7 +105,7 @@ def _too_deep(text: str) -> bool:
 
 
 def _has_lone_surrogate(text: str) -> bool:
-    """Whether an escape names half of a surrogate pair (RFC 8259, 8.2: no such text can be written as UTF-8)."""
+    """Whether an escape names half of a surrogate pair. Such a text cannot be written as UTF-8 (RFC 8259, 8.2)."""
     if "\\u" not in text:
         return False
     high_ends_at = -1
@@ -119,7 +119,7 @@ def _has_lone_surrogate(text: str) -> bool:
 
 
 class LineFault(NamedTuple):
-    """Why a line is not one JSON object. ``at`` is the first character that cannot be read, or the line's length."""
+    """The reason why a line is not one JSON object. ``at`` is the first character that cannot be read, or the line's length."""
 
     at: int = 0
     is_too_deep: bool = False
@@ -128,7 +128,7 @@ class LineFault(NamedTuple):
 
 
 def line_fault(line: bytes) -> LineFault:
-    """What is wrong with a line that ``members`` refuses."""
+    """The problem of a line that ``members`` refuses."""
     text = line.decode("utf-8", "replace")
     if _too_deep(text):
         return LineFault(is_too_deep=True)

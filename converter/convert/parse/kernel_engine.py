@@ -1,6 +1,6 @@
-"""The parse kernel behind the common interface: native code that takes a whole block at once (converter/kernel).
+"""The parse kernel behind the common interface: native code that parses a whole block at once (converter/kernel).
 
-Importing this module raises ``ImportError`` where the kernel was not built.
+Importing this module raises ``ImportError`` if the kernel was not built.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ written_members: Callable[[bytes], list[tuple[str, str, str]] | None] = dm_kerne
 
 
 class KernelParser:
-    """Parses blocks by the kernel; the interpreter is free meanwhile, so threads run side by side."""
+    """Parses blocks with the kernel, which releases the GIL, so that threads run side by side."""
 
     def __init__(self, schema: RowSchema, header: tuple[str, ...] | None = None) -> None:
         self._details = Details(schema, header)
@@ -31,7 +31,7 @@ class KernelParser:
             self._parser = dm_kernel.CsvParser(fields, schema.evolution, list(header))
 
     def parse(self, block: Any) -> ParsedBlock:
-        """Parse a block of whole records, the last of which may lack its line feed; a read-only one is not copied."""
+        """Parse a block of whole records. The last one may lack its line feed. A read-only block is not copied."""
         rows, rows_read, lines, rejects, extra, operations, built_at = self._parser.parse(block)
         return ParsedBlock(
             batch=pa.record_batch(rows),

@@ -1,4 +1,4 @@
-"""What parsing a block gives: a batch of rows, and the records that are none, each with its place and reason."""
+"""The result of parsing a block: a batch of rows, and the rejected records with place and reason."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ import pyarrow as pa
 
 
 class Reason(StrEnum):
-    """Why a record is no row; a closed list that both parsers share.
+    """The reasons to reject a record, a closed list that both parsers share.
 
-    A record is judged in this order, and the first problem names it: the whole record's bytes and syntax
-    (``open_quote`` to ``ragged``), its values as they stand from left to right, then ``operation`` and ``required`` once
-    all values are known.
+    The first problem names the reject, in this order: the whole record's bytes and syntax (``open_quote`` to ``ragged``), its
+    values from left to right, then ``operation`` and ``required`` once all values are known.
     """
 
     OPEN_QUOTE = "open_quote"
@@ -36,7 +35,7 @@ class Reason(StrEnum):
 
 
 class Problem(Exception):
-    """The first problem of one record: no error of the program, it ends the record."""
+    """The first problem of one record. It rejects the record and is not an error of the program."""
 
     def __init__(self, reason: Reason, column: str = "") -> None:
         super().__init__(reason, column)
@@ -45,10 +44,10 @@ class Problem(Exception):
 
 
 class Reject(NamedTuple):
-    """A record that is no row.
+    """A rejected record.
 
     ``record`` counts the block's records and ``line`` its lines, both from 0. ``offset`` and ``length`` are the
-    record's bytes in the block, its line break left out. ``column`` is empty where the record as a whole is wrong.
+    record's bytes in the block without its line break. ``column`` is empty if the record as a whole is wrong.
     """
 
     record: int
@@ -62,12 +61,11 @@ class Reject(NamedTuple):
 
 @dataclass(frozen=True)
 class ParsedBlock:
-    """The outcome of one block: ``rows_read == batch.num_rows + len(rejects)``, always.
+    """The result of one block, with ``rows_read == batch.num_rows + len(rejects)``.
 
-    ``lines`` is the number of lines in the block, blank ones included: the next block begins that many lines later.
-    ``extra`` counts, by name, the values of accepted rows that the contract does not know. ``operations`` counts the rows
-    by operation; ``built_at`` is the earliest and the latest ``cdc_built_at`` of rows that are no fences, in microseconds
-    since 1970, or None.
+    ``lines`` is the number of lines in the block, including blank ones. ``extra`` counts the values of accepted rows that
+    the contract does not know, by name. ``operations`` counts the rows by operation. ``built_at`` is the earliest and the
+    latest ``cdc_built_at`` of rows other than fences, in microseconds since 1970, or None.
     """
 
     batch: pa.RecordBatch

@@ -1,4 +1,4 @@
-"""One sentence on a record that is no row: what is wrong with it, and what would be valid. It never repeats a value."""
+"""One sentence per rejected record: its problem, and a valid form. It never repeats a value."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MEMBER = re.compile(rb'"operation"\s*:')
 
 
 class Details:
-    """The sentences for one file's rejects. ``header`` names the columns of a CSV file; None is for JSON lines."""
+    """The sentences for one file's rejects. ``header`` names the columns of a CSV file and is None for JSON lines."""
 
     def __init__(self, schema: RowSchema, header: tuple[str, ...] | None) -> None:
         self._schema = schema

@@ -1,4 +1,4 @@
-"""What both fallback parsers share: rows collected, checked as wholes, and turned into one batch."""
+"""The part that both fallback parsers share: collects rows, checks each as a whole, and builds one batch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lake.cdc import BUILT_AT, DELETE, FENCE, LOAD, OPERATION, UNCHANGED, UPDATE
 
 
 class RowCollector:
-    """Takes a block's records in order, each as a row or as a reject."""
+    """Collects a block's records in order, each as a row or as a reject."""
 
     def __init__(self, schema: RowSchema, details: Details) -> None:
         self._schema = schema
@@ -28,9 +28,9 @@ class RowCollector:
         self._operations: Counter[str] = Counter()
 
     def keep(self, row: list[Any], unknown: list[str]) -> None:
-        """Take a record's row (values of the fields, then ``_extra``) and the names of its unknown columns.
+        """Add a record's row (values of the fields, then ``_extra``) and the names of its unknown columns.
 
-        Raises ``Problem`` where the operation or a required value is missing.
+        Raises ``Problem`` if the operation or a required value is missing.
         """
         self._check(row)
         self._rows.append(row)
@@ -38,7 +38,7 @@ class RowCollector:
         self._extra.update(unknown)
 
     def reject(self, problem: Problem, line: int, offset: int, record: bytes) -> None:
-        """Take a record that is no row."""
+        """Add a rejected record."""
         column = problem.column[:NAME_LIMIT]
         number = len(self._rows) + len(self._rejects)
         detail = self._details.of(problem.reason, column, record)
@@ -57,7 +57,7 @@ class RowCollector:
                 raise Problem(Reason.REQUIRED, self._schema.fields[place].name)
 
     def block(self, lines: int) -> ParsedBlock:
-        """The outcome, once every record was taken."""
+        """The result, after the last record."""
         schema = self._schema.arrow_schema
         columns = zip(*self._rows, strict=True) if self._rows else ((),) * len(schema)
         arrays = [pa.array(values, type=field.type) for values, field in zip(columns, schema, strict=True)]
@@ -74,12 +74,12 @@ class RowCollector:
 
 
 def lines_in(data: bytes) -> int:
-    """The lines of a block, blank ones and one without a line feed included."""
+    """The number of lines of a block, including blank ones and one without a line feed."""
     return data.count(b"\n") + (data[-1:] not in (b"", b"\n"))
 
 
 def blank_row(schema: RowSchema, default_operation: bool = False) -> list[Any]:
-    """A row of nulls; with ``default_operation`` it is a load."""
+    """A row of nulls. With ``default_operation`` it is a load."""
     row: list[Any] = [None] * (len(schema.fields) + 1)
     if default_operation:
         row[schema.index[OPERATION]] = LOAD

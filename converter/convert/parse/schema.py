@@ -1,4 +1,4 @@
-"""The row that a raw file's records become: a contract's columns, the change record's fields, and ``_extra``."""
+"""The schema of a raw file's rows: a contract's columns, the change record's fields, and ``_extra``."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _SPECIAL_RULES = {
 class Field:
     """One column of the row.
 
-    ``kind`` names the reading rule; ``precision`` and ``scale`` are digits of a decimal, 0 elsewhere.
+    ``kind`` names the reading rule. ``precision`` and ``scale`` are digits of a decimal, 0 for other kinds.
     """
 
     name: str
@@ -81,7 +81,7 @@ class Field:
         return f"{self.spelling}({self.precision},{self.scale})" if self.kind == "decimal" else self.spelling
 
     def rule(self, in_csv: bool) -> str:
-        """What a value must look like in a JSON line or a CSV field."""
+        """The valid form of a value in a JSON line or a CSV field."""
         if self.kind in _SPECIAL_RULES:
             return _SPECIAL_RULES[self.kind]
         rule = RULE_BY_NAME[self.spelling]
@@ -92,7 +92,7 @@ class Field:
 class RowSchema:
     """Names and types of the row, in the order of the Parquet file.
 
-    ``evolution`` says what becomes of a value whose column the contract does not know: ``evolve`` keeps it in
+    ``evolution`` decides about a value whose column the contract does not know: ``evolve`` keeps it in
     ``_extra``, ``discard_value`` drops it, ``freeze`` and ``discard_row`` reject its row.
     """
 
