@@ -1,4 +1,4 @@
-"""Chalice's entry: the control API lives in ``control_api.door``, the functions round the jobs in ``batches.functions``."""
+"""Chalice's entry point. The control API lives in ``control_api.door``, plan and settle functions in ``batches.functions``."""
 
 from batches.functions import (
     plan_gold,

@@ -1,1 +1,1 @@
-"""The batch door: a table of the source as CSV objects under raw/, read in one snapshot. ``task`` is its command."""
+"""Batch export: reads a table of the source in one snapshot and writes CSV objects under raw/. ``task`` is its command."""

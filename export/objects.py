@@ -1,4 +1,4 @@
-"""Writes the rows of a COPY into gzipped CSV objects of bounded size."""
+"""Writes the rows of a COPY as gzipped CSV objects of limited size."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PROGRESS_ROWS = 100_000
 
 @dataclass(frozen=True)
 class ExportObject:
-    """One object of an export; ``size_bytes`` is compressed."""
+    """One object of an export. ``size_bytes`` is its compressed size."""
 
     key: str
     version_id: str
@@ -28,9 +28,9 @@ class ExportObject:
 
 
 class ObjectWriter:
-    """The file that COPY writes to: the server sends one row a message, so objects are cut between messages.
+    """The file that COPY writes to. The server sends one row per message, so objects are cut between messages.
 
-    Each object begins with the header. Memory is bounded by the compressed size of one object.
+    Each object begins with the header. The compressed size of one object bounds the memory.
     """
 
     def __init__(self, bucket: str, prefix: str, header: Sequence[str], object_bytes: int, progress: Callable[[str], None]) -> None:
@@ -51,7 +51,7 @@ class ObjectWriter:
         return boto3.client("s3")
 
     def write(self, row: bytes | str) -> None:
-        """Take one row, its line break included."""
+        """Add one row with its line break."""
         self._gzip.write(row if isinstance(row, bytes) else row.encode())
         self._rows_in_object += 1
         self.rows += 1
@@ -62,12 +62,12 @@ class ObjectWriter:
             self._begin()
 
     def finish(self) -> None:
-        """Upload the last object; an export without rows has one object that holds the header alone."""
+        """Upload the last object. An export without rows has one object with the header alone."""
         if self._rows_in_object or not self.objects:
             self._end()
 
     def close(self) -> None:
-        """Forget what was not uploaded."""
+        """Drop the rows that were not uploaded."""
         self._body.close()
 
     def _begin(self) -> None:

@@ -1,10 +1,10 @@
-"""Batch exports: a table of the source in one consistent snapshot, as gzipped CSV under the raw prefix.
+"""Exports a table of the source in one consistent snapshot, as gzipped CSV under the raw prefix.
 
-The snapshot is the one that a temporary logical slot exports, so its rows have a place in the order of changes: the
-slot's restart_lsn is above every change that was settled before and below every change that the snapshot cannot see.
+A temporary logical slot exports the snapshot, so its rows have a place in the order of changes. The slot's restart_lsn is
+above every change that was complete before, and below every change that the snapshot cannot see.
 https://www.postgresql.org/docs/current/protocol-replication.html#PROTOCOL-REPLICATION-CREATE-REPLICATION-SLOT
 
-``export.task`` is the same as a command, for a scheduled task.
+``export.task`` is the command for a scheduled task.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ Progress = Callable[[str], None]
 
 
 class ExportFailed(TransientError):
-    """The source could not be exported; nothing was closed, and the watermark has not moved."""
+    """The source could not be exported. There is no manifest, and the watermark has not moved."""
 
 
 class NotRegistered(TransientError):
-    """The export's objects lie in the stage bucket, but not all were registered in time; the watermark has not moved."""
+    """The export's objects are in the stage bucket, but not all were registered in time. The watermark has not moved."""
 
 
 @dataclass(frozen=True)
 class Export:
-    """What one export wrote, as its manifest says. ``since`` is None for a whole export, ``watermark`` for a table without one."""
+    """One export, as in its manifest. ``since`` is None for a whole export, ``watermark`` for a table without one."""
 
     export_id: str
     table: str
@@ -88,10 +88,9 @@ def export_table(
 ) -> Export:
     """Export a table, whole or from its watermark minus the contract's lateness, and move the watermark.
 
-    ``object_bytes`` bounds the compressed size of an object. The watermark moves once every object is registered, for
-    which ``register_seconds`` are waited. A table without changes (``cdc: false``) is exported whole; a fence makes the
+    ``object_bytes`` limits the compressed size of an object. The watermark moves once every object is registered. The function
+    waits up to ``register_seconds`` for that. A table without changes (``cdc: false``) is exported whole, and a fence makes the
     export a generation. A table without an export watermark is always exported whole.
-
     Raises ``ExportFailed``, ``NotRegistered``.
     """
     since = None if whole or not contract.cdc or contract.export_watermark is None else control.watermark(contract.table)
@@ -112,8 +111,8 @@ def export_table(
     progress(f"{export.rows:,} rows in {len(export.objects)} objects; waiting for their registration")
     _wait_until_registered(export, bucket, control, register_seconds)
     if not contract.cdc:
-        # Last, since older generations are swept once no file of a known fence waits: an unregistered one would not be seen.
-        # Files that were merged before this go back to be merged again.
+        # The fence comes last. Older generations are retired once no file of a known fence waits, and an unregistered file
+        # would be overlooked. Files that were merged before are merged again.
         control.add_fence(contract.table, Fence(snapshot.taken_at))
     if watermark is not None:
         control.set_watermark(contract.table, watermark, export_id)
@@ -122,15 +121,15 @@ def export_table(
 
 @contextmanager
 def _snapshot(dsn: str, has_changes: bool) -> Iterator[_Snapshot]:
-    """A repeatable-read transaction; of a table with changes, on the snapshot of a temporary slot.
+    """A repeatable-read transaction. For a table with changes it uses the snapshot of a temporary slot.
 
-    The time is taken first: a load that starts in between is the newer generation, never the older one.
+    The time is taken first, so that a load that starts meanwhile is the newer generation.
     """
     taken_at = datetime.now(UTC)
     with closing(psycopg2.connect(dsn, options=SESSION_OPTIONS)) as reader:
         reader.set_session(isolation_level="REPEATABLE READ", readonly=True)
         if reader.info.parameter_status("server_encoding") == "SQL_ASCII":
-            reader.set_client_encoding("SQL_ASCII")  # bytes as they are: the converter refuses a row that is no UTF-8, and only that
+            reader.set_client_encoding("SQL_ASCII")  # unchanged bytes: the converter then refuses only the rows that are not UTF-8
         if not has_changes:
             yield _Snapshot(reader, ZERO_POSITION, taken_at)
             return
@@ -142,7 +141,7 @@ def _snapshot(dsn: str, has_changes: bool) -> Iterator[_Snapshot]:
 
 
 def _import_snapshot(reader: Any, replication: Any) -> str:
-    """Put the reader on the snapshot of a temporary slot and return the slot's position. The slot may go afterwards."""
+    """Set the reader to the snapshot of a temporary slot and return the slot's position. The slot may be dropped afterwards."""
     name = f"dm_export_{secrets.token_hex(6)}"
     with replication.cursor() as slot, reader.cursor() as cursor:
         slot.execute(f"CREATE_REPLICATION_SLOT {name} TEMPORARY LOGICAL pgoutput EXPORT_SNAPSHOT")
@@ -167,7 +166,7 @@ def _watermark(connection: Any, contract: Contract) -> str | None:
 
 
 def _source(connection: Any, contract: Contract) -> sql.Composable:
-    """The table itself, without the tables that inherit from it; a partitioned one with its partitions."""
+    """The table without the tables that inherit from it. A partitioned table includes its partitions."""
     table = sql.Identifier(contract.source_schema, contract.source_table)
     with connection.cursor() as cursor:
         cursor.execute("SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass(%s)", (table.as_string(connection),))
@@ -190,7 +189,7 @@ def _copy(snapshot: _Snapshot, contract: Contract, since: str | None) -> str:
 
 
 def _newer(contract: Contract, watermark: str, since: str) -> sql.Composable:
-    """Rows from the watermark minus the lateness on; rows without a value cannot be told old or new and are read again."""
+    """The condition for rows from the watermark minus the lateness. Rows without a value may be new, so they are read again."""
     numeric = contract.by_name[watermark].type.name in ("smallint", "integer", "bigint", "numeric", "real", "double")
     late = sql.SQL("{}") if numeric else sql.SQL("make_interval(secs => {})")
     bound = sql.SQL("{}::{} - " + late.string).format(
@@ -202,7 +201,7 @@ def _newer(contract: Contract, watermark: str, since: str) -> sql.Composable:
 
 
 def _close(export: Export, bucket: str) -> None:
-    """Write the manifest: from now on the export is complete."""
+    """Write the manifest, which completes the export."""
     body = {**asdict(export), "objects": [asdict(written) for written in export.objects]}
     boto3.client("s3").put_object(Bucket=bucket, Key=export.manifest_key, Body=json.dumps(body, indent=1).encode())
 

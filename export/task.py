@@ -1,6 +1,6 @@
 """Batch export as a command: ``python -m export.task --table review …``, a scheduled task in the converter's image.
 
-The source is named by ``--dsn`` or by ``--secret``, whose SecretString is the JSON that RDS keeps (host, port, username,
+``--dsn`` or ``--secret`` names the source. The secret's SecretString is the JSON that RDS keeps (host, port, username,
 password, dbname). Exit codes: 0 exported, 1 not exported or not registered in time, 2 wrong arguments.
 """
 
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def secret_dsn(secret: str) -> str:
-    """The connection string that a database secret describes.
+    """The connection string for a database secret.
 
     https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_secret_json_structure.html
     """

@@ -1,6 +1,6 @@
-"""The folders of tests that a change concerns: ``python -m tools.affected [BASE]`` prints them, one a line.
+"""Lists the folders of tests that a change affects: ``python -m tools.affected [BASE]`` prints them, one per line.
 
-A package's own tests, and those of every package that imports it, as ``tools/shape.py`` sees the arrows.
+They are a package's own tests, and those of every package that imports it by the arrows of ``tools/shape.py``.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ TESTS = {
 
 
 def changed(base: str) -> list[str]:
-    """The files that differ from ``base``, committed or not, and those that git does not know yet."""
+    """The files that differ from ``base``, committed or not, and untracked files."""
     tracked = subprocess.run(["git", "diff", "--name-only", base], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     new = subprocess.run(["git", "ls-files", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     return [*tracked.split(), *new.split()]
 
 
 def concerned(files: Iterable[str], arrows: Iterable[tuple[str, str]]) -> set[str]:
-    """The packages that hold one of the files, and all that import them, however far above."""
+    """The packages that hold one of the files, and all that import them, directly or not."""
     packages = {package for pair in arrows for package in pair}
     found = {package for file in files for package in packages if f"{_folder(package)}/" in f"{file}/"}
     while above := {source for source, target in arrows if target in found} - found:
@@ -42,7 +42,7 @@ def concerned(files: Iterable[str], arrows: Iterable[tuple[str, str]]) -> set[st
 
 
 def folders(packages: Iterable[str]) -> list[str]:
-    """The folders of tests of packages, those that exist."""
+    """The existing folders of the packages' tests."""
     names = {name for package in packages for name in TESTS.get(package) or (package.split(".")[0], package.split(".")[-1])}
     candidates = (ROOT / "tests" / kind / name for kind in ("unit", "integration") for name in names)
     return sorted(str(path.relative_to(ROOT)) for path in candidates if path.is_dir())

@@ -1,8 +1,8 @@
-"""Installs packages into a virtual environment, made where there is none: ``install.py .venv --requirement requirements.lock``.
+"""Installs packages into a virtual environment, created if missing: ``install.py .venv --requirement requirements.lock``.
 
-Needs nothing but Python. uv does the work: it downloads side by side and compiles on every core, in a third of pip's time. It is
-told in pip's own words (pip.conf and the PIP_ variables) where packages come from, so whoever has set up pip has set up this.
-pip does it where uv cannot be had, or where pip was told something for which uv has no word.
+It needs only Python. uv installs: it downloads in parallel and compiles on every core, in a third of pip's time. It takes
+the package indexes from pip's settings (pip.conf and the PIP_ variables), so pip's setup is enough. pip installs if uv
+is not available, or if a setting of pip has no counterpart in uv.
 https://docs.astral.sh/uv/pip/compatibility/ · https://pip.pypa.io/en/stable/topics/configuration/
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 
 UV = "uv==0.13.9"
 SECONDS_WITHOUT_AN_ANSWER = "180"
-FLAGS = {  # pip's settings and what says the same to uv, once for each word of those that take several
+FLAGS = {  # pip's settings and uv's options, repeated for each value of a setting with several
     "index-url": "--default-index",
     "extra-index-url": "--index",
     "find-links": "--find-links",
@@ -35,22 +35,22 @@ OF_NO_EFFECT = {  # on what is installed
 
 
 class InstallFailed(Exception):
-    """A command failed; the text is the end of what it said."""
+    """A command failed. The text is the end of its output."""
 
 
 class NoCounterpart(Exception):
-    """pip was told something for which uv has no word; the text is the setting's name."""
+    """A setting of pip has no counterpart in uv. The text is the setting's name."""
 
 
 def uv_options(listed: str) -> list[str]:
-    """uv's options for the settings that ``pip config list`` printed. Raises ``NoCounterpart``."""
+    """uv's options for the settings in the output of ``pip config list``. Raises ``NoCounterpart``."""
     settings: dict[str, str] = {}
     for line in listed.splitlines():
         name, _, value = line.partition("=")
         section, _, key = name.rpartition(".")
         if section == ":env:" or (section in ("global", "install") and key not in settings):  # a variable wins over a file
             settings[key] = str(ast.literal_eval(value))
-    options = ["--index-strategy", "unsafe-best-match"]  # no index goes before another, as for pip
+    options = ["--index-strategy", "unsafe-best-match"]  # all indexes have equal rank, as for pip
     for key, value in settings.items():
         if key in SWITCHES:
             options += [FLAGS[key]] if value.lower() in ("1", "true", "yes", "on") else []
@@ -62,7 +62,7 @@ def uv_options(listed: str) -> list[str]:
 
 
 def run(*command: str | Path) -> str:
-    """What a command printed. Raises ``InstallFailed``."""
+    """The output of a command. Raises ``InstallFailed``."""
     ran = subprocess.run([str(word) for word in command], capture_output=True, text=True)
     if ran.returncode != 0:
         raise InstallFailed((ran.stderr or ran.stdout).strip()[-3000:])
@@ -70,7 +70,7 @@ def run(*command: str | Path) -> str:
 
 
 def install(folder: Path, words: Sequence[str]) -> None:
-    """Install what ``pip install`` takes as ``words`` into the environment in ``folder``. Raises ``InstallFailed``."""
+    """Install packages into the environment in ``folder``. ``words`` are the arguments of ``pip install``. Raises ``InstallFailed``."""
     python = folder / "bin" / "python"
     if not python.exists():
         venv.create(folder, with_pip=True, symlinks=True)

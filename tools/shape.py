@@ -1,6 +1,6 @@
-"""The shape of the code: ``make shape`` prints packages, the arrows between them, doubled names, lengths and habits of prose.
+"""The shape of the code: ``make shape`` prints packages, arrows between them, repeated names, lengths and habits of prose.
 
-``python tools/shape.py [DIRECTORY]`` measures another checkout of this layout. An arrow is an import, inside functions too.
+``python tools/shape.py [DIRECTORY]`` measures another checkout of this layout. An arrow is an import, also inside a function.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ HABITS = {
 
 @dataclass
 class Shape:
-    """What was measured. ``arrows`` count imports by (package, package imported)."""
+    """The measurement. ``arrows`` count imports by (package, imported package)."""
 
     lines: Counter[str] = field(default_factory=Counter)
     arrows: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -82,24 +82,24 @@ class Shape:
 
     @property
     def doubled_files(self) -> dict[str, list[str]]:
-        """File names that stand twice or more, but for those that Python gives a meaning."""
+        """File names that occur twice or more, except names with a meaning in Python."""
         return {name: places for name, places in self.files.items() if len(places) > 1 and not name.startswith("__")}
 
     @property
     def doubled_classes(self) -> dict[str, list[str]]:
-        """Class names that stand twice or more."""
+        """Class names that occur twice or more."""
         return {name: places for name, places in self.classes.items() if len(places) > 1}
 
     @property
     def habits(self) -> dict[str, float]:
-        """Each habit of prose in 1,000 words of docstrings."""
+        """Each habit of prose per 1,000 words of docstrings."""
         text = "\n".join(self.prose)
         words = len(re.findall(r"[A-Za-z']+", text)) or 1
         return {name: 1000 * len(re.findall(pattern, text, re.IGNORECASE)) / words for name, pattern in HABITS.items()}
 
 
 def measure(root: Path = ROOT) -> Shape:
-    """Measure the product's code below ``root``; tests, benchmarks and tools are no part of it."""
+    """Measure the product's code below ``root``, without tests, benchmarks and tools."""
     shape = Shape()
     packages = {package for level in LEVELS for package in level}
     for top, folder in FOLDERS.items():

@@ -1,9 +1,9 @@
 """The converter against its peers, local file to local file: ``make bench-converter``.
 
-Engines alternate within a case; medians of wall time, user and system CPU, and peak resident memory are of whole
-processes, start included. A first round, which is not timed, shows that all write the same rows. Cases that
-build/bench/converter.json holds are skipped: an interrupted run goes on; ``--again`` starts anew. The converter runs on
-what its image holds, in an environment of its own; its fallback, which the image does not hold, on the project's.
+Engines alternate within a case. Wall time, user and system CPU and peak resident memory are medians over whole processes,
+including their start. An untimed first round checks that all write the same rows. Cases in build/bench/converter.json are
+skipped, so an interrupted run continues. ``--again`` starts anew. The converter runs on the packages of its image, in an
+environment of its own. Its fallback is not in the image and runs on the project's environment.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _DIGESTS: dict[str, tuple[str, int, int]] = {}
 
 @dataclass(frozen=True)
 class Measure:
-    """One engine in one case: medians of seconds and MB (10^6 bytes; memory in MiB)."""
+    """One engine in one case: medians of seconds and MB (10^6 bytes, and MiB for memory)."""
 
     case: str
     engine: str
@@ -55,7 +55,7 @@ class Measure:
 
 
 def main() -> None:
-    """Run what is missing and print the table."""
+    """Run the missing cases and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--again", action="store_true", help="forget earlier results")
     parser.add_argument("--only", help="cases whose name begins with this")
@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def run(case: Case) -> list[Measure]:
-    """Make the input, check that all agree, then time in turns."""
+    """Make the input, check that all engines agree, then time them in turns."""
     turns = {engine: (engine, case) for engine in case.engines}
     if case.clean:
         turns[CLEAN] = (OURS, next(other for other in CASES if other.name == case.clean))
@@ -103,20 +103,20 @@ def run(case: Case) -> list[Measure]:
 
 
 def _stages(source: Path) -> dict[str, float]:
-    """CPU seconds of each stage alone, in a process of its own."""
+    """CPU seconds of each stage alone, in a separate process."""
     command = [sys.executable, HERE / "stages.py", HERE / "contracts" / "review.yaml", source, "json"]
     measured: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return measured
 
 
 def _checked(case: Case, engine: str, source: Path) -> tuple[int, float]:
-    """Rows and MB that an engine writes, once the rows are known to be those of every other: by number, and by a sum of hashes."""
+    """Rows and MB that an engine writes. Number and sum of hashes of the rows must equal every other engine's."""
     target = BUILD / "out" / engine
     _timed(_command(case, engine, source, target), target)
     rows, digest, size = _digest(case, target)
     if engine in (OURS, FALLBACK) and rows != case.good:
         raise SystemExit(f"{case.name}: {engine} wrote {rows:,} rows; {case.good:,} can be read")
-    # what peers do with lines that they cannot read is not compared, nor are masked columns
+    # unreadable lines are not compared, because peers treat them differently, and neither are masked columns
     if not case.bad and case.table != "masked":
         expected = _DIGESTS.setdefault(case.name, (engine, rows, digest))
         if (rows, digest) != expected[1:]:
@@ -147,13 +147,13 @@ def _timed(command: list[str | Path], target: Path) -> tuple[float, float, float
 
 
 def _environment() -> dict[str, str]:
-    """That of this process, with compiled modules kept as an installation keeps them, and with project and kernel to import."""
+    """This process's environment, with compiled modules kept as in an installation, and with project and kernel on the path."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return kept | {"PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "converter", KERNEL)))}
 
 
 def _install_kernel() -> None:
-    """Put the kernel where the image's environment finds it, and nothing else of the project's environment."""
+    """Copy the kernel to a folder that the image's environment finds, without the rest of the project's environment."""
     spec = find_spec("dm_kernel")
     if spec is None or not spec.submodule_search_locations:
         raise SystemExit("the kernel is not built; make kernel builds it, and needs Rust")
@@ -161,7 +161,7 @@ def _install_kernel() -> None:
 
 
 def _processor() -> str:
-    """The processor's name, as Linux tells it."""
+    """The processor's name, from Linux."""
     information = Path("/proc/cpuinfo")
     lines = information.read_text().splitlines() if information.exists() else []
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
@@ -179,7 +179,7 @@ def _digest(case: Case, target: Path) -> tuple[int, int, float]:
 
 
 def report(measures: list[Measure]) -> None:
-    """The table, as docs/converter.md shows it, and what the numbers mean."""
+    """Print the table as in docs/converter.md, and the derived ratios."""
     print(f"\n| {'case':25} | {'engine':19} | wall s | CPU s | memory MiB | Parquet MB | wall × best peer | CPU × best peer |")
     print("|---|---|---|---|---|---|---|---|")
     for case in CASES:

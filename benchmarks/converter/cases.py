@@ -1,4 +1,4 @@
-"""The cases: which rows, how many, in which form, and who competes."""
+"""The cases of the converter's benchmark: rows, number, format and competitors."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ NAIVE = ("pyarrow", "gzip+orjson")
 class Case:
     """One input and its competitors.
 
-    ``table`` names the contract, ``bad`` is the share of lines that no engine can read, ``repeats`` how often each
-    engine runs. ``clean`` names the case that this one is compared with, in turns.
+    ``table`` names the contract, ``bad`` is the share of lines that no engine can read, ``repeats`` the number of runs per
+    engine. ``clean`` names the case to compare with, in turns.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Case:
 
     @property
     def source(self) -> str:
-        """The input's file name: cases with the same rows share it."""
+        """The input's file name. Cases with the same rows share it."""
         rows = "article" if self.table == "masked" else self.table
         suffix = "csv.gz" if self.file_format == "csv" else "jsonl.gz"
         return f"{rows}-{self.rows}-{self.bad:g}.{suffix}"

@@ -1,4 +1,4 @@
-"""Seeded inputs: review change lines and long texts, as gzip, the same on every machine."""
+"""Seeded inputs as gzip, the same on every machine: change lines of reviews, and long texts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ REVIEW_HEADER = ",".join((*REVIEW_COLUMNS, "operation", "cdc_position", "cdc_bui
 
 
 def make(case: Case, folder: Path) -> Path:
-    """The case's input; made where it is missing."""
+    """The case's input, created if missing."""
     path = folder / case.source
     if path.exists():
         return path

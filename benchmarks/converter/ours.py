@@ -1,4 +1,4 @@
-"""The converter on one file: ``python ours.py ENGINE CONTRACT SOURCE TARGET_FOLDER``, by the function behind ``dm convert``."""
+"""Runs the converter on one file: ``python ours.py ENGINE CONTRACT SOURCE TARGET_FOLDER``, by the function behind ``dm convert``."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""One peer on one file, at its fastest documented settings: ``python peers.py ENGINE FORMAT SOURCE TARGET TABLE TOLERATE``.
+"""Runs one peer on one file, at its fastest documented settings: ``python peers.py ENGINE FORMAT SOURCE TARGET TABLE TOLERATE``.
 
-Every peer writes the contract's columns and the change record's, in the types that the converter writes, zstd level 1.
+Every peer writes the contract's columns and the change record's, in the converter's types, with zstd level 1.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ THREADS = 2
 
 
 def columns(table: str, file_format: str) -> list[tuple[str, str]]:
-    """Names and kinds of the columns that are compared."""
+    """Names and kinds of the compared columns."""
     own = REVIEW if table == "review" else ARTICLE
     return [*own, *CHANGE, *(CHANGE_JSON if file_format == "json" else [])]
 
@@ -74,7 +74,7 @@ def chdb_(file_format: str, source: str, target: str, wanted: list[tuple[str, st
 
 
 def pyarrow_(file_format: str, source: str, target: str, wanted: list[tuple[str, str]], _tolerate: bool) -> None:
-    """pyarrow's own readers, whole file in memory: what one writes first."""
+    """pyarrow's own readers with the whole file in memory, the usual first attempt."""
     import pyarrow as pa
     import pyarrow.csv
     import pyarrow.json

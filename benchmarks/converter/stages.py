@@ -1,6 +1,6 @@
-"""What two cores can do at best: CPU seconds of each stage alone, on one thread: ``python stages.py CONTRACT SOURCE FORMAT``.
+"""The bound of two cores: CPU seconds of each stage alone, on one thread: ``python stages.py CONTRACT SOURCE FORMAT``.
 
-The bound is the greater of half of their sum (two cores share all work) and the longest stage that one thread must do
+The bound is the greater of half their sum (two cores share all work) and the longest stage that one thread must do
 alone: reading (gunzip and cutting), or writing. Prints JSON with seconds.
 """
 

@@ -1,7 +1,7 @@
-"""What it costs to keep the lake equal to its source: ``make bench-lake``.
+"""The cost of keeping the lake equal to its source: ``make bench-lake``.
 
-Tables are written straight as Iceberg, changes as bronze Parquet; then the jobs run as on the platform, on Sail and the
-emulator's S3. Cases that build/bench/lake.json holds are skipped: an interrupted run goes on; ``--again`` starts anew.
+Tables are written directly as Iceberg, changes as bronze Parquet. The jobs then run as on the platform, on Sail and the
+emulator's S3. Cases in build/bench/lake.json are skipped, so an interrupted run continues. ``--again`` starts anew.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SPARK = {"layout-spark", "large-batch-spark"}
 
 
 def main() -> None:
-    """Run what is missing and print the table."""
+    """Run the missing cases and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--again", action="store_true", help="forget earlier results")
     parser.add_argument("--only", help="these cases", nargs="+", choices=NAMES, default=NAMES)
@@ -76,11 +76,11 @@ def _measure(missing: list[str], repeats: int, found: dict[str, Any]) -> None:
                     others = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
                     RESULTS.write_text(json.dumps(others | {name: found[name]}, indent=1))
             finally:
-                bench.stop()  # a client whose server is gone would keep the process waiting
+                bench.stop()  # a client without its server would keep the process waiting
 
 
 def report(found: dict[str, Any]) -> None:
-    """Every case's figures, and the ratios that goals are set for."""
+    """Print every case's figures, and the ratios that have goals."""
     for name in NAMES:
         if name in found:
             print(f"\n{name}")
@@ -99,7 +99,7 @@ def report(found: dict[str, Any]) -> None:
 
 
 def median(values: list[float]) -> float:
-    """The median, to milliseconds."""
+    """The median, in milliseconds' precision."""
     return round(statistics.median(values), 3)
 
 

@@ -1,4 +1,4 @@
-"""The cases: each returns its figures in seconds, bytes and rows."""
+"""The cases of the lake's benchmark. Each returns its figures in seconds, bytes and rows."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ ROWS_A_MONTH = 28_000
 
 @dataclass(frozen=True)
 class Layout:
-    """Properties of a table, and into how many buckets of the key its months are cut."""
+    """Properties of a table, and the number of key buckets per month."""
 
     properties: dict[str, str] = field(default_factory=dict)
     buckets: int = 0
@@ -68,7 +68,7 @@ LAYOUTS = {
 
 @dataclass
 class Bench:
-    """A lake to measure on, and the table that it holds now."""
+    """A lake to measure on, and the size of its current review table."""
 
     setting: Setting
     contracts: ContractSet
@@ -103,7 +103,7 @@ class Bench:
         return self._few_changes(36, ROWS_A_MONTH)
 
     def layout(self) -> dict[str, Any]:
-        """10,000 changes in 2 of 36 months under other layouts than the lake's own: what a merge costs, writes, and leaves to readers."""
+        """10,000 changes in 2 of 36 months under other layouts than the lake's own: the merge, its files, and a query after it."""
         return self._layouts(None)
 
     def layout_spark(self) -> dict[str, Any]:
@@ -120,7 +120,7 @@ class Bench:
         return self._few_changes(36, 550_000)
 
     def no_months(self) -> dict[str, Any]:
-        """1,000 changes all over a table without months, copy-on-write and merge-on-read: the batch, what it writes, a query after it."""
+        """1,000 changes across a table without months, copy-on-write and merge-on-read: the batch, its files, a query after it."""
         found = {}
         for rows in (500_000, 1_000_000, 4_000_000):
             for mode in ("copy-on-write", "merge-on-read"):
@@ -161,7 +161,7 @@ class Bench:
         return {"few_seconds": few, "many_seconds": many, "ratio": many / few}
 
     def large_batch(self) -> dict[str, Any]:
-        """1,000,000 changes all over 5,000,000 rows, and the same by DuckDB: joined, the same months written to Parquet."""
+        """1,000,000 changes across 5,000,000 rows, and the same with DuckDB: joined, and the same months written to Parquet."""
         rows = 5_000_000 // 36
         ours, theirs = [], []
         for turn in range(self.repeats):
@@ -179,7 +179,7 @@ class Bench:
         return {"seconds": seconds, "merge": merged, "duckdb_seconds": other, "ratio": merged / other, "whole_job_ratio": seconds / other}
 
     def large_batch_spark(self) -> dict[str, Any]:
-        """The same batch by Apache Spark with Iceberg, in the environment that make conformance makes."""
+        """The same batch on Apache Spark with Iceberg, in the environment of make conformance."""
         seconds = []
         with self._spark() as run:
             for turn in range(self.repeats + 1):
@@ -197,7 +197,7 @@ class Bench:
         """Runs a silver batch by its manifest on Apache Spark."""
         with tempfile.TemporaryDirectory() as folder:
             log = Path(folder) / "spark.log"
-            # tables are dropped and made anew behind its back
+            # Spark does not see that tables are dropped and created again
             settings = {"spark.driver.memory": "4g", "spark.sql.catalog.lake.cache-enabled": "false"}
             with spark_driver(os.environ, self.setting.bucket, log, settings) as run:
                 yield lambda uri: run("bronze_to_silver", uri)
@@ -217,7 +217,7 @@ class Bench:
             try:
                 for turn in range(self.repeats + 1):
                     runs.append(merge(self.setting, "review", self._changes(36, turn), run))
-            except Exception as refused:  # what an engine cannot do is a finding
+            except Exception as refused:  # an engine's limit is a finding
                 found[name] = {"refused": str(refused)[:200]}
             else:
                 middle = sorted(runs[1:], key=lambda timed: timed.seconds)[self.repeats // 2]
@@ -226,14 +226,14 @@ class Bench:
         return found
 
     def _cut(self, buckets: int) -> None:
-        """Give the reviews buckets of their key. The engine writes them anew: pyiceberg writes none without its native half."""
+        """Give the reviews buckets of their key. The engine rewrites them, since pyiceberg needs its native half for buckets."""
         with catalog().load_table(REVIEW).update_spec() as spec:
             spec.add_field("review_id", BucketTransform(buckets), "review_bucket")
         review = engine_name(*REVIEW)
         self.setting.spark.sql(f"INSERT OVERWRITE {review} SELECT * FROM {review}").collect()
 
     def history(self) -> dict[str, Any]:
-        """Batches of 100 and of 10,000 changes to a table with history: 1,000,000 changes of 250,000 notes lie in its log."""
+        """Batches of 100 and of 10,000 changes to a table with history, whose log holds 1,000,000 changes of 250,000 notes."""
         keys, found = 250_000, {}
         make_past(self.contracts.table("note"), self.setting.bucket, keys)
         for count in (100, 10_000):
@@ -275,27 +275,27 @@ class Bench:
         self._reviews(months, rows)
         runs, index_seconds = [], 0.0
         for turn in range(self.repeats + 1):
-            if turn == 1:  # as each night by maintenance
+            if turn == 1:  # as maintenance does each night
                 begin = time.perf_counter()
                 key_index.refresh(self.setting.spark, "review", ("review_id",), self.setting.bucket)
                 index_seconds = time.perf_counter() - begin
             timed = merge(self.setting, "review", self._changes(months, turn))
             print(f"  {timed.seconds:.2f} s, pre-pass {timed.prepass:.2f} s, {timed.parts}", flush=True)
             runs.append(timed)
-        first, *runs = runs  # the first run pays for what is made once a session
+        first, *runs = runs  # the first run includes the costs of a session's start
         middle = sorted(runs, key=lambda run: run.seconds - run.prepass)[len(runs) // 2]
         index = {"index_seconds": round(index_seconds, 3), "prepass_without_index": round(first.prepass, 3)}
         return asdict(middle) | index | {"rows": months * rows, "read_seconds": self._read()}
 
     def _changes(self, months: int, turn: int) -> list[str]:
-        """A bronze file of 5,000 updates and 5,000 inserts in 2 of so many months."""
+        """A bronze file of 5,000 updates and 5,000 inserts in 2 of the last ``months`` months."""
         chosen = [months_of(months)[months // 3 + turn], months_of(months)[months // 2 + turn]]
         updates, inserts = self._updates(5_000, chosen), self._new_rows(5_000, chosen)
         columns = {name: pa.concat_arrays([updates[name], inserts[name]]) for name in updates}
         return write_changes(self.setting.bucket, f"few-{uuid.uuid4().hex}", columns)
 
     def _read(self) -> float:
-        """Seconds of a query that reads every row as it stands after the merges."""
+        """Seconds of a query that reads every row after the merges."""
         query = "SELECT review_year, avg(review_overall) FROM lake.dm_silver.review GROUP BY 1"
         return round(statistics.median(self._seconds(query) for _ in range(self.repeats)), 3)
 
@@ -305,7 +305,7 @@ class Bench:
         return time.perf_counter() - begin
 
     def _reviews(self, months: int, rows: int) -> None:
-        """Make the table that a case needs, where it is not there already."""
+        """Make the table of a case if it does not exist yet."""
         if self.holds == (months, rows):
             return
         begin = time.perf_counter()
@@ -316,7 +316,7 @@ class Bench:
         print(f"  {months * rows:,} reviews made in {time.perf_counter() - begin:.0f} s", flush=True)
 
     def _updates(self, count: int, months: list[tuple[int, int]]) -> dict[str, pa.Array]:
-        """New images of rows that lie in these months, and stay there."""
+        """New images of rows in these months. The rows stay in their months."""
         each = -(-count // len(months))
         parts = []
         for year, month in months:

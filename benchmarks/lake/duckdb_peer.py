@@ -1,4 +1,4 @@
-"""What the lake's MERGE is compared with."""
+"""The peer of the lake's MERGE."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datamaster.athena.duckdb_engine import extension
 
 
 def rewritten_by_duckdb(files: list[str], changes: list[str], bucket: str, turn: int) -> float:
-    """DuckDB on the same S3: the table's files joined with the changes, every month written anew."""
+    """Seconds that DuckDB takes on the same S3 to join the table's files with the changes and write every month again."""
     s3 = boto3.client("s3")
     credentials = boto3.Session().get_credentials()
     endpoint = s3.meta.endpoint_url.removeprefix("http://")

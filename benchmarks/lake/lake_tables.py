@@ -1,4 +1,4 @@
-"""Tables to measure on, written straight as Parquet and Iceberg: a year a commit, 28,000 reviews a month unless said otherwise."""
+"""Tables for the benchmark, written directly as Parquet and Iceberg: one commit per year, usually 28,000 reviews per month."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def review_columns(ids: np.ndarray, month: tuple[int, int], random: np.random.Ge
 
 
 def make_reviews(contract: Contract, bucket: str, months: int, rows_a_month: int) -> None:
-    """The silver table of reviews. Ids are dealt over the months at random, as where reviews of old are entered late."""
+    """The silver table of reviews. Ids are spread over the months at random, as if old reviews were entered late."""
     random = np.random.default_rng(1)
     ids = random.permutation(np.arange(1, months * rows_a_month + 1))
     table = ensure_silver(contract, bucket)
@@ -59,7 +59,7 @@ def make_reviews(contract: Contract, bucket: str, months: int, rows_a_month: int
 
 
 def make_dimensions(contracts: dict[str, Contract], bucket: str) -> None:
-    """Breweries, beers and profiles that the reviews name."""
+    """The breweries, beers and profiles that the reviews refer to."""
     for name, count in (("brewery", BREWERIES), ("beer", BEERS), ("profile", PROFILES)):
         table = ensure_silver(contracts[name], bucket)
         keys = pa.array(np.arange(1, count + 1))
@@ -75,7 +75,7 @@ def make_dimensions(contracts: dict[str, Contract], bucket: str) -> None:
 
 
 def account_columns(ids: np.ndarray, word: str) -> dict[str, pa.Array]:
-    """Accounts: a table without months."""
+    """Accounts, a table without months."""
     scattered = (ids * 2_654_435_761 % 2**32).tolist()
     return {
         "account_id": pa.array(ids),
@@ -85,7 +85,7 @@ def account_columns(ids: np.ndarray, word: str) -> dict[str, pa.Array]:
 
 
 def make_accounts(contract: Contract, bucket: str, count: int) -> None:
-    """The silver table of accounts, half a million a commit."""
+    """The silver table of accounts, half a million rows per commit."""
     table = ensure_silver(contract, bucket)
     for first in range(0, count, 500_000):
         columns = account_columns(np.arange(first, min(first + 500_000, count)), "old")
@@ -93,7 +93,7 @@ def make_accounts(contract: Contract, bucket: str, count: int) -> None:
 
 
 def write_changes(bucket: str, name: str, columns: dict[str, pa.Array], files: int = 1, first: int = 0) -> list[str]:
-    """Bronze files of updates behind everything that the tables hold, from the ``first`` on; returns their URIs."""
+    """Bronze files of updates newer than everything in the tables, from number ``first``. Returns their URIs."""
     count = len(next(iter(columns.values())))
     changes = pa.table(
         columns
@@ -109,7 +109,7 @@ def write_changes(bucket: str, name: str, columns: dict[str, pa.Array], files: i
 
 
 def write_bronze(bucket: str, name: str, changes: pa.Table, files: int = 1) -> list[str]:
-    """These rows as so many bronze files; returns their URIs."""
+    """Write these rows as ``files`` bronze files. Returns their URIs."""
     uris, step = [], -(-changes.num_rows // files)
     for number in range(files):
         sink = pa.BufferOutputStream()
@@ -121,7 +121,7 @@ def write_bronze(bucket: str, name: str, changes: pa.Table, files: int = 1) -> l
 
 
 def drop(*names: tuple[str, str]) -> None:
-    """Forget tables, and what they hold."""
+    """Drop tables with their objects."""
     for name in names:
         if not catalog().table_exists(name):
             continue

@@ -1,4 +1,4 @@
-"""One run of a job with its pre-pass timed apart, and what it rewrote."""
+"""Measures one run of a job: its pre-pass, its other parts, and the files that it wrote."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lake.manifests import MANIFEST, BatchFile, MonthsManifest, SilverManifest, 
 
 @dataclass
 class Setting:
-    """Where jobs run: session, bucket, published contracts."""
+    """The setting of the jobs: session, bucket, published contracts."""
 
     spark: Any
     bucket: str
@@ -29,7 +29,7 @@ class Setting:
 
 @dataclass
 class Timed:
-    """Seconds of a run and of its pre-pass; files and bytes that its commit added, in how many months."""
+    """Seconds of a run and of its pre-pass. Files and bytes that its commit added, and their number of months."""
 
     seconds: float
     prepass: float
@@ -41,7 +41,7 @@ class Timed:
 
 
 def merge(setting: Setting, table: str, uris: list[str], run: Callable[[str], Any] | None = None) -> Timed:
-    """Merge bronze files into a silver table as one batch; ``run`` takes its manifest to another engine than the setting's."""
+    """Merge bronze files into a silver table as one batch. ``run`` passes its manifest to another engine than the setting's."""
     batch_id = uuid.uuid4().hex
     uri = f"s3://{setting.bucket}/batches/{table}/{batch_id}/{MANIFEST}"
     files = tuple(BatchFile(f"file-{n}", setting.version, (part,)) for n, part in enumerate(uris))

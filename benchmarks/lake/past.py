@@ -1,4 +1,4 @@
-"""A table with history: its log of changes, its versions and its present rows, and batches of changes to it."""
+"""A table with history: its log of changes, its versions, its present rows, and batches of changes to it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COMMITS = 10
 
 
 def make_past(contract: Contract, bucket: str, keys: int) -> None:
-    """Notes that were written once and changed three times, so many at a time; every tenth change left the text out."""
+    """Notes that were written once and changed three times. Every tenth change leaves the text out."""
     keeper = History(None, contract, bucket, 0)
     log = ensure(SILVER, keeper.log, keeper._log_fields(), (), silver_location(bucket, keeper.log))
     versions = ensure(SILVER, keeper.table, keeper._fields(), (), silver_location(bucket, keeper.table))
@@ -37,7 +37,7 @@ def make_past(contract: Contract, bucket: str, keys: int) -> None:
 
 
 def note_columns(numbers: np.ndarray, keys: int) -> dict[str, pa.Array]:
-    """The changes of these numbers, in the order of the log: key, values, place, time, and until when each version held."""
+    """The changes with these numbers, in the log's order: key, values, place, time, and the end of each version."""
     turn = numbers // keys
     places = [str(cdc.Position(1_000 + int(number), 1, 0)) for number in numbers]
     moments = [SEEN + timedelta(milliseconds=int(number)) for number in numbers]
@@ -66,14 +66,14 @@ def note_columns(numbers: np.ndarray, keys: int) -> dict[str, pa.Array]:
 
 
 def write_batch(bucket: str, name: str, numbers: np.ndarray, keys: int) -> list[str]:
-    """One bronze file of changes; returns its URI."""
+    """Write one bronze file of changes. Returns its URI."""
     names = ("note_id", "label", "body", cdc.OPERATION, cdc.POSITION, cdc.BUILT_AT, cdc.COMMITTED_AT, cdc.UNCHANGED)
     columns = note_columns(numbers, keys)
     return write_bronze(bucket, name, pa.table({name: columns[name] for name in names}))
 
 
 def _as(table: Any, columns: dict[str, pa.Array]) -> pa.Table:
-    """The table's own columns of these; the log has its list of columns as text."""
+    """The table's own columns of these. The log has its list of columns as text."""
     schema, count = table.schema().as_arrow(), len(columns["note_id"])
     own = columns | {cdc.UNCHANGED: pa.array([",".join(names or []) for names in columns[cdc.UNCHANGED].to_pylist()])}
     arrays = [own[field.name].cast(field.type) if field.name in own else pa.nulls(count, field.type) for field in schema]

@@ -1,4 +1,4 @@
-"""The same stages with the AWS settings: every number of the templates is read from them, every other is named as an assumption."""
+"""The same stages with the AWS settings. Numbers come from the templates, and all others are named as assumptions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Seconds = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Wait:
-    """A stage's seconds: evenly spread from ``low`` to ``high``. ``source`` is the template's property or the assumption."""
+    """A stage's seconds, evenly spread from ``low`` to ``high``. ``source`` is the template's property or the assumption."""
 
     stage: str
     what: str
@@ -29,7 +29,7 @@ class Wait:
 
 
 def waits() -> list[Wait]:
-    """What a change waits for on AWS, in the order of the road."""
+    """The waits of a change on AWS, in the order of the stages."""
     delivery, processing = _parameters("streaming-delivery.yaml"), _parameters("processing.yaml")
     transform = float(_processor("BufferIntervalInSeconds"))
     buffer, schedule = float(delivery["BufferSeconds"]), _rate_seconds(processing["SilverSchedule"])

@@ -1,7 +1,7 @@
-"""How long a change takes from commit to bronze and to silver, split by stage: ``make bench-latency``.
+"""The time of a change from commit to bronze and to silver, by stage: ``make bench-latency``.
 
-A churn of so many changes a second runs against a platform of its own while silver runs follow one another. Afterwards every
-change is looked up at each stage by its position: the stream's arrival time, its raw object, the control record, the snapshot.
+A steady load of changes runs against a platform of its own while silver runs follow each other. Afterwards every change is
+looked up at each stage by its position: the stream's arrival time, its raw object, the control record, the snapshot.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ CHANGE_COLUMNS = ["cdc_position", "cdc_committed_at"]
 
 
 def silent(_text: str) -> None:
-    """Tell nobody: the terminal is the table's."""
+    """Print nothing, because the terminal belongs to the table."""
 
 
 def main() -> None:
-    """Measure, compute, print and keep."""
+    """Measure, compute, print and store the report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=180, help="how long changes are made")
     parser.add_argument("--rate", type=float, default=100, help="changes a second")
@@ -130,7 +130,7 @@ def seconds_by_stage(running: State, since: datetime) -> dict[str, Seconds]:
 
 
 def arrivals(stream: str) -> dict[str, float]:
-    """When each change came onto the stream, by its position without the sub-number; seconds since 1970."""
+    """The time at which each change arrived on the stream, by its position without the sub-number, in seconds since 1970."""
     return {
         str(Position.of_stream_position(message["metadata"]["stream-position"]))[:-1]: moment
         for moment, message in _messages(stream)
@@ -150,13 +150,13 @@ def _messages(stream: str) -> Iterator[tuple[float, Mapping[str, Any]]]:
 
 
 def raw_times(bucket: str) -> dict[str, float]:
-    """When each raw object was written; seconds since 1970."""
+    """The time at which each raw object was written, in seconds since 1970."""
     pages = boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="raw/")
     return {entry["Key"]: entry["LastModified"].timestamp() for page in pages for entry in page.get("Contents", ())}
 
 
 def snapshot_times(running: State) -> dict[str, float]:
-    """When each snapshot of a silver table was committed; seconds since 1970."""
+    """The time at which each snapshot of a silver table was committed, in seconds since 1970."""
     environment = running.environment
     catalog = load_catalog(
         "lake",
@@ -187,7 +187,7 @@ def percentiles(values: Seconds) -> dict[str, float]:
 
 
 def show(report: Mapping[str, Any]) -> None:
-    """Print what was measured beside what was computed, as the page holds it."""
+    """Print the measured values beside the computed ones, as on the page."""
     print(f"\n{report['changes']:,} lines of changes at {report['rate']:.0f} a second; {report['machine']}")
     print("\n| stage | laptop p50 / p95 s | from commit | AWS p50 / p95 s | from commit |\n|---|---|---|---|---|")
     for stage, name in STAGES.items():

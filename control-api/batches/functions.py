@@ -1,4 +1,4 @@
-"""The functions that stand round every Spark job in the state machines bronze-to-silver, silver-to-gold and maintenance."""
+"""The plan and settle functions of the state machines bronze-to-silver, silver-to-gold and maintenance."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def plan_silver(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 @batch_functions.lambda_function(name="settle_silver")
 def settle_silver(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """``{"execution"}`` with a batch of plan_silver, with ``error`` where its job failed → what became of it."""
+    """``{"execution"}`` with a batch of plan_silver, and ``error`` if its job failed → the batch's result."""
     return Settler.of(batch_settings(), event["execution"]).silver(event)
 
 
@@ -36,7 +36,7 @@ def plan_review_flat(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 @batch_functions.lambda_function(name="settle_review_flat")
 def settle_review_flat(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """``{"execution"}`` with a batch of plan_review_flat, with ``error`` where its job failed → what became of it."""
+    """``{"execution"}`` with a batch of plan_review_flat, and ``error`` if its job failed → the batch's result."""
     return Settler.of(batch_settings(), event["execution"]).derived("silver", event)
 
 
@@ -48,13 +48,13 @@ def plan_gold(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 @batch_functions.lambda_function(name="settle_gold")
 def settle_gold(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """``{"execution"}`` with a batch of plan_gold, with ``error`` where its job failed → what became of it."""
+    """``{"execution"}`` with a batch of plan_gold, and ``error`` if its job failed → the batch's result."""
     return Settler.of(batch_settings(), event["execution"]).derived("gold", event)
 
 
 @batch_functions.lambda_function(name="plan_maintenance")
 def plan_maintenance(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """``{"execution", "input": {"tables"?, "keep_days"?}}`` → a batch for each table to look after, and the tables to skip."""
+    """``{"execution", "input": {"tables"?, "keep_days"?}}`` → a batch for each table to maintain, and the tables to skip."""
     asked = event.get("input") or {}
     maintenance = Maintenance.of(batch_settings(), event["execution"])
     return maintenance.plan(asked.get("tables"), asked.get("keep_days", KEEP_DAYS)).answer()
@@ -62,5 +62,5 @@ def plan_maintenance(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 @batch_functions.lambda_function(name="settle_maintenance")
 def settle_maintenance(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """``{"execution"}`` with a batch of plan_maintenance, with ``error`` where its job failed → what was done to its tables."""
+    """``{"execution"}`` with a batch of plan_maintenance, and ``error`` if its job failed → the changes to its tables."""
     return Maintenance.of(batch_settings(), event["execution"]).settle(event)

@@ -1,4 +1,4 @@
-"""What a failed job said, in one line: a state machine's error holds its whole trace, or a service's JSON."""
+"""Reduces a failed job's error to one line, because a state machine's error holds a whole trace or a service's JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CLASS_PATH = re.compile(r"^(?:\w+\.)+(?=\w+:)")
 
 
 def failure_line(error: Any) -> str:
-    """The line that names what is wrong, of a state's ``{"Error", "Cause"}`` or of a text."""
+    """The line with the cause, from a state's ``{"Error", "Cause"}`` or from a text."""
     if not isinstance(error, Mapping):
         return _line(str(error))
     cause = str(error.get("Cause") or "")
@@ -22,7 +22,7 @@ def failure_line(error: Any) -> str:
 
 
 def _details(cause: str) -> str:
-    """What EMR says of a job run: https://docs.aws.amazon.com/emr-serverless/latest/APIReference/API_JobRun.html."""
+    """EMR's details of a job run: https://docs.aws.amazon.com/emr-serverless/latest/APIReference/API_JobRun.html."""
     try:
         document = json.loads(cause)
     except ValueError:
@@ -32,7 +32,7 @@ def _details(cause: str) -> str:
 
 
 def _line(text: str) -> str:
-    """The last exception of a trace without its frames; of another text all of it on one line."""
+    """The last exception of a trace without its frames. Any other text is joined to one line."""
     if _TRACE in text:
         lines = text.rpartition(_TRACE)[2].strip("\n").splitlines()
         frames = [number for number, line in enumerate(lines) if line.startswith("  ")]

@@ -1,4 +1,4 @@
-"""How far a table's load has come, by DMS's table statistics.
+"""The progress of a table's load, from DMS's table statistics.
 
 https://docs.aws.amazon.com/dms/latest/APIReference/API_DescribeTableStatistics.html and, for a serverless replication,
 https://docs.aws.amazon.com/dms/latest/APIReference/API_DescribeReplicationTableStatistics.html
@@ -23,9 +23,9 @@ COMPLETED = "Table completed"
 
 @dataclass(frozen=True)
 class Load:
-    """A complete load: how many rows the source sent, when the last of them left, and how many rows it could not send.
+    """A complete load: the rows that the source sent, the end of the load, and the rows that the source could not send.
 
-    ``rows`` does not count those that were left out: DMS's FullLoadErrorRows.
+    ``rows`` does not include ``left_out``, which is DMS's FullLoadErrorRows.
     """
 
     rows: int
@@ -34,7 +34,7 @@ class Load:
 
 
 class LoadStatistics:
-    """Asks DMS about the tables of the configured task or serverless replication."""
+    """Queries DMS about the tables of the configured task or serverless replication."""
 
     def __init__(self, settings: BatchSettings) -> None:
         self._settings = settings
@@ -44,11 +44,11 @@ class LoadStatistics:
         return boto3.client("dms")
 
     def complete_load(self, contract: Contract) -> Load | None:
-        """The table's last load, where it is complete; None while it runs, where DMS does not say, or no replication is configured."""
+        """The table's last load if it is complete. None if it runs, if DMS has no statistics, or without a replication."""
         try:
             rows = self._rows(contract)
         except (BotoCoreError, ClientError) as error:
-            # a stopped replication has no statistics: merging goes on, only the sweep waits
+            # a stopped replication has no statistics: merging continues, only older generations stay
             logger.warning("DMS tells no statistics of %s.%s: %s", contract.source_schema, contract.source_table, error)
             return None
         for row in rows:

@@ -1,7 +1,7 @@
-"""Whether a table's newest load is complete: only then do rows of older generations end.
+"""Decides whether a table's newest load is complete. Only then do rows of older generations end.
 
-What it brought to silver and what was refused of it together cover what its source counted. While more was refused than the
-contract allows the load waits, and says so.
+A load is complete once the rows in silver and the refused rows together cover the count at the source. If more rows were
+refused than the contract allows, the load waits and reports it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lake.generations import Fence
 
 @dataclass(frozen=True)
 class LoadState:
-    """The newest generation whose load is complete, 0 for none that is not swept yet; or why the load waits."""
+    """The newest generation with a complete load that was not retired yet (0 for none), or the reason why the load waits."""
 
     complete: int = 0
     waits: str | None = None
@@ -28,14 +28,14 @@ class LoadState:
 
 @dataclass(frozen=True)
 class Loads:
-    """Compares what the source counted with what the lake has."""
+    """Compares the source's counts with the lake's rows."""
 
     control: ControlTable
     batches: ControlBatches
     statistics: LoadStatistics
 
     def state(self, contract: Contract, newest: Fence | None, swept: int) -> LoadState:
-        """How far the load behind the newest fence has come, where it is not swept yet."""
+        """The state of the load behind the newest fence, if its older generations still stand."""
         if newest is None or newest.generation <= swept:
             return LoadState()
         if not contract.cdc:
@@ -49,7 +49,7 @@ class Loads:
         target = f"silver/{contract.table}"
         loads: Mapping[str, int] = self.batches.state(target).loads or {}
         missing = load.rows - loads.get(str(newest.generation), 0)
-        if missing < 0:  # the source tells of a later load, whose fence has not arrived
+        if missing < 0:  # the source reports a later load, whose fence has not arrived
             return LoadState()
         refused = self.control.refused(contract.table, newest) if missing or load.left_out else 0
         if self.batches.accepted_load(target) == newest.generation:
@@ -61,7 +61,7 @@ class Loads:
         return LoadState(waits=f"the load of {timestamp(newest.at)} waits, and older rows stay: {reason}; {cure}")
 
     def _is_under_way(self, table: str, fence: Fence) -> bool:
-        """Whether a file that is not merged yet may hold rows of the load behind the fence. What is not converted may hold anything."""
+        """Whether an unmerged file may hold rows of the load behind the fence. An unconverted file may hold any rows."""
         if any(self.control.count_files(table, status) for status in (PENDING, RUNNING)):
             return True
         at = timestamp(fence.at)
@@ -69,7 +69,7 @@ class Loads:
         return any((r.built_at_max is None or r.built_at_max >= at) and (not r.operations or LOAD in r.operations) for r in waiting)
 
     def _all_settled(self, table: str, fence: Fence) -> bool:
-        """Whether every file of an export is merged: its fence is kept after the last of them was registered."""
+        """Whether every file of an export is merged. Its fence is stored after the last file was registered."""
         waiting = any(self.control.count_files(table, status) for status in (PENDING, RUNNING, BRONZE))
         return not waiting and next(iter(self.control.files(table=table, status=FAILED, since=fence.at)), None) is None
 

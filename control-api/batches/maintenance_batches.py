@@ -1,7 +1,7 @@
-"""Maintenance: a table's open batch is its lock here too, so that no writer of the same table runs beside it.
+"""Plans and settles maintenance. A table's open batch is its lock, so no other writer of the table runs at the same time.
 
-A batch of maintenance holds nothing that could be lost: it is closed when its job has ended, well or not, and the next
-plan of the table drops what a dead execution left.
+A maintenance batch holds nothing that could be lost. It is closed when its job ends, even if the job failed. The table's
+next plan drops the batch of a dead execution.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ DATABASES = {"silver": "dm_silver", "gold": "dm_gold"}
 
 
 class InvalidRequest(TerminalError):
-    """The input of the execution asks for what there is not."""
+    """The input of the execution is not valid."""
 
 
 @dataclass(frozen=True)
 class Maintenance:
-    """Opens and closes batches of maintenance for one execution, their owner."""
+    """Opens and closes maintenance batches for one execution, their owner."""
 
     settings: BatchSettings
     batches: ControlBatches
@@ -45,13 +45,13 @@ class Maintenance:
 
     @classmethod
     def of(cls, settings: BatchSettings, owner: str) -> Maintenance:
-        """Maintenance on the stores that the settings name."""
+        """Maintenance on the stores of the settings."""
         return cls(settings, ControlBatches(settings.control_table), owner)
 
     def plan(self, tables: Iterable[str] | None = None, keep_days: float = KEEP_DAYS) -> Plan:
-        """One batch for each table that was ever built and that nobody works on.
+        """One batch for each table that was ever built and is not held by another execution.
 
-        Snapshots of the last ``keep_days`` days stay readable; a table that there is not is skipped. Raises ``InvalidRequest``.
+        Snapshots of the last ``keep_days`` days stay readable. An unknown table is skipped. Raises ``InvalidRequest``.
         """
         if not isinstance(keep_days, int | float) or keep_days < 0:
             raise InvalidRequest(f"keep_days is {keep_days!r}; a number of days, 0 or more")
@@ -74,7 +74,7 @@ class Maintenance:
         return plan
 
     def settle(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """Report what the job did as metrics and give the table free."""
+        """Report the job's changes as metrics and release the table."""
         target = self._target(batch)
         answer = {"table": batch["table"], "batch_id": batch["batch_id"], "status": "settled"}
         if batch.get("error"):
@@ -121,7 +121,7 @@ def _targets(contracts: ContractSet) -> Iterator[str]:
 
 
 def _count(table: Mapping[str, Any]) -> None:
-    """A table's sizes before and after, and what was done to it."""
+    """Emit a table's sizes before and after, and the changes to it."""
     for moment in ("before", "after"):
         count("TableFiles", table[moment]["files"], table=table["table"], moment=moment)
         count("TableBytes", table[moment]["bytes"], MetricUnit.Bytes, table=table["table"], moment=moment)

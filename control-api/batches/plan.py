@@ -1,4 +1,4 @@
-"""Choosing what a run of the state machines does: an open batch is finished first, else a new one is opened."""
+"""Plans a run of the state machines. It finishes an open batch first, or else opens a new one."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ FENCE_WATCH = timedelta(hours=1)
 
 @dataclass
 class Plan:
-    """The batches that a state machine maps over, and the tables that it leaves alone, with reasons."""
+    """The batches that a state machine maps over, and the skipped tables with reasons."""
 
     batches: list[dict[str, Any]] = field(default_factory=list)
     skipped: list[dict[str, str]] = field(default_factory=list)
@@ -53,18 +53,20 @@ class Plan:
         )
 
     def skip(self, table: str, reason: str) -> None:
-        """Leave a table alone."""
+        """Skip a table."""
         self.skipped.append({"table": table, "reason": reason})
 
     def fail(self, table: str, error: Exception) -> None:
-        """Leave a table alone because it could not be planned."""
+        """Skip a table because it could not be planned."""
         logger.exception("%s could not be planned", table, exc_info=error)
         self.failures.append(error)
         self.skip(table, f"{type(error).__name__}: {error}")
 
     def answer(self) -> dict[str, Any]:
-        """What the function returns to its state machine. Raises the first failure where nothing else came of any table:
-        that is an outage, and the state machine plans again."""
+        """The function's answer to its state machine. Raises the first failure if every table failed.
+
+        Such a failure is an outage, and the state machine plans again.
+        """
         if self.failures and len(self.failures) == len(self.skipped) and not self.batches:
             raise self.failures[0]
         return {"batches": self.batches, "skipped": self.skipped}
@@ -72,7 +74,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Planner:
-    """Plans runs for one execution of a state machine, which becomes the owner of what it opens."""
+    """Plans runs for one execution of a state machine, which becomes the owner of the batches that it opens."""
 
     settings: BatchSettings
     control: ControlTable
@@ -82,14 +84,14 @@ class Planner:
 
     @classmethod
     def of(cls, settings: BatchSettings, owner: str) -> Planner:
-        """A planner on the stores that the settings name."""
+        """A planner on the stores of the settings."""
         return cls(settings, ControlTable(settings.control_table), ControlBatches(settings.control_table), LoadStatistics(settings), owner)
 
     def silver(self, tables: Iterable[str] | None) -> Plan:
-        """One batch for each contracted table that has bronze files, or old rows to sweep.
+        """One batch for each contracted table with bronze files or older generations to retire.
 
-        The table with the most rows waiting is first: the state machine starts batches in this order, some at a time, and a
-        long one that starts last is waited for alone.
+        The table with the most waiting rows comes first. The state machine starts batches in this order, a few at a time, and
+        would have to wait for a long one that starts last.
         """
         contracts = ContractStore(self.settings.contracts_uri).current()
         plan = Plan()
@@ -130,7 +132,7 @@ class Planner:
             plan.skip(table, batch) if isinstance(batch, str) else plan.add(batch)
 
     def _open_silver(self, contract: Contract, version: str) -> OpenBatch | str:
-        """Open a batch of the table's oldest bronze files, or say why there is nothing to do."""
+        """Open a batch of the table's oldest bronze files, or return the reason why there is nothing to do."""
         fences = tuple(self.control.fences(contract.table))
         if frozen := frozen_reason(fences):
             return frozen
@@ -166,7 +168,7 @@ class Planner:
         return sorted(contracts, key=lambda contract: (-waiting(contract), contract.table))
 
     def _resume(self, batch: OpenBatch, version: str) -> None:
-        """Finish an open batch with its files, under the contract in force: its rules may be what stopped it."""
+        """Finish an open batch with its files, under the contract in force, because the old contract may have stopped it."""
         manifest = SilverManifest.of(read_document(batch.manifest))
         if manifest.contract_version != version:
             write_document(batch.manifest, replace(manifest, contract_version=version).document())
@@ -184,10 +186,10 @@ class Planner:
             self.control.assign(file.file_id, batch_id)
 
     def _requeue_behind_fresh_fences(self, table: str) -> None:
-        """Put files that were merged before a young fence was known, and hold records behind it, back to bronze.
+        """Put files back to bronze that were merged before a young fence was known and hold records behind it.
 
-        Whoever keeps a fence does so too, but reads an index that may be some seconds behind, and may die before it is
-        done: an old fence that nobody marked is as good as young.
+        ``add_fence`` does so too, but reads an index that may lag by seconds, and may crash before it is done. An old fence
+        without its mark is therefore treated as young.
         """
         young = timestamp(utc_now() - FENCE_WATCH)
         for item in self.control.items_of(table, "fence#"):
@@ -202,7 +204,7 @@ class Planner:
                 self.control.mark_requeued(table, fence)
 
     def _open_months(self, table: DerivedTable, contracts: ContractSet) -> OpenBatch | str:
-        """Open a batch of the months that a derived table has to rebuild, or say why there is nothing to do."""
+        """Open a batch of the months that a derived table has to rebuild, or return the reason why there is nothing to do."""
         fact = contracts.derived[table.fact].target if table.fact in contracts.derived else f"silver/{table.fact}"
         if self.batches.state(fact).settled_batch is None:
             return f"{table.fact} was never built; run the silver state machine first"
@@ -215,7 +217,7 @@ class Planner:
         return self._open(table.target, batch_id, manifest.document())
 
     def _resume_months(self, table: DerivedTable, contracts: ContractSet, batch: OpenBatch) -> None:
-        """Finish an open batch by the SQL in force: the one before may be what stopped it."""
+        """Finish an open batch by the SQL in force, because the old SQL may have stopped it."""
         manifest = MonthsManifest.of(read_document(batch.manifest))
         if manifest.contract_version == contracts.version:
             return
@@ -224,7 +226,7 @@ class Planner:
         write_document(batch.manifest, current.document())
 
     def _open(self, target: str, batch_id: str, manifest: Mapping[str, Any]) -> OpenBatch:
-        """Write the manifest, then open the batch: a crash between leaves a document that nobody reads."""
+        """Write the manifest, then open the batch. A crash in between leaves a document that no job reads."""
         uri = f"s3://{self.settings.lake_bucket}/{batch_prefix(target.split('/', 1)[1], batch_id)}{MANIFEST}"
         write_document(uri, manifest)
         return self.batches.open(target, batch_id, uri, self.owner, self.settings.lease_seconds)
@@ -236,5 +238,5 @@ def new_batch_id(now: datetime) -> str:
 
 
 def batch_time(moment: datetime) -> str:
-    """The part of a batch id that tells when it was opened: UTC, microseconds."""
+    """The part of a batch id with its opening time: UTC, microseconds."""
     return f"{moment:%Y%m%dT%H%M%S%f}"

@@ -1,4 +1,4 @@
-"""The environment of the plan and settle functions, parsed once."""
+"""The settings of the plan and settle functions, parsed once from their environment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BATCH_FILES = 500
 
 @dataclass(frozen=True)
 class BatchSettings:
-    """Names from the stacks. ``lease_seconds`` covers an execution's longest run; ``batch_files`` bounds the files of one batch."""
+    """Names from the stacks. ``lease_seconds`` covers an execution's longest run. ``batch_files`` limits the files of one batch."""
 
     control_table: str
     lake_bucket: str
@@ -25,7 +25,7 @@ class BatchSettings:
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> BatchSettings:
-        """Read the function's environment."""
+        """Parse the function's environment."""
         return cls(
             control_table=environment["CONTROL_TABLE"],
             lake_bucket=environment["LAKE_BUCKET"],

@@ -1,4 +1,4 @@
-"""Writing a run's outcome to the control table. Each step may be repeated; the batch is closed last."""
+"""Writes a run's outcome to the control table. Each step may be repeated. The batch is closed last."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ class Settler:
 
     @classmethod
     def of(cls, settings: BatchSettings, owner: str) -> Settler:
-        """A settler on the stores that the settings name."""
+        """A settler on the stores of the settings."""
         return cls(settings, ControlTable(settings.control_table), ControlBatches(settings.control_table), owner)
 
     def silver(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """Settle a silver batch: its months are asked for before its files are marked, so that a crash loses neither.
+        """Settle a silver batch. Its months are requested before its files are marked, so that a crash loses neither.
 
-        The answer counts; the reasons are on the files' records, for a state machine's state holds no more than 256 KB.
+        The answer holds counts only, because a state machine's state is limited to 256 KB. The reasons are on the files' records.
         """
         target = f"silver/{batch['table']}"
         if batch.get("error"):
@@ -87,7 +87,7 @@ class Settler:
         }
 
     def derived(self, layer: str, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """Settle a run of a derived table: those that are built from it are asked for its months before they are ticked off."""
+        """Settle a run of a derived table. The tables built from it get its months before these are ticked off."""
         target = f"{layer}/{batch['table']}"
         if batch.get("error"):
             return self._released(target, batch)
@@ -105,7 +105,7 @@ class Settler:
         return _answer(batch, "settled") | {"months": len(outcome["months"])}
 
     def _ask_for_months(self, manifest: SilverManifest, *named: Mapping[str, Iterable[str]]) -> None:
-        """Ask the derived tables in force for the months that a batch touched; for all if the job did not know a table as it is now."""
+        """Request the touched months of the derived tables in force. Request all months if the job knew another version of a table."""
         store = self._contracts()
         known = store.at(manifest.contract_version).derived
         for table in store.current().built_from(manifest.table):
@@ -116,7 +116,7 @@ class Settler:
         return ContractStore(self.settings.contracts_uri)
 
     def _is_open(self, target: str, batch: Mapping[str, Any]) -> bool:
-        """Whether the batch is still to be settled. Raises ``BatchHeld`` where another execution has taken it over."""
+        """Whether the batch is still to be settled. Raises ``BatchHeld`` if another execution has taken it over."""
         held = self.batches.get_open(target)
         if held is None or held.batch_id != batch["batch_id"]:
             return False
@@ -125,7 +125,7 @@ class Settler:
         return True
 
     def _released(self, target: str, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """The job failed: the next run may take the batch at once, and finds the reason on it."""
+        """Release the batch of a failed job with the reason, so that the next run may take it at once."""
         error = failure_line(batch["error"])
         count("JobsFailed", target=target)
         logger.error("a job failed", extra={"target": target, "error": batch["error"]})
@@ -137,9 +137,9 @@ class Settler:
         return record if record.status == SILVER and record.batch_id == batch_id else None
 
     def _requeue_behind_new_fences(self, manifest: SilverManifest) -> None:
-        """A fence that arrived after the batch was opened gives newer records another generation: they are merged again.
+        """Put files back to bronze if a fence arrived after the batch was opened, since it gives newer records another generation.
 
-        Read after the files are marked: a fence that arrives later finds them as silver files by itself.
+        The fences are read after the files are marked. A later fence finds them as silver files itself.
         """
         late = [fence for fence in self.control.fences(manifest.table) if fence not in manifest.fences]
         if not late:
@@ -160,10 +160,10 @@ class Settler:
 
 
 class Tags:
-    """Tags settled objects; lifecycle rules expire what carries the tag and nothing else."""
+    """Tags settled objects. Lifecycle rules expire only objects with the tag."""
 
     def settle(self, records: Iterable[ControlRecord], lake_bucket: str) -> None:
-        """Tag the bronze parts and the raw object's version of each file, the raw object last: its tag says that all are tagged."""
+        """Tag each file's bronze parts and then its raw object's version. The tag of the raw object means that all are tagged."""
         with ThreadPoolExecutor(TAGGERS) as pool:
             list(pool.map(lambda record: self._tag(record, lake_bucket), records))
 
@@ -179,14 +179,14 @@ class Tags:
         try:
             s3().put_object_tagging(Bucket=bucket, Key=key, Tagging=tags, **version)
         except s3().exceptions.ClientError as error:
-            if error.response["Error"]["Code"] not in ("NoSuchKey", "NoSuchVersion"):  # expired or deleted since: nothing to tag
+            if error.response["Error"]["Code"] not in ("NoSuchKey", "NoSuchVersion"):  # expired or deleted since
                 raise
 
 
 def _may_complete(manifest: SilverManifest, outcome: SilverOutcome, after: TargetState) -> bool:
-    """Whether the batch brought rows of the newest load, which the next plan may find complete: older rows end then.
+    """Whether the batch brought rows of the newest load, so that the next plan may find it complete and retire older rows.
 
-    A table's first load ends none, so its sweep can wait for the next batch.
+    A table's first load has no older rows, so it can wait for the next batch.
     """
     last = newest(manifest.fences)
     if last is None or last.generation <= after.swept_generation or str(last.generation) not in outcome.loads:

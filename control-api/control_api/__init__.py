@@ -1,1 +1,1 @@
-"""What the control API does behind its handlers."""
+"""The control API behind its route handlers."""

@@ -1,4 +1,4 @@
-"""The control API: what became of every file and table, and another try for a file. Beside it, plan and settle of batches."""
+"""The routes of the control API: the state of files and tables, and retries. The app also holds plan and settle of batches."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ answered = answers(app)
 @app.route("/files", methods=["GET"], authorizer=signed)
 @answered
 def get_files() -> dict[str, Any]:
-    """Files, newest first: by table, status and time of arrival, a page at a time."""
+    """Files, newest first, by table, status and time of arrival, in pages."""
     return list_files(control_table(), query())
 
 
@@ -47,7 +47,7 @@ def get_file(file_id: str) -> dict[str, Any]:
 @app.route("/files/{file_id}/retry", methods=["POST"], authorizer=signed, content_types=[])
 @answered
 def post_retry(file_id: str) -> dict[str, Any]:
-    """Another try for a file that failed, or that lost rows on its way."""
+    """Retry a file that failed or that lost rows."""
     request = current_request(app)
     no_body(request.raw_body)
     return retry_file(control_table(), file_id, query(), idempotency_key(request.headers))
@@ -56,7 +56,7 @@ def post_retry(file_id: str) -> dict[str, Any]:
 @app.route("/tables", methods=["GET"], authorizer=signed)
 @answered
 def get_tables() -> dict[str, Any]:
-    """Every table: its files by status, its batches, what it waits for."""
+    """Every table: its files by status, its batches, and the reason why it waits."""
     Parameters(query(), ())
     return table_states().all(contract_store().current())
 
@@ -64,7 +64,7 @@ def get_tables() -> dict[str, Any]:
 @app.route("/health", methods=["GET"], authorizer=signed)
 @answered
 def get_health() -> Response:
-    """Whether the API can do its work; 503 if it cannot."""
+    """Whether the API can do its work. The status is 503 if it cannot."""
     Parameters(query(), ())
     state = health(control_table(), contract_store())
     return Response(state, status_code=200 if state["status"] == OK else 503)
@@ -72,14 +72,14 @@ def get_health() -> Response:
 
 @app.schedule(Rate(5, unit=Rate.MINUTES), name="report_state")
 def report_state(_event: CloudWatchEvent) -> dict[str, Any]:
-    """Send what the control table tells as metrics: files by status, ages, the share that failed."""
+    """Send the control table's state as metrics: files by status, ages, the share of failed files."""
     found = report(table_states(), control_table(), contract_store().current())
     emit(found)
     return asdict(found)
 
 
 def query() -> Mapping[str, Sequence[str]]:
-    """The query parameters of the current request, each with all of its values."""
+    """The query parameters of the current request, each with all its values."""
     given = current_request(app).query_params
     return {name: given.getlist(name) for name in given} if given else {}
 
@@ -91,7 +91,7 @@ def control_table() -> ControlTable:
 
 
 def table_states() -> TableStates:
-    """The tables as the control table knows them."""
+    """The tables' states from the control table."""
     return TableStates(control_table(), ControlBatches(settings().control_table))
 
 

@@ -1,4 +1,4 @@
-"""Files as the API shows them."""
+"""The API's view of files."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def show_file(control: ControlTable, file_id: str) -> dict[str, Any]:
 
 
 def retry_file(control: ControlTable, file_id: str, query: Query, key: str | None = None) -> dict[str, Any]:
-    """Send a file down the road again, once for each ``key``. Raises ``UnknownFile``, ``WrongStatus``, ``InvalidParameter``."""
+    """Convert a file again, once for each ``key``. Raises ``UnknownFile``, ``WrongStatus``, ``InvalidParameter``."""
     force = Parameters(query, ("force",)).flag("force")
     return file_view(control.retry(file_id, force=force, key=key))
 
 
 def file_view(record: ControlRecord) -> dict[str, Any]:
-    """A control record as JSON: every field but the lease's token, null where there is no value."""
+    """A control record as JSON: every field except the hidden ones, with null for a missing value."""
     values = {name: getattr(record, name) for name in FILE_FIELDS}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}

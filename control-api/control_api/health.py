@@ -1,4 +1,4 @@
-"""Whether the API can do its work: what it reads has to answer."""
+"""The health check: whether everything that the API reads answers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OK, BROKEN = "ok", "broken"
 
 
 def health(control: ControlTable, contracts: ContractStore) -> dict[str, Any]:
-    """The state of each thing the API reads, and how long it took to answer; ``status`` is ok only if all are."""
+    """The state of each thing that the API reads, with its latency. ``status`` is ok only if all are ok."""
     checks = [
         _check("control_table", lambda: _table_status(control)),
         _check("control_index", lambda: _index_status(control)),

@@ -1,4 +1,4 @@
-"""Query parameters: read strictly, refused with parameter, value and what would be valid."""
+"""Strict parsing of query parameters. A refusal names parameter, value and the valid values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SHOWN = 80
 
 
 class InvalidParameter(TerminalError):
-    """A parameter has a value that the API does not take. ``got`` is its beginning if it is long."""
+    """A parameter has a value that the API does not accept. ``got`` is cut if the value is long."""
 
     def __init__(self, name: str, value: str, valid: str) -> None:
         self.name, self.valid = name, valid
@@ -29,7 +29,7 @@ class InvalidParameter(TerminalError):
 
 
 class Parameters:
-    """The query parameters of one request, of which only ``known`` may be given, each once."""
+    """The query parameters of one request. Only names in ``known`` are allowed, each once."""
 
     def __init__(self, given: Mapping[str, Sequence[str]] | None, known: Iterable[str]) -> None:
         self.given: dict[str, str] = {}
@@ -42,7 +42,7 @@ class Parameters:
             self.given[name] = values[0]
 
     def text(self, name: str) -> str | None:
-        """A name of at least one and at most ``LONGEST_NAME`` characters."""
+        """A name of 1 to ``LONGEST_NAME`` characters."""
         value = self.given.get(name)
         if value is not None and not 1 <= len(value) <= LONGEST_NAME:
             raise InvalidParameter(name, value, f"a name of 1 to {LONGEST_NAME} characters, or leave it out")
@@ -56,37 +56,37 @@ class Parameters:
         return value
 
     def flag(self, name: str) -> bool:
-        """``true`` or ``false``; false if it is left out."""
+        """``true`` or ``false``. A missing flag is false."""
         return self.choice(name, ("true", "false")) == "true"
 
     def limit(self) -> int:
-        """``limit``: how many entries a page has at most."""
+        """``limit``: the maximum number of entries in a page."""
         value = self.given.get("limit", str(DEFAULT_LIMIT))
         if not _LIMIT.fullmatch(value) or not 1 <= int(value) <= MAX_LIMIT:
             raise InvalidParameter("limit", value, f"a whole number from 1 to {MAX_LIMIT}")
         return int(value)
 
     def moment(self, name: str) -> datetime | None:
-        """An ISO 8601 date or date and time, in UTC; one without a zone is UTC."""
+        """An ISO 8601 date, or date and time, in UTC. A value without a zone is UTC."""
         value = self.given.get(name)
         if value is None:
             return None
         try:
-            # A plus sign in a query string arrives as a space.
+            # a plus sign in a query string arrives as a space
             moment = datetime.fromisoformat(value.replace(" ", "+") if "T" in value else value)
         except ValueError:
             raise InvalidParameter(name, value, "an ISO 8601 time, e.g. 2024-03-01T12:00:00Z, or a date") from None
         return _in_utc(moment)
 
     def span(self, since: str, until: str) -> tuple[datetime | None, datetime | None]:
-        """Two moments, of which the first is not the later one."""
+        """Two times, of which the first is not the later one."""
         begin, end = self.moment(since), self.moment(until)
         if begin and end and begin > end:
             raise InvalidParameter(since, self.given[since], f'a time that is not later than "{until}", which is "{self.given[until]}"')
         return begin, end
 
     def cursor(self) -> str | None:
-        """``cursor``: where the last page ended, as ``cursor_text`` gave it."""
+        """``cursor``: the end of the last page, in the form of ``cursor_text``."""
         value = self.given.get("cursor")
         if value is None:
             return None
@@ -96,7 +96,7 @@ class Parameters:
 
 
 def idempotency_key(headers: Mapping[str, str]) -> str | None:
-    """The header Idempotency-Key: printable ASCII without blanks."""
+    """The header Idempotency-Key: printable ASCII without blanks. Raises ``InvalidParameter``."""
     value = headers.get("idempotency-key")
     if value is not None and not _IDEMPOTENCY_KEY.fullmatch(value):
         raise InvalidParameter("Idempotency-Key", value, f"1 to {LONGEST_KEY} printable ASCII characters without blanks, e.g. a UUID")
@@ -104,19 +104,19 @@ def idempotency_key(headers: Mapping[str, str]) -> str | None:
 
 
 def no_body(body: str | bytes) -> None:
-    """Refuse a body: one that the API ignored would look like one that it obeyed."""
+    """Refuse a body, because a caller might believe that the API obeys it. Raises ``InvalidParameter``."""
     text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
     if text.strip():
         raise InvalidParameter("body", text, "no body here; parameters go into the query, e.g. ?force=true")
 
 
 def cursor_text(place: str | None) -> str | None:
-    """A page's end as the API gives it to its callers, without a character that a query string would have to escape."""
+    """The end of a page for the API's callers, without characters that a query string must escape."""
     return place.replace("#", "~") if place else None
 
 
 def _in_utc(moment: datetime) -> datetime:
-    """The moment in UTC. One that its zone takes out of the years 1 to 9999 is the first or last of them: no file is beyond."""
+    """The time in UTC. If the zone moves it beyond the years 1 to 9999, the first or last time of these years. No file is beyond."""
     if moment.tzinfo is None:
         return moment.replace(tzinfo=UTC)
     try:

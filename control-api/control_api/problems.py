@@ -1,4 +1,4 @@
-"""How the API answers: a request id on everything, an ETag on what was read, a problem document (RFC 9457) for every failure.
+"""The API's answers: a request id on each, an ETag on reads, a problem document (RFC 9457) for each failure.
 
 https://www.rfc-editor.org/rfc/rfc9457
 """
@@ -44,12 +44,12 @@ def answers(app: Chalice) -> Callable[[View[P]], Callable[P, Response]]:
 
 
 def current_request(app: Chalice) -> Request:
-    """The request that a route is answering; Chalice types it as if there were none."""
+    """The request of the current route. Chalice types it as optional."""
     return cast(Request, app.current_request)
 
 
 def problem(error: Exception, request_id: str) -> Response:
-    """The failure as its caller reads it. One that the API does not expect is logged, and named by the request's id alone."""
+    """The caller's view of a failure. An unexpected failure is logged, and its answer holds only the request's id."""
     if isinstance(error, InvalidParameter):
         named = {"parameter": error.name, "got": error.got, "valid": error.valid}
         return _problem(400, "invalid-parameter", "A parameter is not valid", str(error), request_id, named)
@@ -76,5 +76,5 @@ def _response(found: Any, request: Request) -> Response:
 
 
 def _request_id(request: Request) -> str:
-    """API Gateway's id of the request; Chalice's local server gives none, so there it is the function's."""
+    """API Gateway's id of the request. Chalice's local server has none, so the function's id stands in."""
     return str(request.context.get("requestId") or cast(Any, request.lambda_context).aws_request_id)

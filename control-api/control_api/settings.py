@@ -1,4 +1,4 @@
-"""What the API's environment says, parsed once."""
+"""The API's settings, parsed once from its environment."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ class Settings:
 
 @cache
 def settings() -> Settings:
-    """The settings of this process. Raises ``KeyError`` naming a variable that is missing."""
+    """The settings of this process. Raises ``KeyError`` with the name of a missing variable."""
     return Settings(control_table=os.environ["CONTROL_TABLE"], contracts_uri=os.environ["CONTRACTS_URI"])

@@ -1,4 +1,4 @@
-"""What the control table tells as metrics: how many files are where, how long rows wait, what failed."""
+"""The control table's state as metrics: files by status, waiting times, failures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WINDOW = timedelta(hours=24)
 
 @dataclass(frozen=True)
 class Report:
-    """The numbers of one moment: ages in seconds, ``failed_percent`` of the files registered in the last 24 hours."""
+    """The numbers at one moment. Ages are in seconds, ``failed_percent`` refers to files registered in the last 24 hours."""
 
     files: dict[str, int]
     waiting: dict[str, int]
@@ -30,7 +30,7 @@ class Report:
 
 
 def report(states: TableStates, control: ControlTable, contracts: ContractSet, moment: datetime | None = None) -> Report:
-    """Read the control table. A derived table waits since its last batch, where it has months to rebuild."""
+    """Read the control table. If a derived table has months to rebuild, it has waited since its last batch."""
     now = moment or datetime.now(UTC)
     shown = states.all(contracts)
     files = {status: sum(table["files"][status] for table in shown["tables"]) for status in STATUSES}
@@ -48,7 +48,7 @@ def report(states: TableStates, control: ControlTable, contracts: ContractSet, m
 
 
 def failed_percent(control: ControlTable, since: datetime) -> float:
-    """The share of failed files in those registered since; 0 where there are none."""
+    """The percentage of failed files among those registered since then. 0 if there are none."""
     counts = {status: _registered(control, status, since) for status in STATUSES}
     total = sum(counts.values())
     return round(100 * counts[FAILED] / total, 3) if total else 0.0

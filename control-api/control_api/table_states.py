@@ -1,4 +1,4 @@
-"""Tables as the API shows them: what waits, what was settled last, what keeps a table back."""
+"""The API's view of tables: waiting files, the last settled batch, and the reason why a table waits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class TableStates:
     batches: ControlBatches
 
     def all(self, contracts: ContractSet) -> dict[str, Any]:
-        """The contracted tables by their files, the derived ones by the months that they have to rebuild."""
+        """The contracted tables with their files, and the derived tables with their months to rebuild."""
         targets = sorted((table.target for table in contracts.derived.values()), key=lambda target: (target.startswith("gold/"), target))
         return {
             "tables": [self.contracted(table) for table in sorted(contracts.tables)],
@@ -31,7 +31,7 @@ class TableStates:
         }
 
     def contracted(self, table: str) -> dict[str, Any]:
-        """A table that files come for. ``waiting_seconds`` is the age of its oldest file that silver does not hold yet."""
+        """A table that receives files. ``waiting_seconds`` is the age of its oldest file that silver does not hold yet."""
         return {
             "table": table,
             "files": {status: self.control.count_files(table, status) for status in STATUSES},
@@ -42,7 +42,7 @@ class TableStates:
         }
 
     def derived(self, target: str) -> dict[str, Any]:
-        """A table that is built from others. ``pending_months`` are those to rebuild, as YYYY-MM; ``whole`` stands for all."""
+        """A table built from others. ``pending_months`` are its months to rebuild, as YYYY-MM. ``whole`` stands for all."""
         layer, table = target.split("/", 1)
         return {"table": table, "layer": layer, "pending_months": sorted(self.batches.pending(target)), **self._batches(target)}
 
