@@ -31,7 +31,7 @@ CDC_TYPES: Mapping[str, str] = MappingProxyType(
         FENCE_KIND: "text",
     }
 )
-"""The fields a raw line carries beside the table's columns, with their types; ``text[]`` is a JSON array of strings."""
+"""The fields of a raw line beside the table's columns, with their types. ``text[]`` is a JSON array of strings."""
 
 CDC_FIELDS = tuple(CDC_TYPES)
 
@@ -39,10 +39,10 @@ LOAD, INSERT, UPDATE, DELETE, FENCE = "load", "insert", "update", "delete", "fen
 OPERATIONS = (LOAD, INSERT, UPDATE, DELETE, FENCE)
 
 ZERO_POSITION = f"{0:016x}-{0:010d}-0"
-"""The position of loads and fences: below every change of their generation."""
+"""The position of loads and fences. It is below every change of their generation."""
 
 READ = ZERO_POSITION[16:]
-"""How the position of a row ends that a load or an export read: a transaction's records count from 1."""
+"""The end of the position of a row that a load or an export read. A transaction's records count from 1."""
 
 _STREAM_POSITION = re.compile(r"^([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})\.(\d+)\.[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}$")
 _POSITION = re.compile(r"^[0-9a-f]{16}-[0-9]{10}-[0-9]$")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 CREATED, DROPPED = "create-table", "drop-table"
-"""The kinds of fences, by DMS's words for their control records."""
+"""The kinds of fences, named after DMS's control records."""
 
 
 @dataclass(frozen=True, order=True)

@@ -22,7 +22,7 @@ TESTS = {
     "convert": ("convert", "parse"),
     "lake": ("lake", "control", "privacy"),
 }
-"""Folders of tests under unit/ and integration/ whose name is not that of the package's last part."""
+"""Folders of tests under unit/ and integration/ that are not named after the package's last part."""
 
 
 def changed(base: str) -> list[str]:

@@ -45,7 +45,7 @@ LEVELS = (
     ("jobs.iceberg",),
     ("lake.control", "lake.contract", "lake.privacy", "lake"),
 )
-"""Packages from the top of the house to its ground. An arrow may stay on its level within ``lake`` alone."""
+"""Packages from the top of the house to the bottom. Only within ``lake`` may an arrow stay on its level."""
 HABITS = {
     "what": r"\bwhat\b",
     "where": r"\bwhere\b",
@@ -53,7 +53,7 @@ HABITS = {
     "tell": r"\b(?:tell|tells|told)\b",
     "riddle": r"\b(?:whoever|whatever|nobody|so (?:many|often|much))\b",
 }
-"""Habits of prose that make docstrings hard to read, counted in 1,000 words."""
+"""Habits of prose that make docstrings hard to read, counted per 1,000 words."""
 
 
 @dataclass

@@ -34,7 +34,7 @@ PEER_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
 IMAGE_PYTHON = ROOT / ".venv-image" / "bin" / "python"
 KERNEL = BUILD / "kernel"
 STAGED = "review-json-3m"
-"""The case whose stages are measured one by one, too, in turns with the engines."""
+"""The case whose stages are also measured one by one, in turns with the engines."""
 
 
 _DIGESTS: dict[str, tuple[str, int, int]] = {}

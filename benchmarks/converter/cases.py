@@ -7,7 +7,7 @@ from dataclasses import dataclass
 OURS = "datamaster"
 FALLBACK = "datamaster-fallback"
 CLEAN = "datamaster-clean"
-"""The converter on the case that another is compared with, in turns with it: a machine's pace changes by the minute."""
+"""The converter on the case to compare with, in turns, because a machine's pace changes by the minute."""
 PEERS = ("duckdb", "polars", "chdb")
 NAIVE = ("pyarrow", "gzip+orjson")
 

@@ -12,7 +12,7 @@ from batches.settings import batch_settings
 from batches.settle import Settler
 
 batch_functions = Blueprint("app")
-"""Lambda enters every function by app.py, as ``app.plan_silver``: only there is the middleware of ``lake.telemetry`` round it."""
+"""Lambda must enter every function through app.py, as ``app.plan_silver``. Only then does the middleware of ``lake.telemetry`` run."""
 
 
 @batch_functions.lambda_function(name="plan_silver")

@@ -27,7 +27,7 @@ from lake.telemetry import MetricUnit, count, logger
 
 KEEP_DAYS = 5
 ORPHAN_AGE = timedelta(days=3)
-"""Older than any job may run: what a writer has written and not committed yet is no orphan."""
+"""Longer than any job may run, so that uncommitted objects of a running writer are not orphans."""
 DATABASES = {"silver": "dm_silver", "gold": "dm_gold"}
 
 

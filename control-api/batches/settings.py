@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 BATCH_LEASE_SECONDS = 12 * 3600
-"""The time limit of the state machines' executions: while one may still run, its batch is nobody else's."""
+"""The time limit of the state machines' executions. While one may still run, its batch stays its own."""
 BATCH_FILES = 500
 
 

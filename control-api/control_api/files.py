@@ -13,7 +13,7 @@ from lake.control.records import STATUSES
 Query = Mapping[str, Sequence[str]] | None
 FILTERS = ("table", "status", "since", "until", "limit", "cursor")
 HIDDEN = frozenset({"lease_token", "retry_key"})
-"""The lease's token is the right to publish the file's outcome; the key is its caller's."""
+"""The lease's token is the right to publish the file's outcome. The key belongs to its caller."""
 FILE_FIELDS = tuple(f.name for f in fields(ControlRecord) if f.name not in HIDDEN)
 
 

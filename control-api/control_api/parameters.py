@@ -11,7 +11,7 @@ from lake.errors import TerminalError
 MAX_LIMIT = 200
 DEFAULT_LIMIT = 50
 LONGEST_NAME = 255
-"""Glue's limit for the name of a table: https://docs.aws.amazon.com/glue/latest/webapi/API_TableInput.html"""
+"""Glue's limit for a table's name: https://docs.aws.amazon.com/glue/latest/webapi/API_TableInput.html"""
 LONGEST_KEY = 255
 _LIMIT = re.compile(r"[0-9]{1,3}")
 _CURSOR = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z~[0-9a-f]{32}")

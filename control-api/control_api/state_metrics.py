@@ -13,7 +13,7 @@ from lake.control.records import FAILED, STATUSES, parse_timestamp, timestamp
 from lake.telemetry import MetricUnit, count
 
 WINDOW = timedelta(hours=24)
-"""Files registered within it make up the failure ratio."""
+"""Files registered within this time make up the failure ratio."""
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,9 @@ except ImportError:
     HmacSha256 = None
 
 CACHED_VALUES = 20_000
-"""Masked values remembered for each column; about 4 MB at e-mail lengths."""
+"""Masked values cached per column, about 4 MB at the length of e-mail addresses."""
 CACHED_CODES = 1 << 16
-"""Those that the kernel keeps for each hashed column: 4 MB."""
+"""Hashes that the kernel caches per hashed column: 4 MB."""
 EXTRA = "_extra"
 
 

@@ -21,14 +21,14 @@ from lake.cdc import POSITION, TRANSACTION_ID
 
 SLICE_ROWS = 16_384
 GROUP_BYTES = 32 << 20
-"""Arrow bytes of a row group. Twice as much held 38 MB more of 1.5 million CSV rows and took up to 5 % longer, for 0.1 % of the file."""
+"""Arrow bytes of a row group. Twice as many held 38 MB more of 1.5 million CSV rows and took up to 5 % longer, for 0.1 % of the file."""
 GROUP_TEXT_BYTES = 40 << 20
-"""Bytes of text that end a row group earlier: two groups are in memory, and longer ones would take a conversion beyond 256 MB."""
+"""Bytes of text that end a row group earlier. Two groups are in memory, and longer ones would take a conversion beyond 256 MB."""
 SLICE_TEXT_BYTES = 16 << 20
-"""Bytes of text that end a slice earlier, behind the row that reaches them: its rows are in memory twice for a moment."""
+"""Bytes of text that end a slice earlier, after the row that reaches them. Its rows are in memory twice for a moment."""
 PART_GROUPS = 16
 TEXT_BYTES = 32
-"""What a text is taken for when rows a group are derived from the schema, in bytes."""
+"""The assumed size of a text in bytes, for the number of rows per group."""
 COMPRESSION_LEVEL = 1
 PAGE_BATCH_ROWS = 4_096
 

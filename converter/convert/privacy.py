@@ -18,7 +18,7 @@ from lake.telemetry import count
 Sampler = Callable[[Sequence[str]], Mapping[str, Sequence[str]]]
 
 STRICT = PERSONAL
-"""What a column is taken for when its files have waited long enough."""
+"""The decision on a column whose files have waited long enough."""
 
 
 class Decisions:

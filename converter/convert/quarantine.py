@@ -34,11 +34,11 @@ SCHEMA = pa.schema(
         pa.field("line_sha256", pa.string(), nullable=False),
     ]
 )
-"""``line_number`` from 1, ``byte_offset`` from 0 in the inflated source; ``line`` null where it may not be shown."""
+"""``line_number`` counts from 1, ``byte_offset`` from 0 in the inflated source. ``line`` is null if it may not be shown."""
 
 _OF_LOAD = re.compile(f'"{cdc.OPERATION}":"{cdc.LOAD}","{cdc.POSITION}":"{cdc.ZERO_POSITION}","{cdc.BUILT_AT}":"([^"]+)"'.encode())
 LINE_CHARACTERS = 16_384
-"""A longer line is stored cut; ``line_bytes`` and ``line_sha256`` are of the whole."""
+"""A longer line is cut. ``line_bytes`` and ``line_sha256`` refer to the whole line."""
 BATCH_ROWS = 10_000
 
 
@@ -55,7 +55,7 @@ class RejectedLine:
     size: int
     sha256: str
     refusal: Refusal | None = None
-    """Where the line is a load's."""
+    """The refusal, if the line is a load's."""
 
 
 class LineMasker:

@@ -9,7 +9,7 @@ from functools import cache
 DEFAULT_LEASE_SECONDS = 300
 DEFAULT_PII_WAIT_SECONDS = 3600
 DEFAULT_PII_UNITS_A_DAY = 50_000
-"""About 5 US dollars a table and day at the list price of 0.0001 a unit: https://aws.amazon.com/comprehend/pricing/ (2025)."""
+"""About 5 US dollars per table and day at the list price of 0.0001 per unit: https://aws.amazon.com/comprehend/pricing/ (2025)."""
 
 
 @dataclass(frozen=True)

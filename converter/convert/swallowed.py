@@ -15,7 +15,10 @@ from convert.parse.csv_fields import record_spans
 
 _TEXT_KINDS = ("text", "operation")
 _TELLING = 4
-"""What columns must tell together, a text 1 and any other 3: a line of a text may well hold one comma, and hardly three or a number."""
+"""The weight of columns that makes a line a row. A text counts 1, any other column 3.
+
+A line of a text may well hold one comma, but rarely three or a number.
+"""
 
 
 class Swallowed(NamedTuple):

@@ -13,11 +13,11 @@ from lake.cdc import BUILT_AT, FENCE, FENCE_KIND, OPERATION
 from lake.generations import CREATED, Fence
 
 NAMED_UNKNOWN_COLUMNS = 200
-"""So many unknown columns are named on the control record, an item of at most 400 KB; the rest is one sum."""
+"""The number of unknown columns named on the control record, an item of at most 400 KB. The others are one sum."""
 COUNTED_UNKNOWN_COLUMNS = 10_000
-"""Names that are counted one by one, those that come first; later ones are added to the others, so memory is bounded."""
+"""The number of names that are counted one by one. Later names are counted together, which bounds memory."""
 COUNTED_REASONS = 1_000
-"""Kinds of rejects that are counted one by one: a reject may name an unknown column."""
+"""The number of kinds of rejects that are counted one by one, since a reject may name an unknown column."""
 
 OTHERS = "(others)"
 NO_OBJECTS = frozenset({Reason.NOT_JSON, Reason.NOT_OBJECT})

@@ -9,7 +9,7 @@ from lake.contract import Contract
 from lake.control.records import CSV
 
 CDC_REJECTS_TO_FAIL = 1_000
-"""Below so many rejects a file of changes is published whatever their share, if at least half of its lines are objects."""
+"""With fewer rejects, a file of changes is published regardless of their share, if at least half of its lines are objects."""
 
 
 def judge(tally: Tally, contract: Contract, file_format: str) -> None:

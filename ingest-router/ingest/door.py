@@ -31,7 +31,7 @@ from lake.telemetry import logger, observe
 
 QUEUE_ARN = "arn:aws:sqs:us-east-1:000000000000:placeholder"
 STREAM_ARN = "arn:aws:dynamodb:us-east-1:000000000000:table/placeholder/stream/placeholder"
-"""Chalice wants a queue and a stream when it packages; the template puts the real ones in their place."""
+"""Chalice needs a queue and a stream to package. The template replaces them with the real ones."""
 SWEEP_SPARE_MILLISECONDS = 120_000
 
 app = Chalice(app_name="dm-ingest-router")

@@ -14,7 +14,7 @@ from lake.errors import TransientError
 RECORDS_A_CALL = 500
 BYTES_A_CALL = 4_000_000
 ATTEMPTS = 9
-"""Over a hundred seconds, within the function's 120: Firehose does not repeat an invocation that failed by itself."""
+"""Over a hundred seconds in all, within the function's 120. Firehose does not repeat a failed invocation by itself."""
 PAUSE_SECONDS = 0.2
 
 

@@ -16,8 +16,10 @@ from lake.control.records import FAILED, PENDING, RUNNING, SILVER, now, timestam
 from lake.telemetry import logger
 
 STALE = timedelta(minutes=15)
-"""How long a file may wait for its execution: pending to be taken, or running to be tried again. Longer than the pauses that
-convert-file makes between two attempts: only after the last one does it leave the reason on the record."""
+"""The time that a file may wait for its execution, to be started or to be retried.
+
+It is longer than the pauses between two attempts of convert-file, which records the reason only after the last one.
+"""
 LOGGED_UNSETTLED = 100
 
 

@@ -23,7 +23,7 @@ from ingest.routing import Router
 from lake.control import Refusal
 
 RESPONSE_LIMIT = 6_000_000
-"""Bytes of one answer, a little under Lambda's 6 MB: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+"""Bytes of one answer, slightly below Lambda's 6 MB: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 ENVELOPE = 160
 TABLE_KEY, REASON_KEY = "table_name", "failure_reason"
 

@@ -7,16 +7,16 @@ import re
 from lake.cdc import CDC_FIELDS
 
 COLUMN_PREFIX = "cdc_"
-"""How the lake's own columns begin, and those that its jobs add on their way."""
+"""The prefix of the lake's own columns, and of those that its jobs add temporarily."""
 COLUMNS = frozenset({*CDC_FIELDS, "_extra", "created_at", "updated_at", "deleted_at", "valid_from", "valid_to", "is_current"})
 OWN = "__dm_"
-"""What the names of the jobs' working tables hold."""
+"""A part of the names of the jobs' working tables."""
 STAGED = f"{OWN}staged"
 HISTORY, CHANGES, KEYS = "_history", "_changes", "_keys"
 SOURCES = ("_folded", f"{CHANGES}_new", f"{HISTORY}_new")
-"""What is staged for a MERGE."""
+"""The sources of MERGE that may be staged."""
 QUALITY_RESULTS = "quality_results"
-"""The table of dm_silver that every contract's rules write to."""
+"""The table of dm_silver with the results of every contract's rules."""
 _BREAKS_SQL = re.compile(r"""[`'".,;(){}=\\\x00-\x1f\x7f]""")
 
 

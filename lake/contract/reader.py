@@ -40,7 +40,7 @@ UNITS = {
     "timestamp": ("timestamp",),
     "timestamptz": ("timestamp",),
 }
-"""What a partition column of each type may count in; the first is the default."""
+"""The units of a partition column, by type. The first is the default."""
 SHORT_UNITS = {"epoch_millis": "epoch_milliseconds", "epoch_micros": "epoch_microseconds"}
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

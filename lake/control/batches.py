@@ -17,9 +17,9 @@ from lake.errors import TransientError
 
 QUALITY_RESULTS = "silver/quality_results"
 WHOLE = "whole"
-"""Stands among the months to rebuild for all of them."""
+"""The entry among the months to rebuild that stands for all of them."""
 BUILD, MAINTENANCE = "build", "maintenance"
-"""What a batch is for. One of maintenance holds no files and no months: whoever finds it dead may drop it."""
+"""The purposes of a batch. A maintenance batch holds no files and no months, so a dead one may be dropped."""
 
 
 class BatchHeld(TransientError):

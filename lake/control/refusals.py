@@ -15,7 +15,7 @@ from lake.control.store import ControlStore, table_key
 from lake.generations import Fence
 
 KEPT = 20_000
-"""Refusals of one origin that are kept: an item holds 400 KB. A load with more of them waits."""
+"""The maximum number of refusals kept for one origin, since an item holds 400 KB. A load with more of them waits."""
 _ENTRY = struct.Struct(">8sq")
 _PREFIX = "refused#"
 

@@ -12,7 +12,7 @@ from lake.control.store import numbers, table_key, without_keys
 from lake.generations import Fence
 
 CLOCK_SLACK = timedelta(hours=1)
-"""A file is registered after its rows were built; by so much the two clocks may differ."""
+"""A file is registered after its rows were built, but the two clocks may differ by this much."""
 
 
 class TableItems(FileListing):

@@ -18,12 +18,12 @@ from lake.privacy.policy import Evidence
 LANGUAGE = "en"
 UNIT_CHARACTERS = 100
 UNITS_A_CALL = 3
-"""Comprehend's prices count units of 100 characters, three at least a call: https://aws.amazon.com/comprehend/pricing/ (2025)."""
+"""Comprehend's prices count units of 100 characters, at least three per call: https://aws.amazon.com/comprehend/pricing/ (2025)."""
 MAX_TEXT_BYTES = 95_000
 MAX_VALUE_CHARACTERS = 2_000
 MIN_SCORE = 0.6
 IMPERSONAL = frozenset({"DATE_TIME", "URL", "AGE"})
-"""Entity types that tell nobody's identity by themselves."""
+"""Entity types that do not identify a person by themselves."""
 _SEPARATOR = "\n"
 
 

@@ -7,7 +7,7 @@ import hmac
 from lake.errors import TerminalError
 
 REDACTED = "[redacted]"
-"""What every value of a redacted column becomes."""
+"""The text that replaces every value of a redacted column."""
 
 _HIDDEN = "***"
 _SHORT = 3

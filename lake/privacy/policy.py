@@ -10,9 +10,9 @@ from lake.contract import Contract
 PERSONAL = "personal"
 CLEAR = "clear"
 VALUES_TO_DECIDE = 200
-"""Non-null values that must have been examined before a column is decided."""
+"""The number of non-null values to examine before a column is decided."""
 PERSONAL_SHARE = 0.05
-"""A column is personal when at least this share of its examined values holds personal data."""
+"""A column is personal if at least this share of its examined values holds personal data."""
 
 
 @dataclass(frozen=True)

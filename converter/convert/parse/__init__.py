@@ -43,7 +43,7 @@ except ImportError:
 
 FORMATS = ("json", "csv")
 ENGINE = "fallback" if KernelParser is None else "kernel"
-"""The engine that ``parser`` takes unless told otherwise: kernel or fallback."""
+"""The default engine of ``parser``: kernel or fallback."""
 
 
 class BlockParser(Protocol):

@@ -48,7 +48,7 @@ class Block:
 
 
 Cut = Callable[[bytearray, int], int]
-"""Where the last whole record in the buffer's first n bytes ends; 0 where none does."""
+"""Finds the end of the last whole record in the buffer's first n bytes. Returns 0 if there is none."""
 
 
 class BlockReader:

@@ -9,7 +9,7 @@ from lake.cdc import CDC_FIELDS
 from lake.errors import TerminalError
 
 NAME_CHARACTERS = 128
-"""Characters that a column's name may have: `_extra` repeats it in every row."""
+"""The maximum length of a column's name in characters, because `_extra` repeats it in every row."""
 
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 

@@ -40,7 +40,7 @@ def _no_constant(name: str) -> None:
 
 _DECODER = json.JSONDecoder(parse_float=FloatToken, parse_int=IntToken, parse_constant=_no_constant)
 SCAN: Callable[[str, int], tuple[Any, int]] = _DECODER.scan_once  # type: ignore[attr-defined]
-"""The value that begins at a place of a text, and where it ends; raises ValueError or StopIteration."""
+"""The value that begins at a place of a text, and its end. Raises ValueError or StopIteration."""
 
 _BOUNDS = {"int16": (-(2**15), 2**15 - 1), "int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
 _NAN = frozenset({"NaN", "Infinity", "-Infinity"})

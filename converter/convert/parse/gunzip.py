@@ -12,7 +12,7 @@ from convert.parse.content import wrong_content
 from lake.errors import TerminalError
 
 CHUNK_BYTES = 256 << 10
-"""Compressed bytes read at once; more fall out of the processor's cache. No member's header is longer."""
+"""Compressed bytes per read. More would not fit the processor's cache. No member's header is longer."""
 _MAGIC = b"\x1f\x8b"
 _HEAD_BYTES = 4
 

@@ -16,7 +16,7 @@ from convert.parse.reject_details import Details
 from convert.parse.schema import RowSchema
 
 written_members: Callable[[bytes], list[tuple[str, str, str]] | None] = dm_kernel.members
-"""What ``json_members.written_members`` gives."""
+"""The kernel's form of ``json_members.written_members``."""
 
 
 class KernelParser:

@@ -14,9 +14,9 @@ from lake.types import RULE_BY_NAME, ColumnType
 
 EXTRA = "_extra"
 NAME_LIMIT = 128
-"""Characters of an unknown column's name that a reject carries."""
+"""The maximum length of an unknown column's name in a reject, in characters."""
 MAX_DEPTH = 64
-"""Levels of nesting that a line may have, its own object included."""
+"""The maximum levels of nesting in a line, including its own object."""
 
 _KINDS = {
     "smallint": "int16",

@@ -1,35 +1,35 @@
-//! Codes of values seen lately: a table of fixed size in which each text has one place, and a newer text takes it over.
+//! A cache of codes for recent values. Its size is fixed: each text has one place, and a newer text replaces an older one.
 
-/// Bytes of a text and of a code; a longer text is never kept.
+/// Bytes of a text and of a code. A longer text is never kept.
 const TEXT: usize = 31;
 pub const CODE: usize = 32;
-/// Of so many values at least one must be found, or the table rests: to look in vain and keep costs about half of what a find saves.
+/// At least one of `WORTH` values must be found, or the cache rests: a lookup in vain costs about half of a find's savings.
 const WORTH: usize = 4;
-/// How many tables' worth of values it rests for.
+/// The length of a rest, as a multiple of the number of places.
 const REST: usize = 8;
 
-/// A text as it is looked up: its length plus one, then its bytes; a place that holds none begins with zero.
+/// The key of a text: its length plus one, then its bytes. An empty place begins with zero.
 type Key = [u8; TEXT + 1];
 
-/// Where a text that was not found goes.
+/// The place for a text that was not found.
 pub struct Place {
     at: usize,
     key: Key,
 }
 
-/// What a lookup tells.
+/// The result of a lookup.
 pub enum Found {
     Code([u8; CODE]),
-    /// Unknown yet; `keep` takes its code.
+    /// Not known yet. `keep` stores its code.
     Not(Place),
-    /// The text is too long, or the table rests.
+    /// The text is too long, or the cache rests.
     Never,
 }
 
-/// The table. Its memory is bounded by the number of places; a column whose values never repeat soon passes it by.
+/// The cache. The number of places bounds its memory. If a column's values never repeat, the cache soon rests.
 pub struct Cache {
     places: Vec<[u8; TEXT + 1 + CODE]>,
-    /// Values until the next judgement, and those of them that were found.
+    /// Values until the next judgement, and the number of them that were found.
     left: usize,
     found: usize,
     rests: bool,
@@ -38,7 +38,7 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// A table of `places` places, a power of two. Zeroed memory takes none until it is written.
+    /// A cache of `places` places, a power of two. Zeroed memory is not allocated until it is written.
     pub fn new(places: usize) -> Cache {
         Cache {
             places: vec![[0; TEXT + 1 + CODE]; places],
@@ -82,7 +82,7 @@ impl Cache {
         kept[TEXT + 1..].copy_from_slice(code);
     }
 
-    /// Rest where too little was found among as many values as there are places; after a rest try again.
+    /// Rest if too few of as many values as there are places were found. Try again after a rest.
     #[cold]
     fn judge(&mut self) {
         self.rests = !self.rests && self.found * WORTH < self.places.len();
@@ -90,7 +90,7 @@ impl Cache {
         self.found = 0;
     }
 
-    /// The key's place, by multiplying and folding. Texts chosen to meet in one place only cost what hashing them costs.
+    /// The key's place, by multiplying and folding. Texts chosen to collide in one place cost no more than their hashes.
     #[inline]
     fn place(&self, key: &Key) -> usize {
         let folded = key.as_chunks().0.iter().fold(0x9e37_79b9_7f4a_7c15_u64, |hash, eight| {

@@ -1,4 +1,4 @@
-//! Columns under construction: appended to value by value, cut back when a record turns out to be none.
+//! Columns under construction. Values are appended one by one and removed again if their record is rejected.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use arrow_schema::{ArrowError, DataType};
 
 use crate::schema::{Kind, names_item};
 
-/// Strings of bytes, one behind the other; `ends` begins with 0.
+/// Strings of bytes, one after another. `ends` begins with 0.
 pub struct Texts {
     pub bytes: Vec<u8>,
     pub ends: Vec<i32>,
@@ -62,13 +62,13 @@ impl Texts {
                 return Err(wrong("a text that ends amid a character"));
             }
         }
-        // SAFETY: what try_new would check was checked above, and that the offsets rise by OffsetBuffer; the standard library's
-        // check of texts beyond ASCII, which try_new calls, took a third of the time of a block of them.
+        // SAFETY: the checks of try_new were made above, and OffsetBuffer checks that the offsets rise. try_new calls the standard
+        // library's check of texts beyond ASCII, which took a third of the time of a block of them.
         Ok(unsafe { StringArray::new_unchecked(offsets, self.bytes.into(), nulls) })
     }
 }
 
-/// The values of a column; a null has a zero or an empty string in its place.
+/// The values of a column. A null has a zero or an empty string in its place.
 pub enum Values {
     Int32(Vec<i32>),
     Int64(Vec<i64>),
@@ -149,7 +149,7 @@ impl Column {
         }
     }
 
-    /// Whether the list of names in `row` holds `name`; false for any other column.
+    /// Whether the list of names in `row` holds `name`. False for any other column.
     pub fn lists(&self, row: usize, name: &str) -> bool {
         let Values::Names { ends, items } = &self.values else {
             return false;
@@ -160,7 +160,7 @@ impl Column {
         }
     }
 
-    /// Forget every value from `rows` on.
+    /// Remove every value from `rows` on.
     pub fn truncate(&mut self, rows: usize) {
         while self.nulls.last().is_some_and(|&row| row as usize >= rows) {
             self.nulls.pop();
@@ -180,7 +180,7 @@ impl Column {
         }
     }
 
-    /// The finished array of `rows` values; what was not appended is null.
+    /// The finished array of `rows` values. Missing values are null.
     pub fn finish(mut self, rows: usize, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
         if self.len() == 0 {
             return Ok(new_null_array(data_type, rows));

@@ -1,4 +1,4 @@
-//! CSV records (RFC 4180): an unquoted empty cell is NULL, a quoted one is empty text.
+//! CSV records (RFC 4180). An unquoted empty cell is NULL, a quoted one is empty text.
 
 use crate::column::{Column, Values};
 use crate::json::{names, plain_decimal, special};
@@ -13,7 +13,7 @@ use crate::text::{self, cell_mark, quote_json};
 /// Bytes of a record, roughly, to size the columns of a block by.
 const TYPICAL_RECORD: usize = 64;
 
-/// Where a column of the file goes: to a field, or to `_extra` under its name.
+/// The target of a file's column: a field, or `_extra` under its name.
 enum Target {
     Field(usize),
     Unknown { name: Vec<u8>, label: Vec<u8> },
@@ -61,13 +61,13 @@ impl CsvParser {
         }
     }
 
-    /// Parse a block of whole records, the last of which may lack its line feed.
+    /// Parse a block of whole records. The last one may lack its line feed.
     pub fn parse(&self, data: &[u8]) -> Result<Parsed, String> {
         let mut rows = Rows::new(&self.schema, data.len() / TYPICAL_RECORD + 1, self.absent);
         let is_clean = memchr::memchr(0, data).is_none() && simdutf8::basic::from_utf8(data).is_ok();
         let (mut clock, mut scratch) = (Clock::new(), Vec::new());
         let (mut start, mut counted, mut line) = (0, 0, 0);
-        // how a record begins that may be the header
+        // the first byte of a record that may be the header
         let first = self.header.first().and_then(|name| name.first()).copied().unwrap_or(b'"');
         while start < data.len() {
             if let Some(after) = blank(data, start) {
@@ -97,7 +97,7 @@ impl CsvParser {
                         _ if fail.reason == Reason::RepeatedHeader => Err(fail),
                         Err(reason) => Err(Fail::record(reason)),
                         Ok(()) if is_clean => Err(fail),
-                        // only the block as a whole was doubtful
+                        // only the block as a whole was in doubt
                         Ok(()) => self
                             .read(data, start, &mut rows, &mut clock, &mut scratch)
                             .and_then(|_| rows.accept()),
@@ -115,7 +115,7 @@ impl CsvParser {
         rows.finish(ends + usize::from(data.last().is_some_and(|&byte| byte != b'\n')))
     }
 
-    /// Append the cells of the record that begins at `at` to the columns; the place after its line break.
+    /// Append the cells of the record that begins at `at` to the columns. Returns the place after its line break.
     #[inline]
     fn read(&self, data: &[u8], mut at: usize, rows: &mut Rows<'_>, clock: &mut Clock, scratch: &mut Vec<u8>) -> Result<usize, Box<Fail>> {
         let last = self.targets.len() - 1;
@@ -192,7 +192,7 @@ impl CsvParser {
         record.last() != Some(&b'\r')
     }
 
-    /// The problem of a record's bytes and cells, before any value is looked at.
+    /// The problem of a record's bytes and cells, regardless of their values.
     #[cold]
     fn judge(&self, record: &[u8]) -> Result<(), Reason> {
         if std::str::from_utf8(record).is_err() {
@@ -201,7 +201,7 @@ impl CsvParser {
         if memchr::memchr(0, record).is_some() {
             return Err(Reason::Nul);
         }
-        // a carriage return that the line break left over
+        // a carriage return that is not part of the line break
         if record.last() == Some(&b'\r') {
             return Err(Reason::NotCsv);
         }
@@ -218,7 +218,7 @@ impl CsvParser {
     }
 }
 
-/// One cell; `after` is the place behind its comma or line break.
+/// One cell. `after` is the place after its comma or line break.
 struct Cell<'a> {
     text: Option<&'a [u8]>,
     after: usize,
@@ -226,7 +226,7 @@ struct Cell<'a> {
 }
 
 impl<'a> Cell<'a> {
-    /// The cell that begins at `at`; doubled quotes are undone in `scratch`. None where it is no CSV.
+    /// The cell that begins at `at`, with doubled quotes undone in `scratch`. None if it is not CSV.
     #[inline]
     fn at(data: &'a [u8], at: usize, scratch: &'a mut Vec<u8>) -> Option<Cell<'a>> {
         if data.get(at) == Some(&b'"') {
@@ -254,7 +254,7 @@ impl<'a> Cell<'a> {
         Cell::closed(data, close + 1, Some(scratch))
     }
 
-    /// The cell whose text ends at `at`, if a comma, a line break or the end of the data stands there.
+    /// The cell whose text ends at `at`, if a comma, a line break or the end of the data follows.
     #[inline]
     fn closed(data: &[u8], at: usize, text: Option<&'a [u8]>) -> Option<Cell<'a>> {
         let (width, ends_record) = match data.get(at) {
@@ -276,16 +276,16 @@ impl<'a> Cell<'a> {
     }
 }
 
-/// Where a record ends, whatever it holds: `stop` before its line break, `after` behind it.
+/// The end of a record: `stop` before its line break, `after` after it.
 struct Span {
     stop: usize,
     after: usize,
-    /// Whether a quote opens in it that nothing closes.
+    /// Whether a quote opens in the record and nothing closes it.
     is_open: bool,
 }
 
 impl Span {
-    /// The span of the record at `start`: a quote opens a cell only at the cell's beginning.
+    /// The span of the record at `start`. A quote opens a cell only at the cell's start.
     #[cold]
     fn at(data: &[u8], start: usize) -> Span {
         let (mut at, mut is_open) = (start, false);
@@ -310,7 +310,7 @@ impl Span {
     }
 }
 
-/// The place behind the quote that closes the cell whose text begins at `at`, if one does.
+/// The place after the quote that closes the cell whose text begins at `at`, if one does.
 fn behind_quote(data: &[u8], mut at: usize) -> Option<usize> {
     while let Some(length) = memchr::memchr(b'"', &data[at..]) {
         at += length + 1;
@@ -322,7 +322,7 @@ fn behind_quote(data: &[u8], mut at: usize) -> Option<usize> {
     None
 }
 
-/// The place behind a blank line, where one begins at `at`.
+/// The place after a blank line, if one begins at `at`.
 #[inline]
 fn blank(data: &[u8], at: usize) -> Option<usize> {
     match data[at] {
@@ -336,7 +336,7 @@ fn blank(data: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// Append a number of few digits that a comma or line feed ends; the place behind that, and whether it ends the record.
+/// Append a short number that ends with a comma or line feed. Returns the place after it, and whether it ends the record.
 #[inline]
 fn append_short_number(data: &[u8], at: usize, column: &mut Column) -> Option<(usize, bool)> {
     let ends_record = |end: usize| match data.get(end) {

@@ -14,16 +14,16 @@ use crate::syntax::members;
 /// Hexadecimal digits of a code.
 const DIGITS: usize = 2 * CODE;
 
-/// The function for one key, with the codes of values seen lately.
+/// The function for one key, with a cache of codes for recent values.
 ///
-/// Threads share it: one that finds the codes in another's use does without them, which changes no result.
+/// Threads share it. A thread that finds the cache locked does without it, which changes no result.
 pub struct HmacSha256 {
     keyed: Hmac<Sha256>,
     cache: Mutex<Cache>,
 }
 
 impl HmacSha256 {
-    /// `places` bounds how many codes are kept, at 64 bytes each.
+    /// `places` is the number of cached codes, at 64 bytes each.
     pub fn new(key: &[u8], places: usize) -> HmacSha256 {
         HmacSha256 {
             keyed: Hmac::new_from_slice(key).expect("HMAC takes a key of any length"),
@@ -31,12 +31,12 @@ impl HmacSha256 {
         }
     }
 
-    /// Codes that are kept, and how many values they have answered.
+    /// The number of cached codes, and of values that they answered.
     pub fn kept(&self) -> (usize, usize) {
         self.cache.lock().map_or((0, 0), |cache| (cache.held, cache.answered))
     }
 
-    /// The codes of every value; null stays null.
+    /// The codes of every value. Null stays null.
     pub fn column(&self, values: &StringArray) -> Result<StringArray, ArrowError> {
         let mut cache = self.cache.try_lock().ok();
         let mut ends = Vec::with_capacity(values.len() + 1);
@@ -53,9 +53,9 @@ impl HmacSha256 {
         StringArray::try_new(OffsetBuffer::new(ends.into()), digits.into(), values.nulls().cloned())
     }
 
-    /// The objects with the code of each member's value in its place, but for null and for members that `clear` names.
+    /// The objects with codes as the members' values. Nulls and the members in `clear` stay.
     ///
-    /// A string's code is that of its text, any other value's that of the bytes that it was written with.
+    /// A string's code is that of its text. The code of any other value is that of its bytes as written.
     pub fn extras(&self, objects: &StringArray, clear: &[String]) -> Result<StringArray, ArrowError> {
         let mut cache = self.cache.try_lock().ok();
         let mut hidden = Vec::with_capacity(objects.value_data().len());
@@ -107,7 +107,7 @@ fn too_long() -> ArrowError {
 
 #[inline]
 fn hex(code: &[u8; CODE]) -> [u8; DIGITS] {
-    // without a table, so that sixteen digits are made at once
+    // without a lookup table, so that the compiler computes sixteen digits at once
     let digit = |four: u8| four + if four < 10 { b'0' } else { b'a' - 10 };
     let mut digits = [0; DIGITS];
     for (pair, byte) in digits.as_chunks_mut().0.iter_mut().zip(code) {

@@ -1,4 +1,4 @@
-//! JSON lines: one object a line, its members expected in the order of the line before.
+//! JSON lines with one object each. The members are expected in the order of the line before.
 
 use crate::column::{Column, Texts, Values};
 use crate::moment::{self, Clock};
@@ -22,7 +22,7 @@ impl JsonParser {
         JsonParser { schema }
     }
 
-    /// Parse a block of whole lines, the last of which may lack its line feed.
+    /// Parse a block of whole lines. The last one may lack its line feed.
     pub fn parse(&self, data: &[u8]) -> Result<Parsed, String> {
         let mut rows = Rows::new(&self.schema, data.len() / TYPICAL_LINE + 1, 0);
         let mut reader = LineReader::new(&self.schema);
@@ -52,7 +52,7 @@ impl JsonParser {
     }
 }
 
-/// A problem of the whole line's syntax goes before one of its values.
+/// The problem to report: one of the whole line's syntax comes before one of its values.
 #[cold]
 fn judge(record: &[u8], fail: Box<Fail>) -> Box<Fail> {
     if fail.reason == Reason::NotJson || !syntax::is_json(record) {
@@ -64,13 +64,13 @@ fn judge(record: &[u8], fail: Box<Fail>) -> Box<Fail> {
 
 struct LineReader<'s> {
     schema: &'s Schema,
-    /// The field that came after each field in an earlier line; place 0 holds the first one.
+    /// The field that followed each field in an earlier line. Place 0 holds the first one.
     following: Vec<usize>,
     name: Vec<u8>,
     scratch: Scratch,
 }
 
-/// What reading one value leaves for the next.
+/// State that one value leaves for the next: a text buffer and the last minute.
 struct Scratch {
     text: Vec<u8>,
     clock: Clock,
@@ -125,7 +125,7 @@ impl<'s> LineReader<'s> {
         }
     }
 
-    /// Read the value of a field, behind the colon; the place after it.
+    /// Read the value of a field after the colon. Returns the place after the value.
     #[inline]
     fn known(&mut self, line: &[u8], at: usize, place: usize, rows: &mut Rows<'_>) -> Result<usize, Box<Fail>> {
         let at = after_space(line, at);
@@ -144,7 +144,7 @@ impl<'s> LineReader<'s> {
         Ok(end)
     }
 
-    /// Read a member whose name is not the expected one; the place after its value.
+    /// Read a member whose name is not the expected one. Returns the place after its value.
     #[inline(never)]
     fn member(&mut self, line: &[u8], at: usize, slot: &mut usize, rows: &mut Rows<'_>) -> Result<usize, Box<Fail>> {
         let not_json = || Fail::record(Reason::NotJson);
@@ -176,7 +176,7 @@ impl<'s> LineReader<'s> {
     }
 }
 
-/// Append the value that begins at `at` to its field's column; the place after it.
+/// Append the value that begins at `at` to its field's column. Returns the place after it.
 #[inline]
 fn append(
     line: &[u8],
@@ -275,7 +275,7 @@ fn append(
     }
 }
 
-/// Append a text that has a form of its own.
+/// Append a text with a prescribed form.
 #[inline]
 pub fn special(text: &[u8], kind: Kind, texts: &mut Texts, operation: &mut Option<Operation>) -> Result<(), Reason> {
     match kind {
@@ -293,7 +293,7 @@ pub fn special(text: &[u8], kind: Kind, texts: &mut Texts, operation: &mut Optio
     Ok(())
 }
 
-/// The text of the string that begins at `at`, and the place after it; escapes are undone in `scratch`.
+/// The text of the string that begins at `at`, and the place after it. Escapes are undone in `scratch`.
 #[inline]
 fn string<'a>(line: &'a [u8], at: usize, scratch: &'a mut Vec<u8>) -> Result<(&'a [u8], usize), Reason> {
     if line.get(at) != Some(&b'"') {
@@ -329,7 +329,7 @@ fn float<T>(
     }
 }
 
-/// A decimal written as text: digits with an optional point, no exponent.
+/// A decimal written as text: digits with an optional point, and no exponent.
 pub fn plain_decimal(text: &[u8], precision: u8, scale: u8) -> Result<i128, Reason> {
     match Number::read(text, Grammar::Plain) {
         Some(number) if number.len() == text.len() => number.decimal(precision, scale),
@@ -338,7 +338,7 @@ pub fn plain_decimal(text: &[u8], precision: u8, scale: u8) -> Result<i128, Reas
     }
 }
 
-/// Append the array of strings that begins at `at`; the place after it.
+/// Append the array of strings that begins at `at`. Returns the place after it.
 pub fn names(line: &[u8], at: usize, column: &mut Column) -> Result<usize, Reason> {
     let Values::Names { ends, items } = &mut column.values else {
         return Err(Reason::Type);

@@ -1,7 +1,7 @@
 //! Raw JSON lines and CSV to Arrow columns, by a contract, in one pass over the bytes.
 //!
-//! The rules are those of `convert/parse` without native code, which a differential test holds this crate to:
-//! the same rows and the same rejects for any input. No input makes it fail: a record is a row or a reject.
+//! The rules are those of the pure Python parsers in `convert/parse`. A differential test checks that both give
+//! the same rows and the same rejects for any input. No input makes this crate fail: a record is a row or a reject.
 
 mod cache;
 mod column;

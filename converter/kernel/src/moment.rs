@@ -16,9 +16,9 @@ pub fn date(text: &[u8]) -> Result<i32, Reason> {
     days(year, month, day).map(|days| days as i32)
 }
 
-/// Reads timestamps; it remembers the last minute, which the next one mostly shares.
+/// Reads timestamps. It remembers the last minute, since the next timestamp usually has the same.
 pub struct Clock {
-    /// `YYYY-MM-DDTHH:MM`, and what it stands for in microseconds.
+    /// `YYYY-MM-DDTHH:MM`, and its value in microseconds.
     text: [u8; 16],
     minute: i64,
 }
@@ -70,7 +70,7 @@ fn in_minute(minute: i64, text: &[u8]) -> Result<i64, Reason> {
     instant(minute, second_parts(text)?)
 }
 
-/// What follows a minute: microseconds, minutes ahead of UTC, and whether all is in range.
+/// The rest after a minute: microseconds, minutes ahead of UTC, and whether all is in range.
 struct Rest {
     micros: i64,
     ahead: i64,
@@ -118,7 +118,7 @@ fn date_parts(text: &[u8]) -> Option<(i64, i64, i64)> {
     Some((two(head, 0)? * 100 + two(head, 2)?, two(head, 5)?, two(head, 8)?))
 }
 
-/// Microseconds of `.digits`, whether they are exact, and what follows.
+/// Microseconds of `.digits`, whether they are exact, and the rest.
 #[inline]
 fn fraction(text: &[u8]) -> Result<(i64, bool, &[u8]), Reason> {
     if text.first() != Some(&b'.') {
@@ -139,7 +139,7 @@ fn fraction(text: &[u8]) -> Result<(i64, bool, &[u8]), Reason> {
     Ok((micros, read.iter().skip(6).all(|&digit| digit == b'0'), rest))
 }
 
-/// The value of exactly six digits, and what follows.
+/// The value of exactly six digits, and the rest.
 #[inline]
 fn six_digits(text: &[u8]) -> Option<(i64, &[u8])> {
     let (read, rest) = text.split_first_chunk::<6>()?;
@@ -177,7 +177,7 @@ fn days(year: i64, month: i64, day: i64) -> Result<i64, Reason> {
     if day > LENGTHS[month as usize - 1] + i64::from(is_leap && month == 2) {
         return Err(Reason::Range);
     }
-    // years that begin in March put the leap day last: https://howardhinnant.github.io/date_algorithms.html#days_from_civil
+    // years that begin in March have the leap day last: https://howardhinnant.github.io/date_algorithms.html#days_from_civil
     let shifted = if month <= 2 { year - 1 } else { year };
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     Ok(shifted * 365 + shifted / 4 - shifted / 100 + shifted / 400 + day_of_year - 719_468)

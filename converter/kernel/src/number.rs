@@ -12,7 +12,7 @@ const TENS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_00
 /// Digits that a u64 always holds.
 const SAFE_DIGITS: usize = 19;
 
-/// A number as it is written: sign, digits before and after the point, power of ten.
+/// A number as written: sign, digits before and after the point, power of ten.
 pub struct Number<'a> {
     negative: bool,
     whole: &'a [u8],
@@ -21,12 +21,12 @@ pub struct Number<'a> {
     token: &'a [u8],
 }
 
-/// Who wrote the number: JSON's grammar is narrower than that of a CSV cell.
+/// The grammar of the number. JSON's grammar is narrower than that of a CSV cell.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Grammar {
     /// RFC 8259: no plus sign, no leading zero, digits on both sides of the point.
     Json,
-    /// An optional sign and digits, with a point anywhere among them or none, and an exponent.
+    /// An optional sign and digits, an optional point anywhere among them, and an exponent.
     Csv,
     /// The same without exponent.
     Plain,
@@ -39,7 +39,7 @@ fn digits(bytes: &[u8], at: usize) -> &[u8] {
 }
 
 impl<'a> Number<'a> {
-    /// The number at the beginning of `bytes`, or None; what follows it is the caller's to judge.
+    /// The number at the start of `bytes`, or None. The caller checks the rest.
     #[inline]
     pub fn read(bytes: &'a [u8], grammar: Grammar) -> Option<Number<'a>> {
         let strict = grammar == Grammar::Json;
@@ -68,7 +68,7 @@ impl<'a> Number<'a> {
             if power.is_empty() {
                 return None;
             }
-            // so large a power is out of range or belongs to zero, whatever it is exactly
+            // a power this large is out of range or belongs to zero, so its exact value does not matter
             exponent = power
                 .iter()
                 .fold(0_i64, |value, digit| (value * 10 + i64::from(digit - b'0')).min(1 << 40));
@@ -92,7 +92,7 @@ impl<'a> Number<'a> {
         self.token.len()
     }
 
-    /// The nearest double, ties to even; `range` where it is beyond the largest one.
+    /// The nearest double, ties to even. `range` if it is beyond the largest one.
     #[inline]
     pub fn float64(&self) -> Result<f64, Reason> {
         let count = self.whole.len() + self.fraction.len();
@@ -127,7 +127,7 @@ impl<'a> Number<'a> {
         if value.is_finite() { Ok(value) } else { Err(Reason::Range) }
     }
 
-    /// The number times ten to the `scale`, where that is whole and has at most `precision` digits.
+    /// The number times ten to the `scale`, if the product is whole and has at most `precision` digits.
     pub fn decimal(&self, precision: u8, scale: u8) -> Result<i128, Reason> {
         let significant = || self.whole.iter().chain(self.fraction).skip_while(|&&digit| digit == b'0');
         let count = significant().count();
@@ -154,18 +154,18 @@ impl<'a> Number<'a> {
     }
 }
 
-/// Digits of the numbers that the short readers below take; the rest is left to the exact ones.
+/// The maximum number of digits for the short readers below. The exact readers take longer numbers.
 const SHORT_DIGITS: usize = 16;
 const ZEROS: u64 = 0x3030_3030_3030_3030;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 
-/// A high bit in each byte of `word`, whose zero digits are 0, from the first on that is no digit.
+/// Sets the high bit of the first byte of `word` that is no digit. The digit zero is 0 here. Later bytes are undefined.
 #[inline]
 fn no_digits(word: u64) -> u64 {
     (word.wrapping_add(0x7676_7676_7676_7676) | word) & HIGHS
 }
 
-/// The value of eight digits, the first in the lowest byte; https://lemire.me/blog/2022/01/21/swar-explained-parsing-eight-digits/.
+/// The value of eight digits, the first in the lowest byte: https://lemire.me/blog/2022/01/21/swar-explained-parsing-eight-digits/.
 #[inline(always)]
 fn eight_digits(word: u64) -> u64 {
     let pairs = (word.wrapping_mul(2_561) >> 8) & 0x00ff_00ff_00ff_00ff;
@@ -176,7 +176,7 @@ fn eight_digits(word: u64) -> u64 {
 /// The value of a word's first `count` digits, at most eight.
 #[inline(always)]
 fn few_digits(word: u64, count: usize) -> u64 {
-    // what stands above the digits is shifted out, in two steps as none may be of 64 bits; zeros come in and lead the number
+    // The bits above the digits are shifted out, in two steps because no step may be of 64 bits. Zeros lead the number.
     let half = 32 - 4 * count;
     eight_digits(word << half << half)
 }
@@ -187,9 +187,9 @@ fn eight_bytes(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(*chunk) ^ ZEROS)
 }
 
-/// An integer of few digits at the beginning of `bytes`, without leading zeros, and its length.
+/// A short integer at the start of `bytes`, without leading zeros, and its length.
 ///
-/// None for any other, and for one so near to the end of `bytes` that eight cannot be read at once.
+/// None for any other number, and for one too near to the end of `bytes` to read eight bytes at once.
 #[inline(always)]
 pub fn short_int(bytes: &[u8]) -> Option<(i64, usize)> {
     let negative = bytes.first() == Some(&b'-');
@@ -210,10 +210,10 @@ pub fn short_int(bytes: &[u8]) -> Option<(i64, usize)> {
     Some((if negative { -(value as i64) } else { value as i64 }, start + count))
 }
 
-/// A number of up to seven characters at the beginning of `bytes`, without sign, leading zeros and exponent, and its length.
+/// A number of up to seven characters at the start of `bytes`, without sign, leading zeros and exponent, and its length.
 ///
-/// None for any other, and for one so near to the end of `bytes` that eight cannot be read at once. Where the point stands
-/// decides no branch: scores have one or not as chance will have it.
+/// None for any other number, and for one too near to the end of `bytes` to read eight bytes at once. The point's position
+/// decides no branch, because scores have a point or not at random.
 #[inline(always)]
 pub fn short_float(bytes: &[u8]) -> Option<(f64, usize)> {
     const POINT: u64 = (b'.' ^ b'0') as u64;
@@ -235,7 +235,7 @@ pub fn short_float(bytes: &[u8]) -> Option<(f64, usize)> {
     Some((few_digits(digits, whole + fraction) as f64 / POWERS[fraction], length))
 }
 
-/// The integer at the beginning of `bytes`, by JSON's grammar, and its length; `type` where it is no integer token.
+/// The integer at the start of `bytes` by JSON's grammar, and its length. `type` if it is no integer token.
 #[inline(always)]
 pub fn json_int(bytes: &[u8], kind: Kind) -> Result<(i64, usize), Reason> {
     match short_int(bytes) {
@@ -307,7 +307,7 @@ fn bounded(negative: bool, value: u64, kind: Kind) -> Result<i64, Reason> {
     Ok(if negative { (value as i64).wrapping_neg() } else { value as i64 })
 }
 
-/// The value of the three words that stand for no finite number.
+/// The value of the three words for numbers that are not finite.
 pub fn non_finite(text: &[u8]) -> Option<f64> {
     match text {
         b"NaN" => Some(f64::NAN),

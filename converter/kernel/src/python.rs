@@ -34,7 +34,7 @@ type Outcome = (
 
 /// Bytes beyond which the offsets of a string column could overflow.
 const MAX_BLOCK: usize = 1 << 30;
-/// Codes that one column may keep: 64 MB.
+/// The maximum number of cached codes per column: 64 MB.
 const MAX_PLACES: usize = 1 << 20;
 
 fn schema(fields: Vec<FieldTuple>, evolution: &str) -> PyResult<Schema> {
@@ -59,7 +59,7 @@ fn schema(fields: Vec<FieldTuple>, evolution: &str) -> PyResult<Schema> {
     Schema::new(fields?, evolution).map_err(PyValueError::new_err)
 }
 
-/// Run a parser on a block's bytes without holding the interpreter.
+/// Run a parser on a block's bytes without the GIL.
 fn run(py: Python<'_>, block: &Bound<'_, PyAny>, parse: impl Fn(&[u8]) -> Result<Parsed, String> + Sync) -> PyResult<Outcome> {
     let buffer = PyBuffer::<u8>::get(block)?;
     if buffer.item_count() > MAX_BLOCK {
@@ -70,7 +70,7 @@ fn run(py: Python<'_>, block: &Bound<'_, PyAny>, parse: impl Fn(&[u8]) -> Result
     }
     let parsed = if buffer.is_c_contiguous() && buffer.readonly() && buffer.item_count() > 0 {
         // SAFETY: the buffer is contiguous, and holding it keeps its memory in place until it is dropped below. It is
-        // read-only: immutable bytes, or a view whose owner (blocks.BlockReader) writes no more until it is given back.
+        // read-only: immutable bytes, or a view whose owner (blocks.BlockReader) does not write until the view is given back.
         let data = unsafe { std::slice::from_raw_parts(buffer.buf_ptr().cast::<u8>().cast_const(), buffer.item_count()) };
         py.detach(|| parse(data))
     } else {
@@ -101,7 +101,7 @@ fn run(py: Python<'_>, block: &Bound<'_, PyAny>, parse: impl Fn(&[u8]) -> Result
     ))
 }
 
-/// A batch of rows, for any library that speaks Arrow's PyCapsule interface.
+/// A batch of rows, for any library with Arrow's PyCapsule interface.
 #[pyclass(frozen)]
 struct Batch(RecordBatch);
 
@@ -163,7 +163,7 @@ impl PyCsvParser {
     }
 }
 
-/// One column, for any library that speaks Arrow's PyCapsule interface.
+/// One column, for any library with Arrow's PyCapsule interface.
 #[pyclass(frozen)]
 struct Column(StringArray);
 
@@ -177,9 +177,9 @@ impl Column {
     }
 }
 
-/// HMAC-SHA-256 under one key, as 64 lower-case hexadecimal digits a value.
+/// HMAC-SHA-256 with one key, as 64 lower-case hexadecimal digits per value.
 ///
-/// It keeps up to `places` codes, a power of two, of values seen lately. Threads may share it.
+/// It caches up to `places` codes of recent values, a power of two. Threads may share it.
 #[pyclass(frozen, name = "HmacSha256")]
 struct PyHmacSha256(HmacSha256);
 
@@ -195,32 +195,32 @@ impl PyHmacSha256 {
         Ok(PyHmacSha256(HmacSha256::new(key, places)))
     }
 
-    /// Codes kept now, and values answered by them.
+    /// The number of cached codes, and of values that they answered.
     #[getter]
     fn kept(&self) -> (usize, usize) {
         self.0.kept()
     }
 
-    /// The codes of a string column; null stays null.
+    /// The codes of a string column. Null stays null.
     fn hex(&self, py: Python<'_>, column: &Bound<'_, PyAny>) -> PyResult<Column> {
         let values = strings(column)?;
         py.detach(|| self.0.column(&values)).map(Column).map_err(failed)
     }
 
-    /// JSON objects with the code of each value in its place, but for null and for the members that `clear` names.
+    /// JSON objects with codes as the members' values. Nulls and the members in `clear` stay.
     fn extras(&self, py: Python<'_>, column: &Bound<'_, PyAny>, clear: Vec<String>) -> PyResult<Column> {
         let objects = strings(column)?;
         py.detach(|| self.0.extras(&objects, &clear)).map(Column).map_err(failed)
     }
 }
 
-/// The string column that an object of Arrow's PyCapsule interface holds.
+/// The string column in an object with Arrow's PyCapsule interface.
 fn strings(column: &Bound<'_, PyAny>) -> PyResult<StringArray> {
     let (schema, array): (Bound<'_, PyCapsule>, Bound<'_, PyCapsule>) = column.call_method0("__arrow_c_array__")?.extract()?;
     let schema = schema.pointer_checked(Some(c"arrow_schema"))?.cast::<FFI_ArrowSchema>();
     let array = array.pointer_checked(Some(c"arrow_array"))?.cast::<FFI_ArrowArray>();
-    // SAFETY: the capsules bear the names that the PyCapsule interface gives to these very structs. The array is moved
-    // out, as the interface asks of a consumer: from_raw leaves a released one behind, which the capsule may drop.
+    // SAFETY: the capsules have the names that the PyCapsule interface gives to these structs. The array is moved out, as the
+    // interface requires of a consumer. from_raw leaves a released array behind, which the capsule may drop.
     let data = unsafe {
         if (*schema.as_ptr()).format() != "u" {
             return Err(PyValueError::new_err(format!(
@@ -233,7 +233,7 @@ fn strings(column: &Bound<'_, PyAny>) -> PyResult<StringArray> {
     Ok(StringArray::from(data))
 }
 
-/// The members of the one object that a line holds: name, name as written, value as written; None if the line is none.
+/// The members of a line's one object: name, name as written, value as written. None if the line holds no object.
 #[pyfunction]
 fn members(line: &[u8]) -> Option<Vec<(String, String, String)>> {
     let text = std::str::from_utf8(line).ok()?;

@@ -1,8 +1,8 @@
-//! Why a record is no row, and where it lies.
+//! Rejected records with reason and place.
 
 use arrow_array::RecordBatch;
 
-/// The first problem of a record; the list is closed and shared with the parser without native code.
+/// The first problem of a record. The list is closed and shared with the pure Python parser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     OpenQuote,
@@ -45,10 +45,10 @@ impl Reason {
     }
 }
 
-/// Characters of an unknown column's name that a reject carries.
+/// The maximum length of an unknown column's name in a reject, in characters.
 const NAME_LIMIT: usize = 128;
 
-/// What a problem concerns.
+/// The subject of a problem.
 #[derive(Debug)]
 pub enum Place {
     Record,
@@ -56,7 +56,7 @@ pub enum Place {
     Name(Box<str>),
 }
 
-/// The problem that ends a record; boxed, so that results fit in registers where there is none.
+/// The problem that rejects a record. It is boxed so that results without one fit in registers.
 #[derive(Debug)]
 pub struct Fail {
     pub reason: Reason,
@@ -93,7 +93,7 @@ impl Fail {
     }
 }
 
-/// A record that is no row: the record's and its line's number in the block, and its bytes without their line break.
+/// A rejected record: the numbers of the record and of its line in the block, and its bytes without their line break.
 #[derive(Debug)]
 pub struct Reject {
     pub record: u32,
@@ -104,16 +104,16 @@ pub struct Reject {
     pub reason: Reason,
 }
 
-/// The outcome of a block: `rows_read` is the batch's rows and the rejects together.
+/// The result of a block. `rows_read` counts the batch's rows and the rejects.
 pub struct Parsed {
     pub batch: RecordBatch,
     pub rows_read: usize,
     pub lines: usize,
     pub rejects: Vec<Reject>,
-    /// How many accepted rows carried a value for each column that the contract does not know.
+    /// The number of accepted rows with a value, for each column that the contract does not know.
     pub extra: Vec<(String, u64)>,
-    /// How many rows each operation has.
+    /// The number of rows of each operation.
     pub operations: Vec<(&'static str, u64)>,
-    /// The earliest and the latest `cdc_built_at` of rows that are no fences, in microseconds.
+    /// The earliest and the latest `cdc_built_at` of rows other than fences, in microseconds.
     pub built_at: Option<(i64, i64)>,
 }

@@ -1,4 +1,4 @@
-//! The rows of a block under construction: accepted whole or taken back whole.
+//! The rows of a block under construction. A record is accepted or removed as a whole.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use crate::column::{Column, Values};
 use crate::reject::{Fail, Parsed, Place, Reason, Reject};
 use crate::schema::{Evolution, Kind, Schema};
 
-/// What a record does to its row; which values it must carry follows from it.
+/// The operation of a record. It decides which values the record must carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
     Load,
@@ -47,19 +47,19 @@ struct Unknown {
     of_row: Vec<usize>,
 }
 
-/// Takes a block's records in order.
+/// Collects a block's records in order.
 pub struct Rows<'s> {
     pub schema: &'s Schema,
     /// The fields' columns, then `_extra`.
     pub columns: Vec<Column>,
     pub operation: Option<Operation>,
-    /// Accepted rows; the record being read becomes the row of this number.
+    /// The number of accepted rows. The current record becomes the row with this number.
     pub count: usize,
-    /// A field's stamp is the record's, shifted by one, with the lowest bit set where the value is not null.
+    /// A field's stamp is the record's, shifted by one, with the lowest bit set if the value is not null.
     stamps: Vec<u64>,
     stamp: u64,
     set: usize,
-    /// Fields that no record of the block can give; their columns stay empty until the end.
+    /// Fields that no record of the block can give. Their columns stay empty until the end.
     absent: usize,
     has_extra: bool,
     unknown: Unknown,
@@ -70,7 +70,7 @@ pub struct Rows<'s> {
 }
 
 impl<'s> Rows<'s> {
-    /// `absent` counts the fields that no record will give: they are null in every row, and cost nothing a row.
+    /// `absent` counts the fields that no record will give. They are null in every row and cost nothing per row.
     pub fn new(schema: &'s Schema, expected: usize, absent: usize) -> Rows<'s> {
         let kinds = schema.fields.iter().map(|field| field.kind).chain([Kind::Text]);
         Rows {
@@ -101,7 +101,7 @@ impl<'s> Rows<'s> {
         self.unknown.of_row.clear();
     }
 
-    /// Note that the field's value was appended to its column.
+    /// Record that the field's value was appended to its column.
     #[inline]
     pub fn mark(&mut self, field: usize, is_null: bool) {
         self.stamps[field] = self.stamp | u64::from(!is_null);
@@ -114,7 +114,7 @@ impl<'s> Rows<'s> {
         self.stamps[field] & !1 == self.stamp
     }
 
-    /// Note a column that the contract does not know; the text to append its `"name":value` to, where it is kept.
+    /// Record a column that the contract does not know. Returns the text to append its `"name":value` to, if it is kept.
     pub fn unknown(&mut self, name: &[u8]) -> Result<Option<&mut Vec<u8>>, Box<Fail>> {
         let unknown = &mut self.unknown;
         let place = match unknown.index.get(name) {
@@ -152,7 +152,7 @@ impl<'s> Rows<'s> {
         }
     }
 
-    /// End the record as a row: missing fields become null, and what its operation requires must be there.
+    /// End the record as a row. Missing fields become null, and the values that its operation requires must be there.
     #[inline]
     pub fn accept(&mut self) -> Result<(), Box<Fail>> {
         let schema = self.schema;
@@ -211,7 +211,7 @@ impl<'s> Rows<'s> {
         self.operation == Some(Operation::Update) && names.lists(self.count, &self.schema.fields[field].name)
     }
 
-    /// End the record as none: its values are taken back.
+    /// End the record as a reject and remove its values.
     #[cold]
     pub fn reject(&mut self, fail: Fail, line: usize, offset: usize, length: usize) {
         for column in &mut self.columns {
@@ -233,7 +233,7 @@ impl<'s> Rows<'s> {
         self.records += 1;
     }
 
-    /// The outcome, once every record was taken.
+    /// The result, after the last record.
     pub fn finish(self, lines: usize) -> Result<Parsed, String> {
         let types = self.schema.arrow.fields().iter().map(|field| field.data_type());
         let finish = |(column, data_type): (Column, &DataType)| column.finish(self.count, data_type);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field as ArrowField, Schema as ArrowSchema, SchemaRef, TimeUnit};
 
-/// How a field's values are read and stored.
+/// The way in which a field's values are read and stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Int16,
@@ -26,7 +26,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The kind of a name as the Python side writes it, if there is one.
+    /// The kind with this name on the Python side, if there is one.
     pub fn parse(name: &str, precision: u8, scale: u8) -> Option<Kind> {
         Some(match name {
             "int16" => Kind::Int16,
@@ -80,7 +80,7 @@ pub struct Field {
     pub allow_nan: bool,
 }
 
-/// `"name":`, compared as a whole at once where it is short enough.
+/// `"name":`, compared at once if it is short enough.
 #[derive(Debug)]
 pub struct Label {
     text: Vec<u8>,
@@ -105,7 +105,7 @@ impl Label {
         }
     }
 
-    /// Bytes of the label where `bytes` begin with it.
+    /// The length of the label if `bytes` begin with it.
     #[inline]
     pub fn begins(&self, bytes: &[u8]) -> Option<usize> {
         let is_there = match bytes.first_chunk() {
@@ -125,7 +125,7 @@ fn halves(bytes: &[u8; Label::SHORT]) -> [u128; 2] {
     [u128::from_le_bytes(half(0)), u128::from_le_bytes(half(16))]
 }
 
-/// What becomes of a value whose column the contract does not know.
+/// The treatment of a value whose column the contract does not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Evolution {
     Keep,
@@ -133,25 +133,25 @@ pub enum Evolution {
     RejectRow,
 }
 
-/// The row: its fields in order, and what must be there.
+/// The row: its fields in order, and the required ones.
 #[derive(Debug)]
 pub struct Schema {
     pub fields: Vec<Field>,
     pub evolution: Evolution,
     pub index: HashMap<Vec<u8>, usize>,
-    /// `"name":` of each field, as a writer without spaces writes it.
+    /// `"name":` of each field, without spaces.
     pub labels: Vec<Label>,
     pub required: Vec<usize>,
     pub keys: Vec<usize>,
     pub operation: usize,
     pub unchanged: usize,
-    /// The field `cdc_built_at`, where it is a timestamp.
+    /// The field `cdc_built_at`, if it is a timestamp.
     pub built_at: Option<usize>,
     pub arrow: SchemaRef,
 }
 
 impl Schema {
-    /// Compile the fields; they must hold one operation and one list of names.
+    /// Compile the fields. They must hold one operation and one list of names.
     pub fn new(fields: Vec<Field>, evolution: Evolution) -> Result<Schema, String> {
         let place = |kind: Kind| {
             let found = fields.iter().position(|field| field.kind == kind);

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::text::{escape, string_mark, unescape};
 
-/// Levels of nesting that a line may have, its own object included.
+/// The maximum levels of nesting in a line, including its own object.
 const MAX_DEPTH: u32 = 64;
 
 /// Whether a line holds one JSON value and nothing else.
@@ -12,7 +12,7 @@ pub fn is_json(line: &[u8]) -> bool {
     value(line, after_space(line, 0), 0).is_some_and(|end| after_space(line, end) == line.len())
 }
 
-/// The place of the first byte from `at` on that is no white space.
+/// The place of the first byte from `at` on that is not white space.
 #[inline]
 pub fn after_space(line: &[u8], mut at: usize) -> usize {
     while matches!(line.get(at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
@@ -21,10 +21,10 @@ pub fn after_space(line: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// The end of the value that begins at `at`, `depth` levels down; None where there is none.
+/// The end of the value that begins at `at`, `depth` levels down. None if there is none.
 pub fn value(line: &[u8], mut at: usize, mut depth: u32) -> Option<usize> {
     let outer = depth;
-    let mut objects: u64 = 0; // a bit a level: whether it is an object
+    let mut objects: u64 = 0; // one bit per level: whether it is an object
     loop {
         let opens = match line.get(at)? {
             b'{' => Some(true),
@@ -51,7 +51,7 @@ pub fn value(line: &[u8], mut at: usize, mut depth: u32) -> Option<usize> {
             }
             at = after_space(line, at);
         }
-        // behind a value, or before the closing bracket of something empty
+        // after a value, or before the closing bracket of an empty object or array
         loop {
             let is_object = objects & 1 == 1;
             let mark = *line.get(at)?;
@@ -80,7 +80,7 @@ fn closing(is_object: bool) -> u8 {
     if is_object { b'}' } else { b']' }
 }
 
-/// Past a member's name and colon, to where its value begins.
+/// The start of a member's value, after its name and colon.
 fn member_value(line: &[u8], at: usize) -> Option<usize> {
     let colon = after_space(line, string(line, at)?);
     (line.get(colon)? == &b':').then(|| after_space(line, colon + 1))
@@ -137,7 +137,7 @@ fn number(line: &[u8], at: usize) -> Option<usize> {
     Some(end)
 }
 
-/// One member of an object: its name, and name and value as they were written.
+/// One member of an object: its name, and name and value as written.
 pub struct Member<'a> {
     pub name: Cow<'a, [u8]>,
     pub label: &'a [u8],
@@ -152,7 +152,7 @@ impl Member<'_> {
     }
 }
 
-/// The members of the one object that a line holds, in order; None if the line is no such object.
+/// The members of a line's one object, in order. None if the line holds no such object.
 pub fn members(line: &[u8]) -> Option<Vec<Member<'_>>> {
     let mut found = Vec::new();
     let start = after_space(line, 0);

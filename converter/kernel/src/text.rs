@@ -1,20 +1,20 @@
-//! Bytes of strings: where they end, JSON's escapes, and the textual types.
+//! Bytes of strings: their ends, JSON's escapes, and the textual types.
 
 use crate::reject::Reason;
 
-/// The first quote, backslash or control character at or after `at`; the length of `bytes` where there is none.
+/// The first quote, backslash or control character at or after `at`. The length of `bytes` if there is none.
 #[inline]
 pub fn string_mark(bytes: &[u8], at: usize) -> usize {
     find(bytes, at, wide::string_marks, |byte| matches!(byte, b'"' | b'\\' | 0..=0x1f))
 }
 
-/// The first comma, line feed, carriage return or quote at or after `at`; the length of `bytes` where there is none.
+/// The first comma, line feed, carriage return or quote at or after `at`. The length of `bytes` if there is none.
 #[inline]
 pub fn cell_mark(bytes: &[u8], at: usize) -> usize {
     find(bytes, at, wide::cell_marks, |byte| matches!(byte, b',' | b'\n' | b'\r' | b'"'))
 }
 
-/// The first mark at or after `at`: `marks` tells of 16 bytes which are marks, a bit a byte from the lowest on.
+/// The first mark at or after `at`. `marks` flags the marks among 16 bytes, one bit per byte from the lowest on.
 #[inline]
 fn find(bytes: &[u8], mut at: usize, marks: impl Fn(&[u8; 16]) -> u32, is_mark: impl Fn(u8) -> bool) -> usize {
     while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
@@ -71,7 +71,7 @@ mod wide {
     }
 }
 
-/// Sixteen bytes in two words, for other processors; only the lowest bit that is set is sure to be a mark.
+/// Sixteen bytes in two words, for other processors. Only the lowest set bit is certain to be a mark.
 #[cfg(not(target_arch = "x86_64"))]
 mod wide {
     const ONES: u64 = 0x0101_0101_0101_0101;
@@ -111,8 +111,8 @@ mod wide {
     }
 }
 
-/// Append the text of a JSON string whose opening quote ends at `at`; the place after its closing quote, or None where
-/// the string is not closed, holds a control character, or an escape that is no character (RFC 8259, 7 and 8.2).
+/// Append the text of a JSON string whose opening quote ends at `at`. Returns the place after its closing quote. None if the
+/// string is not closed, holds a control character, or an escape that is not a character (RFC 8259, 7 and 8.2).
 pub fn unescape(bytes: &[u8], mut at: usize, text: &mut Vec<u8>) -> Option<usize> {
     loop {
         let mark = string_mark(bytes, at);
@@ -129,7 +129,7 @@ pub fn unescape(bytes: &[u8], mut at: usize, text: &mut Vec<u8>) -> Option<usize
     }
 }
 
-/// The character that the escape after a backslash stands for, and the place after it.
+/// The character of the escape after a backslash, and the place after it.
 pub fn escape(bytes: &[u8], at: usize) -> Option<(char, usize)> {
     let simple = match bytes.get(at)? {
         mark @ (b'"' | b'\\' | b'/') => char::from(*mark),
@@ -173,7 +173,7 @@ fn nibble(digit: u8) -> Option<u8> {
     }
 }
 
-/// Append a text as a JSON string; only what must be escaped is.
+/// Append a text as a JSON string. Only characters that must be escaped are.
 pub fn quote_json(text: &[u8], target: &mut Vec<u8>) {
     target.push(b'"');
     for &byte in text {
@@ -207,7 +207,7 @@ pub fn uuid(text: &[u8], target: &mut Vec<u8>) -> Result<(), Reason> {
     Ok(())
 }
 
-/// Append the bytes that hexadecimal digits name, with or without `\x` before them.
+/// Append the bytes of hexadecimal digits, with or without `\x` before them.
 pub fn hex_bytes(text: &[u8], target: &mut Vec<u8>) -> Result<(), Reason> {
     let digits = text.strip_prefix(b"\\x").unwrap_or(text);
     if !digits.len().is_multiple_of(2) {
@@ -226,7 +226,7 @@ pub fn is_position(text: &[u8]) -> bool {
     let Ok(text) = <&[u8; 29]>::try_from(text) else {
         return false;
     };
-    // without a branch a byte, so that the compiler checks many at once
+    // without a branch per byte, so that the compiler checks many at once
     let all = |part: &[u8], is_right: fn(u8) -> bool| part.iter().fold(true, |so_far, &byte| so_far & is_right(byte));
     all(&text[..16], |byte| byte.wrapping_sub(b'0') < 10 || byte.wrapping_sub(b'a') < 6)
         & (text[16] == b'-')

@@ -17,4 +17,4 @@ retried = retry(
     before_sleep=before_sleep_log(logging.getLogger(__name__), logging.INFO),
     reraise=True,
 )
-"""A function that loads the table and commits once: run again if another commit was faster, and with its error in the end."""
+"""Decorator of a function that loads the table and commits once. It runs again if another commit was faster, and raises in the end."""

@@ -44,7 +44,7 @@ PROPERTIES = {
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "50",
 }
-"""Copy-on-write: with the touched months named in ON a merge costs the same as merge-on-read and readers pay nothing."""
+"""Copy-on-write: if ON names the touched months, a merge costs the same as merge-on-read and readers pay nothing."""
 
 TYPES: Mapping[str, IcebergType] = {
     "int": IntegerType(),

@@ -24,7 +24,7 @@ from lake.types import widens
 
 READERS = 16
 WINDOW = 64
-"""Files whose content is held at once where small ones are gathered."""
+"""The number of files whose content is held at once while small ones are gathered."""
 ICEBERG_TYPES = {
     pa.int32(): "int",
     pa.int64(): "long",
@@ -45,7 +45,7 @@ class Unreadable(TerminalError):
 
 
 FINAL = (pa.ArrowInvalid, pa.ArrowNotImplementedError, Unreadable)
-"""What no second reading of the same object mends."""
+"""The errors that a second read of the same object does not mend."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Part:
     schema: pa.Schema
     rows: int
     content: pa.Table | None = None
-    """What a small part holds, where small parts are gathered."""
+    """The rows of a small part, if small parts are gathered."""
 
     @property
     def schema_text(self) -> str:

@@ -28,14 +28,14 @@ FOREIGN_GENERATION = -1
 IS_DELETE, VALID_AT, AT, IMAGE_RANK = "cdc_is_delete", "cdc_valid_at", "cdc_at", "cdc_image_rank"
 LOADED_GENERATION, LAST, IMAGE = "cdc_loaded_generation", "cdc_last", "cdc_image"
 LOADED = f"{cdc.OPERATION} = '{cdc.LOAD}' and {cdc.POSITION} = '{cdc.ZERO_POSITION}' and {GENERATION} >= 0"
-"""Whether a row is a load's. Rows of an export carry positions of their own and are none of the load's."""
+"""Whether a row belongs to a load. Rows of an export have positions of their own and do not."""
 GENERATION_WIDTH, POSITION_WIDTH = 17, len(cdc.ZERO_POSITION)
 AT_WIDTH = GENERATION_WIDTH + 1 + POSITION_WIDTH
 _FOREIGN = "-" + str(-FOREIGN_GENERATION).zfill(GENERATION_WIDTH - 1)
 
 _GENERATION = f"case when {GENERATION} < 0 then '{_FOREIGN}' else lpad(cast({GENERATION} as string), {GENERATION_WIDTH}, '0') end"
 PLACE = f"concat({_GENERATION}, '/', {cdc.POSITION})"
-"""Generation and position as one text of fixed width that sorts as they do: ``-`` sorts before every digit."""
+"""Generation and position as one text of fixed width that sorts as they do. ``-`` sorts before every digit."""
 
 
 def ordered(frame: DataFrame, fences: Iterable[Fence]) -> DataFrame:

@@ -21,9 +21,9 @@ from lake.keys import split_uri
 
 SMALL_BYTES = 1024 * 1024
 FROM_FILES = 16
-"""So many small files are worth another writing."""
+"""The number of small files from which gathering pays off."""
 GATHERED_BYTES = 64 * 1024 * 1024
-"""What the driver holds of one schema, uncompressed, before it writes."""
+"""The uncompressed bytes of one schema that the driver holds before it writes."""
 FOLDER = "gathered"
 
 

@@ -28,9 +28,9 @@ from lake.contract.names import KEYS
 from lake.keys import silver_location
 
 FROM_FILES = 64
-"""In fewer files a table is read as fast as its index."""
+"""A table with fewer files is read as fast as its index."""
 YOUNG_SHARE = 8
-"""The index is made anew once an eighth of the table's months holds younger files."""
+"""The index is built again once an eighth of the table's months holds younger files."""
 FILE_ROWS = 16_000_000
 SNAPSHOT = "datamaster.indexed-snapshot"
 

@@ -37,7 +37,7 @@ Key = tuple[Any, ...]
 COMMITTED, RECORD, PAIRED, OLD = "cdc_committed", "cdc_record", "cdc_paired", "cdc_old"
 STEP, DOUBT = "<", ">"
 CLOCK_SLACK = timedelta(minutes=1)
-"""How far the source's clock, which tells when a change was committed, may be from that of whoever reads its rows."""
+"""The possible difference between the source's clock, which gives commit times, and the clock of a reader of its rows."""
 
 
 class KeyChange(NamedTuple):

@@ -17,7 +17,7 @@ Month = tuple[int, int]
 LAST_GENERATION, LAST_POSITION = f"s.{LAST}_generation", f"s.{LAST}_position"
 TOMBSTONES: Month = (0, 0)
 NAMED_MONTHS_LIMIT = 240
-"""Above so many months the predicate costs more than it saves: most of the table is touched anyway."""
+"""With more months, the predicate costs more than it saves, because most of the table is touched anyway."""
 
 
 def statement(target: str, source: str, contract: Contract, months: Collection[Month] | None, now: datetime, swept_generation: int) -> str:

@@ -43,7 +43,7 @@ from lake.manifests import (
 
 logger = logging.getLogger(__name__)
 ATTEMPTS = 4
-"""So often a batch is merged while others, as an analyst's DELETE in Athena, commit to its table."""
+"""Merge attempts before giving up. Other writers, such as an analyst's DELETE in Athena, may commit in between."""
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from lake.contract import MonthPartition
 
 FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799
-"""Of the years 1 to 9999, since 1970."""
+"""The bounds of the years 1 to 9999, in seconds since 1970."""
 _TIMES = {
     "epoch_seconds": ("timestamp_seconds", 1),
     "epoch_milliseconds": ("timestamp_millis", 1_000),

@@ -19,7 +19,7 @@ from jobs.iceberg.inventory import LiveFile, Partition, live_files
 FILES_OF_A_MONTH = 2
 FILE_BYTES = 128 * 1024 * 1024
 COMMIT_BYTES = 512 * 1024 * 1024
-"""What one commit rewrites at most: a first run over many months keeps within an engine's memory, and a crash loses little."""
+"""The limit of one commit. A first run over many months then fits an engine's memory, and a crash loses little."""
 
 
 def compact(spark: SparkSession, database: str, table: Table) -> int:
