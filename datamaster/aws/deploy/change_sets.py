@@ -12,12 +12,10 @@ from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
-from sceptre.exceptions import SceptreException
-from sceptre.plan.actions import StackActions
-from sceptre.stack import Stack
 
 from datamaster.aws.deploy.environments import Environment
 from datamaster.aws.deploy.package import digest
+from datamaster.aws.deploy.stack_files import Output, Stack
 from datamaster.aws.deploy.stacks import Outputs, StackFailed, failure_reason, in_full, levels, outputs_of
 from datamaster.aws.deploy.watch import UNWATCHED, Change, StackChanges, Waiting, Watch
 from lake.errors import TerminalError
@@ -107,12 +105,12 @@ class _Launch(Waiting):
                 ChangeSetName=f"dm-{secrets.token_hex(6)}",
                 ChangeSetType="CREATE" if new else "UPDATE",
                 Capabilities=list(CAPABILITIES),
-                Parameters=StackActions(stack)._format_parameters(stack.parameters),
-                Tags=[{"Key": str(key), "Value": str(value)} for key, value in stack.tags.items()],
+                Parameters=self._parameters(stack),
+                Tags=[{"Key": key, "Value": value} for key, value in stack.tags.items()],
                 **self._template(stack),
             )
             return self._read(stack, created["Id"], new)
-        except (BotoCoreError, ClientError, SceptreException) as error:
+        except (BotoCoreError, ClientError) as error:
             raise StackFailed(stack.external_name, str(error)) from error
 
     def _remove_record(self, stack: Stack) -> None:
@@ -122,13 +120,26 @@ class _Launch(Waiting):
         if self.wait(stack.name, stack.external_name) != "DELETE_COMPLETE":
             raise StackFailed(stack.external_name, failure_reason(self.client, stack.external_name))
 
+    def _parameters(self, stack: Stack) -> list[dict[str, str]]:
+        """A stack's parameters, with the values that other stacks give."""
+        given = {name: self._outputs(name) for name in {value.stack for value in stack.parameters.values() if isinstance(value, Output)}}
+        values: dict[str, str] = {}
+        for parameter, value in stack.parameters.items():
+            if isinstance(value, Output) and value.name not in given[value.stack]:
+                raise StackFailed(stack.external_name, f'parameter "{parameter}" is {value}, and that stack gives no such output')
+            values[parameter] = given[value.stack][value.name] if isinstance(value, Output) else value
+        return [{"ParameterKey": name, "ParameterValue": value} for name, value in values.items()]
+
+    def _outputs(self, stack: str) -> dict[str, str]:
+        [described] = self.client.describe_stacks(StackName=f"dm-{self.environment.name}-{stack}")["Stacks"]
+        return outputs_of(described)
+
     def _template(self, stack: Stack) -> dict[str, str]:
         """How a call carries a stack's template: in itself, or by its place in the artifacts bucket if it is long."""
-        body = stack.template.body.encode()
+        body = stack.body.encode()
         if len(body) <= INLINE_BYTES:
-            return {"TemplateBody": stack.template.body}
-        [storage] = self.client.describe_stacks(StackName=f"dm-{self.environment.name}-storage")["Stacks"]
-        bucket, key = outputs_of(storage)["ArtifactsBucket"], f"templates/{stack.name}/{digest(body)}"
+            return {"TemplateBody": stack.body}
+        bucket, key = self._outputs("storage")["ArtifactsBucket"], f"templates/{stack.name}/{digest(body)}"
         s3 = boto3.client("s3", region_name=self.environment.region)
         s3.put_object(Bucket=bucket, Key=key, Body=body)
         return {"TemplateURL": f"{s3.meta.endpoint_url}/{bucket}/{key}"}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from botocore.exceptions import ClientError
-from sceptre.stack import Stack
 
 from datamaster.aws.deploy.environments import Environment
+from datamaster.aws.deploy.stack_files import Stack
 from datamaster.aws.deploy.stacks import StackFailed, failure_reason, levels
 from datamaster.aws.deploy.watch import UNWATCHED, Waiting, Watch
 

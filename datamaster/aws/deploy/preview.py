@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sceptre.resolvers import Resolver
-from sceptre.stack import Stack
-
 from datamaster.aws.cloudformation.reading import read_template
 from datamaster.aws.deploy import docker
 from datamaster.aws.deploy.artifacts import collect
 from datamaster.aws.deploy.environments import Environment
 from datamaster.aws.deploy.package import APPS, package_apps
+from datamaster.aws.deploy.stack_files import Stack
 from datamaster.aws.deploy.stacks import levels
 from datamaster.project import PROJECT
 from lake.errors import TerminalError
@@ -56,7 +54,7 @@ def preview(environment: Environment, build: Path, stacks: Collection[str] = ())
     problems: list[str] = []
     for number, level in enumerate(levels(named, stacks), 1):
         for stack in level:
-            template, given = read_template(stack.template.body), parameters_of(stack)
+            template, given = read_template(stack.body), parameters_of(stack)
             problems += parameter_problems(stack.name, template, given)
             found.append(StackPreview(stack.name, number, description_of(template), given, resources_of(template, given)))
     if problems:
@@ -90,13 +88,7 @@ def _source(stack: str) -> Path:
 
 def parameters_of(stack: Stack) -> dict[str, str]:
     """A stack's parameters as its configuration gives them, unresolved."""
-    return {name: _told(value) for name, value in stack._parameters.items()}
-
-
-def _told(value: Any) -> str:
-    if isinstance(value, Resolver):
-        return str(value.argument).replace(".yaml::", ".")
-    return ",".join(value) if isinstance(value, list) else str(value)
+    return {name: str(value) for name, value in stack.parameters.items()}
 
 
 def parameter_problems(stack: str, template: Mapping[str, Any], given: Mapping[str, str]) -> list[str]:

@@ -52,11 +52,11 @@ def sent(environment: Environment, packages: Mapping[str, Package], build: Path)
     outputs: dict[str, str] = {}
     for level in levels(named):
         for stack in level:
-            bodies[stack.name] = stack.template.body
+            bodies[stack.name] = stack.body
             given = {name: outputs.get(value, value) for name, value in parameters_of(stack).items()}
             parameters[stack.name] = given
-            written = build / f"{stack.name}{'.json' if stack.template.body.startswith('{') else '.yaml'}"
-            written.write_text(stack.template.body)
+            written = build / f"{stack.name}{'.json' if stack.body.startswith('{') else '.yaml'}"
+            written.write_text(stack.body)
             rendered[stack.name] = Template(written, given)
             outputs |= {f"{stack.name}.{name}": value for name, value in rendered[stack.name].outputs().items()}
     definitions = {name: artifacts.objects[key] for name, key in variables["definitions"].items()}

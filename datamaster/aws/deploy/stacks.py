@@ -1,29 +1,20 @@
-"""The stacks of an environment: their order, and what CloudFormation tells of them. Sceptre holds order, parameters and outputs.
-
-https://docs.sceptre-project.org/4.7.0/docs/python_usage.html
-"""
+"""The stacks of an environment: their order, and CloudFormation's description of them."""
 
 from __future__ import annotations
 
-import logging
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
+from graphlib import TopologicalSorter
 from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError
-from jinja2.exceptions import UndefinedError
-from sceptre.connection_manager import ConnectionManager
-from sceptre.context import SceptreContext
-from sceptre.exceptions import SceptreException
-from sceptre.plan.plan import SceptrePlan
-from sceptre.stack import Stack
 
-from datamaster.aws.deploy.environments import Environment, EnvironmentIncomplete
+from datamaster.aws.deploy.environments import Environment
 from datamaster.aws.deploy.package import APPS
 from datamaster.aws.deploy.spark_submit import RELEASE_LABEL
-from datamaster.project import PROJECT
+from datamaster.aws.deploy.stack_files import Stack, read_stacks
 from lake.errors import TerminalError
 
 Outputs = dict[str, dict[str, str]]
@@ -74,40 +65,39 @@ def next_step(reason: str) -> str:
 
 
 def levels(environment: Environment, names: Collection[str] = (), *, reverse: bool = False) -> list[list[Stack]]:
-    """Sceptre's stacks, level by level: a level needs only those before it.
+    """The stacks, level by level: a level needs only those before it.
 
     With ``names`` those and what they need; in ``reverse``, as for a deletion, those and what needs them, last launched first.
     Raises ``UnknownStack`` and ``EnvironmentIncomplete``.
     """
-    logging.getLogger("sceptre").setLevel(logging.WARNING)
-    # Sceptre keeps its clients for the life of the process, also when the environment leads elsewhere by now.
-    ConnectionManager._boto_sessions.clear()
-    ConnectionManager._clients.clear()
-    context = SceptreContext(project_path=str(PROJECT), command_path="", user_variables=UNKNOWN_ARTIFACTS | environment.variables)
-    try:
-        plan = SceptrePlan(context)
-        plan.resolve("delete" if reverse else "launch", reverse)
-    except SceptreException as error:
-        if not isinstance(error.__cause__, UndefinedError):
-            raise
-        raise EnvironmentIncomplete(environment.name, re.findall(r"'(\w+)'$", str(error.__cause__))) from error
-    order: list[list[Stack]] = [sorted((s for s in level if not s.ignore), key=lambda s: s.name) for level in plan.launch_order]
-    needs = {stack.name: {needed.name for needed in stack.dependencies} for level in order for stack in level}
-    for name in names:
-        if name not in needs:
-            raise UnknownStack(name, environment.name, needs)
-    wanted = _reached(names, needs, reverse) if names else needs.keys()
-    kept = [[stack for stack in level if stack.name in wanted] for level in order]
+    every = read_stacks(environment, UNKNOWN_ARTIFACTS | environment.variables)
+    here = {name for name, stack in every.items() if not stack.ignored}
+    for name in {*names} - here | {needed for stack in every.values() for needed in stack.needs} - every.keys():
+        raise UnknownStack(name, environment.name, here)
+    before: dict[str, set[str]] = {name: set() for name in every}
+    for stack in every.values():
+        for needed in stack.needs:
+            first, then = (stack.name, needed) if reverse else (needed, stack.name)
+            before[then].add(first)
+    wanted = _reached(names, before) if names else here
+    kept = [[every[name] for name in sorted(wanted & here & level)] for level in _in_order(before)]
     return [level for level in kept if level]
 
 
-def _reached(names: Collection[str], needs: dict[str, set[str]], reverse: bool) -> set[str]:
-    """Stacks by name, and those they need, or in ``reverse`` those that need them, at any distance."""
+def _in_order(before: Mapping[str, Collection[str]]) -> Iterator[set[str]]:
+    order = TopologicalSorter(before)
+    order.prepare()
+    while order.is_active():
+        yield set(ready := order.get_ready())
+        order.done(*ready)
+
+
+def _reached(names: Collection[str], before: Mapping[str, Collection[str]]) -> set[str]:
+    """Stacks by name, and all that come before them, at any distance."""
     found, due = set(names), list(names)
     while due:
-        name = due.pop()
-        next_ones = {other for other in needs if name in needs[other]} if reverse else needs[name] & needs.keys()
-        due += next_ones - found
+        next_ones = set(before[due.pop()]) - found
+        due += next_ones
         found |= next_ones
     return found
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +13,7 @@ from botocore.exceptions import ClientError
 from datamaster.aws.deploy import change_sets
 from datamaster.aws.deploy.change_sets import INLINE_BYTES, _Launch
 from datamaster.aws.deploy.environments import load_environment
+from datamaster.aws.deploy.stack_files import Output
 from datamaster.aws.deploy.stacks import StackFailed, levels
 from datamaster.aws.deploy.watch import UNWATCHED
 
@@ -50,12 +53,14 @@ class CloudFormation:
 
 
 @pytest.fixture
-def launch(monkeypatch: pytest.MonkeyPatch) -> Any:
-    def run(client: CloudFormation, body: str = "Resources: {}") -> Any:
+def launch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    def run(client: CloudFormation, body: str = "Resources: {}", **parameters: str | Output) -> Any:
         monkeypatch.setattr(change_sets, "failure_reason", lambda client, _stack: client.reason)
         environment = load_environment("dev").with_variables({"poll_seconds": 0})
         [[stack]] = levels(environment, ["security"])
-        stack.template._body = body
+        template = tmp_path / "template.yaml"
+        template.write_text(body)
+        stack = replace(stack, template=template, parameters=stack.parameters | parameters)
         launching = _Launch(environment, UNWATCHED)
         launching.client = client
         return launching.run([[stack]])
@@ -92,6 +97,23 @@ def test_the_record_of_a_stack_that_never_came_up_goes_before_it_is_made_again(l
 
     assert [call["ChangeSetType"] for call in client.sent] == ["CREATE"]
     assert client.statuses == {"dm-dev-security": "CREATE_COMPLETE"}
+
+
+def test_a_parameter_that_another_stack_gives_has_that_output_s_value(launch: Any):
+    client = CloudFormation(None)
+    client.statuses["dm-dev-storage"] = "CREATE_COMPLETE"
+
+    launch(client, Bucket=Output("storage", "ArtifactsBucket"))
+
+    assert {"ParameterKey": "Bucket", "ParameterValue": "artifacts"} in client.sent[0]["Parameters"]
+
+
+def test_an_output_that_the_other_stack_does_not_give_is_named_with_its_parameter(launch: Any):
+    client = CloudFormation(None)
+    client.statuses["dm-dev-storage"] = "CREATE_COMPLETE"
+
+    with pytest.raises(StackFailed, match=r'dm-dev-security" failed: parameter "Bucket" is storage\.Nothing, and that stack gives no such'):
+        launch(client, Bucket=Output("storage", "Nothing"))
 
 
 def test_a_long_template_goes_by_its_place_in_the_artifacts_bucket(launch: Any, monkeypatch: pytest.MonkeyPatch):
