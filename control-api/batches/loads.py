@@ -20,7 +20,7 @@ from lake.generations import Fence
 
 @dataclass(frozen=True)
 class LoadState:
-    """The newest generation with a complete load that was not retired yet (0 for none), or the reason why the load waits."""
+    """The newest generation if its load is complete and older generations still stand, else 0. Or the reason why the load waits."""
 
     complete: int = 0
     waits: str | None = None

@@ -1,4 +1,4 @@
-"""Plans and settles maintenance. A table's open batch is its lock, so no other writer of the table runs at the same time.
+"""Plans and closes maintenance. A table's open batch is its lock, so no other writer of the table runs at the same time.
 
 A maintenance batch holds nothing that could be lost. It is closed when its job ends, even if the job failed. The table's
 next plan drops the batch of a dead execution.

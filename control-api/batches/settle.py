@@ -34,7 +34,7 @@ TAGGERS = 16
 
 @dataclass(frozen=True)
 class Settler:
-    """Settles batches on one control table for the execution that holds them, their owner."""
+    """Settles the files of batches and closes the batches, for the execution that holds them."""
 
     settings: BatchSettings
     control: ControlTable
@@ -47,7 +47,7 @@ class Settler:
         return cls(settings, ControlTable(settings.control_table), ControlBatches(settings.control_table), owner)
 
     def silver(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """Settle a silver batch. Its months are requested before its files are marked, so that a crash loses neither.
+        """Settle the files of a silver batch. Its months are requested before its files are marked, so that a crash loses neither.
 
         The answer holds counts only, because a state machine's state is limited to 256 KB. The reasons are on the files' records.
         """
@@ -87,7 +87,7 @@ class Settler:
         }
 
     def derived(self, layer: str, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """Settle a run of a derived table. The tables built from it get its months before these are ticked off."""
+        """Close a run of a derived table. The tables built from it get its months before these are ticked off."""
         target = f"{layer}/{batch['table']}"
         if batch.get("error"):
             return self._released(target, batch)
@@ -116,7 +116,7 @@ class Settler:
         return ContractStore(self.settings.contracts_uri)
 
     def _is_open(self, target: str, batch: Mapping[str, Any]) -> bool:
-        """Whether the batch is still to be settled. Raises ``BatchHeld`` if another execution has taken it over."""
+        """Whether the batch is still open. Raises ``BatchHeld`` if another execution has taken it over."""
         held = self.batches.get_open(target)
         if held is None or held.batch_id != batch["batch_id"]:
             return False

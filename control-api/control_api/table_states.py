@@ -1,4 +1,4 @@
-"""The API's view of tables: waiting files, the last settled batch, and the reason why a table waits."""
+"""The API's view of tables: waiting files, the last closed batch, and the reason why a table waits."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ class LineMasker:
             return None
 
     def _written(self, raw: bytes) -> Sequence[tuple[str, str, str]] | None:
-        """Name, name and value as JSON writes them, of each column; None if the line cannot be read."""
+        """Name, and name and value as JSON writes them, of each column. None if the line cannot be read."""
         if self._header is None:
             return parse.written_members(raw)
         try:

@@ -172,7 +172,7 @@ class ControlBatches(ControlStore):
         )
 
     def keep_state(self, target: str, state: TargetState) -> None:
-        """Write the target's state once per batch. A repeated settle of the same batch changes nothing."""
+        """Write the target's state once per batch. A repeated call for the same batch changes nothing."""
         item = {
             **target_key(target, "state"),
             "swept_generation": state.swept_generation,

@@ -129,7 +129,8 @@ class FileRecords(Refusals, TableItems):
     def fail(self, file_id: str, error_type: str, message: str, token: str | None = None, attempt: int | None = None) -> ControlRecord:
         """End the file as failed, with a reason. A settled file does not change.
 
-        With ``token``, the change needs that lease and raises ``LeaseLost`` without it. With ``attempt``, it needs that attempt.
+        With ``token``, the change needs that lease and raises ``LeaseLost`` without it. With ``attempt``, only a file on that
+        attempt changes.
         """
         changes = _failure(error_type, message)
         if token is not None:

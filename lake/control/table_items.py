@@ -23,7 +23,7 @@ class TableItems(FileListing):
         return [Fence(parse_timestamp(item["at"]), item["kind"]) for item in self.items_of(table, "fence#")]
 
     def add_fence(self, table: str, fence: Fence) -> bool:
-        """Keep a fence, and put files with newer records back to bronze. Returns False if the fence is complete already.
+        """Keep a fence, and put files with newer records back to bronze. Returns False if the fence is known.
 
         If an earlier call stored the fence and crashed, this call puts the remaining files back.
         """
