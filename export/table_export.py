@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -82,12 +82,14 @@ def export_table(
     control: ControlTable,
     *,
     whole: bool = False,
+    only: Sequence[Sequence[str]] | None = None,
     object_bytes: int = OBJECT_BYTES,
     register_seconds: float = REGISTER_SECONDS,
     progress: Progress = lambda _: None,
 ) -> Export:
     """Export a table, whole or from its watermark minus the contract's lateness, and move the watermark.
 
+    ``only`` holds the keys of the rows to export, as texts; then the watermark stays.
     ``object_bytes`` limits the compressed size of an object. The watermark moves once every object is registered. The function
     waits up to ``register_seconds`` for that. A table without changes (``cdc: false``) is exported whole, and a fence makes the
     export a generation. A table without an export watermark is always exported whole.
@@ -97,10 +99,10 @@ def export_table(
     export_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     try:
         with _snapshot(dsn, contract.cdc) as snapshot:
-            watermark = _watermark(snapshot.connection, contract)
+            watermark = None if only else _watermark(snapshot.connection, contract)
             writer = ObjectWriter(bucket, keys.export_prefix(contract.table, export_id), _header(contract), object_bytes, progress)
             with closing(writer), snapshot.connection.cursor() as cursor:
-                cursor.copy_expert(_copy(snapshot, contract, since), writer)
+                cursor.copy_expert(_copy(snapshot, contract, since, only), writer)
                 writer.finish()
     except psycopg2.Error as error:
         raise ExportFailed(f"{contract.source_schema}.{contract.source_table}: {' '.join(str(error).split())}") from error
@@ -178,12 +180,18 @@ def _header(contract: Contract) -> list[str]:
     return [*(column.name for column in contract.columns), OPERATION, POSITION, BUILT_AT]
 
 
-def _copy(snapshot: _Snapshot, contract: Contract, since: str | None) -> str:
+def _copy(snapshot: _Snapshot, contract: Contract, since: str | None, only: Sequence[Sequence[str]] | None = None) -> str:
     """The COPY statement: the contract's columns, then operation, position and time of the snapshot."""
     columns: list[sql.Composable] = [sql.Identifier(column.source_name) for column in contract.columns]
     columns += [sql.Literal(LOAD), sql.Literal(snapshot.position), sql.Literal(timestamp(snapshot.taken_at))]
     query = sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(columns), _source(snapshot.connection, contract))
-    if since is not None and contract.export_watermark is not None:
+    if only:
+        query = sql.SQL("{} WHERE ({}) IN ({})").format(
+            query,
+            sql.SQL(", ").join(sql.Identifier(column.source_name) for column in contract.key),
+            sql.SQL(", ").join(sql.SQL("({})").format(sql.SQL(", ").join(map(sql.Literal, key))) for key in only),
+        )
+    elif since is not None and contract.export_watermark is not None:
         query = sql.SQL("{} WHERE {}").format(query, _newer(contract, contract.export_watermark, since))
     return str(sql.SQL("COPY ({}) TO STDOUT WITH (FORMAT csv)").format(query).as_string(snapshot.connection))
 

@@ -18,6 +18,8 @@ BUILT_AT = "cdc_built_at"
 COMMITTED_AT = "cdc_committed_at"
 TRANSACTION_ID = "cdc_transaction_id"
 UNCHANGED = "cdc_unchanged"
+UNSEEN = "?"
+"""What a column's name in ``UNCHANGED`` begins with, and its place in the lake ends with, if its new value could not travel."""
 FENCE_KIND = "cdc_fence"
 
 CDC_TYPES: Mapping[str, str] = MappingProxyType(

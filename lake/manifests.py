@@ -106,9 +106,9 @@ class SilverOutcome:
     """The result of a silver run.
 
     ``loads`` counts the keys that each load has brought, by generation. ``months`` lists the touched months of each derived
-    table. ``quality`` lists the broken rules. ``read_until`` is as in ``TargetState``. ``missing`` counts the rows of these
-    months in which the value of some column is not certain. ``without_month`` counts the images whose partition column
-    names no month of the years 1 to 9999.
+    table. ``quality`` lists the broken rules. ``read_until`` is as in ``TargetState``. ``missing`` counts the rows in which the
+    value of some column is not certain, by month and by those columns, for each month that the batch may have changed
+    (``WHOLE`` for all). ``without_month`` counts the images whose partition column names no month of the years 1 to 9999.
     """
 
     snapshot_id: str | None
@@ -121,7 +121,7 @@ class SilverOutcome:
     months: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     swept: bool = False
     quality: tuple[Mapping[str, Any], ...] = ()
-    missing: int = 0
+    missing: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     without_month: int = 0
 
     def document(self) -> dict[str, Any]:
@@ -137,7 +137,7 @@ class SilverOutcome:
             "months": {table: list(months) for table, months in self.months.items()},
             "swept": self.swept,
             "quality": [dict(result) for result in self.quality],
-            "missing": self.missing,
+            "missing": {month: dict(rows) for month, rows in self.missing.items()},
             "without_month": self.without_month,
         }
 
@@ -155,7 +155,7 @@ class SilverOutcome:
             months=months_by_table(document),
             swept=bool(document.get("swept", False)),
             quality=tuple(document.get("quality", ())),
-            missing=int(document.get("missing", 0)),
+            missing=document.get("missing") or {},
             without_month=int(document.get("without_month", 0)),
         )
 

@@ -74,7 +74,7 @@ class Settler:
         self.batches.keep_state(target, after)
         self.batches.close(target, manifest.batch_id, self.owner)
         count("RowsMerged", outcome.rows_merged, table=manifest.table)
-        count("RowsMissingValues", outcome.missing, table=manifest.table)
+        count("RowsMissingValues", sum(sum(rows.values()) for rows in outcome.missing.values()), table=manifest.table)
         count("RowsWithoutMonth", outcome.without_month, table=manifest.table)
         for result in outcome.quality:
             count("QualityRowsFailed", result["rows_failed"], table=manifest.table, rule=result["rule"])
@@ -156,7 +156,9 @@ class Settler:
         read_until = {**(state.read_until or {}), **outcome.read_until}
         swept = manifest.swept_generation if outcome.swept else state.swept_generation
         swept = max(swept, state.swept_generation)
-        return replace(state, loads=loads, read_until=read_until, swept_generation=swept, settled_batch=manifest.batch_id)
+        kept = {} if WHOLE in outcome.missing else state.missing or {}
+        missing = {month: rows for month, rows in {**kept, **outcome.missing}.items() if rows}
+        return replace(state, loads=loads, read_until=read_until, swept_generation=swept, settled_batch=manifest.batch_id, missing=missing)
 
 
 class Tags:

@@ -38,6 +38,7 @@ class TableStates:
             "waiting_seconds": self._waiting_seconds(table),
             "frozen_reason": frozen_reason(self.control.fences(table)),
             "load_waits": self.batches.load_waits(f"silver/{table}"),
+            "missing": self.batches.state(f"silver/{table}").missing_columns,
             **self._batches(f"silver/{table}"),
         }
 

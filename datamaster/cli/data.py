@@ -22,6 +22,7 @@ def register(app: typer.Typer) -> None:
 def export(
     table: Annotated[str, typer.Argument(help="The lake's name of the table.")],
     whole: Annotated[bool, typer.Option("--whole", help="Every row, not only those since the watermark.")] = False,
+    missing: Annotated[bool, typer.Option("--missing", help="Only the rows of which cdc_missing names a column.")] = False,
     wait: Annotated[bool, typer.Option(help="Wait until its files are converted.")] = True,
     home: Home = Path(".dm"),
 ) -> int:
@@ -30,7 +31,13 @@ def export(
 
     running = connect(home)
     with step(f"Export of {table}") as current:
-        result = actions.export_table(running, table, whole=whole, progress=current.say)
+        if missing:
+            result = actions.export_missing(running, table, current.say)
+        else:
+            result = actions.export_table(running, table, whole, current.say)
+        if result is None:
+            current.done("no row lacks a value")
+            return 0
         current.done(f"{counted(result.rows, 'row')} in {counted(len(result.objects), 'object')}")
     if not wait:
         return 0

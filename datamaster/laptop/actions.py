@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 from datamaster.laptop import holdups
 from datamaster.laptop.delivery import flushed
+from datamaster.laptop.missing_values import missing_keys
 from datamaster.laptop.state import State
+from datamaster.platform.query import Athena
 from datamaster.platform.settled import Conversion, Stage, wait_for
 from datamaster.replicator.positions import caught_up as replicated
 from datamaster.replicator.positions import current_lsn
@@ -66,6 +68,17 @@ def export_table(running: State, table: str, whole: bool, progress: Progress) ->
     return table_export.export_table(
         running.dsn, running.stage_bucket, contract_of(running, table), control, whole=whole, progress=progress
     )
+
+
+def export_missing(running: State, table: str, progress: Progress) -> table_export.Export | None:
+    """Export the rows of which ``cdc_missing`` names a column; None if there are none. Raises as ``export_table``, and ``QueryFailed``."""
+    control, contract = ControlTable(running.control_table), contract_of(running, table)
+    keys = missing_keys(Athena(running.work_group, database="dm_silver"), contract, control)
+    if keys == []:
+        return None
+    if keys is None:
+        progress("their keys are hashed in the lake, or are too many: every row is exported")
+    return table_export.export_table(running.dsn, running.stage_bucket, contract, control, whole=keys is None, only=keys, progress=progress)
 
 
 def await_export(running: State, export: table_export.Export, progress: Progress) -> list[ControlRecord]:

@@ -50,8 +50,8 @@ def task_reports(dsn: str, slot: str) -> TaskReports:
             return found
 
         left_out = tuple(
-            Refused(REPLICATOR, table, error, at, row={"key": key})
-            for table, key, error, at in rows("apply_exceptions", "row_key, error, error_time")
+            Refused(REPLICATOR, table, f'column "{column}": {error}' if column else error, at, row={"key": key}, row_sent=row_sent)
+            for table, key, column, error, at, row_sent in rows("apply_exceptions", "row_key, column_name, error, error_time, row_sent")
         )
         events = tuple(TableEvent(*row) for row in rows("table_events", "event, detail, cure, event_time"))
         loaded = {name: at for name, at in rows("table_statistics", "load_started") if at is not None}

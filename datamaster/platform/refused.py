@@ -30,7 +30,10 @@ FIREHOSE_SAYS = "ProcessingFailed status set for record: "
 
 @dataclass(frozen=True)
 class Refused:
-    """One refused row. ``table`` is schema.table of the source, ``key`` the row as far as it may be shown."""
+    """One refused row, or value if the rest of its row was sent.
+
+    ``table`` is schema.table of the source, ``row`` the row as far as it may be shown.
+    """
 
     by: str
     table: str
@@ -39,11 +42,15 @@ class Refused:
     operation: str = ""
     row: Mapping[str, Any] | None = None
     place: str = ""
+    row_sent: bool = False
 
 
 @dataclass(frozen=True)
 class Group:
-    """Refused rows of one table and reason. ``open`` are those that no later load of the table has made good."""
+    """Refused rows of one table and reason. ``open`` are those that no later load of the table has made good.
+
+    Rows that were sent without a value are not among them: cdc_missing names its column until the value is there.
+    """
 
     by: str
     table: str
@@ -107,7 +114,7 @@ def grouped(rows: Iterable[Refused], loaded_at: Mapping[str, datetime]) -> list[
         Group(
             *(members[0].by, members[0].table, members[0].reason),
             count=len(members),
-            open=sum(row.table not in loaded_at or row.at >= loaded_at[row.table] for row in members),
+            open=sum(not row.row_sent and (row.table not in loaded_at or row.at >= loaded_at[row.table]) for row in members),
             oldest=min(row.at for row in members),
             newest=max(row.at for row in members),
         )

@@ -36,6 +36,9 @@ def of_tables(tables: Iterable[Mapping[str, Any]]) -> Iterator[Trouble]:
             yield Trouble("frozen table", name, table["frozen_reason"], f"dm reload {name}")
         if table.get("load_waits"):
             yield Trouble("load that waits", name, table["load_waits"], f"dm errors ls --table {name}")
+        for column, count in (table.get("missing") or {}).items():
+            reason = f'cdc_missing names column "{column}": its value was too large for the stream, or is not known for certain'
+            yield Trouble("rows that lack a value", name, reason, f"dm export {name} --missing", count)
         if opened.get("error"):
             reason = _shortened(opened["error"])
             yield Trouble("batch that failed", name, reason, f"dm run silver --table {name}", int(opened.get("attempt_count") or 1))

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 
-from datamaster.replicator.messages import Record, Transaction, change_record, control_record, key_text, load_record, unwritable, with_key
-from datamaster.replicator.outbox import Outbox, RecordTooLarge
-from datamaster.replicator.pgoutput import Change, Value
+from datamaster.replicator.messages import (
+    Record,
+    Transaction,
+    change_record,
+    control_record,
+    key_text,
+    largest,
+    load_record,
+    unwritable,
+    with_key,
+)
+from datamaster.replicator.outbox import RECORD_BYTES, Outbox, RecordTooLarge
+from datamaster.replicator.pgoutput import UNCHANGED, Change, Value
 from datamaster.replicator.task_state import TaskState
 from datamaster.source.pg_catalog import Table
 
@@ -17,8 +29,8 @@ log = logging.getLogger(__name__)
 class Emitter:
     """Writes messages to the outbox and keeps the statistics.
 
-    A row that cannot be written, or is too large for Kinesis, holds up no other: its table, key, column and the reason go
-    to awsdms.apply_exceptions.
+    A row that cannot be written, or is too large for Kinesis, holds up no other. It goes without the large values that it
+    can do without, else it stays behind; table, key, column and the reason go to awsdms.apply_exceptions.
     """
 
     def __init__(self, task: str, outbox: Outbox, state: TaskState) -> None:
@@ -46,13 +58,7 @@ class Emitter:
     def row(self, table: Table, values: Sequence[bytes | None]) -> None:
         """Send a row that a full load read."""
         statistics = self.state.statistics(table.schema, table.name)
-        try:
-            record = load_record(table, values)
-        except Exception as error:  # whatever one row's values raise concerns that row alone
-            sent = self._leave_out(table, values, error)
-        else:
-            sent = self._add(table, values, record)
-        if sent:
+        if self._send(table, values, partial(load_record, table)):
             statistics.load_rows += 1
         else:
             statistics.load_error_rows += 1
@@ -62,28 +68,43 @@ class Emitter:
         if transaction.begin.commit_lsn > self.state.counted_lsn:
             self.state.statistics(table.schema, table.name).count(change.kind)
         change = with_key(table, change)
-        values = change.old or [] if change.new is None else change.new
-        try:
-            record = change_record(table, change, transaction, number, lsn)
-        except Exception as error:  # as in ``row``
-            self._leave_out(table, values, error)
-        else:
-            self._add(table, values, record)
 
-    def _add(self, table: Table, values: Sequence[Value], record: Record) -> bool:
-        try:
-            self.outbox.add(record)
-        except RecordTooLarge as error:
-            return self._leave_out(table, values, error)
+        def record(values: Sequence[Value], left_out: Sequence[str]) -> Record:
+            image = change
+            if left_out:
+                image = replace(change, old=list(values)) if change.new is None else replace(change, new=list(values))
+            return change_record(table, image, transaction, number, lsn, left_out)
+
+        self._send(table, change.old or [] if change.new is None else change.new, record)
+
+    def _send(self, table: Table, values: Sequence[Value], record: Callable[[Sequence[Value], Sequence[str]], Record]) -> bool:
+        """Send a row, without its values that cannot travel, if it can do without them. Returns whether it was sent."""
+        left_out: dict[str, Exception] = {}
+        while True:
+            try:
+                written = record(values, list(left_out))
+            except Exception as error:  # whatever one row's values raise concerns that row alone
+                column, reason = unwritable(table, values, error)
+                may_go = column is not None and column.form.large and column.name not in table.key
+            else:
+                if written.size <= RECORD_BYTES:
+                    self.outbox.add(written)
+                    break
+                column, reason = largest(table, values), RecordTooLarge(written)
+                may_go = column is not None
+            if column is None or not may_go:
+                self._report(table, values, None if column is None else column.name, reason, row_sent=False)
+                return False
+            left_out[column.name] = reason
+            values = [UNCHANGED if other is column else value for other, value in zip(table.columns, values, strict=True)]
+        for name, reason in left_out.items():
+            self._report(table, values, name, reason, row_sent=True)
         return True
 
-    def _leave_out(self, table: Table, values: Sequence[Value], error: Exception) -> bool:
-        """Record why a row is not in the stream; returns False, for "not sent"."""
-        column = None
-        if not isinstance(error, RecordTooLarge):
-            column, error = unwritable(table, values, error)
+    def _report(self, table: Table, values: Sequence[Value], column: str | None, reason: Exception, row_sent: bool) -> None:
+        """Record which value, or which row, is not in the stream and why."""
         key = key_text(table, values)
         where = f'table "{table.schema}.{table.name}", {key}' + (f', column "{column}"' if column else "")
-        log.error("%s: %s; left out, see awsdms.apply_exceptions", where, error)
-        self.state.record_exception(table, key, column, str(error))
-        return False
+        what = "its row is sent without it" if row_sent else "left out"
+        log.error("%s: %s; %s, see awsdms.apply_exceptions", where, reason, what)
+        self.state.record_exception(table, key, column, str(reason), row_sent)

@@ -16,11 +16,13 @@ from typing import NamedTuple
 import orjson
 
 from datamaster.replicator.pgoutput import UNCHANGED, Begin, Change, Value, Values
-from datamaster.source.pg_catalog import Table
+from datamaster.source.pg_catalog import Column, Table
 from lake.errors import TerminalError
 
 POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 PARTITION_KEY_CHARACTERS = 256
+LEFT_OUT = "left-out-columns"
+"""Metadata that DMS has not: the columns whose values were too large, or could not be written."""
 OPERATIONS = {"I": "insert", "U": "update", "D": "delete"}
 
 
@@ -63,13 +65,15 @@ def lsn_text(lsn: int) -> str:
     return f"{lsn >> 32:08X}/{lsn & 0xFFFFFFFF:08X}"
 
 
-def load_record(table: Table, values: Sequence[bytes | None]) -> Record:
+def load_record(table: Table, values: Sequence[Value], left_out: Sequence[str] = ()) -> Record:
     """The record of a row that a full load read; ``values`` are texts in the order of the table's columns."""
-    data = {name: None if value is None else write(value) for (name, write), value in zip(table.writers, values, strict=True)}
-    return _data_record(table, "load", {"data": data}, values, {})
+    data = {name: write(value) if isinstance(value, bytes) else None for (name, write), value in zip(table.writers, values, strict=True)}
+    for name in left_out:
+        del data[name]
+    return _data_record(table, "load", {"data": data}, values, {LEFT_OUT: left_out} if left_out else {})
 
 
-def change_record(table: Table, change: Change, transaction: Transaction, number: int, lsn: int) -> Record:
+def change_record(table: Table, change: Change, transaction: Transaction, number: int, lsn: int, left_out: Sequence[str] = ()) -> Record:
     """The record of a change: the ``number``-th of its transaction, from 1, at ``lsn`` of the log.
 
     A column that an update did not carry is absent. A delete carries the key, of whatever type, and nulls; under REPLICA
@@ -84,6 +88,8 @@ def change_record(table: Table, change: Change, transaction: Transaction, number
     }
     if transaction.previous is not None:
         details["prev-transaction-id"], details["prev-transaction-record-id"] = transaction.previous
+    if left_out:
+        details[LEFT_OUT] = left_out
     if change.new is None:
         old = change.old or []
         body: dict[str, object] = {"data": _deleted(table, old)}
@@ -120,16 +126,24 @@ def key_text(table: Table, values: Sequence[Value]) -> str:
     return ", ".join(shown)
 
 
-def unwritable(table: Table, values: Sequence[Value], error: Exception) -> tuple[str | None, Exception]:
+def largest(table: Table, values: Sequence[Value]) -> Column | None:
+    """The column of the longest value outside of the key, None if there is none."""
+    sizes = [
+        (len(value), place) for place, value in enumerate(values) if isinstance(value, bytes) and table.columns[place].name not in table.key
+    ]
+    return table.columns[max(sizes)[1]] if sizes else None
+
+
+def unwritable(table: Table, values: Sequence[Value], error: Exception) -> tuple[Column | None, Exception]:
     """The first column whose value cannot be written, and why; without a column where the row as a whole cannot."""
     for column, value in zip(table.columns, values, strict=False):
         if isinstance(value, bytes):
             try:
                 orjson.dumps(column.form.write(value))
             except UnicodeDecodeError as failure:
-                return column.name, UnwritableValue(f"bytes that are no {failure.encoding.upper()}: {_shown(failure)}")
+                return column, UnwritableValue(f"bytes that are no {failure.encoding.upper()}: {_shown(failure)}")
             except Exception as failure:  # which one does not matter: the column is what is looked for
-                return column.name, failure
+                return column, failure
     return None, error
 
 

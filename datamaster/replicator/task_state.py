@@ -166,18 +166,18 @@ class TaskState:
         """Mark a command as done, or as failed for the reason ``error``."""
         self.cursor.execute("UPDATE awsdms.task_command SET done_at = now(), error = %s WHERE command_id = %s", (error, command.command_id))
 
-    def record_exception(self, table: Table, row_key: str, column: str | None, error: str) -> None:
+    def record_exception(self, table: Table, row_key: str, column: str | None, error: str, row_sent: bool) -> None:
         """Keep key and column of what could not be sent and why; the same once more only gets its newer time."""
-        where = (self.slot, table.schema, table.name, row_key.replace("\0", ""), column, error.replace("\0", ""))
+        where = (self.slot, table.schema, table.name, row_key.replace("\0", ""), column, error.replace("\0", ""), row_sent)
         self.cursor.execute(
             "UPDATE awsdms.apply_exceptions SET error_time = now() WHERE (slot, schema_name, table_name, row_key) = (%s, %s, %s, %s)"
-            " AND column_name IS NOT DISTINCT FROM %s AND error = %s",
+            " AND column_name IS NOT DISTINCT FROM %s AND error = %s AND row_sent = %s",
             where,
         )
         if self.cursor.rowcount == 0:
             self.cursor.execute(
-                "INSERT INTO awsdms.apply_exceptions (slot, schema_name, table_name, row_key, column_name, error)"
-                " VALUES (%s, %s, %s, %s, %s, %s)",
+                "INSERT INTO awsdms.apply_exceptions (slot, schema_name, table_name, row_key, column_name, error, row_sent)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s)",
                 where,
             )
 

@@ -61,5 +61,6 @@ CREATE TABLE IF NOT EXISTS awsdms.table_events (
 
 -- Columns that a task of an earlier release did not know.
 ALTER TABLE awsdms.apply_exceptions ADD COLUMN IF NOT EXISTS column_name text;
+ALTER TABLE awsdms.apply_exceptions ADD COLUMN IF NOT EXISTS row_sent boolean NOT NULL DEFAULT false;
 ALTER TABLE awsdms.table_statistics ADD COLUMN IF NOT EXISTS load_error_rows bigint NOT NULL DEFAULT 0;
 ALTER TABLE awsdms.table_statistics ADD COLUMN IF NOT EXISTS identity json;

@@ -23,6 +23,8 @@ BEFORE_IMAGE = "before-image"
 BEFORE_COLUMN = "BI_"
 DOCUMENT = "_doc"
 SHOWN = 60
+LEFT_OUT = "left-out-columns"
+"""Of the metadata: columns of the source whose values could not travel. The replicator says so, DMS does not."""
 
 OPERATIONS: Mapping[str, str] = {
     "load": LOAD,

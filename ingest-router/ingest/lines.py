@@ -6,12 +6,12 @@ Each contract is compiled once, because the router sees every change. A message 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any, NamedTuple
 
 import orjson
 
-from ingest.dms_messages import BEFORE_COLUMN, OPERATIONS, SHOWN, Message, NotUnderstood
+from ingest.dms_messages import BEFORE_COLUMN, LEFT_OUT, OPERATIONS, SHOWN, Message, NotUnderstood
 from ingest.normalisers import Digits, InexactNumber, InvalidValue, Normaliser, moment, normaliser
 from lake import cdc
 from lake.cdc import DELETE, FENCE, LOAD, UPDATE, ZERO_POSITION, InvalidPosition, Position
@@ -70,19 +70,21 @@ class TableLines:
         origin = _origin(operation, message)
         if operation == DELETE:
             return Lines(_line({**self._nothing, **self._keys(message.body)}, DELETE, origin), False)
-        image, unchanged, unknown = self._image(message.body, operation == UPDATE)
+        image, absent, unknown = self._image(message.body, operation == UPDATE, self._left_out(message))
         if operation == UPDATE and (old := self._old_key(message, image)):
             gone = _line({**self._nothing, **old}, DELETE, origin)
-            return Lines(gone + _line(image, UPDATE, origin.after_key_change(), unchanged, unknown), True)
-        return Lines(_line(image, operation, origin, unchanged, unknown), False)
+            return Lines(gone + _line(image, UPDATE, origin.after_key_change(), absent, unknown), True)
+        return Lines(_line(image, operation, origin, absent, unknown), False)
 
     def fence(self, message: Message, kind: str) -> Lines:
         """The line that starts a load generation. Raises ``NotUnderstood``."""
         return Lines(_line(dict(self._nothing), FENCE, _origin(LOAD, message), fence=kind), False)
 
-    def _image(self, body: Mapping[str, Any], is_update: bool) -> tuple[dict[str, Any], list[str], dict[str, Any]]:
+    def _image(
+        self, body: Mapping[str, Any], is_update: bool, left_out: Container[str]
+    ) -> tuple[dict[str, Any], list[str], dict[str, Any]]:
         line: dict[str, Any] = {}
-        unchanged: list[str] = []
+        absent: list[str] = []
         found = 0
         for name, source, normalise, required, may_be_unchanged, formers in self._fields:
             value = body.get(source, _ABSENT)
@@ -90,8 +92,8 @@ class TableLines:
                 value = next((body[former] for former in formers if former in body), _ABSENT)
             if value is _ABSENT:
                 value = None
-                if may_be_unchanged and is_update:
-                    unchanged.append(name)
+                if name in left_out or (may_be_unchanged and is_update):
+                    absent.append(cdc.UNSEEN + name if name in left_out else name)
                     line[name] = None
                     continue
             else:
@@ -104,7 +106,20 @@ class TableLines:
             elif required:
                 raise NotUnderstood(f'column "{name}": null or absent; the contract requires a value')
             line[name] = value
-        return line, unchanged, self._unknown(body) if found != len(body) else {}
+        return line, absent, self._unknown(body) if found != len(body) else {}
+
+    def _left_out(self, message: Message) -> Container[str]:
+        """The columns whose values could not travel. Raises ``NotUnderstood`` for one that has no place of its own."""
+        given = message.metadata.get(LEFT_OUT)
+        if not given:
+            return ()
+        fields = [field for field in self._fields if not {field.source, *field.formers}.isdisjoint(given)]
+        for field in fields:
+            if not field.may_be_unchanged:
+                raise NotUnderstood(
+                    f'column "{field.name}": its value could not travel; with "unchanged: true" in the contract, the rest of its row can'
+                )
+        return {field.name for field in fields}
 
     def _unknown(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """The columns that the contract does not know, unchanged. The converter decides on them by the contract's evolution mode."""
@@ -177,7 +192,7 @@ def _line(
     columns: dict[str, Any],
     operation: str,
     origin: _Origin,
-    unchanged: list[str] | None = None,
+    absent: list[str] | None = None,
     unknown: Mapping[str, Any] | None = None,
     fence: str | None = None,
 ) -> bytes:
@@ -186,7 +201,7 @@ def _line(
     columns[cdc.BUILT_AT] = origin.built_at
     columns[cdc.COMMITTED_AT] = origin.committed_at
     columns[cdc.TRANSACTION_ID] = origin.transaction_id
-    columns[cdc.UNCHANGED] = unchanged or None
+    columns[cdc.UNCHANGED] = absent or None
     columns[cdc.FENCE_KIND] = fence
     if unknown:
         columns.update(unknown)

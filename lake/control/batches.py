@@ -7,6 +7,7 @@ time the month is requested. A run ticks a month off only if it saw the latest t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -50,6 +51,7 @@ class TargetState:
     ``swept_generation`` is the newest generation whose predecessors were retired. ``loads`` counts the keys that each load
     has brought, by generation. ``read_until`` is the latest time at which a load or an export can have read a row
     (microseconds since 1970), by generation. ``definition`` is that of the last whole or partial build (derived tables).
+    ``missing`` counts the rows with columns in ``cdc_missing``, by month and by those columns.
     """
 
     swept_generation: int = 0
@@ -58,6 +60,16 @@ class TargetState:
     settled_batch: str | None = None
     settled_at: str | None = None
     read_until: Mapping[str, int] | None = None
+    missing: Mapping[str, Mapping[str, int]] | None = None
+
+    @property
+    def missing_columns(self) -> dict[str, int]:
+        """How many rows lack each column's value, or have one that is not certain."""
+        rows: Counter[str] = Counter()
+        for counted in (self.missing or {}).values():
+            for columns, count in counted.items():
+                rows.update(dict.fromkeys(columns.split(","), count))
+        return dict(sorted(rows.items()))
 
 
 class ControlBatches(ControlStore):
@@ -169,6 +181,7 @@ class ControlBatches(ControlStore):
             item.get("settled_batch"),
             item.get("settled_at"),
             read_until,
+            {month: {name: int(rows) for name, rows in counted.items()} for month, counted in (item.get("missing") or {}).items()},
         )
 
     def keep_state(self, target: str, state: TargetState) -> None:
@@ -178,6 +191,7 @@ class ControlBatches(ControlStore):
             "swept_generation": state.swept_generation,
             "loads": dict(state.loads or {}),
             "read_until": dict(state.read_until or {}),
+            "missing": {month: dict(rows) for month, rows in (state.missing or {}).items()},
             "definition": state.definition,
             "settled_batch": state.settled_batch,
             "settled_at": now(),

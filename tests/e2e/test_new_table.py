@@ -15,6 +15,7 @@ import yaml
 
 from datamaster.laptop import actions, postgres
 from datamaster.laptop.state import State
+from datamaster.laptop.troubles import picture
 from datamaster.platform import pipelines
 from datamaster.platform.query import Athena
 from datamaster.source.introspect import contract_yaml
@@ -233,3 +234,25 @@ def test_personal_text_is_masked(lake: Lake) -> None:
 def test_the_contract_needed_no_other_file(lake: Lake) -> None:
     contract = parse_contract((lake.running.contracts / "parcel.yaml").read_text(), "parcel.yaml")
     assert [column.name for column in contract.key] == ["depot", "parcel_id"]
+
+
+def test_a_text_too_large_for_the_stream_is_named_until_an_export_of_its_row_brings_it(lake: Lake) -> None:
+    def silver() -> list[tuple[str, str, int, str]]:
+        actions.convert_all(lake.running, silent)
+        assert not pipelines.run(lake.running, "silver", silent).failed
+        return [(t.kind, t.subject, t.count, t.look) for t in picture(lake.running).troubles]
+
+    def silent(_text: str) -> None: ...
+
+    where, longer = f"WHERE {PARCEL.format(11)}", LONG.replace("300", "40000").replace("n ||", "'n' ||")
+    run(lake.running.dsn, f"UPDATE shop.parcel SET note = {longer} {where}", f"UPDATE shop.parcel SET fragile = false {where}")
+
+    assert silver() == [("rows that lack a value", "parcel", 1, "dm export parcel --missing")]
+    assert lake.ask("SELECT note, fragile, cdc_missing FROM parcel WHERE cdc_missing IS NOT NULL") == ((None, "false", "note"),)
+
+    export = actions.export_missing(lake.running, "parcel", silent)
+    assert export is not None
+    actions.await_export(lake.running, export, silent)
+    assert (export.rows, silver()) == (1, [])
+    assert actions.export_missing(lake.running, "parcel", silent) is None
+    assert verify_lake(lake.running, silent).equal

@@ -10,7 +10,7 @@ import pyarrow as pa
 from convert.parse.outcome import ParsedBlock, Problem, Reason, Reject
 from convert.parse.reject_details import Details
 from convert.parse.schema import NAME_LIMIT, RowSchema
-from lake.cdc import BUILT_AT, DELETE, FENCE, LOAD, OPERATION, UNCHANGED, UPDATE
+from lake.cdc import BUILT_AT, DELETE, FENCE, LOAD, OPERATION, UNCHANGED, UNSEEN, UPDATE
 
 
 class RowCollector:
@@ -51,10 +51,11 @@ class RowCollector:
         if operation == FENCE:
             return
         places = self._schema.keys if operation == DELETE else self._schema.required
-        unchanged = (row[self._unchanged] or ()) if operation == UPDATE else ()
+        absent = row[self._unchanged] or ()
         for place in places:
-            if row[place] is None and self._schema.fields[place].name not in unchanged:
-                raise Problem(Reason.REQUIRED, self._schema.fields[place].name)
+            name = self._schema.fields[place].name
+            if row[place] is None and UNSEEN + name not in absent and (operation != UPDATE or name not in absent):
+                raise Problem(Reason.REQUIRED, name)
 
     def block(self, lines: int) -> ParsedBlock:
         """The result, after the last record."""

@@ -171,7 +171,7 @@ impl<'s> Rows<'s> {
             Operation::Load | Operation::Insert | Operation::Update => &schema.required,
         };
         for &field in required {
-            if self.stamps[field] & 1 == 0 && !self.is_unchanged(field) {
+            if self.stamps[field] & 1 == 0 && !self.may_be_absent(field) {
                 return Err(Fail::field(Reason::Required, field));
             }
         }
@@ -206,9 +206,11 @@ impl<'s> Rows<'s> {
         }
     }
 
-    fn is_unchanged(&self, field: usize) -> bool {
-        let names = &self.columns[self.schema.unchanged];
-        self.operation == Some(Operation::Update) && names.lists(self.count, &self.schema.fields[field].name)
+    /// Whether the row lists the field as unchanged, or (after a question mark) as one whose value did not travel.
+    fn may_be_absent(&self, field: usize) -> bool {
+        let (names, name) = (&self.columns[self.schema.unchanged], &self.schema.fields[field].name);
+        let unchanged = self.operation == Some(Operation::Update) && names.lists(self.count, name);
+        unchanged || names.lists(self.count, &format!("?{name}"))
     }
 
     /// End the record as a reject and remove its values.

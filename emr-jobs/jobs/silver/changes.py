@@ -81,9 +81,7 @@ def fold(spark: SparkSession, changes: DataFrame, contract: Contract) -> DataFra
         f"select {', '.join(f'n.{name}' for name in key)}, {', '.join(values)} from newest n "
         f"left join changes c on {on} and n.{IMAGE_RANK} = c.{IMAGE_RANK} group by {', '.join(f'n.{name}' for name in key)}"
     )
-    partial = [
-        text for c in contract.partial_columns for text in (value_of(c), f"substring(`{c.name}`, 1, {AT_WIDTH}) as {applied_at(c.name)}")
-    ]
+    partial = [text for c in contract.partial_columns for text in (value_of(c), f"{place_of(c)} as {applied_at(c.name)}")]
     if partial:
         partial.append(f"cast(null as string) as {ORIGIN}")
     is_delete = f"substring({LAST}, {AT_WIDTH + 1}, 1) = '1' as {IS_DELETE}"
@@ -122,10 +120,18 @@ def engine_type(column: Column) -> str:
 
 
 def carried(column: Column) -> str:
-    """A partial column's value after its place, as one text. Null if the change does not carry the column."""
+    """A partial column's value after its place, as one text. Null if the change does not carry the column.
+
+    A value that did not travel takes its place too, so that no older one counts as the current value.
+    """
     value = f"hex(`{column.name}`)" if column.type.iceberg == "binary" else f"`{column.name}`"
-    left_out = f"coalesce(array_contains({cdc.UNCHANGED}, '{column.name}'), false)"
-    return f"case when not {IS_DELETE} and not {left_out} then concat({AT}, coalesce(concat('1', {value}), '0')) end"
+    written = f"case when {named(cdc.UNSEEN + column.name)} then '{cdc.UNSEEN}' else coalesce(concat('1', {value}), '0') end"
+    return f"case when not {IS_DELETE} and not {named(column.name)} then concat({AT}, {written}) end"
+
+
+def named(name: str) -> str:
+    """Whether the change lists a name as one that it did not carry."""
+    return f"coalesce(array_contains({cdc.UNCHANGED}, '{name}'), false)"
 
 
 def value_of(column: Column) -> str:
@@ -133,6 +139,12 @@ def value_of(column: Column) -> str:
     text = f"substring(`{column.name}`, {AT_WIDTH + 2})"
     value = f"unhex({text})" if column.type.iceberg == "binary" else f"cast({text} as {engine_type(column)})"
     return f"case when substring(`{column.name}`, {AT_WIDTH + 1}, 1) = '1' then {value} end as `{column.name}`"
+
+
+def place_of(column: Column) -> str:
+    """The place that ``carried`` wrote, marked if the value did not travel."""
+    mark = f"case when substring(`{column.name}`, {AT_WIDTH + 1}, 1) = '{cdc.UNSEEN}' then '{cdc.UNSEEN}' else '' end"
+    return f"concat(substring(`{column.name}`, 1, {AT_WIDTH}), {mark})"
 
 
 def _places(text: str, name: str) -> tuple[str, str]:

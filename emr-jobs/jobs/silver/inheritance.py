@@ -91,8 +91,7 @@ class Inheritance:
         for row in self._only(self.log.where(f"not {IS_DELETE}"), origins).collect() if origins else ():
             key = tuple(row[name] for name in self.key)
             for name in self.columns:
-                if name not in (row[cdc.UNCHANGED] or ()):
-                    events[name].carriers[key][row[AT]] = row[name]
+                events[name].write(key, name, row)
         return events
 
     def _only(self, rows: DataFrame, keys: Iterable[Key]) -> DataFrame:

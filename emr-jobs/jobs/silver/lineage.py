@@ -3,9 +3,9 @@
 A key change is two lines, the old key's delete (sub-number 0) and the new key's image (1). If the image leaves a column
 out, its value is the old key's at that place. That value may itself come from a third key. ``cdc_at_<column>`` holds the
 evidence beside the value, as a path of places, newest first. ``20<10`` means that the key was taken over at 20 and that
-the value was written at 10. ``20<`` means that the value is not known yet, ``20>10`` that it may be another one. Paths
-sort as text in the order of the evidence, so a late carrier fills exactly the rows that its value went to. ``cdc_origin``
-keeps the keys along the path.
+the value was written at 10. ``20<`` means that the value is not known yet, ``20>10`` that it may be another one,
+``10?`` that it was written at 10 and did not travel. Paths sort as text in the order of the evidence, so a late carrier
+fills exactly the rows that its value went to. ``cdc_origin`` keeps the keys along the path.
 
 There are two doubts. First, the old key was written again and merged before the key change arrived, so its value at that
 place is lost. Second, a load or an export read the old key's row, and the key may have been written again before that
@@ -119,6 +119,13 @@ class Events:
         images = self.images.get(origin, {}).items()
         return any(place > at and committed <= until and not place.endswith(cdc.READ) for place, committed in images)
 
+    def write(self, key: Key, column: str, change: Row) -> None:
+        """Take a change of the column's value, if it is one; a value that did not travel is null at a marked place."""
+        unchanged = change[cdc.UNCHANGED] or ()
+        if column not in unchanged:
+            mark = cdc.UNSEEN if cdc.UNSEEN + column in unchanged else ""
+            self.carriers[key][change[AT] + mark] = change[column]
+
     def learn(self, key: Key, path: str, value: Any, origins: list[Key]) -> None:
         """Record the evidence of a silver row: the steps of its path, and the carrier at its end."""
         self.stored[key] = path
@@ -204,8 +211,7 @@ class Lineage:
         for row in self._only(self.changes.where(f"not {IS_DELETE}"), linked).collect():
             images[self._key(row)][row[AT]] = row[COMMITTED]
             for name in self.columns:
-                if name not in (row[cdc.UNCHANGED] or ()):
-                    events[name].carriers[self._key(row)][row[AT]] = row[name]
+                events[name].write(self._key(row), name, row)
         for new, old, at, columns in arrived:
             for name in columns:
                 events[name].arrivals[new][at] = old

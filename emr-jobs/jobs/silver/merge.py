@@ -11,6 +11,7 @@ from datetime import datetime
 
 from jobs.iceberg.tables import LOADED_BY, MISSING, ORIGIN, applied_at
 from jobs.silver.changes import AT_WIDTH, GENERATION_WIDTH, IMAGE, IS_DELETE, LAST, LOADED_GENERATION
+from lake import cdc
 from lake.contract import Contract, MonthPartition
 
 Month = tuple[int, int]
@@ -140,7 +141,8 @@ def missing(paths: dict[str, str], live: str) -> str:
     if not paths:
         return "cast(null as string)"
     names = ", ".join(
-        f"CASE WHEN ({path}) IS NULL OR ({path}) LIKE '%<' OR ({path}) LIKE '%>%' OR {_outlived(path)} THEN '{name}' END"
+        f"CASE WHEN ({path}) IS NULL OR right({path}, 1) IN ('<', '{cdc.UNSEEN}') "
+        f"OR ({path}) LIKE '%>%' OR {_outlived(path)} THEN '{name}' END"
         for name, path in paths.items()
     )
     return f"CASE WHEN {live} THEN nullif(concat_ws(',', {names}), '') END"

@@ -26,6 +26,7 @@ from jobs.silver.merge import TOMBSTONES, Month
 from lake import cdc
 from lake.contract import ContractSet
 from lake.contract.store import ContractStore
+from lake.control.batches import WHOLE
 from lake.errors import TerminalError
 from lake.keys import quarantine_uri, split_uri
 from lake.manifests import (
@@ -34,6 +35,7 @@ from lake.manifests import (
     MissingDocument,
     SilverManifest,
     SilverOutcome,
+    month_text,
     month_texts,
     months_by_table,
     read_document,
@@ -138,7 +140,7 @@ class Batch:
             quarantined=checked.quarantined_rows,
             loads=self._loads(reads),
             read_until=read_until,
-            missing=self._missing(own) if files.rows else 0,
+            missing=self._missing(own) if files.rows or self.manifest.sweep else {},
             without_month=self.without_month,
             quality=checked.summary(),
             months=both(touched, self._derived_months(own, keys)),
@@ -161,14 +163,19 @@ class Batch:
             brought = brought.unionByName(held.where(f"{changes.GENERATION} in {own}")).distinct()
         return {str(generation): int(keys) for generation, keys in brought.groupBy(changes.GENERATION).count().collect()}
 
-    def _missing(self, own: set[Month] | None) -> int:
-        """The number of rows with an unseen or uncertain column, in the months that the batch may have written to."""
-        if not self.contract.partial_columns:
-            return 0
-        rows = self.spark.table(self.target).where(f"{MISSING} is not null")
-        if own is not None and self.contract.partition is not None and len(own) <= merge.NAMED_MONTHS_LIMIT:
-            rows = rows.where(merge.months_predicate(self.contract.partition, own, "") or "false")
-        return int(rows.count())
+    def _missing(self, own: set[Month] | None) -> dict[str, dict[str, int]]:
+        """The rows that ``cdc_missing`` names columns of, by month and by those columns; ``WHOLE`` if every month was counted."""
+        if not self.contract.partial_columns or not (own is None or own):
+            return {}
+        rows, partition = self.spark.table(self.target).where(f"{MISSING} is not null"), self.contract.partition
+        counted: dict[str, dict[str, int]] = {WHOLE: {}}
+        if own is not None and partition is not None and len(own) <= merge.NAMED_MONTHS_LIMIT:
+            rows = rows.where(merge.months_predicate(partition, own, ""))
+            counted = {month_text(*month): {} for month in own}
+        month = (f"`{partition.year_field}` as year", f"`{partition.month_field}` as month") if partition else ("0 as year", "0 as month")
+        for year, number, columns, count in rows.selectExpr(*month, MISSING).groupBy("year", "month", MISSING).count().collect():
+            counted.setdefault(month_text(year, number) if partition else WHOLE, {})[columns] = int(count)
+        return counted
 
     def _reads(self, delivered: DataFrame) -> list[Read]:
         """The rows that loads and exports read, by generation.

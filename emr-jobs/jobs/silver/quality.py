@@ -20,7 +20,7 @@ from pyspark.sql.functions import col, expr
 from jobs.iceberg.catalog import SILVER, catalog, engine_name, exists
 from jobs.iceberg.commits import retried
 from jobs.iceberg.tables import Field, ensure
-from jobs.silver.changes import GENERATION, IS_DELETE, LOADED
+from jobs.silver.changes import GENERATION, IS_DELETE, LOADED, named
 from lake import cdc
 from lake.contract import Contract, QualityRule
 from lake.contract.names import QUALITY_RESULTS
@@ -166,7 +166,7 @@ def _flag(spark: SparkSession, contract: Contract, rows: DataFrame, number: int,
     column = contract.by_name[rule.column]
     present = f"not {IS_DELETE}"
     if column.may_be_unchanged:
-        present += f" and not coalesce(array_contains({cdc.UNCHANGED}, '{column.name}'), false)"
+        present += f" and not {named(column.name)} and not {named(cdc.UNSEEN + column.name)}"
     kept = [f"`{name}`" for name in rows.columns]
     return joined.selectExpr(*kept, f"coalesce({present} and {condition}, false) as cdc_broken_{number}")
 

@@ -90,11 +90,18 @@ def fold(changes: Iterable[Change], fences: Iterable[Fence], whole: Iterable[str
     columns: dict[str, tuple[Any, str | None]] = {}
     for name in partial:
         carriers = [(place, change) for place, change in images if name not in change.unchanged]
-        columns[name] = (carriers[-1][1].values[name], carriers[-1][0].text()) if carriers else (None, None)
+        columns[name] = _written(name, *carriers[-1]) if carriers else (None, None)
     last, change = placed[-1]
     values = {name: newest.values[name] if newest else None for name in whole}
     loads = [place.generation for place, entry in placed if entry.is_load()]
     return Folded(last, change.operation == cdc.DELETE, image, values, columns, max(loads, default=None))
+
+
+def _written(name: str, place: Place, change: Change) -> tuple[Any, str]:
+    """Value and path of a column; one that did not travel is null at its place."""
+    if cdc.UNSEEN + name in change.unchanged:
+        return None, place.text() + cdc.UNSEEN
+    return change.values[name], place.text()
 
 
 def newer(change: Place | None, row: Place) -> bool:
@@ -113,7 +120,7 @@ def missing(paths: Mapping[str, str | None], is_deleted: bool) -> tuple[str, ...
 
 
 def _is_doubtful(path: str) -> bool:
-    if path.endswith("<") or ">" in path:
+    if path.endswith(("<", cdc.UNSEEN)) or ">" in path:
         return True
     oldest = path[-AT_WIDTH:][:GENERATION_WIDTH]
     return path[:GENERATION_WIDTH] > max(oldest, "0" * GENERATION_WIDTH)

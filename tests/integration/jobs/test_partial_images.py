@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import permutations
+from dataclasses import replace
+from itertools import islice, permutations
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from lake import cdc
-from tests.integration.jobs.domain import Lake, contract_head, delete, insert, load, rekey, update
+from tests.integration.jobs.domain import Lake, contract_head, delete, insert, load, place, rekey, update
 
 pytestmark = pytest.mark.integration
 
@@ -58,6 +59,81 @@ def test_an_update_without_the_column_keeps_its_value(notes: Lake) -> None:
     assert (note(notes).title, note(notes).body, note(notes).cdc_missing) == ("b", "text", None)
 
 
+TOO_LARGE = (cdc.UNSEEN + "body",)
+
+
+def enlarge(position: float, number: int = 1, title: str = "a") -> Any:
+    """An update with a body that was too large for the stream."""
+    return update("note", position, unchanged=TOO_LARGE, note_id=number, title=title, extra="{}")
+
+
+@pytest.mark.parametrize("batches", [[3], [2, 1], [1, 2], [1, 1, 1]])
+def test_a_value_that_could_not_travel_is_never_taken_for_an_older_one(notes: Lake, batches: list[int]) -> None:
+    changes = iter([write(10, body="small"), enlarge(20), retitle(30, "b")])
+    for size in batches:
+        notes.arrives(*islice(changes, size))
+        notes.merge()
+
+    assert (note(notes).title, note(notes).body, note(notes).cdc_missing) == ("b", None, "body")
+
+
+def test_a_row_whose_first_value_could_not_travel_arrives_with_the_rest(notes: Lake) -> None:
+    notes.arrives(
+        replace(write(10, 1), columns={**write(10, 1).columns, "body": None}, unchanged=TOO_LARGE),
+        replace(load("note", note_id=2, title="loaded", extra="{}"), unchanged=TOO_LARGE),
+    )
+    notes.merge()
+    notes.arrives(retitle(20, "b"))
+    notes.merge()
+
+    found = notes.live_rows("note", "note_id", "title", "body", "cdc_missing")
+    assert [tuple(row.values()) for row in found] == [(1, "b", None, "body"), (2, "loaded", None, "body")]
+
+
+def test_an_older_value_that_arrives_late_does_not_fill_what_could_not_travel(notes: Lake) -> None:
+    notes.arrives(enlarge(20))
+    notes.merge()
+    notes.arrives(write(10, body="small"))
+    notes.merge()
+
+    assert (note(notes).body, note(notes).cdc_missing) == (None, "body")
+
+
+def test_an_export_of_the_key_fills_what_could_not_travel_and_an_older_one_does_not(notes: Lake) -> None:
+    notes.arrives(write(10), enlarge(20), retitle(30, "b"))
+    notes.merge()
+    notes.arrives(load("note", position=place(15), note_id=1, title="a", body="of before", extra="{}"))
+    notes.merge()
+    assert note(notes).cdc_missing == "body"
+
+    notes.arrives(load("note", position=place(40), note_id=1, title="b", body="large", extra="{}"))
+    notes.merge()
+
+    assert (note(notes).title, note(notes).body, note(notes).cdc_missing) == ("b", "large", None)
+
+
+def test_what_could_not_travel_follows_its_key(notes: Lake) -> None:
+    notes.arrives(write(5), move(10, 1, 2))
+    notes.merge()
+    notes.arrives(enlarge(20, 2), move(30, 2, 3), delete("note", 40, note_id=4))
+    notes.merge()
+    assert (note(notes, 3).body, note(notes, 3).cdc_missing) == (None, "body")
+    notes.arrives(move(50, 3, 4), write(60, 1, body="another"), write(60, 2, body="another"))
+    notes.merge()
+
+    assert (note(notes, 4).body, note(notes, 4).cdc_missing) == (None, "body")
+
+
+def test_a_new_row_behind_one_that_could_not_travel_is_whole(notes: Lake) -> None:
+    notes.arrives(enlarge(20), delete("note", 30, note_id=1))
+    notes.merge()
+    assert (note(notes).deleted_at is not None, note(notes).cdc_missing) == (True, None)
+    notes.arrives(write(40, body="anew"))
+    notes.merge()
+
+    assert (note(notes).body, note(notes).cdc_missing) == ("anew", None)
+
+
 def test_a_batch_is_folded_by_column(notes: Lake) -> None:
     notes.arrives(write(10, body="old"), update("note", 20, note_id=1, title="b", body="new", extra="{}"), retitle(30, "c"))
 
@@ -78,7 +154,9 @@ def test_rows_that_miss_a_value_are_counted(notes: Lake) -> None:
     notes.arrives(write(10), retitle(20, "b", 2), retitle(21, "c", 3))
     (batch,) = notes.plan()
 
-    assert notes.run(batch).missing == 2
+    assert notes.run(batch).missing == {"whole": {"body": 2}}
+    notes.settler().silver(batch)
+    assert notes.batches.state("silver/note").missing_columns == {"body": 2}
 
 
 def test_an_older_change_fills_the_column_that_newer_ones_left_out(notes: Lake) -> None:

@@ -68,14 +68,16 @@ def histories(draw: st.DrawFn) -> list[rules.Change]:
     for second, number in places:
         operation = draw(st.sampled_from([cdc.INSERT, cdc.UPDATE, cdc.DELETE])) if number else cdc.LOAD
         position = str(cdc.Position(number, 1, 0)) if number else cdc.ZERO_POSITION
-        unchanged = draw(st.frozensets(st.sampled_from(PARTIAL))) if operation == cdc.UPDATE else frozenset()
+        absent = draw(st.frozensets(st.sampled_from(PARTIAL))) if operation != cdc.DELETE else frozenset()
+        marks = [""] if operation == cdc.UPDATE else []
         image = {
             "title": draw(st.sampled_from(["a", "b", None])),
             "ratio": draw(st.sampled_from([-float("inf"), 0.5, None])),
             "body": draw(st.sampled_from(["", "x", None])),
             "size": draw(st.sampled_from([-1, 3, None])),
         }
-        values = dict.fromkeys(image) if operation == cdc.DELETE else {k: None if k in unchanged else v for k, v in image.items()}
+        unchanged = frozenset(draw(st.sampled_from([cdc.UNSEEN, *marks])) + name for name in absent)
+        values = dict.fromkeys(image) if operation == cdc.DELETE else {k: None if k in absent else v for k, v in image.items()}
         changes.append(rules.Change(operation, position, second * 1_000_000, values, unchanged))
     if draw(st.booleans()):
         values = {"title": "foreign", "ratio": 1.0, "body": "f", "size": 9}
@@ -168,12 +170,10 @@ PLACES = st.builds(rules.Place, st.sampled_from([-1, 0, *(fence.generation for f
 PATHS = st.one_of(
     st.none(),
     st.builds(
-        lambda places, steps, is_open: "".join(f"{place.text()}{step}" for place, step in zip(places, steps, strict=False))[
-            : None if is_open else -1
-        ],
+        lambda places, steps, end: "".join(f"{place.text()}{step}" for place, step in zip(places, steps, strict=False))[:-1] + end,
         st.lists(PLACES, min_size=1, max_size=3),
         st.lists(st.sampled_from("<>"), min_size=3, max_size=3),
-        st.booleans(),
+        st.sampled_from(["", "<", cdc.UNSEEN]),
     ),
 )
 
@@ -181,7 +181,7 @@ PATHS = st.one_of(
 @given(paths=st.lists(PATHS, min_size=20, max_size=20))
 @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 def test_what_is_missing_is_the_same_in_python_and_in_sql(spark: Any, paths: list[str | None]) -> None:
-    """``20<10``: taken over at 20, written at 10; an open end is a value that is not known, ``>`` a doubt."""
+    """``20<10``: taken over at 20, written at 10; an open end or a question mark is a value that is not known, ``>`` a doubt."""
     rows = spark.createDataFrame(list(enumerate(paths)), "n int, path string")
     found = {row["n"]: row["names"] for row in rows.selectExpr("n", f"{merge.missing({'body': 'path'}, 'true')} as names").collect()}
 

@@ -283,9 +283,9 @@ def test_a_row_too_large_for_kinesis_is_named_and_holds_nothing_up(database, rep
     replication.start("public.one")
     replication.settle()
 
-    assert [m["data"]["id"] for m in replication.data("one")] == [2]
-    ((key, error),) = database.run("SELECT row_key, error FROM awsdms.apply_exceptions")
-    assert key == "id=1"
+    assert sorted((m["data"]["id"], m["data"].get("body")) for m in replication.data("one")) == [(1, None), (2, "small")]
+    ((key, column, error, row_sent),) = database.run("SELECT row_key, column_name, error, row_sent FROM awsdms.apply_exceptions")
+    assert (key, column, row_sent) == ("id=1", "body", True)
     assert "1048576" in error
 
 

@@ -60,6 +60,30 @@ def test_a_key_stored_out_of_line_travels_in_an_update_that_does_not_change_it(d
     assert (updated["key"], updated["before-image"]) == (loaded["key"], {})
 
 
+def test_a_row_goes_without_the_largest_values_that_keep_it_from_the_stream(database, replication):
+    database.run("CREATE TABLE doc (id int PRIMARY KEY, title varchar(50), body text, note text, data bytea)")
+    database.run("INSERT INTO doc VALUES (1, 'loaded', repeat('x', 1100000), 'note', repeat('y', 600000)::bytea)")
+    replication.start("public.doc")
+    replication.settle()
+    database.run("INSERT INTO doc VALUES (2, 'new', repeat('x', 1100000), 'note', 'small')")
+    database.run("UPDATE doc SET body = repeat('z', 1200000), title = 'changed' WHERE id = 1")
+    database.run("UPDATE doc SET title = 'again' WHERE id = 1; DELETE FROM doc WHERE id = 1")
+    replication.settle()
+
+    sent = {m["data"]["title"]: (set(m["data"]), m["metadata"].get("left-out-columns")) for m in replication.data("doc")}
+    assert sent["loaded"] == ({"id", "title", "note"}, ["data", "body"])
+    assert sent["new"] == ({"id", "title", "note", "data"}, ["body"])
+    assert sent["changed"][1] == ["body"]
+    assert (sent["again"][0] - {"data"}, sent["again"][1]) == ({"id", "title", "note"}, None)
+    assert sent[None] == ({"id", "title", "body", "note", "data"}, None)
+    assert replication.counted("FullLoadRows") == 1
+    assert database.run("SELECT DISTINCT row_key, column_name, row_sent FROM awsdms.apply_exceptions ORDER BY 1, 2") == [
+        ("id=1", "body", True),
+        ("id=1", "data", True),
+        ("id=2", "body", True),
+    ]
+
+
 def exceptions(database):
     return database.run("SELECT table_name, row_key, column_name, error FROM awsdms.apply_exceptions ORDER BY row_key")
 
@@ -96,14 +120,15 @@ def test_the_values_of_another_encoding_are_the_same_in_the_load_and_in_a_change
 
 
 @pytest.mark.parametrize("encoding", ["EUC_JP"])
-def test_a_character_without_an_equivalent_in_utf_8_is_left_out_with_its_row_alone(database, replication):
+def test_a_text_with_a_character_without_an_equivalent_in_utf_8_is_left_out_of_its_row(database, replication):
     database.run(r"CREATE TABLE c (id int PRIMARY KEY, v text); INSERT INTO c VALUES (1, E'\xc5\xec'), (2, E'\xa9\xa1')")
     replication.start("public.c")
     replication.settle()
     database.run(r"INSERT INTO c VALUES (3, E'\xa9\xa1'), (4, E'\xb5\xfe')")
     replication.settle()
 
-    assert sorted((m["data"]["id"], m["data"]["v"]) for m in replication.data("c")) == [(1, "東"), (4, "京")]
+    sent = sorted((m["data"]["id"], m["data"].get("v"), m["metadata"].get("left-out-columns")) for m in replication.data("c"))
+    assert sent == [(1, "東", None), (2, None, ["v"]), (3, None, ["v"]), (4, "京", None)]
     assert [row[:3] for row in exceptions(database)] == [("c", "id=2", "v"), ("c", "id=3", "v")]
 
 

@@ -18,10 +18,12 @@ def test_tables():
     assert told(of_tables([WELL])) == []
     frozen = WELL | {"frozen_reason": "dropped at its source"}
     waiting = WELL | {"load_waits": "3 of 10 rows are missing"}
+    lacking = WELL | {"missing": {"body": 2}}
     broken = WELL | {"open_batch": {"error": "Traceback\n  ambiguous attribute", "attempt_count": 4}}
-    assert told(of_tables([frozen, waiting, broken])) == [
+    assert told(of_tables([frozen, waiting, lacking, broken])) == [
         ("frozen table", "orders", 1, "dm reload orders"),
         ("load that waits", "orders", 1, "dm errors ls --table orders"),
+        ("rows that lack a value", "orders", 2, "dm export orders --missing"),
         ("batch that failed", "orders", 4, "dm run silver --table orders"),
     ]
     assert next(of_tables([broken])).reason == "Traceback ambiguous attribute"

@@ -85,6 +85,25 @@ def test_an_insert_or_load_has_no_unchanged_columns(route, dms):
 
 
 @pytest.mark.parametrize("operation", ["load", "insert", "update"])
+def test_a_column_whose_value_could_not_travel_is_marked_and_never_taken_as_unchanged(route, dms, operation):
+    line = route.line(left_out(dms.message(operation, {"beer_id": 7, "beer_name": "Saison"}), "story"))
+
+    assert (line["operation"], line["story"], line["cdc_unchanged"]) == (operation, None, ["?story"])
+
+
+def test_a_row_is_refused_if_a_value_that_could_not_travel_has_no_place_of_its_own(route, dms):
+    reason = route.reason(left_out(dms.message("update", {"beer_id": 7, "beer_name": "Saison"}), "beer_abv"))
+
+    assert 'column "beer_abv": its value could not travel' in reason
+
+
+def left_out(message: bytes, *columns: str) -> bytes:
+    parsed = orjson.loads(message)
+    parsed["metadata"]["left-out-columns"] = columns
+    return orjson.dumps(parsed)
+
+
+@pytest.mark.parametrize("operation", ["load", "insert", "update"])
 @pytest.mark.parametrize("data", [{"beer_id": 7}, {"beer_id": 7, "beer_name": None}])
 def test_a_required_column_without_a_value_is_refused(route, dms, operation, data):
     assert 'column "beer_name"' in route.reason(dms.message(operation, data))

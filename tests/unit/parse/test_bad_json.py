@@ -115,6 +115,7 @@ ROWS = [
     (b'{"id":1,"must":null,"operation":"load"}', "must", "required"),
     (b'{"id":1,"operation":"update"}', "must", "required"),
     (b'{"id":1,"operation":"update","cdc_unchanged":["name"]}', "must", "required"),
+    (b'{"id":1,"operation":"insert","cdc_unchanged":["must"]}', "must", "required"),
     (b'{"must":"x","operation":"delete"}', "id", "required"),
     (b'{"id":1,"id":2,"must":"x","operation":"load"}', "id", "duplicate_member"),
     (rb'{"id":1,"must":"x","operation":"load","\u0069d":2}', "id", "duplicate_member"),
@@ -131,6 +132,9 @@ def test_a_line_that_lacks_what_its_operation_needs_is_rejected(table: SimpleNam
     "line",
     [
         b'{"id":1,"operation":"update","cdc_unchanged":["must"]}',
+        b'{"id":1,"operation":"update","cdc_unchanged":["name","?must"]}',
+        b'{"id":1,"operation":"insert","cdc_unchanged":["?must"]}',
+        b'{"id":1,"operation":"load","cdc_unchanged":["?must"]}',
         b'{"id":1,"operation":"delete"}',
         b'{"operation":"fence","cdc_fence":"drop-table"}',
     ],

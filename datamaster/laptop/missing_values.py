@@ -1,0 +1,26 @@
+"""The rows of which ``cdc_missing`` names a column, so that an export of them brings what is missing."""
+
+from __future__ import annotations
+
+from datamaster.platform.query import Athena
+from datamaster.verify.masked_columns import masked_columns
+from lake.contract import Contract
+from lake.control import ControlTable
+
+LONGEST_LIST = 10_000
+READ_AS_WRITTEN = ("int", "long", "date", "string")
+"""Iceberg types whose text in Athena is what PostgreSQL reads."""
+
+
+def missing_keys(athena: Athena, contract: Contract, control: ControlTable) -> list[tuple[str, ...]] | None:
+    """The keys of these rows as texts, [] if there are none; None if the lake's keys are not the source's, or are too many.
+
+    Raises ``QueryFailed``, ``AthenaUnreachable``.
+    """
+    names = ", ".join(f'"{column.name}"' for column in contract.key)
+    rows = athena.run(f'SELECT {names} FROM "{contract.table}" WHERE cdc_missing IS NOT NULL', LONGEST_LIST)
+    masked = masked_columns(contract, control)
+    usable = all(column.name not in masked and column.type.iceberg in READ_AS_WRITTEN for column in contract.key)
+    if rows.rows and (rows.more or not usable):
+        return None
+    return [tuple(str(value) for value in row) for row in rows.rows]
