@@ -67,7 +67,8 @@ _TAIL = f"""
 `operation` is one of {", ".join(OPERATIONS)}; in a CSV file without that column every record is a load.
 `cdc_position`, where it is not null, has 16 lower-case hexadecimal digits, a hyphen, 10 digits, a hyphen and 1 digit.
 `cdc_unchanged` is an array of strings; in CSV the same array as text.
-A load, an insert and an update must carry the contract's required columns, an update not those it lists in `cdc_unchanged`;
+A load, an insert and an update must carry the contract's required columns, an update not those it lists in `cdc_unchanged`,
+none those listed there with a question mark (`?column`: the value could not travel);
 a delete must carry its key, a fence nothing.
 
 ## Columns that the contract does not know
