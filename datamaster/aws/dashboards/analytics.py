@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from datamaster.aws.dashboards.panels import OPTIONS, Json, Layout, asked, athena, by_field, dashboard, link, panel
+from grafana_foundation_sdk.builders import dashboard as grafana
+from grafana_foundation_sdk.models import common, stat
+from grafana_foundation_sdk.models.dashboard import DynamicConfigValue
+
+from datamaster.aws.dashboards.panels import Board, Json, asked, athena, bars, panel
 
 UID = "dm-analytics"
+ENOUGH = "At least 25 reviews in the month."
 CHOSEN = "review_year = ${year} AND review_month IN (${month:csv})"
 RATED = "round(sum(avg_overall * review_count) / sum(CASE WHEN avg_overall IS NULL THEN 0 ELSE review_count END), 2) AS avg_overall"
 
@@ -88,55 +93,38 @@ MAP = {
 
 def analytics() -> Json:
     """The dashboard's JSON."""
-    layout = Layout()
+    by_volume = (
+        "SELECT coalesce(state, 'unknown') AS state FROM dm_gold.state_by_review_volume GROUP BY state ORDER BY sum(review_count) DESC"
+    )
+    variables = [asked("year", "Year", years()), asked("month", "Month", months(), several=True), asked("state", "State", by_volume)]
+    board = Board(UID, "Data Master: analytics", "Gold, by year and month of the review.", variables, since="now-1h")
     kept = "${__url_time_range}&${year:queryparam}&${month:queryparam}"
-    drill = link("This state, month by month", f"/d/{UID}?{kept}&var-state=${{__data.fields.state}}")
-    layout.row("In short")
-    layout.add(6, 4, panel("stat", "Reviews", [athena(TOTALS)], options=_one("reviews")))
-    layout.add(6, 4, panel("stat", "Average rating", [athena(TOTALS)], options=_one("rating"), decimals=2))
-    layout.add(12, 4, panel("barchart", "Reviews by month, all years", [athena(BY_MONTH)], options=_bars("month", "vertical")))
-    layout.row("Beers and breweries")
-    rated = [by_field("avg_overall", custom__cellOptions={"type": "gauge", "mode": "basic"}, min=0, max=5)]
-    beers = top("top_beers_by_rating", "beer_id", "beer_name")
-    breweries = top("top_breweries_by_rating", "brewery_id", "brewery_name")
-    layout.add(
-        12, 10, panel("table", "Top 10 beers by rating", [athena(beers)], description="At least 25 reviews in the month.", overrides=rated)
-    )
-    layout.add(
-        12,
-        10,
-        panel("table", "Top 10 breweries by rating", [athena(breweries)], description="At least 25 reviews in the month.", overrides=rated),
-    )
-    layout.row("Where")
-    layout.add(14, 14, panel("geomap", "Review volume by state", [athena(STATES)], options=MAP, links=[drill]))
-    layout.add(
-        10,
-        14,
-        panel("table", "States", [athena(STATES)], links=[drill], description="A click on a state shows its months and drinkers below."),
-    )
-    layout.row("What and who")
-    layout.add(12, 10, panel("barchart", "Popular styles: reviews × rating", [athena(STYLES)], options=_bars("beer_style", "horizontal")))
+    drill = grafana.DashboardLink("This state, month by month").url(f"/d/{UID}?{kept}&var-state=${{__data.fields.state}}")
+    board.row("In short")
+    board.add(6, 4, panel("stat", "Reviews", [athena(TOTALS)], options=_one("reviews")))
+    board.add(6, 4, panel("stat", "Average rating", [athena(TOTALS)], options=_one("rating")).decimals(2))
+    board.add(12, 4, panel("barchart", "Reviews by month, all years", [athena(BY_MONTH)], options=bars("month")))
+    board.row("Beers and breweries")
+    gauge = {"custom.cellOptions": {"type": "gauge", "mode": "basic"}, "min": 0, "max": 5}
+    rated = [DynamicConfigValue(name, value) for name, value in gauge.items()]
+    for what, key, name in (("beers", "beer_id", "beer_name"), ("breweries", "brewery_id", "brewery_name")):
+        best = panel("table", f"Top 10 {what} by rating", [athena(top(f"top_{what}_by_rating", key, name))], description=ENOUGH)
+        board.add(12, 10, best.override_by_name("avg_overall", rated))
+    board.row("Where")
+    board.add(14, 14, panel("geomap", "Review volume by state", [athena(STATES)], options=MAP).data_links([drill]))
+    states = panel("table", "States", [athena(STATES)], description="A click on a state shows its months and drinkers below.")
+    board.add(10, 14, states.data_links([drill]))
+    board.row("What and who")
+    options = bars("beer_style", common.VizOrientation.HORIZONTAL)
+    board.add(12, 10, panel("barchart", "Popular styles: reviews × rating", [athena(STYLES)], options=options))
     drinkers = top("top_drinkers", "profile_id", "profile_name", "state", "review_count DESC")
-    layout.add(12, 10, panel("table", "Top drinkers", [athena(drinkers)]))
-    layout.row("One state: ${state}")
-    layout.add(14, 9, panel("table", "Month by month: ${state}", [athena(STATE_MONTHS)]))
-    layout.add(10, 9, panel("table", "Its top drinkers: ${state}", [athena(STATE_DRINKERS)]))
-    states = "SELECT coalesce(state, 'unknown') AS state FROM dm_gold.state_by_review_volume GROUP BY state ORDER BY sum(review_count) DESC"
-    variables = [asked("year", "Year", years()), asked("month", "Month", months(), several=True), asked("state", "State", states)]
-    return dashboard(UID, "Data Master: analytics", "Gold, by year and month of the review.", variables, layout, since="now-1h")
+    board.add(12, 10, panel("table", "Top drinkers", [athena(drinkers)]))
+    board.row("One state: ${state}")
+    board.add(14, 9, panel("table", "Month by month: ${state}", [athena(STATE_MONTHS)]))
+    board.add(10, 9, panel("table", "Its top drinkers: ${state}", [athena(STATE_DRINKERS)]))
+    return board.json()
 
 
-def _one(name: str) -> Json:
-    reduce = {"calcs": ["lastNotNull"], "fields": f"/^{name}$/", "values": False}
-    return {
-        "reduceOptions": reduce,
-        "colorMode": "value",
-        "graphMode": "none",
-        "justifyMode": "auto",
-        "orientation": "auto",
-        "textMode": "value",
-    }
-
-
-def _bars(field: str, orientation: str) -> Json:
-    return OPTIONS["barchart"] | {"orientation": orientation, "xField": field}
+def _one(name: str) -> stat.Options:
+    reduce = common.ReduceDataOptions(calcs=["lastNotNull"], fields=f"/^{name}$/", values=False)
+    return stat.Options(reduce_options=reduce, graph_mode=common.BigValueGraphMode.NONE, text_mode=common.BigValueTextMode.VALUE)

@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/cur/latest/userguide/table-dictionary-cur2.html
 
 from __future__ import annotations
 
-from datamaster.aws.dashboards.panels import OPTIONS, Json, Layout, asked, athena, dashboard, panel
+from datamaster.aws.dashboards.panels import Board, Json, asked, athena, bars, panel
 
 UID = "dm-costs"
 TABLE = "dm_costs.cur2"
@@ -49,28 +49,24 @@ DOLLARS = "currencyUSD"
 
 def costs() -> Json:
     """The dashboard's JSON."""
-    layout = Layout()
-    layout.row("In short")
-    layout.add(6, 5, panel("stat", "Cost of the chosen months", [athena(TOTAL)], unit=DOLLARS))
-    layout.add(18, 5, panel("table", "Month against month", [athena(GROWTH)], unit=DOLLARS))
-    layout.row("By month")
-    layout.add(12, 10, panel("table", "Monthly cost by service", [athena(BY_SERVICE)], unit=DOLLARS))
-    layout.add(
+    periods = [asked("period", "Month", PERIODS, several=True)]
+    board = Board(UID, "Data Master: costs", "The account's cost and usage report.", periods, since="now-30d")
+    board.row("In short")
+    board.add(6, 5, panel("stat", "Cost of the chosen months", [athena(TOTAL)], unit=DOLLARS))
+    board.add(18, 5, panel("table", "Month against month", [athena(GROWTH)], unit=DOLLARS))
+    board.row("By month")
+    board.add(12, 10, panel("table", "Monthly cost by service", [athena(BY_SERVICE)], unit=DOLLARS))
+    board.add(
         12,
         10,
         panel(
             "table", "Monthly cost by stack", [athena(BY_STACK)], unit=DOLLARS, description="The tag that CloudFormation sets by itself."
         ),
     )
-    layout.row("By day")
-    layout.add(12, 9, panel("barchart", "Daily cost", [athena(DAILY)], unit=DOLLARS, options=_bars("day")))
-    layout.add(12, 9, panel("barchart", "Cumulative cost of the month", [athena(CUMULATIVE)], unit=DOLLARS, options=_bars("day")))
-    layout.add(24, 10, panel("table", "Daily cost by service", [athena(DAILY_BY_SERVICE)], unit=DOLLARS))
-    layout.row("In detail")
-    layout.add(24, 12, panel("table", "Detail by item type", [athena(BY_ITEM)]))
-    periods = [asked("period", "Month", PERIODS, several=True)]
-    return dashboard(UID, "Data Master: costs", "The account's cost and usage report.", periods, layout, since="now-30d")
-
-
-def _bars(field: str) -> Json:
-    return OPTIONS["barchart"] | {"orientation": "vertical", "xField": field}
+    board.row("By day")
+    board.add(12, 9, panel("barchart", "Daily cost", [athena(DAILY)], unit=DOLLARS, options=bars("day")))
+    board.add(12, 9, panel("barchart", "Cumulative cost of the month", [athena(CUMULATIVE)], unit=DOLLARS, options=bars("day")))
+    board.add(24, 10, panel("table", "Daily cost by service", [athena(DAILY_BY_SERVICE)], unit=DOLLARS))
+    board.row("In detail")
+    board.add(24, 12, panel("table", "Detail by item type", [athena(BY_ITEM)]))
+    return board.json()

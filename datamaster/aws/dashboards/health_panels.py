@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from grafana_foundation_sdk.builders.dashboard import ThresholdsConfig
+from grafana_foundation_sdk.models.common import GraphThresholdsStyleConfig, GraphTresholdsStyleMode
+from grafana_foundation_sdk.models.dashboard import VariableHide
+from grafana_foundation_sdk.models.timeseries import FieldConfig
+
 from datamaster.aws.dashboards.objectives import Objective, objectives
-from datamaster.aws.dashboards.panels import GREEN, RED, YELLOW, Json, Layout, chosen, dashboard, metric, panel, thresholds, together
+from datamaster.aws.dashboards.panels import GREEN, RED, YELLOW, Board, Json, Target, chosen, metric, panel, thresholds
 
 UID = "dm-health"
 OURS = "DataMaster"
@@ -19,13 +24,13 @@ CONVERTER = {"service": "converter"}
 SHOWN_ENVIRONMENT = "prod"
 
 
-def limits_of(name: str) -> Json:
+def limits_of(name: str) -> ThresholdsConfig:
     """An objective's threshold in production as colours: red beyond it, yellow from its half on."""
     [objective] = [known for known in objectives() if known.name == name]
     return limits(objective)
 
 
-def limits(objective: Objective) -> Json:
+def limits(objective: Objective) -> ThresholdsConfig:
     """Colours of an objective."""
     value = objective.threshold[SHOWN_ENVIRONMENT]
     if objective.below:
@@ -38,22 +43,22 @@ def limits(objective: Objective) -> Json:
 
 def health() -> Json:
     """The dashboard's JSON."""
-    layout = Layout()
-    _road(layout)
-    _objectives(layout)
-    _files(layout)
-    _services(layout)
     variables = [
         chosen("environment", "Environment", ("local", "dev", "staging", "prod")),
         chosen("region", "Region", ("us-east-1",)),
-        chosen("account", "Account", ("000000000000",), hide=2),
+        chosen("account", "Account", ("000000000000",), VariableHide.HIDE_VARIABLE),
     ]
     about = "The road from the source to gold, and every service under it. Thresholds are those of dashboards/objectives.yaml."
-    return dashboard(UID, "Data Master: health", about, variables, layout, since="now-3h", refresh="1m")
+    board = Board(UID, "Data Master: health", about, variables, since="now-3h", refresh="1m")
+    _road(board)
+    _objectives(board)
+    _files(board)
+    _services(board)
+    return board.json()
 
 
-def _road(layout: Layout) -> None:
-    stages: tuple[tuple[str, Json], ...] = (
+def _road(board: Board) -> None:
+    stages: tuple[tuple[str, Target], ...] = (
         ("Source: changes", metric("AWS/DMS", "CDCIncomingChanges", REPLICATION)),
         ("Stream: records read", metric("AWS/Kinesis", "GetRecords.Records", STREAM)),
         ("Router: lines", metric(OURS, "transform_lines", ROUTER)),
@@ -61,114 +66,115 @@ def _road(layout: Layout) -> None:
         ("Bronze: rows", metric(OURS, "RecordsConverted", CONVERTER | {"table": "*"})),
         ("Silver: keys merged", metric(OURS, "RowsMerged", CONTROL | {"table": "*"})),
     )
-    layout.row("The road: rate")
+    board.row("The road: rate")
     for title, target in stages:
-        layout.add(4, 4, panel("stat", title, [target]))
-    layout.row("The road: lag")
-    layout.add(4, 4, panel("stat", "Source: read", [metric("AWS/DMS", "CDCLatencySource", REPLICATION, "Maximum")], unit="s"))
+        board.add(4, 4, panel("stat", title, [target]))
+    board.row("The road: lag")
+    board.add(4, 4, panel("stat", "Source: read", [metric("AWS/DMS", "CDCLatencySource", REPLICATION, "Maximum")], unit="s"))
     age = metric("AWS/Kinesis", "GetRecords.IteratorAgeMilliseconds", STREAM, "Maximum")
-    layout.add(4, 4, panel("stat", "Stream: oldest record", [age], unit="ms", limits=limits_of("stream-lag")))
-    layout.add(
+    board.add(4, 4, panel("stat", "Stream: oldest record", [age], unit="ms", limits=limits_of("stream-lag")))
+    board.add(
         4, 4, panel("stat", "Router: time of a batch", [_function("ingest-router", "transform_records", "Duration", "Average")], unit="ms")
     )
-    layout.add(
+    board.add(
         4, 4, panel("stat", "Delivery: oldest row", [metric("AWS/Firehose", "DeliveryToS3.DataFreshness", DELIVERY, "Maximum")], unit="s")
     )
     seconds = metric(OURS, "ConversionSeconds", CONVERTER | {"compute_target": "*"}, "Average")
-    layout.add(4, 4, panel("stat", "Bronze: time of a file", [seconds], unit="s"))
+    board.add(4, 4, panel("stat", "Bronze: time of a file", [seconds], unit="s"))
     stalest = metric(OURS, "StalestSeconds", CONTROL, "Maximum")
-    layout.add(4, 4, panel("stat", "Silver and gold: oldest wait", [stalest], unit="s", limits=limits_of("freshness")))
-    layout.row("The road: backlog")
-    layout.add(4, 4, panel("stat", "Announced files", [_queue("arrivals")]))
+    board.add(4, 4, panel("stat", "Silver and gold: oldest wait", [stalest], unit="s", limits=limits_of("freshness")))
+    board.row("The road: backlog")
+    board.add(4, 4, panel("stat", "Announced files", [_queue("arrivals")]))
     for title, status in (("Files pending", "pending"), ("Files in conversion", "running"), ("Files for silver", "bronze")):
-        layout.add(4, 4, panel("stat", title, [_status(status)]))
-    layout.add(8, 4, panel("stat", "Months to rebuild", [metric(OURS, "PendingMonths", CONTROL | {"table": "*"}, "Maximum")]))
-    layout.row("The road: errors")
+        board.add(4, 4, panel("stat", title, [_status(status)]))
+    board.add(8, 4, panel("stat", "Months to rebuild", [metric(OURS, "PendingMonths", CONTROL | {"table": "*"}, "Maximum")]))
+    board.row("The road: errors")
     refused = metric(OURS, "transform_failed", ROUTER)
-    layout.add(4, 4, panel("stat", "Records not understood", [refused], limits=limits_of("refused-records")))
-    layout.add(4, 4, panel("stat", "Rows in quarantine", [metric(OURS, "RecordsRejected", CONVERTER | {"table": "*"})]))
-    layout.add(4, 4, panel("stat", "Files failed", [_status("failed")], limits=thresholds((GREEN, None), (RED, 1))))
+    board.add(4, 4, panel("stat", "Records not understood", [refused], limits=limits_of("refused-records")))
+    board.add(4, 4, panel("stat", "Rows in quarantine", [metric(OURS, "RecordsRejected", CONVERTER | {"table": "*"})]))
+    board.add(4, 4, panel("stat", "Files failed", [_status("failed")], limits=thresholds((GREEN, None), (RED, 1))))
     share = metric(OURS, "FailedFilesPercent", CONTROL, "Maximum")
-    layout.add(4, 4, panel("stat", "Share of failed files, 24 h", [share], unit="percent", limits=limits_of("failed-files"), decimals=2))
+    board.add(4, 4, panel("stat", "Share of failed files, 24 h", [share], unit="percent", limits=limits_of("failed-files")).decimals(2))
     broken = metric(OURS, "BrokenBatches", CONTROL, "Maximum")
-    layout.add(4, 4, panel("stat", "Batches with an error", [broken], limits=limits_of("broken-batches")))
-    dead = together(*(_queue(name) for name in QUEUES if name.endswith("dead")))
-    layout.add(4, 4, panel("stat", "Dead letters", dead, limits=limits_of("dead-letters-arrivals")))
+    board.add(4, 4, panel("stat", "Batches with an error", [broken], limits=limits_of("broken-batches")))
+    dead = [_queue(name) for name in QUEUES if name.endswith("dead")]
+    board.add(4, 4, panel("stat", "Dead letters", dead, limits=limits_of("dead-letters-arrivals")))
 
 
-def _objectives(layout: Layout) -> None:
-    layout.row("Objectives")
+def _objectives(board: Board) -> None:
+    board.row("Objectives")
     for objective in objectives():
         dimensions = {
             name: value.replace("${Environment}", "$environment").replace("${AWS::AccountId}", "$account")
             for name, value in objective.dimensions.items()
         }
         target = metric(objective.namespace, objective.metric, dimensions, objective.statistic)
-        drawn = {"thresholdsStyle": {"mode": "line"}, "fillOpacity": 10}
-        layout.add(
+        drawn = FieldConfig(thresholds_style=GraphThresholdsStyleConfig(GraphTresholdsStyleMode.LINE), fill_opacity=10)
+        board.add(
             8, 6, panel("timeseries", objective.name, [target], description=objective.promise, limits=limits(objective), custom=drawn)
         )
 
 
-def _files(layout: Layout) -> None:
-    layout.row("Files and tables")
-    statuses = together(*(_status(status) for status in ("pending", "running", "bronze", "silver", "failed")))
-    layout.add(8, 8, panel("bargauge", "Control table: files by status", statuses))
+def _files(board: Board) -> None:
+    board.row("Files and tables")
+    statuses = [_status(status) for status in ("pending", "running", "bronze", "silver", "failed")]
+    board.add(8, 8, panel("bargauge", "Control table: files by status", statuses))
     waiting = metric(OURS, "WaitingSeconds", CONTROL | {"table": "*"}, "Maximum")
-    layout.add(8, 8, panel("bargauge", "Tables: age of what silver lacks", [waiting], unit="s", limits=limits_of("freshness")))
+    board.add(8, 8, panel("bargauge", "Tables: age of what silver lacks", [waiting], unit="s", limits=limits_of("freshness")))
     settled = metric(OURS, "SettledSecondsAgo", CONTROL | {"table": "*"}, "Minimum")
-    layout.add(8, 8, panel("bargauge", "Tables: time since they were last settled", [settled], unit="s"))
+    board.add(8, 8, panel("bargauge", "Tables: time since they were last settled", [settled], unit="s"))
 
 
-def _services(layout: Layout) -> None:
-    drawn = {"fillOpacity": 10}
+def _services(board: Board) -> None:
+    drawn = FieldConfig(fill_opacity=10)
     named = {"FunctionName": "*"}
-    layout.row("Lambda")
+    board.row("Lambda")
     for title, name, statistic, unit in (
         ("Invocations", "Invocations", "Sum", "short"),
         ("Errors", "Errors", "Sum", "short"),
         ("Duration", "Duration", "Average", "ms"),
         ("Throttles", "Throttles", "Sum", "short"),
     ):
-        layout.add(6, 8, panel("timeseries", f"Lambda: {title}", [metric("AWS/Lambda", name, named, statistic)], unit=unit, custom=drawn))
-    layout.row("Step Functions")
+        board.add(6, 8, panel("timeseries", f"Lambda: {title}", [metric("AWS/Lambda", name, named, statistic)], unit=unit, custom=drawn))
+    board.row("Step Functions")
     for name in ("Started", "Succeeded", "Failed"):
-        targets = together(*(_machine(machine, f"Executions{name}") for machine in MACHINES))
-        layout.add(6, 8, panel("timeseries", f"Step Functions: executions {name.lower()}", targets, custom=drawn))
-    times = together(*(_machine(machine, "ExecutionTime", "Average") for machine in MACHINES))
-    layout.add(6, 8, panel("timeseries", "Step Functions: time of an execution", times, unit="ms", custom=drawn))
-    layout.row("EMR Serverless and Fargate")
-    layout.add(6, 8, panel("timeseries", "EMR: jobs succeeded", [metric("AWS/EMRServerless", "SuccessJobs", JOBS)], custom=drawn))
-    layout.add(6, 8, panel("timeseries", "EMR: jobs failed", [metric("AWS/EMRServerless", "FailedJobs", JOBS)], custom=drawn))
+        targets = [_machine(machine, f"Executions{name}") for machine in MACHINES]
+        board.add(6, 8, panel("timeseries", f"Step Functions: executions {name.lower()}", targets, custom=drawn))
+    times = [_machine(machine, "ExecutionTime", "Average") for machine in MACHINES]
+    board.add(6, 8, panel("timeseries", "Step Functions: time of an execution", times, unit="ms", custom=drawn))
+    board.row("EMR Serverless and Fargate")
+    board.add(6, 8, panel("timeseries", "EMR: jobs succeeded", [metric("AWS/EMRServerless", "SuccessJobs", JOBS)], custom=drawn))
+    board.add(6, 8, panel("timeseries", "EMR: jobs failed", [metric("AWS/EMRServerless", "FailedJobs", JOBS)], custom=drawn))
     running = metric("ECS/ContainerInsights", "TaskCount", {"ClusterName": "dm-converter-$environment"}, "Maximum")
-    layout.add(6, 8, panel("timeseries", "Fargate: tasks that run", [running], custom=drawn))
+    board.add(6, 8, panel("timeseries", "Fargate: tasks that run", [running], custom=drawn))
     files = metric(OURS, "ConversionSeconds", CONVERTER | {"compute_target": "*"}, "SampleCount")
-    layout.add(6, 8, panel("timeseries", "Files converted by Lambda and by Fargate", [files], custom=drawn))
-    layout.row("DMS, Kinesis, Firehose, SQS")
+    board.add(6, 8, panel("timeseries", "Files converted by Lambda and by Fargate", [files], custom=drawn))
+    board.row("DMS, Kinesis, Firehose, SQS")
     loaded = metric("AWS/DMS", "FullLoadThroughputRowsTarget", REPLICATION, "Average")
-    layout.add(6, 8, panel("timeseries", "DMS: rows loaded a second", [loaded], custom=drawn))
+    board.add(6, 8, panel("timeseries", "DMS: rows loaded a second", [loaded], custom=drawn))
     latency = metric("AWS/DMS", "CDCLatencySource", REPLICATION, "Maximum")
-    layout.add(6, 8, panel("timeseries", "DMS: seconds behind the source", [latency], unit="s", custom=drawn))
-    records = together(
-        metric("AWS/Kinesis", "GetRecords.Records", STREAM), metric("AWS/Firehose", "DataReadFromKinesisStream.Records", DELIVERY)
-    )
-    layout.add(6, 8, panel("timeseries", "Kinesis and Firehose: records read", records, custom=drawn))
-    visible = together(*(_queue(name) for name in QUEUES))
-    layout.add(6, 8, panel("timeseries", "SQS: messages that wait", visible, custom=drawn))
+    board.add(6, 8, panel("timeseries", "DMS: seconds behind the source", [latency], unit="s", custom=drawn))
+    records = [
+        metric("AWS/Kinesis", "GetRecords.Records", STREAM),
+        metric("AWS/Firehose", "DataReadFromKinesisStream.Records", DELIVERY),
+    ]
+    board.add(6, 8, panel("timeseries", "Kinesis and Firehose: records read", records, custom=drawn))
+    visible = [_queue(name) for name in QUEUES]
+    board.add(6, 8, panel("timeseries", "SQS: messages that wait", visible, custom=drawn))
 
 
-def _function(app: str, function: str, name: str, statistic: str = "Sum") -> Json:
+def _function(app: str, function: str, name: str, statistic: str = "Sum") -> Target:
     return metric("AWS/Lambda", name, {"FunctionName": f"dm-{app}-$environment-{function}"}, statistic)
 
 
-def _queue(name: str) -> Json:
+def _queue(name: str) -> Target:
     return metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": f"dm-{name}-$environment"}, "Maximum", label=name)
 
 
-def _status(status: str) -> Json:
+def _status(status: str) -> Target:
     return metric(OURS, "FilesByStatus", CONTROL | {"status": status}, "Maximum", label=status)
 
 
-def _machine(machine: str, name: str, statistic: str = "Sum") -> Json:
+def _machine(machine: str, name: str, statistic: str = "Sum") -> Target:
     arn = f"arn:aws:states:$region:$account:stateMachine:dm-{machine}-$environment"
     return metric("AWS/States", name, {"StateMachineArn": arn}, statistic, label=machine)
