@@ -198,7 +198,7 @@ def _copy(snapshot: _Snapshot, contract: Contract, since: str | None, only: Sequ
 
 def _newer(contract: Contract, watermark: str, since: str) -> sql.Composable:
     """The condition for rows from the watermark minus the lateness. Rows without a value may be new, so they are read again."""
-    numeric = contract.by_name[watermark].type.name in ("smallint", "integer", "bigint", "numeric", "real", "double")
+    numeric = contract.by_name[watermark].type.is_number
     late = sql.SQL("{}") if numeric else sql.SQL("make_interval(secs => {})")
     bound = sql.SQL("{}::{} - " + late.string).format(
         sql.Literal(since), sql.SQL("numeric" if numeric else "timestamptz"), sql.Literal(contract.export_lateness)

@@ -12,8 +12,10 @@ import pyarrow as pa
 
 from convert.parse import BlockParser, ParsedBlock, RowSchema
 from convert.parse.csv_fields import record_spans
+from lake.cdc import OPERATION
+from lake.types import TEXT
 
-_TEXT_KINDS = ("text", "operation")
+_TEXT_KINDS = (TEXT.name, OPERATION)
 _TELLING = 4
 """The weight of columns that makes a line a row. A text counts 1, any other column 3.
 
@@ -36,7 +38,7 @@ class Detector:
 
     def __init__(self, schema: RowSchema, header: tuple[str, ...] | None, parser: BlockParser) -> None:
         kinds = {field.name: field.kind for field in schema.fields}
-        told = sum(1 if kinds.get(name, "text") in _TEXT_KINDS else 3 for name in header or ())
+        told = sum(1 if kinds.get(name, TEXT.name) in _TEXT_KINDS else 3 for name in header or ())
         self._parser = parser if told >= _TELLING else None
 
     def look(self, data: memoryview, parsed: ParsedBlock) -> Swallowed:

@@ -12,7 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from datamaster.platform import files
-from datamaster.platform.query import Athena, QueryFailed, Result
+from datamaster.platform.query import NUMBERS, Athena, QueryFailed, Result
 
 STATUSES = ("pending", "running", "bronze", "silver", "failed")
 LIVE_SECONDS = 2
@@ -20,7 +20,6 @@ GOLD_SECONDS = 120
 ROWS = "sum(CASE content WHEN 0 THEN record_count WHEN 1 THEN -record_count END)"
 """Rows of data files without those that position deletes, each naming one, have taken away."""
 PARALLEL = 5
-NUMERIC = frozenset({"tinyint", "smallint", "integer", "bigint", "float", "double", "decimal"})
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ def frame(result: Result) -> pd.DataFrame:
     """A result as a table whose numbers are numbers."""
     shown = pd.DataFrame(result.rows, columns=list(result.columns))
     for name, kind in zip(result.columns, result.types, strict=True):
-        if kind in NUMERIC:
+        if kind in NUMBERS:
             shown[name] = pd.to_numeric(shown[name])
     return shown
 

@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lake.contract import Column, Contract, ContractSet
-from lake.types import ColumnType
-
-WIDER = {"smallint": ("integer", "bigint"), "integer": ("bigint",), "real": ("double",), "varchar": ("text",)}
+from lake.types import widens
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ def _of_column(table: str, old: Column, new: Column) -> Iterator[Change]:
     if old.type != new.type and old.type.iceberg != new.type.iceberg:
         effect = (
             "every row keeps its value"
-            if _widens(old.type, new.type)
+            if widens(old.type.iceberg, new.type.iceberg)
             else f"silver's column cannot become that; dm reload {table} into a new name"
         )
         yield Change(table, new.name, f"{old.type.spelling or old.type.name} becomes {new.type.spelling or new.type.name}", effect)
@@ -98,9 +96,3 @@ def _of_column(table: str, old: Column, new: Column) -> Iterator[Change]:
     if (old.classification, old.mask) != (new.classification, new.mask):
         form = f"{new.classification or 'decided by detection'}" + (f", mask {new.mask}" if new.classification == "personal" else "")
         yield Change(table, new.name, form, f"rows that are there keep their form until dm export {table} --whole")
-
-
-def _widens(old: ColumnType, new: ColumnType) -> bool:
-    if old.name == new.name == "numeric":
-        return old.scale == new.scale and (new.precision or 0) >= (old.precision or 0)
-    return new.name in WIDER.get(old.name, ())

@@ -66,7 +66,7 @@ def _contract(cursor: Cursor, source: SourceName, names: Mapping[SourceName, str
 def _property(cursor: Cursor, column: CatalogColumn, name: str, key: tuple[str, ...], targets: dict[str, str]) -> dict[str, Any]:
     spelling, note = _spelling(cursor, column.type_id, column.modifier)
     entry: dict[str, Any] = {"name": name} | ({"physicalName": column.name} if name != column.name else {})
-    entry |= {"logicalType": ColumnType.parse(spelling).rule.logical, "physicalType": spelling}
+    entry |= {"logicalType": ColumnType.parse(spelling).rule.logicals[0], "physicalType": spelling}
     if column.name in key:
         entry |= {"primaryKey": True, "primaryKeyPosition": key.index(column.name) + 1}
     if column.required:

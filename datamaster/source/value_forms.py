@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from lake.types import MAX_PRECISION
+from lake.types import MAX_PRECISION, RULES
 
 Json = object
 NOT_NUMBERS = (b"NaN", b"Infinity", b"-Infinity")
@@ -75,7 +75,7 @@ def plain(text: bytes) -> Json:
     return text.decode()
 
 
-FORMS: tuple[ValueForm, ...] = (
+_NAMED: tuple[ValueForm, ...] = (
     ValueForm("smallint", ("int2",), "INT16", "number", "documented", number),
     ValueForm("integer", ("int4",), "INT32", "number", "observed", number),
     ValueForm("bigint", ("int8",), "INT64", "number", "observed", number),
@@ -88,7 +88,6 @@ FORMS: tuple[ValueForm, ...] = (
     ValueForm("boolean", ("bool",), "STRING", '"true" or "false", as CHAR(5)', "documented", truth),
     ValueForm("varchar, char", ("varchar", "bpchar"), "STRING", "string", "observed", plain),
     ValueForm("name", ("name",), "STRING", "string", "assumed", plain, contract="text"),
-    ValueForm("uuid", ("uuid",), "STRING", "string", "assumed", plain),
     ValueForm("interval", ("interval",), "STRING", "string", "assumed", plain, contract="interval"),
     ValueForm("date", ("date",), "DATE", '"YYYY-MM-DD"; PostgreSQL\'s text of infinity and years before 1', "assumed", plain),
     ValueForm("time", ("time", "timetz"), "TIME", "string", "assumed", plain, contract="text"),
@@ -100,12 +99,20 @@ FORMS: tuple[ValueForm, ...] = (
     ValueForm("array", (), "STRING", "string, PostgreSQL's array text (NCLOB)", "assumed", plain, large=True, contract="text[]"),
     ValueForm("bytea", ("bytea",), "BLOB", '"0x" and upper-case hexadecimal digits (BLOB)', "assumed", hexadecimal, large=True),
     ValueForm("enum", (), "STRING", "string; a deviation, DMS does not migrate enums", "documented", plain, contract="enum"),
-    ValueForm("any other", (), "STRING", "string, PostgreSQL's text", "assumed", plain, contract="text"),
 )
-"""Every form, in the order of the table on the page."""
+OTHER = ValueForm("any other", (), "STRING", "string, PostgreSQL's text", "assumed", plain, contract="text")
 
-BY_NAME = {form.name: form for form in FORMS}
-BY_TYPE = {name: form for form in FORMS for name in form.types}
+
+def forms() -> list[ValueForm]:
+    """Every form, in the order of the table on the page. A type of the lake that none above names is a string."""
+    named = {name for form in _NAMED for name in (form.name, *form.types)}
+    own = [rule for rule in RULES if not named.intersection((rule.name, *rule.aliases))]
+    plain_forms = (ValueForm(rule.name, (rule.name,), "STRING", "string", "assumed", plain, rule.unbounded) for rule in own)
+    return [*_NAMED, *plain_forms, OTHER]
+
+
+BY_NAME = {form.name: form for form in forms()}
+BY_TYPE = {name: form for form in forms() for name in form.types}
 
 
 def form_of(type_name: str, category: str, modifier: int) -> ValueForm:
@@ -121,7 +128,7 @@ def form_of(type_name: str, category: str, modifier: int) -> ValueForm:
     if type_name == "numeric":
         size = numeric_size(modifier)
         return BY_NAME["numeric" if size is None else "numeric(p,s)" if size[0] <= MAX_PRECISION else "numeric(39 and more)"]
-    return BY_TYPE.get(type_name, BY_NAME["any other"])
+    return BY_TYPE.get(type_name, OTHER)
 
 
 def numeric_size(modifier: int) -> tuple[int, int] | None:
@@ -138,5 +145,5 @@ def numeric_size(modifier: int) -> tuple[int, int] | None:
 def markdown() -> str:
     """The table of docs/dms-messages.md."""
     lines = ["| PostgreSQL | in a table-def | JSON value | evidence |", "|---|---|---|---|"]
-    lines += [f"| {form.name} | {form.dms} | {form.json} | {form.evidence} |" for form in FORMS]
+    lines += [f"| {form.name} | {form.dms} | {form.json} | {form.evidence} |" for form in forms()]
     return "\n".join(lines)

@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 from lake.contract import Column
@@ -31,7 +32,6 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 _HEX = re.compile(r"(?:[0-9a-f]{2})*")
 _TRUE, _FALSE = frozenset(("true", "t", "1")), frozenset(("false", "f", "0"))
 _NOT_FINITE = {"nan": "NaN", "infinity": "Infinity", "inf": "Infinity", "-infinity": "-Infinity", "-inf": "-Infinity"}
-_BITS = {"smallint": 16, "integer": 32, "bigint": 64}
 _EXACT_IN_DOUBLE = 1 << 53
 _FLOAT32 = struct.Struct("<f")
 
@@ -76,14 +76,7 @@ def _moment_kind(value: Any) -> str | None:
 
 def normaliser(column: Column) -> Normaliser:
     """The function that converts a non-null value of ``column`` to its raw form. It raises ``InvalidValue``."""
-    name = column.type.name
-    if name in _BITS:
-        return _integer(_BITS[name])
-    if name in ("real", "double"):
-        return _floating(single=name == "real", allow_nan=column.allow_nan)
-    if name == "numeric":
-        return _numeric(column.type.precision or 0, column.type.scale or 0)
-    return _BY_TYPE.get(name, text)
+    return NORMALISERS[column.type.form.name](column)
 
 
 def _integer(bits: int) -> Normaliser:
@@ -251,11 +244,20 @@ def _no_timestamp(value: Any) -> InvalidValue:
     return InvalidValue(value, "a timestamp YYYY-MM-DDTHH:MM:SS[.ffffff][Z or ±hh[:mm]] of the years 1 to 9999")
 
 
-_BY_TYPE: dict[str, Normaliser] = {
-    "boolean": boolean,
-    "uuid": uuid,
-    "bytea": binary,
-    "date": day,
-    "timestamp": moment,
-    "timestamptz": moment,
-}
+NORMALISERS: Mapping[str, Callable[[Column], Normaliser]] = MappingProxyType(
+    {
+        "int16": lambda _: _integer(16),
+        "int32": lambda _: _integer(32),
+        "int64": lambda _: _integer(64),
+        "float32": lambda column: _floating(True, column.allow_nan),
+        "float64": lambda column: _floating(False, column.allow_nan),
+        "decimal": lambda column: _numeric(column.type.precision or 0, column.type.scale or 0),
+        "boolean": lambda _: boolean,
+        "text": lambda _: text,
+        "uuid": lambda _: uuid,
+        "bytes": lambda _: binary,
+        "date": lambda _: day,
+        "timestamp": lambda _: moment,
+    }
+)
+"""What makes the normaliser of a column of each form."""

@@ -104,7 +104,7 @@ class Column:
 
 @dataclass(frozen=True)
 class MonthPartition:
-    """Rows lie by the UTC year and month of ``column``, in one of the units of ``reader.UNITS``."""
+    """Rows lie by the UTC year and month of ``column``, in one of the units of its type."""
 
     column: str
     unit: str

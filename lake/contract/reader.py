@@ -18,7 +18,7 @@ from lake.contract.model import (
     Reference,
     split_physical_name,
 )
-from lake.types import ColumnType, UnknownType
+from lake.types import RULES, ColumnType, UnknownType
 
 EVOLUTIONS = ("evolve", "freeze", "discard_row", "discard_value")
 MASKS = ("hash", "partial", "redact", "null")
@@ -32,15 +32,6 @@ METRICS = {
     "reference": "reference",
 }
 RESERVED = lake_names.COLUMNS
-_EPOCHS = ("epoch_seconds", "epoch_milliseconds", "epoch_microseconds", "epoch_millis", "epoch_micros")
-UNITS = {
-    "integer": ("epoch_seconds",),
-    "bigint": _EPOCHS,
-    "date": ("date", "timestamp"),
-    "timestamp": ("timestamp",),
-    "timestamptz": ("timestamp",),
-}
-"""The units of a partition column, by type. The first is the default."""
 SHORT_UNITS = {"epoch_millis": "epoch_milliseconds", "epoch_micros": "epoch_microseconds"}
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -152,10 +143,11 @@ class _Reader:
             column_type = ColumnType.parse(str(prop.get("physicalType") or ""))
         except UnknownType as error:
             raise self.wrong(subject, str(error)) from error
-        if prop.get("logicalType") not in (None, column_type.rule.logical, "timestamp" if column_type.rule.logical == "date" else None):
+        logical = prop.get("logicalType")
+        if logical not in (None, *column_type.rule.logicals):
             raise self.wrong(
                 subject,
-                f'logicalType "{prop["logicalType"]}" does not fit physicalType "{prop["physicalType"]}"; it is {column_type.rule.logical}',
+                f'logicalType "{logical}" does not fit physicalType "{prop["physicalType"]}"; it is {column_type.rule.logicals[0]}',
             )
         custom = self.custom(prop, subject, ("mask", "unchanged", "allowNaN", "renamedFrom"))
         key = self.whole(subject, prop.get("primaryKeyPosition", 1)) if self.flag(subject, prop.get("primaryKey", False)) else None
@@ -206,9 +198,10 @@ class _Reader:
         column = columns.get(value["column"])
         if column is None:
             raise self.wrong("partition.column", f'got "{value["column"]}"; one of {", ".join(columns)}')
-        units = UNITS.get(column.type.name)
-        if units is None:
-            raise self.wrong("partition.column", f'"{column.name}" is {column.type.name}; one of {", ".join(UNITS)}')
+        units = column.type.rule.units
+        if not units:
+            valid = ", ".join(rule.name for rule in RULES if rule.units)
+            raise self.wrong("partition.column", f'"{column.name}" is {column.type.name}; one of {valid}')
         if column.may_be_unchanged:
             raise self.wrong("partition.column", f'"{column.name}" may be left out by updates; a row\'s month has to come with each image')
         unit = self.choice(f"partition.unit for {column.type.name}", value.get("unit", units[0]), units)

@@ -1,6 +1,6 @@
 """Reads single values in pure Python: JSON values and CSV cells become values for Arrow's columns.
 
-The rules are those of ``lake.types.RULES``, and the kernel has the same in Rust. Every reader takes the value and its field
+The rules are those of ``lake.types.FORMS``, and the kernel has the same in Rust. Every reader takes the value and its field
 and raises ``Problem``. Dates become days and timestamps microseconds since 1970-01-01 UTC.
 """
 
@@ -18,6 +18,7 @@ from typing import Any
 from convert.parse.outcome import Problem, Reason
 from convert.parse.schema import Field
 from lake.cdc import OPERATIONS
+from lake.types import FLOAT32
 
 Reader = Callable[[Any, Field], Any]
 
@@ -93,7 +94,7 @@ def _float(token: str, field: Field) -> float:
     number = float(token)
     if number in (float("inf"), float("-inf")):
         raise Problem(Reason.RANGE, field.name)
-    if field.kind == "float32":
+    if field.kind == FLOAT32.name:
         try:
             struct.pack("<f", number)  # rounds, and raises beyond the largest float
         except OverflowError:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from lake.cdc import CDC_TYPES, OPERATION, OPERATIONS, POSITION, UNCHANGED
 from lake.contract import Contract
-from lake.types import RULE_BY_NAME, ColumnType
+from lake.types import FORMS, RULE_BY_SPELLING, ColumnType
 
 EXTRA = "_extra"
 NAME_LIMIT = 128
@@ -18,32 +18,8 @@ NAME_LIMIT = 128
 MAX_DEPTH = 64
 """The maximum levels of nesting in a line, including its own object."""
 
-_KINDS = {
-    "smallint": "int16",
-    "integer": "int32",
-    "bigint": "int64",
-    "real": "float32",
-    "double": "float64",
-    "numeric": "decimal",
-    "boolean": "boolean",
-    "uuid": "uuid",
-    "date": "date",
-    "timestamp": "timestamp",
-    "timestamptz": "timestamp",
-    "bytea": "bytes",
-}
-_ARROW = {
-    "int16": pa.int32(),
-    "int32": pa.int32(),
-    "int64": pa.int64(),
-    "float32": pa.float32(),
-    "float64": pa.float64(),
-    "boolean": pa.bool_(),
-    "date": pa.date32(),
-    "timestamp": pa.timestamp("us", "UTC"),
-    "bytes": pa.binary(),
-    "names": pa.list_(pa.string()),
-}
+_STAMP = pa.timestamp("us", "UTC")  # no alias of Arrow names a zone
+_SPECIAL_ARROW = {"operation": pa.string(), "position": pa.string(), "names": pa.list_(pa.string())}
 _SPECIAL = {OPERATION: "operation", POSITION: "position", UNCHANGED: "names"}
 _SPECIAL_RULES = {
     "operation": f"one of {', '.join(OPERATIONS)}",
@@ -71,21 +47,25 @@ class Field:
     @property
     def arrow_type(self) -> pa.DataType:
         """The Arrow type of the column."""
-        if self.kind == "decimal":
+        if self.precision:
             return pa.decimal128(self.precision, self.scale)
-        return _ARROW.get(self.kind, pa.string())
+        if self.kind in _SPECIAL_ARROW:
+            return _SPECIAL_ARROW[self.kind]
+        name = FORMS[self.kind].arrow
+        return _STAMP if name == str(_STAMP) else pa.type_for_alias(name)
 
     @property
     def title(self) -> str:
         """The type with its numbers, e.g. ``numeric(12,2)``."""
-        return f"{self.spelling}({self.precision},{self.scale})" if self.kind == "decimal" else self.spelling
+        return f"{self.spelling}({self.precision},{self.scale})" if self.precision else self.spelling
 
     def rule(self, in_csv: bool) -> str:
         """The valid form of a value in a JSON line or a CSV field."""
         if self.kind in _SPECIAL_RULES:
             return _SPECIAL_RULES[self.kind]
-        rule = RULE_BY_NAME[self.spelling]
-        return (rule.csv if in_csv else rule.json).format(p=self.precision, s=self.scale)
+        rule = RULE_BY_SPELLING[self.spelling]
+        text = rule.form.csv if in_csv else rule.json or rule.form.json
+        return text.format(p=self.precision, s=self.scale)
 
 
 @dataclass(frozen=True)
@@ -134,7 +114,7 @@ class RowSchema:
 def _field(name: str, column_type: ColumnType, *, required: bool = False, key: bool = False, allow_nan: bool = False) -> Field:
     return Field(
         name=name,
-        kind=_KINDS.get(column_type.name, "text"),
+        kind=column_type.form.name,
         spelling=column_type.name,
         required=required,
         key=key,

@@ -13,33 +13,26 @@ from typing import Any
 import yaml
 
 from datamaster.project import PROJECT, demo_contracts
-from lake.cdc import CDC_TYPES
+from lake.cdc import CDC_TYPES, UNCHANGED
 from lake.contract import Contract, ContractSet
+from lake.types import ColumnType
 
 STACK = "bronze-tables"
 TEMPLATE = PROJECT / "templates" / f"{STACK}.yaml"
 TABLES_A_STACK = 200
 FIRST_DAY = "2020-01-01"
 EXTRA = "_extra"
-HIVE = {"int": "int", "long": "bigint", "float": "float", "double": "double", "boolean": "boolean", "string": "string", "date": "date"}
-HIVE |= {"timestamptz": "timestamp", "binary": "binary"}
-"""Hive's name of an Iceberg type: https://docs.aws.amazon.com/athena/latest/ug/data-types.html"""
-CHANGE = {"text": "string", "timestamptz": "timestamp", "bigint": "bigint", "text[]": "array<string>"}
 HEAD = """# Written by python -m datamaster.aws.pages.bronze_tables from examples/beer/contracts/; a test holds it to them.
 AWSTemplateFormatVersion: "2010-09-09"
 Description: Data Master - tables over the bronze files, a partition for each day of arrival, projected.
 """
 
 
-def hive_type(iceberg: str) -> str:
-    """A column's type as Athena names it in a table over Parquet files; decimals keep precision and scale."""
-    return iceberg.replace(" ", "") if iceberg.startswith("decimal") else HIVE[iceberg]
-
-
 def bronze_table(contract: Contract) -> dict[str, Any]:
     """The CloudFormation resource of a contract's bronze table."""
-    columns = [(column.name, hive_type(column.type.iceberg)) for column in contract.columns]
-    columns += [*((name, CHANGE[kind]) for name, kind in CDC_TYPES.items()), (EXTRA, "string")]
+    columns = [(column.name, column.type.sql) for column in contract.columns]
+    columns += [(name, "array<string>" if name == UNCHANGED else ColumnType.parse(kind).sql) for name, kind in CDC_TYPES.items()]
+    columns.append((EXTRA, "string"))
     place = f"s3://${{LakeBucket}}/bronze/{contract.table}"
     return {
         "Type": "AWS::Glue::Table",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from lake.cdc import CDC_TYPES, OPERATIONS
-from lake.types import RULES, TypeRule
+from lake.types import DIGITS, RULES, TypeRule
 
 _HEAD = """\
 # Types
 
-One table of rules (`lake/types.py`) drives the router, both parsers of the converter, the Iceberg tables and this page.
+One table of rules (`lake/types.py`) drives the router, both parsers of the converter, contracts, masks, the jobs, the tables
+of Iceberg and Athena, and this page. A test adds a type to it, and finds the type in all of them.
 A contract names a column's type as PostgreSQL spells it; `[]` behind any of them is an array, carried as text.
 
 ## Values
@@ -115,8 +116,8 @@ def render() -> str:
 
 
 def _row(rule: TypeRule) -> str:
-    names = ", ".join((f"{rule.name}(p,s)" if rule.name == "numeric" else rule.name, *rule.aliases))
-    cells = (text.format(p="p", s="s") for text in (rule.iceberg, rule.json, rule.csv))
+    names = ", ".join((f"{rule.name}(p,s)" if rule.brackets == DIGITS else rule.name, *rule.aliases))
+    cells = (text.format(p="p", s="s") for text in (rule.form.iceberg, rule.json or rule.form.json, rule.form.csv))
     return f"| {names} | {' | '.join(cells)} |\n"
 
 

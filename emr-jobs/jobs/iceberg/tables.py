@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pyiceberg.exceptions import NoSuchTableError, TableAlreadyExistsError
@@ -11,27 +11,14 @@ from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table
 from pyiceberg.transforms import IdentityTransform
-from pyiceberg.types import (
-    BinaryType,
-    BooleanType,
-    DateType,
-    DecimalType,
-    DoubleType,
-    FloatType,
-    IcebergType,
-    IntegerType,
-    LongType,
-    NestedField,
-    StringType,
-    TimestamptzType,
-)
+from pyiceberg.types import IcebergType, NestedField
 from pyspark.sql import DataFrame
 
 from jobs.iceberg.catalog import SILVER, catalog
 from lake.contract import Contract
 from lake.errors import TerminalError
 from lake.keys import silver_location
-from lake.types import widens
+from lake.types import SQL_TYPES, widens
 
 PROPERTIES = {
     "format-version": "2",
@@ -46,18 +33,6 @@ PROPERTIES = {
 }
 """Copy-on-write: if ON names the touched months, a merge costs the same as merge-on-read and readers pay nothing."""
 
-TYPES: Mapping[str, IcebergType] = {
-    "int": IntegerType(),
-    "long": LongType(),
-    "float": FloatType(),
-    "double": DoubleType(),
-    "boolean": BooleanType(),
-    "string": StringType(),
-    "date": DateType(),
-    "timestamptz": TimestamptzType(),
-    "binary": BinaryType(),
-}
-ENGINE_TYPES = {"long": "bigint", "timestamptz": "timestamp"}
 MISSING, ORIGIN, LOADED_BY = "cdc_missing", "cdc_origin", "cdc_loaded"
 
 
@@ -82,12 +57,12 @@ class Field:
     @property
     def engine_type(self) -> str:
         """The type in the engine's SQL."""
-        return ENGINE_TYPES.get(self.type, self.type.replace(" ", ""))
+        return SQL_TYPES.get(self.type, self.type.replace(" ", ""))
 
 
 def fields_of(rows: DataFrame) -> list[Field]:
     """The columns of a query's result."""
-    iceberg = {engine: name for name, engine in ENGINE_TYPES.items()}
+    iceberg = {engine: name for name, engine in SQL_TYPES.items()}
     return [Field(name, iceberg.get(engine_type, engine_type)) for name, engine_type in rows.dtypes]
 
 
@@ -137,8 +112,13 @@ def ensure_derived(database: str, name: str, fields: list[Field], partition: Ite
     return table
 
 
+def iceberg_schema(fields: Iterable[Field]) -> Schema:
+    """The columns as PyIceberg has them, numbered in their order."""
+    return Schema(*(NestedField(number, field.name, field.type, required=False) for number, field in enumerate(fields, 1)))
+
+
 def _create(database: str, name: str, fields: list[Field], partition: Iterable[str], location: str) -> Table:
-    schema = Schema(*(NestedField(i, f.name, iceberg_type(f.type), required=False) for i, f in enumerate(fields, 1)))
+    schema = iceberg_schema(fields)
     spec = PartitionSpec(
         *(PartitionField(schema.find_field(column).field_id, 1000 + i, IdentityTransform(), column) for i, column in enumerate(partition))
     )
@@ -152,7 +132,7 @@ def _evolve(table: Table, fields: list[Field]) -> None:
     present = {f.name: f.field_type for f in table.schema().fields}
     with table.update_schema() as update:
         for field in fields:
-            wanted = iceberg_type(field.type)
+            wanted = IcebergType.model_validate(field.type)
             name = field.name
             former = next((former for former in field.formers if former in present), None)
             if name not in present and former is not None:
@@ -165,11 +145,3 @@ def _evolve(table: Table, fields: list[Field]) -> None:
                 if not widens(str(present[field.name]), str(wanted)):
                     raise UnsafeEvolution(table.name()[-1], field.name, str(present[field.name]), field.type)
                 update.update_column(name, field_type=wanted)
-
-
-def iceberg_type(name: str) -> IcebergType:
-    """PyIceberg's type of an Iceberg type name such as ``decimal(12, 2)``."""
-    if name.startswith("decimal"):
-        precision, scale = name.removeprefix("decimal(").removesuffix(")").split(",")
-        return DecimalType(int(precision), int(scale))
-    return TYPES[name]

@@ -14,28 +14,17 @@ from pyarrow.fs import FileSystem, S3FileSystem
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.iceberg.catalog import s3_properties
-from jobs.iceberg.tables import Field
 from jobs.silver import gathering
 from lake import cdc
 from lake.contract import Column, Contract
 from lake.errors import TerminalError
 from lake.manifests import BatchFile, FailedFile
-from lake.types import widens
+from lake.types import FORMS, widens
 
 READERS = 16
 WINDOW = 64
 """The number of files whose content is held at once while small ones are gathered."""
-ICEBERG_TYPES = {
-    pa.int32(): "int",
-    pa.int64(): "long",
-    pa.float32(): "float",
-    pa.float64(): "double",
-    pa.bool_(): "boolean",
-    pa.string(): "string",
-    pa.date32(): "date",
-    pa.timestamp("us", "UTC"): "timestamptz",
-    pa.binary(): "binary",
-}
+ICEBERG_TYPES = {form.arrow: form.iceberg for form in FORMS.values()}
 CHANGE_TYPES = {cdc.OPERATION: "string", cdc.POSITION: "string", cdc.BUILT_AT: "timestamptz"}
 OPTIONAL_TYPES = {cdc.COMMITTED_AT: "timestamp", cdc.UNCHANGED: "array<string>"}
 
@@ -187,7 +176,7 @@ def _check(contract: Contract, schema: pa.Schema) -> None:
 
 
 def _check_type(name: str, found: pa.DataType, iceberg: str) -> None:
-    stored = f"decimal({found.precision}, {found.scale})" if pa.types.is_decimal(found) else ICEBERG_TYPES.get(found)
+    stored = f"decimal({found.precision}, {found.scale})" if pa.types.is_decimal(found) else ICEBERG_TYPES.get(str(found))
     if stored is None or not widens(stored, iceberg):
         raise Unreadable(f'column "{name}" is {found}; expected {iceberg} or a type that widens to it')
 
@@ -202,8 +191,7 @@ def _frame(spark: SparkSession, contract: Contract, schema: pa.Schema, uris: Seq
     selected = []
     for column in contract.columns:
         stored = _stored_name(contract, column, names)
-        engine_type = Field(column.name, column.type.iceberg).engine_type
-        selected.append(f"cast({f'`{stored}`' if stored else 'null'} as {engine_type}) as `{column.name}`")
+        selected.append(f"cast({f'`{stored}`' if stored else 'null'} as {column.type.sql}) as `{column.name}`")
     selected += [cdc.OPERATION, cdc.POSITION, cdc.BUILT_AT]
     for name, engine_type in OPTIONAL_TYPES.items():
         selected.append(name if name in names else f"cast(null as {engine_type}) as {name}")
@@ -211,7 +199,7 @@ def _frame(spark: SparkSession, contract: Contract, schema: pa.Schema, uris: Seq
 
 
 def _empty(spark: SparkSession, contract: Contract) -> DataFrame:
-    columns = [f"`{c.name}` {Field(c.name, c.type.iceberg).engine_type}" for c in contract.columns]
+    columns = [f"`{c.name}` {c.type.sql}" for c in contract.columns]
     columns += [f"{cdc.OPERATION} string", f"{cdc.POSITION} string", f"{cdc.BUILT_AT} timestamp"]
     columns += [f"{name} {engine_type}" for name, engine_type in OPTIONAL_TYPES.items()]
     return spark.createDataFrame([], ", ".join(columns))

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs.iceberg.tables import ORIGIN, Field, applied_at
+from jobs.iceberg.tables import ORIGIN, applied_at
 from jobs.silver.month_rule import month_fields
 from lake import cdc
 from lake.contract import Column, Contract, MonthPartition
@@ -110,13 +110,7 @@ def greatest(column: Column, row: str = "") -> str:
     Floats are compared as text. Sail's MAX over floats starts at the lowest finite number, which is above -Infinity.
     """
     path = f"{row}`{column.name}`"
-    is_float = column.type.iceberg in ("float", "double")
-    return f"cast(max(cast({path} as string)) as {engine_type(column)})" if is_float else f"max({path})"
-
-
-def engine_type(column: Column) -> str:
-    """A column's type in the engine's SQL."""
-    return Field(column.name, column.type.iceberg).engine_type
+    return f"cast(max(cast({path} as string)) as {column.type.sql})" if column.type.is_float else f"max({path})"
 
 
 def carried(column: Column) -> str:
@@ -124,7 +118,7 @@ def carried(column: Column) -> str:
 
     A value that did not travel takes its place too, so that no older one counts as the current value.
     """
-    value = f"hex(`{column.name}`)" if column.type.iceberg == "binary" else f"`{column.name}`"
+    value = column.type.form.to_text.format(f"`{column.name}`")
     written = f"case when {named(cdc.UNSEEN + column.name)} then '{cdc.UNSEEN}' else coalesce(concat('1', {value}), '0') end"
     return f"case when not {IS_DELETE} and not {named(column.name)} then concat({AT}, {written}) end"
 
@@ -137,7 +131,7 @@ def named(name: str) -> str:
 def value_of(column: Column) -> str:
     """The value in a text of ``carried``."""
     text = f"substring(`{column.name}`, {AT_WIDTH + 2})"
-    value = f"unhex({text})" if column.type.iceberg == "binary" else f"cast({text} as {engine_type(column)})"
+    value = (column.type.form.from_text or f"cast({{}} as {column.type.sql})").format(text)
     return f"case when substring(`{column.name}`, {AT_WIDTH + 1}, 1) = '1' then {value} end as `{column.name}`"
 
 

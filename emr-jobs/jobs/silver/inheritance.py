@@ -12,7 +12,6 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs.iceberg.tables import Field
 from jobs.silver.changes import AT, GENERATION, IS_DELETE, PLACE, carried
 from jobs.silver.lineage import Events, Key, KeyChange, key_changes
 from lake import cdc
@@ -76,7 +75,7 @@ class Inheritance:
                 answer = found.get(name)
                 values += [answer[1] if answer else None, name in columns]
             rows.append((*key, at, *values))
-        types = {c.name: Field(c.name, c.type.iceberg).engine_type for c in self.contract.columns}
+        types = {c.name: c.type.sql for c in self.contract.columns}
         fields = [f"`{name}` {types[name]}" for name in self.key] + [f"{AT} string"]
         fields += [part for name in self.columns for part in (f"`cdc_inherited_{name}` {types[name]}", f"`cdc_inherits_{name}` boolean")]
         return self.spark.createDataFrame(rows, ", ".join(fields))
@@ -98,7 +97,7 @@ class Inheritance:
         return rows.join(self._frame(keys), self.key, "left_semi")
 
     def _frame(self, keys: Iterable[Key]) -> DataFrame:
-        types = ", ".join(f"`{c.name}` {Field(c.name, c.type.iceberg).engine_type}" for c in self.contract.key)
+        types = ", ".join(f"`{c.name}` {c.type.sql}" for c in self.contract.key)
         return self.spark.createDataFrame(sorted(keys, key=repr), types)
 
     def _keys(self, rows: DataFrame) -> set[Key]:
@@ -107,7 +106,7 @@ class Inheritance:
 
 def carried_or_inherited(column: Column) -> str:
     """As ``changes.carried``, for rows joined with ``Inheritance.values``. An inherited value counts as carried, even if null."""
-    value = f"hex(`cdc_inherited_{column.name}`)" if column.type.iceberg == "binary" else f"`cdc_inherited_{column.name}`"
+    value = column.type.form.to_text.format(f"`cdc_inherited_{column.name}`")
     return (
         f"case when coalesce(`cdc_inherits_{column.name}`, false) then concat({AT}, coalesce(concat('1', {value}), '0')) "
         f"else {carried(column)} end"

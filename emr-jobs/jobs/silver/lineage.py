@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -28,10 +28,11 @@ from typing import Any, NamedTuple
 from pyspark.sql import DataFrame, Row, SparkSession
 
 from jobs.iceberg.catalog import SILVER, engine_name
-from jobs.iceberg.tables import ORIGIN, Field, applied_at
+from jobs.iceberg.tables import ORIGIN, applied_at
 from jobs.silver.changes import AT, GENERATION, GENERATION_WIDTH, IS_DELETE, VALID_AT
 from lake import cdc
 from lake.contract import Column, Contract
+from lake.types import BYTES, DATE, DECIMAL, TIMESTAMP
 
 Key = tuple[Any, ...]
 COMMITTED, RECORD, PAIRED, OLD = "cdc_committed", "cdc_record", "cdc_paired", "cdc_old"
@@ -229,7 +230,7 @@ class Lineage:
         return (*key, *values, json.dumps([[_encoded(part) for part in origin] for origin in chain]) if chain else None)
 
     def _schema(self) -> str:
-        types = {c.name: Field(c.name, c.type.iceberg).engine_type for c in self.contract.columns}
+        types = {c.name: c.type.sql for c in self.contract.columns}
         fields = [f"`{name}` {types[name]}" for name in self.keys]
         fields += [part for name in self.columns for part in (f"`{name}` {types[name]}", f"{applied_at(name)} string")]
         return ", ".join([*fields, f"{ORIGIN} string"])
@@ -262,6 +263,14 @@ def merged(folded: DataFrame, resolved: DataFrame, contract: Contract) -> DataFr
     return f.join(r, condition, "full_outer").selectExpr(*selected)
 
 
+_DECODERS: Mapping[str, Callable[[Any], Any]] = {
+    TIMESTAMP.name: datetime.fromisoformat,
+    DATE.name: date.fromisoformat,
+    BYTES.name: bytearray.fromhex,
+    DECIMAL.name: Decimal,
+}
+
+
 def _encoded(value: Any) -> Any:
     if isinstance(value, datetime | date):
         return value.isoformat()
@@ -271,11 +280,4 @@ def _encoded(value: Any) -> Any:
 
 
 def _decoded(value: Any, column: Column) -> Any:
-    kind = column.type.iceberg
-    if kind == "timestamptz":
-        return datetime.fromisoformat(value)
-    if kind == "date":
-        return date.fromisoformat(value)
-    if kind == "binary":
-        return bytearray.fromhex(value)
-    return Decimal(value) if kind.startswith("decimal") else value
+    return _DECODERS.get(column.type.form.name, lambda same: same)(value)

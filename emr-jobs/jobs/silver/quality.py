@@ -19,7 +19,7 @@ from pyspark.sql.functions import col, expr
 
 from jobs.iceberg.catalog import SILVER, catalog, engine_name, exists
 from jobs.iceberg.commits import retried
-from jobs.iceberg.tables import Field, ensure
+from jobs.iceberg.tables import Field, ensure, iceberg_schema
 from jobs.silver.changes import GENERATION, IS_DELETE, LOADED, named
 from lake import cdc
 from lake.contract import Contract, QualityRule
@@ -40,7 +40,6 @@ FIELDS = [
     Field("rows_checked", "long"),
     Field("rows_failed", "long"),
 ]
-_ARROW = {"timestamptz": pa.timestamp("us", "UTC"), "string": pa.string(), "long": pa.int64()}
 
 
 class TableStopped(TerminalError):
@@ -118,7 +117,7 @@ def keep(contract: Contract, bucket: str, batch_id: str, checked_at: datetime, r
         }
         for r in results
     ]
-    data = pa.Table.from_pylist(rows, pa.schema([(f.name, _ARROW[f.type]) for f in FIELDS]))
+    data = pa.Table.from_pylist(rows, iceberg_schema(FIELDS).as_arrow())
     own = f"table_name == '{contract.table}' and batch_id == '{batch_id}'"
     _replace(data, own, silver_location(bucket, QUALITY_RESULTS))
 
@@ -134,7 +133,7 @@ def held_loads(spark: SparkSession, contract: Contract, bucket: str) -> DataFram
     objects = [item["Key"] for page in listing for item in page.get("Contents", ()) if item["Key"].endswith(".parquet")]
     if not objects:
         return None
-    types = {c.name: Field(c.name, c.type.iceberg).engine_type for c in contract.key}
+    types = {c.name: c.type.sql for c in contract.key}
     schema = ", ".join([*(f"`{name}` {kind}" for name, kind in types.items()), f"{cdc.OPERATION} string", f"{cdc.POSITION} string"])
     held = spark.read.schema(f"{schema}, {GENERATION} bigint").parquet(*(f"s3://{bucket}/{key}" for key in objects))
     return held.where(LOADED).select(*types, GENERATION).distinct()

@@ -69,7 +69,7 @@ def test_the_page_shows_the_table_that_the_replicator_uses():
 
 
 def test_every_form_says_how_sure_it_is():
-    assert {form.evidence for form in value_forms.FORMS} == {"observed", "documented", "assumed"}
+    assert {form.evidence for form in value_forms.forms()} == {"observed", "documented", "assumed"}
 
 
 @given(st.lists(st.none() | st.text(st.characters(exclude_characters="\0", codec="utf-8")), min_size=1, max_size=5))
