@@ -4,7 +4,7 @@ PYTHON ?= python3
 export PYTHONDONTWRITEBYTECODE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup shape demo test check test-affected lint format lock conformance property check-aws check-newcomer check-clients check-console check-dashboards check-governance clean
+.PHONY: help setup shape demo docs test check test-affected lint format lock conformance property check-aws check-newcomer check-clients check-console check-dashboards check-governance clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -69,6 +69,9 @@ lint: setup ## ruff and mypy
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/ruff format --quiet --check .
 	@.venv/bin/mypy --no-error-summary
+
+docs: setup ## Build the docs site into build/site; a dead link fails
+	@.venv/bin/python tools/site.py
 
 shape: setup ## Packages, the arrows between them, doubled names, lengths of functions, habits of prose
 	@.venv/bin/python tools/shape.py
