@@ -1,4 +1,4 @@
-"""Packages the functions and jobs and brings an environment's stacks to what the templates say."""
+"""Package the functions and jobs, and bring an environment's stacks to the state of their templates."""
 
 from datamaster.aws.deploy.deployment import Deployment, deploy, plan
 from datamaster.aws.deploy.watch import Watch

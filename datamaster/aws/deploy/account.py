@@ -1,4 +1,4 @@
-"""The AWS account that this process's environment leads to."""
+"""The AWS account that this process's credentials belong to."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
 
 
 class NoAccount(TransientError):
-    """AWS cannot be asked, or does not know who asks."""
+    """AWS does not answer, or it rejects the credentials."""
 
 
 class WrongPlace(TerminalError):
-    """The credentials lead to another account or region than the environment is meant for."""
+    """The credentials or the region differ from those in the environment's file."""
 
 
 @dataclass(frozen=True)
 class Account:
-    """Whose account it is, and as whom this process speaks."""
+    """``number`` is the account's id, ``identity`` the caller's ARN."""
 
     number: str
     identity: str
 
 
 def connect(environment: Environment) -> Account:
-    """Point this process at the environment's region and ask AWS who it is.
+    """Point this process at the environment's region and ask AWS for the caller's identity.
 
-    Raises ``WrongPlace`` and ``NoAccount``, each with what to do next.
+    Raises ``WrongPlace`` and ``NoAccount``. Each names the next step.
     """
     region, file = environment.region, f"environments/{environment.name}.yaml"
     regions = botocore.session.get_session().get_available_regions("cloudformation")
@@ -55,7 +55,7 @@ def connect(environment: Environment) -> Account:
 
 def _caller() -> Account:
     try:
-        caller = boto3.Session().client("sts").get_caller_identity()  # of now: the default session keeps what it found first
+        caller = boto3.Session().client("sts").get_caller_identity()  # a new session: the default one caches its credentials
     except (NoCredentialsError, ProfileNotFound, NoRegionError) as error:
         raise NoAccount(f"no AWS credentials: {error}. Next: aws configure, aws sso login, or set AWS_PROFILE; then again") from error
     except EndpointConnectionError as error:

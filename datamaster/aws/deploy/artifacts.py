@@ -1,4 +1,4 @@
-"""What the stacks read from the artifacts bucket: packaged functions, state machines, Spark jobs, contracts."""
+"""The artifacts that the stacks read from S3: packaged functions, state machines, Spark jobs and contracts."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ UPLOADS = 8
 
 @dataclass(frozen=True)
 class Artifacts:
-    """Objects for the artifacts bucket by key, each named by its content; and the variables by which the stacks name them."""
+    """``objects`` maps keys of the artifacts bucket to contents. A key names its content. ``variables`` pass the keys to the stacks."""
 
     objects: dict[str, bytes]
     variables: dict[str, Any]
 
 
 def collect(build: Path, packages: Mapping[str, Package]) -> Artifacts:
-    """Gather functions, state machines and jobs. Nothing is uploaded."""
+    """Gather functions, state machines and jobs. Uploads nothing."""
     build.mkdir(parents=True, exist_ok=True)
     objects = {package.key: package.code.read_bytes() for package in packages.values()}
     definitions = {}
@@ -50,7 +50,7 @@ def collect(build: Path, packages: Mapping[str, Package]) -> Artifacts:
 
 
 def job_objects(build: Path) -> dict[str, bytes]:
-    """The Spark jobs' entry points, and one zip of what they import: their modules and lake/."""
+    """The Spark jobs' entry points, and one zip with all modules of the jobs and of lake/."""
     modules = {path.relative_to(JOBS).as_posix(): path.read_bytes() for path in sorted(JOBS.rglob("*.py"))}
     library = {f"lake/{path.relative_to(PROJECT / 'lake').as_posix()}": path.read_bytes() for path in (PROJECT / "lake").rglob("*.py")}
     archive = build / "jobs.zip"
@@ -62,7 +62,7 @@ def job_objects(build: Path) -> dict[str, bytes]:
 
 
 def upload(artifacts: Artifacts, bucket: str, contracts: Path) -> str:
-    """Put what is not there yet into the bucket and publish the contracts; returns the contracts' version."""
+    """Put missing objects into the bucket and publish the contracts. Returns the contracts' version."""
     s3 = boto3.client("s3")
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
     there = {entry["Key"] for page in pages for entry in page.get("Contents", [])}

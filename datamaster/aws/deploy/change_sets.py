@@ -1,4 +1,4 @@
-"""Change sets: what CloudFormation would do to each stack, shown before it does it; and the launch that executes them in order.
+"""Change sets: they show CloudFormation's changes to each stack before a launch executes them in order.
 
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-updating-stacks-changesets.html
 """
@@ -24,22 +24,22 @@ CAPABILITIES = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAN
 NO_CHANGES = ("didn't contain changes", "No updates are to be performed")  # SAM templates have the second
 UNFINISHED = ("CREATE_PENDING", "CREATE_IN_PROGRESS")
 INLINE_BYTES = 40_000
-"""The longest template that goes with the call; a call takes 51,200 bytes, from a bucket CloudFormation takes 1 MB:
+"""The longest template that a call carries itself. The limit is 51,200 bytes for a call and 1 MB for an object in a bucket:
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html"""
 NEVER_CAME_UP = "ROLLBACK_COMPLETE"
 PASSING = re.compile(r"service.linked role|cannot be assumed|unable to assume|not authorized to perform: sts:AssumeRole", re.IGNORECASE)
-"""A role that was made seconds ago and is not known everywhere yet; the second attempt finds it."""
+"""A new role takes seconds to reach every service. A second attempt finds it."""
 
 
 class Declined(TerminalError):
-    """Whoever was asked said no to a change."""
+    """The user did not approve a change."""
 
     def __init__(self, stacks: Collection[str]) -> None:
         super().__init__(f"not agreed: {', '.join(stacks)} stay as they were, and what needs them too")
 
 
 class StackStuck(TerminalError):
-    """A stack is in a state that no deployment can start from."""
+    """A stack is in a state from which no deployment can start."""
 
     def __init__(self, environment: str, name: str, status: str, reason: str) -> None:
         super().__init__(f'stack "dm-{environment}-{name}" is in {status}: {_explained(environment, name, status, reason)}')
@@ -59,13 +59,13 @@ def _explained(environment: str, name: str, status: str, reason: str) -> str:
 
 
 def launch(environment: Environment, stacks: Collection[str] = (), *, done: Collection[str] = (), watch: Watch = UNWATCHED) -> Outputs:
-    """Create or update stacks and what they need, all of them where none is named, those in ``done`` apart.
+    """Create or update stacks and their dependencies. Without names it takes all stacks. It skips the stacks in ``done``.
 
-    Level by level, the change sets of a level are shown together; those that are agreed to are executed side by side, and a
-    stack without changes is not touched. A failed stack is rolled back by CloudFormation to what it was.
+    Stacks go level by level. The change sets of a level are shown together. Approved ones are executed in parallel, and a stack without
+    changes is not touched. CloudFormation rolls a failed stack back.
 
-    Returns each stack's outputs by its short name ("storage"). Raises ``StackFailed`` with CloudFormation's reason,
-    ``StackStuck`` for a stack that has to be repaired first, and ``Declined``.
+    Returns each stack's outputs by its short name ("storage"). Raises ``StackFailed`` with CloudFormation's reason, ``StackStuck`` for a
+    stack that has to be repaired first, and ``Declined``.
     """
     order = [[stack for stack in level if stack.name not in done] for level in levels(environment, stacks)]
     return _Launch(environment, watch).run(order)
@@ -90,7 +90,7 @@ class _Launch(Waiting):
         return found
 
     def _propose(self, stack: Stack) -> StackChanges | None:
-        """The change set that brings a stack to its template; none where nothing would change."""
+        """The change set that brings a stack to its template, or None if nothing would change."""
         try:
             described = self._describe(stack)
             if described is not None and described["StackStatus"] == NEVER_CAME_UP:
@@ -114,7 +114,7 @@ class _Launch(Waiting):
             raise StackFailed(stack.external_name, str(error)) from error
 
     def _remove_record(self, stack: Stack) -> None:
-        """Delete what is left of a stack that never came up, which holds nothing and cannot be updated."""
+        """Delete the record of a stack whose creation failed. It has no resources, and CloudFormation cannot update it."""
         self.watch.progress(f"{stack.name} never came up; its record goes")
         self.client.delete_stack(StackName=stack.external_name)
         if self.wait(stack.name, stack.external_name) != "DELETE_COMPLETE":
@@ -163,13 +163,13 @@ class _Launch(Waiting):
         raise StackFailed(stack.external_name, reason)
 
     def _discard(self, changes: StackChanges) -> None:
-        """Leave no change set behind, nor the empty stack that one of a new stack comes with."""
+        """Delete a change set. A new stack's change set comes with an empty stack, so delete that too."""
         self.client.delete_change_set(ChangeSetName=changes.change_set)
         if changes.new:
             self.client.delete_stack(StackName=changes.stack)
 
     def _execute(self, pair: tuple[Stack, StackChanges]) -> None:
-        """Make a stack's changes; a new stack that failed for a reason that passes is made once more."""
+        """Execute a stack's changes. A new stack is tried once more if the reason of its failure passes by itself."""
         stack, changes = pair
         reason = self._failure(changes)
         if changes.new and PASSING.search(reason) and (again := self._propose(stack)):
@@ -182,7 +182,7 @@ class _Launch(Waiting):
         self.end(stack.name, "created" if changes.new else "updated")
 
     def _failure(self, changes: StackChanges) -> str:
-        """Execute a change set; returns why its stack failed, or nothing."""
+        """Execute a change set. Returns the reason if its stack failed, or an empty text."""
         try:
             self.client.execute_change_set(ChangeSetName=changes.change_set)
             status = self.wait(changes.name, changes.stack)
@@ -191,7 +191,7 @@ class _Launch(Waiting):
         return "" if status in ("CREATE_COMPLETE", "UPDATE_COMPLETE") else failure_reason(self.client, changes.stack)
 
     def _settle(self, stack: Stack) -> dict[str, str]:
-        """Protect a stack from deletion where the environment says so; returns its outputs."""
+        """Set the environment's termination protection on a stack. Returns the stack's outputs."""
         described = self._describe(stack)
         if described is None:
             raise StackFailed(stack.external_name, "it is gone; someone deleted it meanwhile")

@@ -1,11 +1,10 @@
-"""Holds what is deployed to its linters: ``python -m datamaster.aws.deploy.check``.
+"""Run linters and rules over everything that a deployment sends: ``python -m datamaster.aws.deploy.check``.
 
-What a deployment of each environment sends, also in another region: the rules of ``datamaster.aws.deploy.refusals``. Templates,
-rendered with the packaged functions: cfn-lint, checkov, the rules of ``datamaster.aws.deploy.guard``, and those of Control
-Tower by cfn-guard. State machines: asl-validator. The container's Dockerfile: hadolint. GitHub's workflows: actionlint, where Go
-is there to build it.
+Each environment's deployment, and production's in another region, is judged by ``datamaster.aws.deploy.refusals``. Rendered templates are
+judged by cfn-lint, checkov, ``datamaster.aws.deploy.guard`` and Control Tower's rules in cfn-guard. State machines are judged by
+asl-validator, the Dockerfile by hadolint, and GitHub's workflows by actionlint if Go can build it.
 
-Exit code 0 where nothing is found but what templates/linter-exceptions.yml names, and every exception is still needed.
+Exit code 0 means that templates/linter-exceptions.yml names every finding, and that each exception is still needed.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ ENVIRONMENTS, ELSEWHERE = ("dev", "staging", "prod"), "eu-central-1"
 
 
 def render(build: Path, packages: Mapping[str, Package]) -> list[Path]:
-    """Every template as CloudFormation would get it."""
+    """Every template as CloudFormation gets it."""
     folder = build / "templates"
     folder.mkdir(parents=True)
     for path in sorted((PROJECT / "templates").glob("*.yaml")):
@@ -55,13 +54,13 @@ def render(build: Path, packages: Mapping[str, Package]) -> list[Path]:
 
 
 def environments() -> list[Environment]:
-    """Every environment of an account, and production's in another region."""
+    """The environments on AWS, and production's in another region."""
     here = [load_environment(name) for name in ENVIRONMENTS]
     return [*here, Environment(here[-1].name, ELSEWHERE, here[-1].variables | {"region": ELSEWHERE})]
 
 
 def collect(packages: Mapping[str, Package], build: Path) -> tuple[list[Finding], list[Path]]:
-    """What AWS would refuse of each environment, and the templates that go to the other region."""
+    """Findings for each environment, and the templates sent to the other region."""
     found, elsewhere = [], []
     for environment in environments():
         folder = build / f"{environment.name}-{environment.region}"
@@ -71,7 +70,7 @@ def collect(packages: Mapping[str, Package], build: Path) -> tuple[list[Finding]
 
 
 def cfn_lint(templates: Sequence[Path], region: str = "us-east-1") -> list[Finding]:
-    """Findings of cfn-lint in a region, warnings and informational ones included."""
+    """Findings of cfn-lint in a region, with warnings and informational ones."""
     command = [str(LINTERS / "cfn-lint"), "--format", "json", "--include-checks", "W", "--regions", region, "--template"]
     answer = subprocess.run([*command, *map(str, templates)], capture_output=True, text=True)
     found = json.loads(answer.stdout or "[]")
@@ -79,7 +78,7 @@ def cfn_lint(templates: Sequence[Path], region: str = "us-east-1") -> list[Findi
 
 
 def checkov(folder: Path) -> tuple[int, list[Finding]]:
-    """How many CloudFormation checks of checkov pass, and those that fail."""
+    """The number of checkov's CloudFormation checks that pass, and the findings of those that fail."""
     command = [str(LINTERS / "checkov"), "--directory", str(folder), "--framework", "cloudformation", "--output", "json"]
     answer = subprocess.run([*command, "--quiet", "--skip-download"], capture_output=True, text=True)
     report = json.loads(answer.stdout)
@@ -88,7 +87,7 @@ def checkov(folder: Path) -> tuple[int, list[Finding]]:
 
 
 def asl_validator(build: Path) -> list[Finding]:
-    """State machines that do not hold to the Amazon States Language."""
+    """Findings of asl-validator on the state machines."""
     folder = build / "statemachines"
     folder.mkdir(parents=True)
     found = []
@@ -100,12 +99,12 @@ def asl_validator(build: Path) -> list[Finding]:
 
 
 def hadolint() -> list[Finding]:
-    """Findings of hadolint, informational ones included."""
+    """Findings of hadolint, with informational ones."""
     return lines(DOCKERFILE.name, "hadolint", [str(LINTERS / "hadolint"), "--no-color", str(DOCKERFILE)])
 
 
 def actionlint() -> list[Finding] | None:
-    """Findings of actionlint; nothing where Go is not there to build it. Where DM_REQUIRE demands everything, that is a finding."""
+    """Findings of actionlint, or None if Go is missing. If DM_REQUIRE is set, missing Go is a finding."""
     if shutil.which("go") is None:
         return [Finding("actionlint", "needs Go, and DM_REQUIRE demands it")] if os.environ.get("DM_REQUIRE") else None
     command = ["go", "run", ACTIONLINT, "-no-color", "-oneline", "-shellcheck=", *map(str, sorted(WORKFLOWS.glob("*.yml")))]
@@ -113,7 +112,7 @@ def actionlint() -> list[Finding] | None:
 
 
 def control_tower_rules(folder: Path, build: Path) -> tuple[int, list[Finding]]:
-    """How many of Control Tower's rules concern the stacks of production, and what breaks one."""
+    """The number of Control Tower's rules that apply to production's stacks, and the findings."""
     stacks = sorted(path.stem for path in (PROJECT / "config").glob("*.yaml") if path.stem != "config")
     templates = {name: control_tower.rendered(stack(name, control_tower.ENVIRONMENT, folder)) for name in stacks}
     return control_tower.judge(templates, LINTERS, build)
@@ -129,12 +128,12 @@ def lines(where: str, check: str, command: Sequence[str]) -> list[Finding]:
 
 
 def excepted() -> dict[tuple[str, str], str]:
-    """The findings that stand, with their reasons."""
+    """The accepted findings, with their reasons."""
     return {(entry["check"], entry["resource"]): entry["reason"] for entry in yaml.safe_load(EXCEPTIONS.read_text())}
 
 
 def main() -> int:
-    """Render, lint, and tell."""
+    """Render, lint and report."""
     shutil.rmtree(BUILD, ignore_errors=True)
     packages = package_apps(BUILD / "packages")
     templates = render(BUILD, packages)

@@ -1,8 +1,8 @@
-"""AWS's own Guard rules, those of Control Tower, by AWS's own cfn-guard: both as AWS's CDK validator carries them.
+"""Control Tower's Guard rules, run by AWS's cfn-guard. AWS's CDK validator ships both.
 
 https://docs.aws.amazon.com/controltower/latest/controlreference/proactive-controls.html · https://github.com/cdklabs/cdk-validator-cfnguard
 
-The rules judge values, not references, so each template is rendered first as production would see it.
+The rules judge values, not references. So each template is rendered first with production's values.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ ENVIRONMENT = "prod"
 SYSTEMS = {"linux": "ubuntu", "darwin": "macos"}
 PROCESSORS = {"x86_64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
 FOUND = (0, 19)
-"""Exit codes of cfn-guard that come with a report: all is well, or a rule is broken."""
+"""Exit codes of cfn-guard that come with a report: no finding, or at least one."""
 NOT_ADOPTED = {
     "cloudwatch_log_group_retention_period_check": "asks for a year; operating logs are kept 30 or 90 days, the audit trail 400",
     "s3_bucket_object_lock_enabled_check": "tables are rewritten, raw objects expire; the audit trail is kept by a deny of deletes",
     "s3_event_notifications_enabled_check": "only arrivals of raw objects start anything",
 }
-"""Rules that ask for what was decided otherwise, whatever the resource."""
+"""Rules that contradict a decision of this project. Their findings are ignored on every resource."""
 
 
 class NoGuard(TerminalError):
-    """cfn-guard cannot judge here."""
+    """cfn-guard cannot run here."""
 
 
 def program(linters: Path) -> Path:
-    """The cfn-guard of this machine among the installed linters. Raises ``NoGuard``."""
+    """The path of cfn-guard for this machine, among the installed linters. Raises ``NoGuard``."""
     if sys.platform not in SYSTEMS or platform.machine() not in PROCESSORS:
         raise NoGuard(f"{PACKAGE} carries no cfn-guard for {sys.platform} on {platform.machine()}")
     return _package(linters) / "bin" / SYSTEMS[sys.platform] / PROCESSORS[platform.machine()] / "cfn-guard"
 
 
 def rendered(template: Template) -> dict[str, Any]:
-    """A template whose properties are values: what cfn-guard judges."""
+    """A template with values in place of references, as cfn-guard needs it."""
     resources: dict[str, dict[str, Any]] = {}
     for name, entry in template.present().items():
         resources[name] = {"Type": entry.get("Type", ""), "Properties": template.properties(name)}
@@ -55,7 +55,7 @@ def rendered(template: Template) -> dict[str, Any]:
 
 
 def judge(templates: Mapping[str, dict[str, Any]], linters: Path, build: Path) -> tuple[int, list[Finding]]:
-    """How many rules concern the templates, and what breaks one of them. ``templates`` are rendered ones by name.
+    """The number of rules that apply to the rendered templates (by name), and the findings.
 
     Raises ``NoGuard``.
     """

@@ -1,4 +1,4 @@
-"""Deletes stacks in the reverse of their order."""
+"""Delete stacks in reverse launch order."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from datamaster.aws.deploy.watch import UNWATCHED, Waiting, Watch
 
 
 def delete(environment: Environment, stacks: Collection[str] = (), *, spared: Collection[str] = (), watch: Watch = UNWATCHED) -> list[str]:
-    """Delete stacks and all that needs them, those in ``spared`` apart, last launched first; returns the names of those that were there.
+    """Delete stacks and their dependents, except those in ``spared``. Returns the names of the deleted stacks.
 
-    Raises ``StackFailed``.
+    The stack launched last goes first. Raises ``StackFailed``.
     """
     order = [[stack for stack in level if stack.name not in spared] for level in levels(environment, stacks, reverse=True)]
     return _Deletion(environment, watch).run(order)
@@ -30,7 +30,7 @@ class _Deletion(Waiting):
         return gone
 
     def _delete(self, stack: Stack) -> bool:
-        """Delete one stack; returns whether it was there."""
+        """Delete one stack. Returns whether it existed."""
         name = stack.external_name
         try:
             [described] = self.client.describe_stacks(StackName=name)["Stacks"]

@@ -1,4 +1,4 @@
-"""Brings an environment's stacks to what the templates say."""
+"""Deploy an environment: its artifacts, its stacks, and then the source's migrations and replication."""
 
 from __future__ import annotations
 
@@ -27,17 +27,16 @@ from datamaster.project import PROJECT
 
 BUILD = PROJECT / "build"
 BEFORE_ARTIFACTS = ("catalog", "control", "streaming")
-# Whose configuration names an object of the artifacts bucket; a test holds this to the files under config/.
+# Stacks whose configuration names an object of the artifacts bucket. A test compares this with the files under config/.
 READ_ARTIFACTS = frozenset({"control-api", "converter", "ingest-router", "ingestion", "layers", "processing", "processing-emr"})
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """What is deployed: the outputs of each stack by its short name, and the version of the contracts in force.
+    """The result of a deployment: each stack's outputs by its short name, and the version of the contracts in force.
 
-    The version is empty where only stacks were deployed that read no contracts. ``migrations`` are the files that were run;
-    ``replication_started`` says whether the replication was started, which happens once, and ``replication_waits_for`` what keeps it
-    from that.
+    The version is empty if no deployed stack reads contracts. ``migrations`` names the files that were run. ``replication_started`` is true
+    if this deployment started the replication for the first time. ``replication_waits_for`` names the artifacts that the start waits for.
     """
 
     environment: str
@@ -57,15 +56,15 @@ def deploy(
     stacks: Collection[str] = (),
     watch: Watch = UNWATCHED,
 ) -> Deployment:
-    """Package the apps, launch the stacks that hold data, upload what the others read, and launch those.
+    """Package the apps, launch the data stacks, upload the artifacts, and launch the other stacks.
 
-    ``contracts`` is the folder that is published, the environment's where not given; ``variables`` replace values of
-    environments/<name>.yaml, ``stacks`` are those that are launched with what they need, all of them where none is named. AWS is
-    found by this process's environment.
+    ``contracts`` is the folder to publish. The default is the environment's own. ``variables`` replace values of environments/<name>.yaml.
+    ``stacks`` selects stacks, and their dependencies are launched too. By default all are launched. The process's environment selects the
+    AWS account.
 
     Raises ``UnknownEnvironment``, ``EnvironmentIncomplete``, ``UnknownStack``, ``MissingParameter``, ``PackagingFailed``,
-    ``InvalidContract``, ``StackStuck``, ``StackFailed``, ``Declined``, ``MigrationFailed``, ``MigrationChanged``,
-    ``SourceStopped``, ``DockerFailed``, ``ReplicationFailed``, ``LakeOpen``.
+    ``InvalidContract``, ``StackStuck``, ``StackFailed``, ``Declined``, ``MigrationFailed``, ``MigrationChanged``, ``SourceStopped``,
+    ``DockerFailed``, ``ReplicationFailed``, ``LakeOpen``.
     """
     environment = load_environment(name).with_variables(variables or {})
     wanted = {stack for level in launch_order(environment, stacks) for stack in level}
@@ -91,15 +90,15 @@ def deploy(
 
 
 def _close_lake(environment: Environment, outputs: Outputs) -> None:
-    """Before the first table, and again after the last stack that makes one."""
+    """Close the lake's databases. This runs before the first table exists, and again after the last stack that makes one."""
     if "catalog" in outputs and not environment.variables["laptop"]:
         close(*(boto3.client(name, region_name=environment.region) for name in ("glue", "lakeformation")))
 
 
 def _with_source(environment: Environment, outputs: Outputs, version: str, watch: Watch) -> Deployment:
-    """What follows the stacks: the source's definitions, then the first start of its replication."""
+    """Run the steps after the stacks: the source's migrations, then the first start of its replication."""
     migrations = migrated(environment, outputs, watch)
-    if not outputs.keys() >= {STACK, "ingestion", "processing-emr"}:  # of a whole deployment: nothing is let in that nobody would take on
+    if not outputs.keys() >= {STACK, "ingestion", "processing-emr"}:  # in a partial one nothing would process the changes
         return Deployment(environment.name, outputs, version, migrations)
     watch.progress("replication of the source")
     dms, ecr, s3 = (boto3.client(name, region_name=environment.region) for name in ("dms", "ecr", "s3"))
@@ -116,8 +115,10 @@ def _with_source(environment: Environment, outputs: Outputs, version: str, watch
 
 
 def made_by_docker(environment: Environment, outputs: Outputs, build: Path, watch: Watch) -> Outputs:
-    """Push image and archive where they are not there yet, before the stacks that name them; only a new account has to have the
-    image's repository first. Returns the outputs of what was launched for that. Raises ``DockerFailed``.
+    """Push the image and the archive if they are missing, before the stacks that name them.
+
+    A new account needs the image's repository first, so its stack is launched here. Returns the outputs of that launch. Raises
+    ``DockerFailed``.
     """
     ecr, s3 = (boto3.client(name, region_name=environment.region) for name in ("ecr", "s3"))
     launched: Outputs = {}
@@ -141,7 +142,7 @@ def _made(environment: Environment, repository: str, storage: Mapping[str, str])
 
 
 def migrated(environment: Environment, outputs: Outputs, watch: Watch) -> tuple[str, ...]:
-    """Bring the source database's definitions up to date where its stack was deployed; returns the files that were run."""
+    """Bring the source database's definitions up to date if its stack was deployed. Returns the files that were run."""
     if "database" not in outputs:
         return ()
     watch.progress("migrations of the source database")
@@ -149,7 +150,7 @@ def migrated(environment: Environment, outputs: Outputs, watch: Watch) -> tuple[
 
 
 def spark_variables(artifacts: Artifacts, storage: Mapping[str, str], environment: Environment) -> dict[str, str]:
-    """How the jobs are submitted: by the places of their code and of the archive with interpreter and libraries."""
+    """The jobs' submit parameters: the locations of their code and of the archive with interpreter and libraries."""
     bucket = storage["ArtifactsBucket"]
     jobs = f"s3://{bucket}/{artifacts.variables['jobs_prefix']}"
     return {
@@ -165,14 +166,14 @@ def spark_variables(artifacts: Artifacts, storage: Mapping[str, str], environmen
 
 
 def plan(name: str, build: Path = BUILD) -> list[list[str]]:
-    """The stacks that ``deploy`` would launch, level by level. Packages the apps, calls nothing on AWS."""
+    """The stacks that ``deploy`` would launch, level by level. Packages the apps and calls nothing on AWS."""
     environment = load_environment(name)
     folder = build / environment.name
     return launch_order(environment.with_variables(collect(folder, package_apps(folder)).variables))
 
 
 def artifacts_of(environment: Environment, build: Path) -> Artifacts:
-    """Package everything that the stacks of an environment read from the artifacts bucket."""
+    """Package everything that an environment's stacks read from the artifacts bucket."""
     folder = build / environment.name
     collected = collect(folder, package_apps(folder))
     artifacts = Artifacts(collected.objects, collected.variables | docker.names(environment))

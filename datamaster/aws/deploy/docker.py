@@ -1,6 +1,6 @@
-"""What Docker makes for an environment: the converter's image, and the archive of interpreter and libraries of the Spark jobs.
+"""The artifacts that Docker builds: the converter's image, and the Spark jobs' archive of interpreter and libraries.
 
-Each is named by what goes into it, so it is made where that name is not there yet, and is left alone otherwise.
+The name of each is a digest of its inputs. So a build only runs if that name does not exist yet.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ DOCKERFILE = PROJECT / "converter" / "Dockerfile"
 LOCK = PROJECT / "requirements.lock"
 PLATFORMS = {"x86_64": "linux/amd64", "arm64": "linux/arm64"}
 SPARK_BASE = "amazonlinux:2023"
-"""What EMR's own images are made from: https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/using-python-libraries.html"""
+"""The base of EMR's own images: https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/using-python-libraries.html"""
 PYTHON = f"{PYTHON_VERSION}.15"
 PYTHON_SHA256 = "f4de1b10bd6c70cbb9fa1cd71fc5038b832747a74ee59d599c69ce4846defb50"
 PACKED = "environment.tar.gz"
-# A virtual environment would lean on an interpreter of this version on the other side, where there is none. One that is built has its
-# standard library beside it and finds that from wherever it is unpacked: https://docs.python.org/3/library/sys_path_init.html
+# A virtual environment needs an interpreter of this version on EMR, which has none. An interpreter built from source brings its standard
+# library and finds it in any folder: https://docs.python.org/3/library/sys_path_init.html
 RECIPE = f"""
 dnf install --quiet --assumeyes bzip2-devel gcc gzip libffi-devel make openssl-devel sqlite-devel tar xz-devel zlib-devel
 curl --silent --fail --show-error --output python.tgz https://www.python.org/ftp/python/{PYTHON}/Python-{PYTHON}.tgz
@@ -49,7 +49,7 @@ tar -C /environment -czf /build/{PACKED} .
 
 
 class DockerFailed(TerminalError):
-    """Docker did not do what it was asked."""
+    """A Docker command failed."""
 
     def __init__(self, what: str, reason: str) -> None:
         super().__init__(f"docker {what}: {reason}\nNext: mend that, then dm deploy again")
@@ -57,7 +57,7 @@ class DockerFailed(TerminalError):
 
 @dataclass(frozen=True)
 class Made:
-    """Where image and archive belong: the image's ``repository`` (a URI) and ``tag``, the archive's ``bucket`` and ``key``."""
+    """Names of image and archive: the image's ``repository`` (a URI) and ``tag``, and the archive's ``bucket`` and ``key``."""
 
     repository: str
     tag: str
@@ -65,13 +65,13 @@ class Made:
     key: str
 
     def absent(self, ecr: Any, s3: Any) -> list[str]:
-        """What of both nobody has pushed yet."""
+        """The image or the archive, if either was not pushed yet."""
         found = [] if image_there(ecr, self.repository, self.tag) else [f"image {name_of(self.repository)}:{self.tag}"]
         return found + ([] if archive_there(s3, self.bucket, self.key) else [f"s3://{self.bucket}/{self.key}"])
 
 
 def names(environment: Environment) -> dict[str, str]:
-    """The variables ``image_tag``, where the environment's file does not give one, and ``spark_environment``, the archive's key."""
+    """The variables ``image_tag`` and ``spark_environment`` (the archive's key). The environment's file may set ``image_tag``."""
     architecture = str(environment.variables["architecture"])
     image = digest(b"\n".join(f"{path.relative_to(PROJECT)}\n".encode() + path.read_bytes() for path in sorted(image_sources())))
     archive = digest(RECIPE.encode() + LOCK.read_bytes())
@@ -82,7 +82,7 @@ def names(environment: Environment) -> dict[str, str]:
 
 
 def image_sources() -> Iterator[Path]:
-    """The Dockerfile, and every file that it copies from the project."""
+    """The Dockerfile, and every project file that it copies."""
     yield DOCKERFILE
     for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE.read_text(), re.MULTILINE):
         for word in line.split()[:-1]:
@@ -92,17 +92,17 @@ def image_sources() -> Iterator[Path]:
 
 
 def available() -> bool:
-    """Whether Docker runs on this machine: its daemon too."""
+    """Whether Docker and its daemon run on this machine."""
     return shutil.which("docker") is not None and subprocess.run(["docker", "version"], capture_output=True, check=False).returncode == 0
 
 
 def name_of(repository: str) -> str:
-    """A repository's name, of its URI."""
+    """The repository's name from its URI."""
     return repository.partition("/")[2]
 
 
 def repository_uri(ecr: Any, name: str) -> str | None:
-    """The URI of a repository; None where it is not there."""
+    """The URI of a repository, or None if it does not exist."""
     try:
         [found] = ecr.describe_repositories(repositoryNames=[name])["repositories"]
     except ecr.exceptions.RepositoryNotFoundException:
@@ -111,7 +111,7 @@ def repository_uri(ecr: Any, name: str) -> str | None:
 
 
 def image_there(ecr: Any, repository: str, tag: str) -> bool:
-    """Whether the repository, a URI, has an image of this tag."""
+    """Whether the repository (a URI) has an image with this tag."""
     try:
         ecr.describe_images(repositoryName=name_of(repository), imageIds=[{"imageTag": tag}])
     except ecr.exceptions.ImageNotFoundException:
@@ -120,7 +120,7 @@ def image_there(ecr: Any, repository: str, tag: str) -> bool:
 
 
 def archive_there(s3: Any, bucket: str, key: str) -> bool:
-    """Whether the archive lies in the bucket."""
+    """Whether the archive is in the bucket."""
     try:
         s3.head_object(Bucket=bucket, Key=key)
     except ClientError as error:
@@ -131,7 +131,7 @@ def archive_there(s3: Any, bucket: str, key: str) -> bool:
 
 
 def push_image(ecr: Any, made: Made, architecture: str) -> None:
-    """Build the converter's image from its bases of today, by digest, and push it. Raises ``DockerFailed``."""
+    """Build the converter's image on the current digests of its base images, and push it. Raises ``DockerFailed``."""
     [access] = ecr.get_authorization_token()["authorizationData"]
     user, _, password = b64decode(access["authorizationToken"]).decode().partition(":")
     docker("login", "--username", user, "--password-stdin", made.repository.partition("/")[0], typed=password)
@@ -148,7 +148,7 @@ def _pinned(image: str) -> str:
 
 
 def push_archive(s3: Any, made: Made, architecture: str, build: Path) -> None:
-    """Make the archive, under ``build``, and put it into the bucket. Raises ``DockerFailed``."""
+    """Build the archive under ``build``, and upload it to the bucket. Raises ``DockerFailed``."""
     build.mkdir(parents=True, exist_ok=True)
     volumes = ("--volume", f"{build.resolve()}:/build", "--volume", f"{LOCK}:/requirements.lock:ro")
     docker("run", "--rm", "--platform", PLATFORMS[architecture], *volumes, SPARK_BASE, "bash", "-ec", RECIPE)
@@ -156,7 +156,7 @@ def push_archive(s3: Any, made: Made, architecture: str, build: Path) -> None:
 
 
 def docker(*arguments: str, typed: str | None = None) -> str:
-    """Run Docker; returns what it printed. Raises ``DockerFailed`` with the last of what it complained of."""
+    """Run Docker and return its output. Raises ``DockerFailed`` with the last words of its error output."""
     done = subprocess.run(["docker", *arguments], input=typed, capture_output=True, text=True, check=False)
     if done.returncode:
         raise DockerFailed(arguments[0], " ".join(done.stderr.split()[-60:]) or f"exit code {done.returncode}")

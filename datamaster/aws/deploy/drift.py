@@ -1,4 +1,4 @@
-"""What someone changed by hand behind CloudFormation's back.
+"""Drift: changes to resources that did not go through CloudFormation.
 
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-stack-drift.html
 """
@@ -19,7 +19,7 @@ CHECKABLE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
 
 @dataclass(frozen=True)
 class Drift:
-    """One property of a resource that is not what its template says; for a deleted resource the property is empty."""
+    """One property that differs from the template. The property is empty for a deleted resource."""
 
     stack: str
     resource: str
@@ -30,7 +30,10 @@ class Drift:
 
 
 def drift(environment: Environment, stacks: Collection[str] = (), watch: Watch = UNWATCHED) -> list[Drift]:
-    """How the deployed stacks, or those named, differ from their templates. CloudFormation cannot tell of every type."""
+    """Differences between deployed stacks and their templates. Some resource types do not support drift detection.
+
+    Without ``stacks`` it takes all of them.
+    """
     client = cloudformation(environment)
     wanted = {name for level in launch_order(environment, ()) for name in level if not stacks or name in stacks}
     found = []

@@ -1,4 +1,4 @@
-"""The environments that the lakehouse is deployed to: one file each under environments/."""
+"""The environments that the lakehouse is deployed to. Each has a file under environments/."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class UnknownEnvironment(TerminalError):
 
 
 class EnvironmentIncomplete(TerminalError):
-    """An environment's file lacks a value that a stack's configuration refers to."""
+    """An environment's file lacks a value that a stack's configuration needs."""
 
     def __init__(self, name: str, missing: Iterable[str]) -> None:
         wanted = list(missing)
@@ -37,7 +37,7 @@ class EnvironmentIncomplete(TerminalError):
 
 @dataclass(frozen=True)
 class Environment:
-    """An environment's name, and the variables that the stacks' configuration under config/ refers to."""
+    """An environment's name, and its variables for the stacks' configuration under config/."""
 
     name: str
     region: str
@@ -45,16 +45,16 @@ class Environment:
 
     @property
     def contracts(self) -> Path:
-        """The folder of its contracts and derived tables."""
+        """The folder of the contracts and derived tables."""
         return PROJECT / str(self.variables["contracts"])
 
     @property
     def migrations(self) -> Path:
-        """The folder of its source database's definitions."""
+        """The folder of the source database's migrations."""
         return PROJECT / str(self.variables["migrations"])
 
     def with_variables(self, variables: Mapping[str, Any]) -> Environment:
-        """The same environment with some variables added or replaced."""
+        """A copy with some variables added or replaced."""
         return replace(self, variables=self.variables | dict(variables))
 
 

@@ -1,4 +1,4 @@
-"""What a check of the account answers with, and what it may ask."""
+"""A gap that an account check found, and the context that a check works in."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from datamaster.aws.deploy.environments import Environment
 
 @dataclass(frozen=True)
 class Gap:
-    """Something that the account lacks, and the command that closes it.
+    """Something that the account lacks, and the command that adds it.
 
-    ``blocks`` says that the deployment would fail. ``fix`` closes it for those gaps that nothing else in the account can feel.
+    ``blocks`` means that the deployment would fail. ``fix`` adds it, if that affects nothing else in the account.
     """
 
     what: str
@@ -26,7 +26,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class Asking:
-    """Whom a check asks: the stacks that are wanted, those that are there, and as whom."""
+    """The context of a check: the environment, the wanted and the deployed ``stacks``, and the caller's ARN."""
 
     environment: Environment
     stacks: frozenset[str]
@@ -36,7 +36,7 @@ class Asking:
 
     @property
     def file(self) -> str:
-        """The environment's file."""
+        """The path of the environment's file, for messages."""
         return f"environments/{self.environment.name}.yaml"
 
     def client(self, service: str) -> Any:

@@ -1,7 +1,7 @@
-"""Rules on templates that neither cfn-lint nor checkov judges in full: the substance of AWS's public Guard rules.
+"""Rules from AWS's public Guard registry that neither cfn-lint nor checkov covers in full.
 
-https://docs.aws.amazon.com/controltower/latest/controlreference/cfn-guard-rules.html and
-https://github.com/aws-cloudformation/aws-guard-rules-registry name the rules; each here carries the registry's name.
+Each rule has its name from the registry: https://docs.aws.amazon.com/controltower/latest/controlreference/cfn-guard-rules.html and
+https://github.com/aws-cloudformation/aws-guard-rules-registry.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Properties = Mapping[str, Any]
 Judge = Callable[[str, Properties, Template], bool]
 
 PUBLIC_FLAGS = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
-# Actions for which AWS has no narrower resource than all: https://docs.aws.amazon.com/service-authorization/latest/reference/
+# AWS offers no narrower resource than "*" for these: https://docs.aws.amazon.com/service-authorization/latest/reference/
 UNSCOPED: tuple[str, ...] = (
     "athena:List",
     "comprehend:",
@@ -34,7 +34,7 @@ UNSCOPED += ("logs:DescribeLogGroups", "logs:DescribeResourcePolicies", "logs:Pu
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule on every resource of some types: ``holds`` gets a resource's name, its properties and the whole template."""
+    """A rule for resources of some types. ``holds`` gets a resource's name, its properties and the whole template."""
 
     name: str
     kinds: tuple[str, ...]
@@ -52,7 +52,7 @@ def findings(template: Template, file: str) -> list[Finding]:
 
 
 def effective(resource: Mapping[str, Any], template: Template) -> Properties:
-    """A resource's properties; those of a function include what the template sets for all."""
+    """A resource's properties. A function's include the template's globals."""
     own: Properties = resource.get("Properties", {})
     if resource["Type"] != "AWS::Serverless::Function":
         return own
@@ -64,7 +64,7 @@ def _all_of(value: Any) -> list[Any]:
 
 
 def statements(properties: Properties) -> Iterator[Mapping[str, Any]]:
-    """Every statement of the policies in a resource's properties; of an ``Fn::If`` both sides."""
+    """Every statement of the policies in a resource's properties, with both sides of an ``Fn::If``."""
     documents = [properties.get("PolicyDocument"), properties.get("KeyPolicy")]
     documents += [policy.get("PolicyDocument") for policy in properties.get("Policies", []) if isinstance(policy, Mapping)]
     for document in documents:
@@ -78,7 +78,7 @@ def _allowed(properties: Properties) -> list[Mapping[str, Any]]:
 
 
 def _tls_only(name: str, _properties: Properties, template: Template) -> bool:
-    """A policy of this very bucket denies everybody everything without TLS, on the bucket and on its objects."""
+    """A policy of this bucket denies every request without TLS, on the bucket and on its objects."""
     for resource in template["Resources"].values():
         properties = resource.get("Properties", {})
         if resource["Type"] == "AWS::S3::BucketPolicy" and properties.get("Bucket") == {"Ref": name}:
@@ -101,7 +101,7 @@ def _own_key(_name: str, properties: Properties, _template: Template) -> bool:
 
 
 def _narrow(_name: str, properties: Properties, _template: Template) -> bool:
-    """No right on everything but those that AWS cannot narrow."""
+    """A right on all resources only covers actions that AWS cannot narrow."""
     for statement in _allowed(properties):
         actions = _all_of(statement.get("Action", ["*"]))
         if "*" in _all_of(statement.get("Resource")) and not all(action.startswith(UNSCOPED) for action in actions):
@@ -112,7 +112,7 @@ def _narrow(_name: str, properties: Properties, _template: Template) -> bool:
 
 
 def _pass_role(_name: str, properties: Properties, _template: Template) -> bool:
-    """A role is passed by name, and to a named service."""
+    """Roles are passed by name, and only to a named service."""
     for statement in _allowed(properties):
         if any(action in ("iam:PassRole", "iam:*", "*") for action in _all_of(statement.get("Action"))):
             everything = any(isinstance(resource, str) and resource.endswith("*") for resource in _all_of(statement.get("Resource")))
@@ -122,7 +122,7 @@ def _pass_role(_name: str, properties: Properties, _template: Template) -> bool:
 
 
 def _no_password(_name: str, properties: Properties, _template: Template) -> bool:
-    """No password that someone can read here, and none that its owner need not change."""
+    """A user's password is not in the template, and its owner must change it."""
     profile = properties.get("LoginProfile")
     return profile is None or (not isinstance(profile.get("Password"), str) and profile.get("PasswordResetRequired") is True)
 
@@ -132,19 +132,19 @@ def _no_wildcard_principal(_name: str, properties: Properties, _template: Templa
 
 
 def _managed_password(_name: str, properties: Properties, _template: Template) -> bool:
-    """RDS keeps the administrator's password itself."""
+    """RDS manages the administrator's password."""
     return properties.get("ManageMasterUserPassword") is True and "MasterUserPassword" not in properties
 
 
 def _replication_private(_name: str, properties: Properties, _template: Template) -> bool:
-    """In our own subnets and security groups; an instance also says that it has no public address."""
+    """The replication runs in the project's subnets and security groups. An instance has no public address."""
     if "ComputeConfig" in properties:
         return all(properties["ComputeConfig"].get(key) for key in ("ReplicationSubnetGroupId", "VpcSecurityGroupIds"))
     return properties.get("PubliclyAccessible") is False and bool(properties.get("ReplicationSubnetGroupIdentifier"))
 
 
 def _signed(_name: str, properties: Properties, _template: Template) -> bool:
-    """Every method of the API asks for a scheme that the API defines and that AWS checks."""
+    """Every method of the API requires a signature that AWS checks."""
     body = properties.get("DefinitionBody", {})
     checked = {
         name for name, scheme in body.get("securityDefinitions", {}).items() if scheme.get("x-amazon-apigateway-authtype") == "awsSigv4"
@@ -154,7 +154,7 @@ def _signed(_name: str, properties: Properties, _template: Template) -> bool:
 
 
 def _has(*path: str, value: Any = None) -> Judge:
-    """A property that is there; with ``value``, that has it."""
+    """The property exists. With ``value``, it has this value."""
 
     def judge(_name: str, properties: Properties, _template: Template) -> bool:
         found: Any = properties
@@ -208,5 +208,5 @@ RULES = (
 
 
 def all_findings(templates: Iterable[tuple[str, Template]]) -> list[Finding]:
-    """The findings of several templates, by file name."""
+    """The findings of several templates, given with their file names."""
     return [finding for file, template in templates for finding in findings(template, file)]

@@ -1,9 +1,8 @@
-"""Holds the lake's databases to Lake Formation: nothing in them is open to whom IAM alone allows.
+"""Remove the group IAM_ALLOWED_PRINCIPALS from the lake's databases, so that Lake Formation decides on every read.
 
-An account starts with the group ``IAM_ALLOWED_PRINCIPALS`` holding everything on each new database and table, which voids every
-grant and filter. CloudFormation cannot clear the account's defaults (cloudformation-coverage-roadmap issue 2197), and other projects
-may live by them, so the databases here are closed one by one.
-https://docs.aws.amazon.com/lake-formation/latest/dg/change-settings.html
+A new account gives this group every right on each new database and table. That voids every grant and filter. CloudFormation cannot clear
+these defaults (cloudformation-coverage-roadmap issue 2197), and other projects may depend on them. So the lake's databases are closed one
+by one. https://docs.aws.amazon.com/lake-formation/latest/dg/change-settings.html
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ from lake.errors import TerminalError
 EVERYONE = {"DataLakePrincipalIdentifier": "IAM_ALLOWED_PRINCIPALS"}
 PREFIX = "dm_"
 KEPT = ("Name", "Description", "LocationUri", "Parameters")
-"""What an update of a database would otherwise take away: https://docs.aws.amazon.com/glue/latest/webapi/API_UpdateDatabase.html"""
+"""Fields that an update of a database would otherwise remove: https://docs.aws.amazon.com/glue/latest/webapi/API_UpdateDatabase.html"""
 
 
 class LakeOpen(TerminalError):
-    """Something of the lake is, or may be, open to every principal that IAM allows."""
+    """A database or table of the lake is, or may be, open to every principal that IAM allows."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(
@@ -33,9 +32,9 @@ class LakeOpen(TerminalError):
 
 
 def close(glue: Any, lake_formation: Any) -> list[str]:
-    """Take from ``IAM_ALLOWED_PRINCIPALS`` what it holds on the lake's databases and tables; returns what was taken.
+    """Revoke the rights of ``IAM_ALLOWED_PRINCIPALS`` on the lake's databases and tables. Returns the revoked rights.
 
-    Raises ``LakeOpen`` if anything is left, or if this identity may not look or revoke.
+    Raises ``LakeOpen`` if a right remains, or if this identity may not list or revoke.
     """
     try:
         _clear_defaults(glue)
@@ -56,7 +55,7 @@ def close(glue: Any, lake_formation: Any) -> list[str]:
 
 
 def _clear_defaults(glue: Any) -> None:
-    """A table that a job makes is closed from the start."""
+    """Clear the databases' default permissions, so that a table made by a job starts closed."""
     for page in glue.get_paginator("get_databases").paginate():
         for database in page["DatabaseList"]:
             if database["Name"].startswith(PREFIX) and database.get("CreateTableDefaultPermissions"):
@@ -65,7 +64,7 @@ def _clear_defaults(glue: Any) -> None:
 
 
 def _named(resource: dict[str, Any]) -> dict[str, Any]:
-    """A listed resource as a revocation takes it: a wildcard comes with a name that it may not go with."""
+    """A listed resource in the form of a revocation. A table wildcard is listed with a name, but may not be revoked with one."""
     [(kind, named)] = resource.items()
     return {kind: {key: value for key, value in named.items() if key != "Name" or "TableWildcard" not in named}}
 

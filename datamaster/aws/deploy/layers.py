@@ -1,7 +1,7 @@
-"""The functions' libraries as Lambda layers: locked versions, built for Lambda's Python and system, the same bytes every time.
+"""The functions' libraries as Lambda layers: locked versions for Lambda's Python and system, with reproducible bytes.
 
-The converter's parse kernel is built into its layer where Rust is installed; elsewhere the layer holds what the parser
-without it needs. https://docs.aws.amazon.com/lambda/latest/dg/python-layers.html. Lambda takes 250 MB of code and layers, unzipped.
+If Rust is installed, the converter's parse kernel is built into its layer. Otherwise the converter parses in Python.
+https://docs.aws.amazon.com/lambda/latest/dg/python-layers.html. Code and layers of a function may take 250 MB unzipped.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
     "arrow": ("pyarrow", "isal", "python-stdnum"),
 }
 UNZIPPED_LIMIT_BYTES = 250 * 2**20
-# What no function imports: together more than half of the wheels.
+# No function imports these. They are more than half of the wheels.
 UNUSED_FOLDERS = ("/tests/", "/include/", "/__pycache__/", "/doc/", "/f2py/", "/_pyinstaller/", "/sboms/", "/isa-l/")
 UNUSED_SUFFIXES = (".pyx", ".pxd", ".pxi", ".pyi", ".h", ".a", ".lib", ".c", ".cc", ".dat")
 UNUSED_LIBRARIES = (
@@ -45,7 +45,7 @@ class LayerFailed(TerminalError):
 
 @dataclass(frozen=True)
 class Layer:
-    """A built layer: a zip, its size unzipped in bytes, and its key in the artifacts bucket."""
+    """A built layer: a zip, its unzipped size in bytes, and its key in the artifacts bucket."""
 
     name: str
     archive: Path
@@ -54,7 +54,7 @@ class Layer:
 
 
 def locked(names: Iterable[str], lock: str) -> list[str]:
-    """The requirements of ``names`` as the lock file has them. Raises ``LayerFailed`` naming one that is not locked."""
+    """The requirements of ``names`` from the lock file. Raises ``LayerFailed`` for a name that is not locked."""
     versions = {
         line.split("==")[0].strip().lower(): line.strip() for line in lock.splitlines() if "==" in line and not line.startswith("#")
     }
@@ -65,12 +65,12 @@ def locked(names: Iterable[str], lock: str) -> list[str]:
 
 
 def build_layer(name: str, build: Path, python: str = PYTHON, architecture: str = "x86_64") -> Layer:
-    """Install a layer's libraries under ``build`` for Lambda, leave out what no function imports, and zip the rest.
+    """Install a layer's libraries for Lambda under ``build``, remove unused files, and zip the rest.
 
-    ``architecture`` is Lambda's word for the processor, x86_64 or arm64.
+    ``architecture`` is Lambda's name of the processor, x86_64 or arm64.
 
-    Raises ``LayerFailed`` where pip cannot install them or they are too large, ``native.ForeignLibrary`` where one of them would
-    not load there.
+    Raises ``LayerFailed`` if pip cannot install the libraries or they are too large. Raises ``shared_libraries.ForeignLibrary`` if one of
+    them would not load on Lambda.
     """
     folder = build / "layers" / name
     shutil.rmtree(folder, ignore_errors=True)
@@ -97,9 +97,9 @@ def build_layer(name: str, build: Path, python: str = PYTHON, architecture: str 
 
 
 def build_kernel(folder: Path) -> Path | None:
-    """The parse kernel's wheel, built into ``folder`` for Lambda's system; None where there is no Rust.
+    """Build the parse kernel's wheel into ``folder`` for Lambda's system. Returns None without Rust.
 
-    It holds to Python's stable ABI, so one wheel serves every Python from 3.11 on. Raises ``LayerFailed`` where it does not build.
+    The wheel uses Python's stable ABI, so it serves every Python from 3.11 on. Raises ``LayerFailed`` if the build fails.
     """
     if shutil.which("cargo") is None:
         return None
@@ -110,14 +110,14 @@ def build_kernel(folder: Path) -> Path | None:
 
 
 def needed(path: str) -> bool:
-    """Whether a file of a wheel is of use in a function."""
+    """Whether a function can use this file of a wheel."""
     name = path.rsplit("/", 1)[-1]
     unused = any(folder in f"/{path}" for folder in UNUSED_FOLDERS) or name.endswith(UNUSED_SUFFIXES)
     return not unused and not name.startswith(UNUSED_LIBRARIES)
 
 
 def _is_second_name(path: Path) -> bool:
-    """Whether a library's file lies beside the same one under the name that others load it by: wheels hold no links."""
+    """Whether a library's file is a copy under its unversioned name. Wheels hold no links, so a library may be in them twice."""
     own = path.name.split(".so")[0]
     versioned = [other for other in path.parent.glob(f"{own}.so.*") if other.name.count(".") == 2]
     return own.startswith("lib") and bool(versioned) and path not in versioned

@@ -1,4 +1,4 @@
-"""What every check of the deployment's files answers with."""
+"""The result type of all checks of the deployment's files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """One check that one resource fails."""
+    """A resource that fails a check."""
 
     check: str
     resource: str

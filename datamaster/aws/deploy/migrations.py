@@ -1,6 +1,6 @@
-"""The source database's definitions: an environment's migrations, each file run once, in the order of names, in a transaction of its own.
+"""An environment's migrations of the source database: each file runs once, in order of names, in its own transaction.
 
-The database is private, so statements go by the RDS Data API, which asks for rights of IAM and no way into the network.
+The database is private. So statements go through the RDS Data API, which needs IAM rights and no network path.
 https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/data-api.html
 """
 
@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS public.dm_migrations (
 
 
 class MigrationFailed(TerminalError):
-    """A migration could not be run; what it had done is undone."""
+    """A migration failed and was rolled back."""
 
     def __init__(self, name: str, statement: str, reason: str) -> None:
         first = " ".join(statement.split())[:80]
@@ -39,7 +39,7 @@ class MigrationFailed(TerminalError):
 
 
 class SourceStopped(TransientError):
-    """The source database does not run, so nobody can ask it for anything: in a pause, as working hours make them."""
+    """The source database is stopped, for example outside working hours."""
 
     def __init__(self, cluster: str, status: str) -> None:
         start = f"aws rds start-db-cluster --db-cluster-identifier {cluster}"
@@ -47,7 +47,7 @@ class SourceStopped(TransientError):
 
 
 class MigrationChanged(TerminalError):
-    """A file is not what it was when it was run."""
+    """A migration's file was changed after it ran."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"migrations/{name} was changed after it was run. Next: set it back, and write the change into a new file")
@@ -55,7 +55,7 @@ class MigrationChanged(TerminalError):
 
 @dataclass(frozen=True)
 class Database:
-    """ARNs of the source's cluster, of its administrator's secret, which RDS keeps, and of the replication user's."""
+    """ARNs of the source's cluster, of its administrator's secret (managed by RDS), and of the replication user's secret."""
 
     cluster: str
     administrator: str
@@ -63,7 +63,7 @@ class Database:
 
     @classmethod
     def of(cls, outputs: Mapping[str, str], region: str) -> Database:
-        """By the outputs of the stack ``database``, and what RDS says of its cluster. Raises ``SourceStopped``."""
+        """Take the ARNs from the outputs of the stack ``database`` and from RDS. Raises ``SourceStopped``."""
         rds = boto3.client("rds", region_name=region)
         [cluster] = rds.describe_db_clusters(DBClusterIdentifier=outputs["ClusterArn"])["DBClusters"]
         if cluster["Status"] in NOT_RUNNING:
@@ -72,7 +72,7 @@ class Database:
 
 
 def migrate(database: Database, region: str, folder: Path) -> list[str]:
-    """Make the replication user where there is none, and run the files that were not run yet; returns their names.
+    """Create the replication user if it is missing, and run new migrations. Returns the names of the files that ran.
 
     Raises ``MigrationFailed`` and ``MigrationChanged``.
     """
@@ -92,7 +92,7 @@ def migrate(database: Database, region: str, folder: Path) -> list[str]:
 
 
 def statements(text: str) -> list[str]:
-    """The statements of a file, bodies of functions whole: the Data API takes one at a time."""
+    """The statements of a file, because the Data API takes one at a time. Function bodies stay whole."""
     found, begun = [], 0
     for token in Dialect.get_or_raise("postgres").tokenize(text):
         if token.token_type == TokenType.SEMICOLON:
@@ -102,7 +102,7 @@ def statements(text: str) -> list[str]:
 
 
 def _without_comments(statement: str) -> str:
-    """A statement without the comment lines before it: the Data API looks for parameters in them too."""
+    """A statement without the comment lines before it, because the Data API looks for parameters in comments too."""
     lines = statement.strip().splitlines()
     return "\n".join(dropwhile(lambda line: not line.strip() or line.lstrip().startswith("--"), lines)).strip()
 
@@ -114,7 +114,7 @@ class _Session:
         self._place = {"resourceArn": database.cluster, "secretArn": database.administrator}
 
     def apply(self, name: str, found: Sequence[str], checksum: str) -> None:
-        """Run one file and write down that it was."""
+        """Run one file and record it."""
         transaction = self._client.begin_transaction(**self._place, database=DATABASE)["transactionId"]
         try:
             for statement in found:
@@ -127,7 +127,7 @@ class _Session:
         self._client.commit_transaction(**self._place, transactionId=transaction)
 
     def make_replication_user(self) -> None:
-        """The user of the secret, with its password of now; later ones are the rotation's."""
+        """Create the secret's user with its current password. Later passwords are set by the rotation."""
         secrets = boto3.client("secretsmanager", region_name=self._region)
         secret = json.loads(secrets.get_secret_value(SecretId=self._database.replication_user)["SecretString"])
         name = secret["username"]
@@ -138,12 +138,12 @@ class _Session:
         self.run("the replication user", f"GRANT {REPLICATION} TO {name}")
 
     def rows(self, statement: str, **values: str) -> list[tuple[str, ...]]:
-        """The rows of a question whose columns are texts."""
+        """The rows of a query whose columns are all texts."""
         answer = self.run("dm_migrations", statement, **values)
         return [tuple(cell["stringValue"] for cell in row) for row in answer.get("records", [])]
 
     def run(self, file: str, statement: str, transaction: str = "", **values: str) -> dict[str, Any]:
-        """Run one statement for a file; values go by name. Raises ``MigrationFailed``."""
+        """Run one statement of a file, with ``values`` as named parameters. Raises ``MigrationFailed``."""
         call: dict[str, Any] = {**self._place, "database": DATABASE, "sql": statement}
         call |= {"transactionId": transaction} if transaction else {}
         call |= {"parameters": [{"name": key, "value": {"stringValue": value}} for key, value in values.items()]} if values else {}

@@ -1,6 +1,6 @@
-"""Packages each Chalice app as code only: the same commit gives the same bytes, on any machine, without a network.
+"""Package each Chalice app as code only. The same commit gives the same bytes, on any machine, without a network.
 
-Libraries are no part of a package. On AWS they come in layers; on a laptop the functions run in the environment that holds them.
+A package holds no libraries. On AWS they come in layers. On a laptop the functions run in an environment that has them.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from datamaster.project import PROJECT
 from lake.errors import TerminalError
 
 APPS = {"ingest-router": ("ingest",), "converter": ("convert",), "control-api": ("control_api", "batches")}
-"""Each app's folder, and the packages of its own that it must carry."""
+"""Each app's folder, and the packages that it must contain."""
 STAGE = "lake"
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can carry
 TEMPLATE = "sam.json"
-"""What CloudFormation gets of an app. Chalice's YAML repeats a value by an alias, which CloudFormation refuses; JSON has none:
+"""The template file for CloudFormation. Chalice's YAML uses aliases, which CloudFormation refuses, so it is written as JSON:
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-formats.html"""
 REQUIRED = ("app.py", "lake/contract/__init__.py", "lake/control/__init__.py", "chalice/app.py")
 
 
 class PackagingFailed(TerminalError):
-    """An app could not be packaged, or the package lacks what it must hold."""
+    """An app could not be packaged, or its package lacks a required file."""
 
     def __init__(self, app: str, reason: str) -> None:
         super().__init__(f"{app}: {reason}")
@@ -40,9 +40,9 @@ class PackagingFailed(TerminalError):
 
 @dataclass(frozen=True)
 class Package:
-    """A packaged app: ``code`` is a zip, ``template`` the SAM template that ``chalice package`` wrote, merged with ours, as JSON.
+    """A packaged app: ``code`` is a zip, ``template`` the SAM template of ``chalice package`` merged with the project's, as JSON.
 
-    ``key`` is where the code belongs in the artifacts bucket; it names the code's content.
+    ``key`` is the code's place in the artifacts bucket. It is derived from the content.
     """
 
     app: str
@@ -52,14 +52,14 @@ class Package:
 
 
 def package_apps(build: Path, apps: Iterable[str] = APPS) -> dict[str, Package]:
-    """Package apps side by side under ``build``. Raises ``PackagingFailed``."""
+    """Package apps in parallel under ``build``. Raises ``PackagingFailed``."""
     names = list(apps)
     with ThreadPoolExecutor(len(names)) as pool:
         return dict(zip(names, pool.map(lambda app: package_app(app, build), names), strict=True))
 
 
 def package_app(app: str, build: Path) -> Package:
-    """Run ``chalice package`` for one app and normalise what it writes. Raises ``PackagingFailed``."""
+    """Run ``chalice package`` for one app and normalise its output. Raises ``PackagingFailed``."""
     target = build / app
     target.mkdir(parents=True, exist_ok=True)
     merge = PROJECT / "templates" / f"functions-{app}.merge.yaml"
@@ -80,9 +80,9 @@ def package_app(app: str, build: Path) -> Package:
 
 
 def normalise(app: str, archive: Path) -> str:
-    """Rewrite a zip in sorted order with fixed times and rights; returns the SHA-256 of its bytes, hex, 16 digits.
+    """Rewrite a zip in sorted order with fixed times and modes. Returns the SHA-256 of its bytes, hex, 16 digits.
 
-    Raises ``PackagingFailed`` where a file that every app needs is missing, as ``chalice package`` does not say so itself.
+    Raises ``PackagingFailed`` if a required file is missing, because ``chalice package`` does not check that.
     """
     with zipfile.ZipFile(archive) as source:
         files = {name: source.read(name) for name in sorted(source.namelist()) if "__pycache__" not in name and not name.endswith("/")}
@@ -98,7 +98,7 @@ def normalise(app: str, archive: Path) -> str:
 
 
 def write_zip(archive: Path, files: dict[str, bytes]) -> None:
-    """Write a zip whose bytes depend on names and contents alone."""
+    """Write a zip whose bytes only depend on names and contents."""
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as target:
         for name in sorted(files):
             entry = zipfile.ZipInfo(name, EPOCH)
@@ -108,5 +108,5 @@ def write_zip(archive: Path, files: dict[str, bytes]) -> None:
 
 
 def digest(content: bytes) -> str:
-    """A short name for content: 16 hexadecimal digits of its SHA-256."""
+    """A short name for content: the first 16 hexadecimal digits of its SHA-256."""
     return hashlib.sha256(content).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Asks the account for everything that a deployment would stumble on, before the first change set."""
+"""Check the account for problems that would stop a deployment, before the first change set."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from datamaster.aws.deploy.lake_access import EVERYONE
 from datamaster.project import PROJECT
 
 NO_EMR = {"us-east-1": frozenset({"use1-az3"})}
-"""Zones by id in which EMR Serverless does not run: https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/endpoints-quotas.html"""
+"""Zone ids without EMR Serverless: https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/endpoints-quotas.html"""
 LINKED_ROLES = {
     "ingestion": ("ecs.amazonaws.com", "AWSServiceRoleForECS"),
     "database": ("rds.amazonaws.com", "AWSServiceRoleForRDS"),
     "processing-emr": ("ops.emr-serverless.amazonaws.com", "AWSServiceRoleForAmazonEMRServerless"),
 }
-"""Roles that a service makes at its first use, too late for the use itself:
+"""Roles that a service creates at its first use, too late for that use itself:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_aws-services-that-work-with-iam.html"""
 DEFAULTS = ("CreateDatabaseDefaultPermissions", "CreateTableDefaultPermissions")
 
 
 def preflight(environment: Environment, stacks: frozenset[str], there: frozenset[str], identity: str) -> list[Gap]:
-    """What the account lacks for the wanted stacks; ``there`` are those that are deployed. What cannot be asked is a gap too."""
+    """The account's gaps for the wanted stacks. ``there`` are the deployed stacks. A check that cannot be made is a gap too."""
     asking = Asking(environment, stacks, there, identity)
     found: list[Gap] = []
     for check in CHECKS:
@@ -41,14 +41,14 @@ def preflight(environment: Environment, stacks: frozenset[str], there: frozenset
 
 
 def region(asking: Asking) -> Iterator[Gap]:
-    """Services that AWS does not have everywhere."""
+    """Gaps for services that AWS does not offer in every region."""
     here = asking.environment.region
     if here not in boto3.Session().get_available_regions("emr-serverless"):
         yield Gap(f"{here} has no EMR Serverless", f"another region in {asking.file}", blocks=True)
 
 
 def zones(asking: Asking) -> Iterator[Gap]:
-    """The network's two zones against those of every endpoint and of EMR Serverless."""
+    """Gaps for the network's two zones: every endpoint and EMR Serverless must exist in both."""
     ec2, variables = asking.client("ec2"), asking.environment.variables
     every = {zone["ZoneName"]: zone["ZoneId"] for zone in ec2.describe_availability_zones()["AvailabilityZones"]}
     ordered = sorted(every)
@@ -68,14 +68,14 @@ def zones(asking: Asking) -> Iterator[Gap]:
 
 
 def endpoints(environment: Environment) -> list[str]:
-    """The services that get a door in the network."""
+    """Names of the services that get an interface or gateway endpoint in the network."""
     template = Template(PROJECT / "templates" / "network.yaml", {"InterfaceEndpoints": environment.variables["interface_endpoints"]})
     found = template.of_type("AWS::EC2::VPCEndpoint").values()
     return sorted(str(door["ServiceName"]).replace(PSEUDO["AWS::Region"], environment.region) for door in found)
 
 
 def api_logs(asking: Asking) -> Iterator[Gap]:
-    """API Gateway has one role for logs in an account and region."""
+    """Gaps for API Gateway's logging role. An account has one per region."""
     role = asking.client("apigateway").get_account().get("cloudwatchRoleArn", "")
     ours = role.endswith(f":role/dm-api-logs-{asking.environment.region}")
     file, made = asking.file, asking.environment.variables["api_account_role"]
@@ -90,7 +90,7 @@ def api_logs(asking: Asking) -> Iterator[Gap]:
 
 
 def dms_roles(asking: Asking) -> Iterator[Gap]:
-    """DMS prescribes two names, so an account has them once."""
+    """Gaps for DMS's roles. DMS prescribes their names, so an account has them once."""
     made, file = asking.environment.variables["dms_account_roles"], asking.file
     is_there = _role(asking, "dms-vpc-role")
     if made and is_there and "dms-account-roles" not in asking.there:
@@ -100,7 +100,7 @@ def dms_roles(asking: Asking) -> Iterator[Gap]:
 
 
 def linked_roles(asking: Asking) -> Iterator[Gap]:
-    """A stack that comes too early for its service's own role is made once more, which takes minutes."""
+    """Gaps for service-linked roles. A stack fails and is retried if its service has no role yet, which takes minutes."""
     iam = asking.client("iam")
     for stack, (service, role) in LINKED_ROLES.items():
         if stack in asking.stacks - asking.there and not _role(asking, role):
@@ -112,7 +112,7 @@ def linked_roles(asking: Asking) -> Iterator[Gap]:
 
 
 def administrator(asking: Asking) -> Iterator[Gap]:
-    """Grants are made by whoever deploys, who has to be the administrator that the stacks name."""
+    """A gap if the deploying identity is not the role that the stacks make administrator of Lake Formation."""
     role = asking.environment.variables["deploy_role"]
     if f"/{role}/" not in asking.identity and not asking.identity.endswith(f":role/{role}"):
         yield Gap(
@@ -123,7 +123,7 @@ def administrator(asking: Asking) -> Iterator[Gap]:
 
 
 def lake_defaults(asking: Asking) -> Iterator[Gap]:
-    """What the account gives everyone on each new database of any project. The databases of the lake are closed in any case."""
+    """A gap if the account opens each new database to everyone. The lake's own databases are closed in any case."""
     client = asking.client("lakeformation")
     settings = client.get_data_lake_settings()["DataLakeSettings"]
     if any(entry["Principal"] == EVERYONE for name in DEFAULTS for entry in settings.get(name, [])):
@@ -139,7 +139,7 @@ def lake_defaults(asking: Asking) -> Iterator[Gap]:
 
 
 def images(_asking: Asking) -> Iterator[Gap]:
-    """Docker makes the converter's image and the jobs' interpreter."""
+    """A gap if Docker is missing. It builds the converter's image and the jobs' interpreter."""
     if not docker.available():
         yield Gap(
             "Docker does not run here: image and archive are not made, and without them the replication is not started", "start Docker"
@@ -147,14 +147,14 @@ def images(_asking: Asking) -> Iterator[Gap]:
 
 
 def readers(asking: Asking) -> Iterator[Gap]:
-    """An alarm without a reader is silent, and so is a budget."""
+    """A gap if no address receives the alarms and the budget's notices."""
     if not asking.environment.variables.get("alarm_email"):
         file = asking.file
         yield Gap("alarm_email is empty: alarms and the budget reach nobody", f"an address as alarm_email in {file}")
 
 
 def costs(asking: Asking) -> Iterator[Gap]:
-    """AWS exports costs, and keeps budgets by CloudFormation, in us-east-1."""
+    """A gap outside us-east-1. Only there AWS exports costs and CloudFormation makes budgets."""
     if asking.environment.region != "us-east-1":
         yield Gap("the cost export and its budget are stacks of us-east-1 alone, so this environment has none", "aws budgets create-budget")
 
@@ -170,7 +170,7 @@ def _role(asking: Asking, name: str) -> bool:
 
 @dataclass(frozen=True)
 class Check:
-    """What is asked for if one of its stacks is wanted."""
+    """A check of the account. It runs if one of its stacks is wanted."""
 
     about: str
     stacks: frozenset[str]

@@ -1,4 +1,4 @@
-"""What a deployment would take, told without a call on AWS: order, parameters, and the resources of each template."""
+"""A preview of a deployment without a call to AWS: order, parameters, and the resources of each template."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CONFIG = "config"
 
 
 class MissingParameter(TerminalError):
-    """A template asks for parameters that the stack's configuration does not give, or gives a value it does not allow."""
+    """A parameter of a template has no value, an unknown name or a value that is not allowed."""
 
     def __init__(self, problems: Iterable[str]) -> None:
         super().__init__("; ".join(problems))
@@ -32,8 +32,8 @@ class MissingParameter(TerminalError):
 class StackPreview:
     """One stack as it would be launched.
 
-    ``about`` is what the stack is for. ``parameters`` holds values as they are, and "<stack>.<output>" for those that another stack
-    gives. ``resources`` counts the resources by type that the stack's conditions let through.
+    ``about`` is the template's description. ``parameters`` holds values, and "<stack>.<output>" for a value from another stack.
+    ``resources`` counts resources by type, without those that a condition excludes.
     """
 
     stack: str
@@ -44,7 +44,7 @@ class StackPreview:
 
 
 def preview(environment: Environment, build: Path, stacks: Collection[str] = ()) -> list[StackPreview]:
-    """Every stack that a deployment would launch, in order. Packages the apps, calls nothing on AWS.
+    """Every stack that a deployment would launch, in order. Packages the apps and calls nothing on AWS.
 
     Raises ``MissingParameter``, ``EnvironmentIncomplete``, ``UnknownStack``, ``PackagingFailed``.
     """
@@ -63,9 +63,9 @@ def preview(environment: Environment, build: Path, stacks: Collection[str] = ())
 
 
 def require_parameters(environment: Environment, stacks: Collection[str]) -> None:
-    """Hold the configuration of the stacks against their templates. Raises ``MissingParameter``.
+    """Compare the stacks' configuration with their templates. Raises ``MissingParameter``.
 
-    A function's template is what its packaging writes, but all its parameters are those of the file that is merged into it.
+    Packaging writes a function's template, but all its parameters come from the file that is merged into it.
     """
     problems: list[str] = []
     for level in levels(environment):
@@ -77,7 +77,7 @@ def require_parameters(environment: Environment, stacks: Collection[str]) -> Non
 
 
 def description_of(template: Mapping[str, Any]) -> str:
-    """What a template says that its stack is for, as a sentence."""
+    """A template's description, as a sentence."""
     told = str(template.get("Description", "")).removeprefix("Data Master - ").strip()
     return f"{told[:1].upper()}{told[1:]}"
 
@@ -92,7 +92,7 @@ def parameters_of(stack: Stack) -> dict[str, str]:
 
 
 def parameter_problems(stack: str, template: Mapping[str, Any], given: Mapping[str, str]) -> list[str]:
-    """What keeps CloudFormation from taking a stack's parameters, each with what would be valid."""
+    """The problems of a stack's parameters. Each names the valid values."""
     declared = template.get("Parameters", {})
     file = f"{CONFIG}/{stack}.yaml"
     problems = [
@@ -110,7 +110,7 @@ def parameter_problems(stack: str, template: Mapping[str, Any], given: Mapping[s
 
 
 def resources_of(template: Mapping[str, Any], parameters: Mapping[str, str]) -> dict[str, int]:
-    """How many resources of each type would be made. A condition that hangs on another stack's output counts as met."""
+    """The number of resources by type. A condition on another stack's output counts as met."""
     defaults = {name: str(declared.get("Default", "")) for name, declared in template.get("Parameters", {}).items()}
     known = {**defaults, **parameters}
     conditions = template.get("Conditions", {})

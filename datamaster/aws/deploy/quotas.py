@@ -1,4 +1,4 @@
-"""What an account's quotas leave: Lambda's concurrency, the cores of Fargate and EMR Serverless, Firehose's partitions."""
+"""The deployment's needs against the account's quotas: Lambda concurrency, vCPUs of Fargate and EMR Serverless, partitions of Firehose."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from datamaster.aws.deploy.spark_submit import cores_at_once
 from datamaster.project import PROJECT
 
 UNRESERVED = 100
-"""Executions that AWS leaves to functions without a reservation: https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html"""
+"""Executions that AWS keeps for functions without a reservation:
+https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html"""
 CONCURRENCY_CODE = "L-B99A9384"
 
 
 @dataclass(frozen=True)
 class Quota:
-    """A quota as Service Quotas names it."""
+    """A quota by its names in Service Quotas."""
 
     service: str
     name: str
 
     def of(self, client: Any) -> tuple[float, str]:
-        """Its value in this account, or AWS's default if nobody changed it; and its code."""
+        """Its value in this account (AWS's default if it was never changed), and its code."""
         for operation in ("list_service_quotas", "list_aws_default_service_quotas"):
             for page in client.get_paginator(operation).paginate(ServiceCode=self.service):
                 for quota in page["Quotas"]:
@@ -36,7 +37,7 @@ class Quota:
 
 
 def increase(service: str, code: str, value: float) -> str:
-    """The command that asks AWS for more."""
+    """The command that requests an increase."""
     return f"aws service-quotas request-service-quota-increase --service-code {service} --quota-code {code} --desired-value {value:.0f}"
 
 
@@ -47,7 +48,7 @@ def reserved(environment: Environment, app: str) -> int:
 
 
 def concurrency(asking: Asking) -> Iterator[Gap]:
-    """The functions' reservations against the account's concurrency, which is 10 in some new accounts."""
+    """A gap if the functions reserve more than the account's concurrency, which is 10 in some new accounts."""
     wanted = sum(reserved(asking.environment, app) for app in APPS if app in asking.stacks - asking.there)
     limits = asking.client("lambda").get_account_settings()["AccountLimit"]
     free = limits["UnreservedConcurrentExecutions"] - UNRESERVED
@@ -62,7 +63,7 @@ def concurrency(asking: Asking) -> Iterator[Gap]:
 
 
 def containers(asking: Asking) -> Iterator[Gap]:
-    """One large container's cores against Fargate's quota."""
+    """A gap if one large container needs more vCPUs than Fargate's quota."""
     kind = "Spot" if asking.environment.variables["spot_containers"] else "On-Demand"
     wanted = int(Template(PROJECT / "templates" / "ingestion.yaml").parameters["LargeTaskCpu"]) / 1024
     yield from _too_small(
@@ -71,14 +72,14 @@ def containers(asking: Asking) -> Iterator[Gap]:
 
 
 def spark(asking: Asking) -> Iterator[Gap]:
-    """The cores of the jobs that run at once against EMR Serverless's quota: a job without cores waits, it does not fail."""
+    """A gap if the jobs that run at once need more vCPUs than EMR Serverless's quota. A job without vCPUs waits."""
     quota = Quota("emr-serverless", "Max concurrent vCPUs per account")
     jobs, executors = (int(asking.environment.variables[name]) for name in ("spark_jobs_at_once", "spark_executors"))
     yield from _too_small(asking, quota, cores_at_once(jobs, executors), "jobs that run at once take", "vCPU")
 
 
 def partitions(asking: Asking) -> Iterator[Gap]:
-    """A table is an active partition of the delivery stream while its records are buffered."""
+    """A gap if there are more tables than partitions. Each table with buffered records is an active partition of the delivery stream."""
     tables = len(list(asking.environment.contracts.glob("*.yaml")))
     yield from _too_small(asking, Quota("firehose", "Dynamic partitions"), tables, "tables that change at once take", "partitions")
 

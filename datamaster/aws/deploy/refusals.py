@@ -1,4 +1,4 @@
-"""What AWS would refuse of a deployment, judged on what is sent. Linters and the emulator read more kindly than AWS does."""
+"""Find everything that AWS would refuse in a deployment, from the bytes it sends. Linters and the emulator are more lenient than AWS."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ TEMPLATE_BYTES, DEFINITION_BYTES, PARAMETER_BYTES = 1_000_000, 1_000_000, 4_096
 COUNTS = {"Resources": 500, "Parameters": 200, "Outputs": 200, "Mappings": 200}
 """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html"""
 POLICY_CHARACTERS = {"ManagedPolicy": 6_144, "Role": 10_240, "User": 2_048, "trust": 2_048}
-"""Blanks apart, of a managed policy, of all inline policies of a role or user, and of a trust policy:
+"""Characters without blanks, of a managed policy, of all inline policies of a role or user, and of a trust policy:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 KEY_ARN = "arn:aws:kms:ap-southeast-2:000000000000:key/00000000-0000-0000-0000-000000000000"
 ONE_REGION = {"AWS::BCMDataExports::Export": "us-east-1"}
-"""Types that CloudFormation knows in one region alone; a template that names one is refused elsewhere, its condition false or not."""
+"""Types that CloudFormation knows in one region only. Other regions refuse a template that names one, even under a false condition."""
 INTRINSIC = "And Base64 Cidr Equals FindInMap GetAZs GetAtt If ImportValue Join Not Or Select Split Sub"
 SHORT_FORMS = frozenset(f"!{name}" for name in (*SHORT_NAMES, *INTRINSIC.split()))
 INTERFACES = ("AssignPrivateIpAddresses", "CreateNetworkInterface", "DeleteNetworkInterface", "UnassignPrivateIpAddresses")
-"""Lambda asks the role for these before there is an interface: https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html"""
+"""Lambda needs these rights before there is an interface: https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html"""
 FUNCTIONS = ("AWS::Serverless::Function", "AWS::Lambda::Function")
 MOST_RETRIES = "300"
 Rule = Callable[[Sent, str], Iterator[str]]
 
 
 def refusals(sent: Sent) -> list[Finding]:
-    """What AWS would refuse, and what it would take and then fail by; empty for a deployment that it takes."""
+    """Findings that AWS would refuse, or accept and fail on later. A valid deployment has none."""
     name = sent.environment.name
     judged = ((rule, stack) for rule in RULES for stack in sent.bodies)
     found = [Finding(rule.__name__.upper(), said, f"{name}/{stack}") for rule, stack in judged for said in rule(sent, stack)]
@@ -45,7 +45,7 @@ def refusals(sent: Sent) -> list[Finding]:
 
 
 def syntax(sent: Sent, stack: str) -> Iterator[str]:
-    """CloudFormation reads YAML 1.1 without aliases, and no tags but its own.
+    """CloudFormation reads YAML 1.1 without aliases, and only its own tags.
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-formats.html
     """
@@ -58,7 +58,7 @@ def syntax(sent: Sent, stack: str) -> Iterator[str]:
 
 
 def sizes(sent: Sent, stack: str) -> Iterator[str]:
-    """A template, what it holds, and each parameter's value."""
+    """A template, its parts, or a parameter's value is too large."""
     document = sent.rendered[stack].document
     size = len(sent.bodies[stack].encode())
     if size > TEMPLATE_BYTES:
@@ -72,14 +72,14 @@ def sizes(sent: Sent, stack: str) -> Iterator[str]:
 
 
 def regions(sent: Sent, stack: str) -> Iterator[str]:
-    """Types that the environment's region lacks."""
+    """The template has types that the environment's region lacks."""
     for name, resource in sent.rendered[stack].document["Resources"].items():
         if ONE_REGION.get(resource.get("Type", ""), sent.environment.region) != sent.environment.region:
             yield f"{resource['Type']} {name} is not in {sent.environment.region}"
 
 
 def network(sent: Sent, stack: str) -> Iterator[str]:
-    """A function in a network is made only if its role may handle every interface."""
+    """Lambda only creates a function in a network if its role may manage every interface."""
     template = sent.rendered[stack]
     for name, function in functions(template).items():
         if not function.get("VpcConfig"):
@@ -92,13 +92,13 @@ def network(sent: Sent, stack: str) -> Iterator[str]:
 
 
 def functions(template: Template) -> dict[str, dict[str, Any]]:
-    """A template's functions, each with what the template sets for all."""
+    """A template's functions, each merged with the template's globals."""
     everywhere = template.resolved((template.document.get("Globals") or {}).get("Function") or {})
     return {name: everywhere | body for kind in FUNCTIONS for name, body in template.of_type(kind).items()}
 
 
 def api_logs(sent: Sent, stack: str) -> Iterator[str]:
-    """A stage that logs needs the account's role first: https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-logging.html"""
+    """A stage with logs needs the account's role: https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-logging.html"""
     logging = any(api.get("AccessLogSetting") for api in sent.rendered[stack].of_type("AWS::Serverless::Api").values())
     if logging and sent.environment.variables["api_account_role"]:
         order = list(sent.bodies)
@@ -107,7 +107,7 @@ def api_logs(sent: Sent, stack: str) -> Iterator[str]:
 
 
 def policy_lengths(sent: Sent, stack: str) -> Iterator[str]:
-    """The lengths of policies, with ARNs of keys as long as they are."""
+    """A policy is too long, counted with key ARNs of full length."""
     template = sent.rendered[stack]
     for kind in ("ManagedPolicy", "Role", "User"):
         for name, body in template.of_type(f"AWS::IAM::{kind}").items():
@@ -126,8 +126,9 @@ def _long(name: str, kind: str, documents: list[Mapping[str, Any]]) -> Iterator[
 
 
 def delivery(sent: Sent, stack: str) -> Iterator[str]:
-    """Firehose skips a batch when its retries are over, and a function with a reservation is throttled below the account's limit.
+    """Firehose needs the most retries and a function without a reservation.
 
+    It skips a batch after its last retry, and AWS throttles a function with a reservation below the account's limit.
     https://docs.aws.amazon.com/firehose/latest/dev/data-transformation-failure-handling.html
     """
     for name, stream in sent.rendered[stack].of_type("AWS::KinesisFirehose::DeliveryStream").items():

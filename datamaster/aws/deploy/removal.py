@@ -1,4 +1,4 @@
-"""Takes an environment away again. The stacks that hold data stay, unless the data is to go too."""
+"""Remove an environment. The stacks that hold data stay unless the data is to be deleted too."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from datamaster.aws.deploy.stacks import cloudformation, deployed, launch_order,
 from datamaster.aws.deploy.watch import UNWATCHED, Watch
 from lake.errors import TerminalError
 
-# What is kept lies in these and what they need: the lake, its keys, its names in the catalog, and the record of who touched it.
+# These and their dependencies hold the data to keep: the lake, its keys, its catalog, and the audit trail.
 DATA_STACKS = ("catalog", "control", "audit")
-KEY_WAITING_DAYS = 7  # the least that KMS takes, in which a key can still be saved
+KEY_WAITING_DAYS = 7  # KMS's minimum. A deletion can be cancelled until then.
 BUCKET_ATTEMPTS = 6
 BUCKET_SECONDS = 10.0
 WRITTEN_LATE = {
@@ -28,12 +28,12 @@ WRITTEN_LATE = {
     "database": ("/aws/rds/cluster/dm-source-{}/postgresql",),
     "streaming-dms": ("dms-serverless-replication-dm-{}", "dms-tasks-dm-{}"),
 }
-"""Log groups into which services write by themselves, by stack; a test holds the names to the templates."""
+"""Log groups that services create themselves, by stack. A test compares the names with the templates."""
 NEVER_MADE = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "REVIEW_IN_PROGRESS", "CREATE_FAILED")
 
 
 class Protected(TerminalError):
-    """The environment's file says that nothing of it may be deleted."""
+    """The environment's file forbids deletion."""
 
     def __init__(self, environment: str) -> None:
         super().__init__(
@@ -42,14 +42,14 @@ class Protected(TerminalError):
 
 
 class DataHeld(TerminalError):
-    """A stack that holds data was named, and the data is to be kept."""
+    """A named stack holds data, and the data is to be kept."""
 
     def __init__(self, stacks: Collection[str]) -> None:
         super().__init__(f"{', '.join(stacks)}: data lies there, so these stay. Next: name --delete-data too if the data is to go")
 
 
 class NotRemoved(TerminalError):
-    """Something that a deleted stack left could not be removed."""
+    """A resource that a deleted stack left behind could not be removed."""
 
     def __init__(self, kind: str, name: str, reason: str) -> None:
         super().__init__(f"{kind} {name} is still there: {reason}. Next: dm destroy --delete-data again, or remove it by hand")
@@ -57,7 +57,7 @@ class NotRemoved(TerminalError):
 
 @dataclass(frozen=True)
 class Kept:
-    """A resource that outlived its stack, as its DeletionPolicy says. ``name`` is CloudFormation's physical id."""
+    """A resource that outlived its stack because of its DeletionPolicy. ``name`` is CloudFormation's physical id."""
 
     kind: str
     name: str
@@ -65,14 +65,14 @@ class Kept:
 
 @dataclass(frozen=True)
 class Removal:
-    """What a removal takes: the stacks that go, last launched first, and those that stay because data lies in them."""
+    """The stacks that a removal deletes, last launched first, and those that stay because they hold data."""
 
     going: tuple[str, ...]
     staying: tuple[str, ...]
 
 
 def removal(environment: Environment, stacks: Collection[str] = (), *, delete_data: bool = False) -> Removal:
-    """What a removal would take of what is deployed. Raises ``Protected``, ``DataHeld``, ``UnknownStack``."""
+    """The stacks that a removal would delete and keep. Raises ``Protected``, ``DataHeld``, ``UnknownStack``."""
     if environment.variables.get("termination_protection"):
         raise Protected(environment.name)
     there = deployed(environment)
@@ -89,7 +89,7 @@ def removal(environment: Environment, stacks: Collection[str] = (), *, delete_da
 
 
 def destroy(environment: Environment, what: Removal, watch: Watch = UNWATCHED) -> list[str]:
-    """Stop the replication where it goes, and delete stacks, each after those that need it; returns their names.
+    """Stop the replication if its stack is deleted, and delete stacks, each after its dependents. Returns their names.
 
     Raises ``StackFailed`` and ``ReplicationFailed``.
     """
@@ -104,7 +104,7 @@ def destroy(environment: Environment, what: Removal, watch: Watch = UNWATCHED) -
 
 
 def _remove_logs(logs: Any, environment: str, stacks: Collection[str]) -> None:
-    """Services write to their groups after these are deleted, and so make them anew; the next deployment would find them taken."""
+    """Delete log groups that services created again after their stack's deletion. The next deployment could not create them otherwise."""
     for stack in stacks:
         for pattern in WRITTEN_LATE.get(stack, ()):
             with suppress(logs.exceptions.ResourceNotFoundException):
@@ -112,9 +112,9 @@ def _remove_logs(logs: Any, environment: str, stacks: Collection[str]) -> None:
 
 
 def left_behind(environment: Environment) -> list[Kept]:
-    """What deleted stacks of an environment left where it was, and is still there: buckets, tables, keys, snapshots.
+    """Resources of deleted stacks that still exist: buckets, tables, keys, snapshots.
 
-    CloudFormation tells the events of a deleted stack for 90 days.
+    CloudFormation keeps the events of a deleted stack for 90 days.
     """
     client = cloudformation(environment)
     prefix = f"dm-{environment.name}-"
@@ -138,9 +138,9 @@ def _skipped(client: Any, stack: str) -> Iterator[Kept]:
 
 
 def delete_data(environment: Environment, watch: Watch = UNWATCHED) -> list[Kept]:
-    """Remove what deleted stacks left, every version of every object too; keys are scheduled for deletion. Returns what was there.
+    """Remove the resources that deleted stacks left, with every version of every object. Returns them.
 
-    Raises ``NotRemoved``.
+    KMS deletes a key after a waiting period. Raises ``NotRemoved``.
     """
     removers = _removers(environment)
     found = sorted(left_behind(environment), key=lambda kept: (kept.kind == "AWS::KMS::Key", kept.kind, kept.name))
@@ -161,14 +161,14 @@ def delete_data(environment: Environment, watch: Watch = UNWATCHED) -> list[Kept
 
 @dataclass(frozen=True)
 class Remover:
-    """How resources of one type are found and removed."""
+    """``there`` checks whether a resource of a type exists. ``remove`` removes it."""
 
     there: Callable[[str], bool]
     remove: Callable[[str], None]
 
 
 def _removers(environment: Environment) -> dict[str, Remover]:
-    """By CloudFormation's type, for every type that a template here retains."""
+    """Removers by CloudFormation's type, for every type that a template retains."""
     region = environment.region
 
     def client(service: str) -> Any:
@@ -197,7 +197,7 @@ def _removers(environment: Environment) -> dict[str, Remover]:
             lambda arn: bool(ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]["status"] == "ACTIVE"),
             lambda arn: ecs.deregister_task_definition(taskDefinition=arn),
         ),
-        # API Gateway's role for logs is the account's, as dm-api-logs-<region> is: other APIs log by it.
+        # API Gateway's logging role belongs to the account, as dm-api-logs-<region>. Other APIs use it too.
         "AWS::IAM::Role": Remover(lambda _name: False, lambda _name: None),
         "AWS::ApiGateway::Account": Remover(lambda _name: False, lambda _name: None),
         "AWS::RDS::DBCluster": Remover(lambda name: bool(_snapshots(rds, name)), lambda name: _remove_snapshots(rds, name)),
@@ -205,7 +205,7 @@ def _removers(environment: Environment) -> dict[str, Remover]:
 
 
 def _answers(describe: Callable[..., Any], **what: str) -> bool:
-    """Whether something is there. Raises ``ClientError`` where that cannot be told."""
+    """Whether a resource exists. Raises ``ClientError`` if AWS gives another error."""
     try:
         describe(**what)
     except ClientError as error:
@@ -222,7 +222,7 @@ def _answers(describe: Callable[..., Any], **what: str) -> bool:
 
 
 def _in_use(kms: Any, key: str) -> bool:
-    """Whether a key is there and not yet scheduled for deletion."""
+    """Whether a key exists and is not yet scheduled for deletion."""
     try:
         state = kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"]
     except kms.exceptions.NotFoundException:

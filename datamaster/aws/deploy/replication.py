@@ -1,4 +1,4 @@
-"""DMS's replication, which CloudFormation makes, but neither starts nor takes away while it runs.
+"""DMS's replication. CloudFormation creates it, but neither starts it nor deletes it while it runs.
 
 https://docs.aws.amazon.com/dms/latest/APIReference/API_StartReplication.html
 https://docs.aws.amazon.com/dms/latest/APIReference/API_DeleteReplicationConfig.html
@@ -19,15 +19,15 @@ from lake.errors import TerminalError
 STACK = "streaming-dms"
 BEGIN = "start-replication"
 NEVER_STARTED = ("created", "ready")
-"""A serverless replication, and a task that has no start date: a task that was changed after it ran is ready too."""
+"""States before the first start. A task that was modified after it ran is also "ready", so its start date decides."""
 AT_REST = (*NEVER_STARTED, "stopped", "failed")
 STOP_SECONDS = 1800.0
 START_SECONDS = 3600.0
-"""A serverless replication computes its capacity and gets it before it runs."""
+"""A serverless replication computes and provisions its capacity before it runs."""
 
 
 class ReplicationFailed(TerminalError):
-    """DMS did not start or stop the replication."""
+    """DMS could not start or stop the replication, or the replication failed."""
 
     def __init__(self, arn: str, reason: str) -> None:
         super().__init__(f"replication {arn}: {reason}\nNext: look at it in the console of DMS, then the same command again")
@@ -35,7 +35,7 @@ class ReplicationFailed(TerminalError):
 
 @dataclass(frozen=True)
 class Replication:
-    """A serverless replication, or a task on an instance, by its ARN. ``client`` is DMS."""
+    """A serverless replication, or a task on an instance, by its ARN. ``client`` is a DMS client."""
 
     arn: str
     serverless: bool
@@ -43,7 +43,7 @@ class Replication:
 
     @classmethod
     def of(cls, outputs: Mapping[str, str], client: Any) -> Replication:
-        """By the outputs of the stack ``streaming-dms``, of which one is empty."""
+        """The replication in the outputs of the stack ``streaming-dms``. One of its two ARNs is empty."""
         serverless = outputs.get("ReplicationConfigArn", "")
         return cls(serverless or outputs["ReplicationTaskArn"], bool(serverless), client)
 
@@ -54,9 +54,9 @@ class Replication:
         return found.get("Status", NEVER_STARTED[0]) in NEVER_STARTED and "ReplicationTaskStartDate" not in found
 
     def start(self) -> None:
-        """Start it for the first time: every table is loaded, then its changes follow. Raises ``ReplicationFailed``.
+        """Start it for the first time: it loads every table, then follows its changes. Raises ``ReplicationFailed``.
 
-        One that has run is resumed by working hours, or by a person who knows why it stopped.
+        A replication that has run before is resumed by the working hours' schedule, or by a person who knows why it stopped.
         """
         with self._told("started"):
             if self.serverless:
@@ -65,7 +65,7 @@ class Replication:
                 self.client.start_replication_task(ReplicationTaskArn=self.arn, StartReplicationTaskType=BEGIN)
 
     def await_running(self, poll_seconds: float, patience: float = START_SECONDS) -> None:
-        """Wait until a replication that was started runs. Raises ``ReplicationFailed`` with DMS's own reason."""
+        """Wait until a started replication runs. Raises ``ReplicationFailed`` with DMS's reason."""
         deadline = time.monotonic() + patience
         with self._told("looked at"):
             while (found := self._described()).get("Status") != "running":
@@ -75,14 +75,14 @@ class Replication:
                 time.sleep(poll_seconds)
 
     def refuse_failed(self, found: Mapping[str, Any] | None = None) -> None:
-        """Raises ``ReplicationFailed`` if it failed: nothing is replicated, and the source keeps its log."""
+        """Raise ``ReplicationFailed`` if it failed. A failed replication makes the source keep its log."""
         found = self._described() if found is None else found
         if found.get("Status") == "failed":
             told = found.get("FailureMessages") or [found.get("LastFailureMessage") or found.get("StopReason") or "DMS gives no reason"]
             raise ReplicationFailed(self.arn, f"it failed: {'; '.join(map(str, told))}")
 
     def stop(self, poll_seconds: float, patience: float = STOP_SECONDS) -> None:
-        """Stop it, wherever it is, and wait until it has. Raises ``ReplicationFailed``."""
+        """Stop it from any state and wait for the end. Raises ``ReplicationFailed``."""
         deadline = time.monotonic() + patience
         with self._told("stopped"):
             while (status := self._described().get("Status", NEVER_STARTED[0])) not in AT_REST:
@@ -93,7 +93,7 @@ class Replication:
                 time.sleep(poll_seconds)
 
     def _described(self) -> Mapping[str, Any]:
-        """What DMS says of it; nothing of a serverless one that was never started."""
+        """DMS's description of it. A serverless replication that never started has none."""
         name = "replication-config-arn" if self.serverless else "replication-task-arn"
         filters = [{"Name": name, "Values": [self.arn]}]
         if self.serverless:

@@ -1,6 +1,6 @@
-"""Everything that a deployment would send to AWS, collected without a call: the bytes that AWS gets, with every value filled in.
+"""Everything that a deployment would send to AWS, collected without a call, with every value filled in.
 
-Tests and ``make check-aws`` judge this collection, so that what is judged is what is sent.
+Tests and ``make check-aws`` judge this collection, so they judge the bytes that AWS gets.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from datamaster.aws.deploy.stacks import levels
 
 @dataclass(frozen=True)
 class Sent:
-    """What an environment's deployment sends, in the order in which it does.
+    """Everything that an environment's deployment sends, in order.
 
-    ``bodies`` is each stack's template as CloudFormation gets it, ``parameters`` what goes with it, ``rendered`` the template with
-    those filled in. ``definitions`` holds each state machine as Step Functions reads it.
+    ``bodies`` holds each stack's template as CloudFormation gets it, ``parameters`` its parameters, and ``rendered`` the template with
+    these filled in. ``definitions`` holds each state machine as Step Functions reads it.
     """
 
     environment: Environment
@@ -35,7 +35,7 @@ class Sent:
 
 
 def sent(environment: Environment, packages: Mapping[str, Package], build: Path) -> Sent:
-    """Collect what a deployment of the packaged apps would send; files are written under ``build``."""
+    """Collect everything that a deployment of the packaged apps would send. Writes files under ``build``."""
     artifacts = collect(build, packages)
     variables = (
         artifacts.variables | docker.names(environment) | {"layers": {name: f"layers/{name}.zip" for name in ("libraries", "arrow")}}

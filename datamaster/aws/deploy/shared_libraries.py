@@ -1,6 +1,7 @@
-"""Whether native libraries will run where a function runs: its processor, its C library, and nothing else to find there.
+"""Check that native libraries load on Lambda: their processor, their glibc version, and the libraries they need.
 
-ELF by pyelftools; https://refspecs.linuxfoundation.org/LSB_5.0.0/LSB-Core-generic/LSB-Core-generic/symversion.html for the versions.
+pyelftools reads ELF. https://refspecs.linuxfoundation.org/LSB_5.0.0/LSB-Core-generic/LSB-Core-generic/symversion.html explains the
+versions.
 """
 
 from __future__ import annotations
@@ -18,31 +19,31 @@ from elftools.elf.elffile import ELFFile
 from lake.errors import TerminalError
 
 GLIBC = (2, 34)
-"""The C library of Amazon Linux 2023, on which Lambda runs Python 3.12: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html."""
+"""glibc of Amazon Linux 2023, which runs Lambda's Python 3.12: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html."""
 SYSTEM = frozenset(
     {
         *("libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1"),
         *("libgcc_s.so.1", "libstdc++.so.6", "libz.so.1", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"),
     }
 )
-"""What the runtime itself holds."""
+"""Libraries of the runtime itself."""
 _MAGIC = b"\x7fELF"
 
 
 @dataclass(frozen=True)
 class Machine:
-    """A processor: ``name`` as the system calls it, ``elf`` as a library does."""
+    """A processor: ``name`` as in the system's ``uname``, ``elf`` as in a library's header."""
 
     name: str
     elf: str
 
 
 MACHINES = {"x86_64": Machine("x86_64", "EM_X86_64"), "arm64": Machine("aarch64", "EM_AARCH64")}
-"""By Lambda's word for each."""
+"""By Lambda's name."""
 
 
 class ForeignLibrary(TerminalError):
-    """A native library would not load where the function runs."""
+    """A native library would not load on Lambda."""
 
 
 def natives(folder: Path) -> Iterator[Path]:
@@ -55,7 +56,7 @@ def natives(folder: Path) -> Iterator[Path]:
 
 
 def check(libraries: Iterable[Path], machine: Machine) -> None:
-    """Raise ``ForeignLibrary`` for one of another processor, a newer C library, or with a need that neither they nor the system meet."""
+    """Raise ``ForeignLibrary`` for another processor, a newer glibc, or a needed library that is missing."""
     paths = list(libraries)
     there = SYSTEM | {path.name for path in paths}
     for path in paths:
@@ -72,7 +73,7 @@ def check(libraries: Iterable[Path], machine: Machine) -> None:
 
 
 def strip(libraries: Iterable[Path], machine: Machine) -> None:
-    """Remove the symbols that only a debugger reads, where this is such a machine and has the command for it (binutils)."""
+    """Remove debug symbols, if this machine has the same processor and the command ``strip`` (binutils)."""
     command = shutil.which("strip") if machine.name == platform.machine() else None
     paths = [str(path) for path in libraries]
     if command and paths:

@@ -1,7 +1,8 @@
-"""How the Spark jobs are submitted on EMR Serverless: release, catalog, interpreter. One place, used by the templates.
+"""Submit parameters of the Spark jobs on EMR Serverless, in one place for all templates: release, catalog, interpreter.
 
-The release's own Python is too old for the jobs, so an archive ships interpreter and libraries:
+The release's own Python is too old for the jobs, so an archive brings interpreter and libraries:
 https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/using-python-libraries.html
+
 Iceberg on EMR Serverless: https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/using-iceberg.html
 """
 
@@ -12,7 +13,7 @@ from types import MappingProxyType
 
 RELEASE_LABEL = "emr-7.13.0"
 SPARK_VERSION, ICEBERG_VERSION = "3.5.6", "1.10.0"
-"""What the release brings, and make conformance runs: https://docs.aws.amazon.com/emr/latest/ReleaseGuide/emr-7130-release.html"""
+"""The release's versions, which make conformance runs too: https://docs.aws.amazon.com/emr/latest/ReleaseGuide/emr-7130-release.html"""
 PYTHON_VERSION = "3.11"
 ICEBERG_JAR = "/usr/share/aws/iceberg/lib/iceberg-spark3-runtime.jar"
 INTERPRETER = "./environment/bin/python"
@@ -20,7 +21,7 @@ CATALOG = "lake"
 ENVIRONMENTS = ("spark.emr-serverless.driverEnv", "spark.executorEnv")
 
 CORES, MEMORY_GB = 2, 6
-"""Of the driver and of each executor; left alone, EMR Serverless takes four cores and 16 GB each, and three executors to begin with:
+"""Per driver and executor. EMR Serverless's default is four vCPUs and 16 GB, with three initial executors:
 https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/jobs-spark.html"""
 
 REQUIREMENTS = ("boto3", "orjson", "PyYAML", "pyarrow", "pyiceberg[glue]", "tenacity")
@@ -28,9 +29,9 @@ REQUIREMENTS = ("boto3", "orjson", "PyYAML", "pyarrow", "pyiceberg[glue]", "tena
 
 
 def catalog_settings(warehouse: str) -> Mapping[str, str]:
-    """Spark's settings of the Iceberg catalog ``lake`` on Glue, and those under which both engines give the same rows.
+    """Spark's settings of the Iceberg catalog ``lake`` on Glue, and those that give equal rows on both engines.
 
-    ``warehouse`` is an ``s3://`` URI that no table uses: each has a location of its own.
+    ``warehouse`` is an ``s3://`` URI. No table uses it, because each has its own location.
     """
     return MappingProxyType(
         {
@@ -46,7 +47,7 @@ def catalog_settings(warehouse: str) -> Mapping[str, str]:
 
 
 def workers(executors: int) -> Mapping[str, str]:
-    """Spark's settings of a job's size: one executor to begin with, and ``executors`` at most."""
+    """Spark's sizing settings: a job starts with one executor and takes at most ``executors``."""
     sizes = {"cores": str(CORES), "memory": f"{MEMORY_GB}g"}
     scaling = {"initialExecutors": "1", "minExecutors": "0", "maxExecutors": str(executors)}
     given = {f"spark.{part}.{name}": value for part in ("driver", "executor") for name, value in sizes.items()}
@@ -56,9 +57,10 @@ def workers(executors: int) -> Mapping[str, str]:
 def submit_parameters(jobs_uri: str, environment_uri: str, lake_bucket: str, region: str, executors: int) -> str:
     """The text of SparkSubmitParameters.
 
-    ``jobs_uri`` is the folder of the entry points and of jobs.zip, ``environment_uri`` the archive (.tar.gz)
-    whose bin/python is the interpreter. ``region`` is given to driver and executors as the variables from which AWS's libraries
-    take it: EMR Serverless sets none for an interpreter of one's own. ``executors`` is the most that a job takes.
+    ``jobs_uri`` is the folder with the entry points and jobs.zip. ``environment_uri`` is the archive (.tar.gz) with the interpreter
+    bin/python. ``executors`` is a job's maximum.
+
+    Driver and executors get ``region`` as environment variables for AWS's libraries. EMR Serverless sets none for a custom interpreter.
     """
     settings = {
         "spark.archives": f"{environment_uri}#environment",
@@ -67,7 +69,7 @@ def submit_parameters(jobs_uri: str, environment_uri: str, lake_bucket: str, reg
         "spark.executorEnv.PYSPARK_PYTHON": INTERPRETER,
         **{f"{place}.{name}": region for place in ENVIRONMENTS for name in ("AWS_REGION", "AWS_DEFAULT_REGION")},
         **workers(executors),
-        "spark.sql.catalogImplementation": "in-memory",  # every table is in Iceberg's catalog; Hive's would start for nothing
+        "spark.sql.catalogImplementation": "in-memory",  # all tables are in Iceberg's catalog, so Hive's need not start
         "spark.jars": ICEBERG_JAR,
         f"spark.sql.catalog.{CATALOG}.client.region": region,
         **catalog_settings(f"s3://{lake_bucket}/warehouse"),
@@ -77,5 +79,5 @@ def submit_parameters(jobs_uri: str, environment_uri: str, lake_bucket: str, reg
 
 
 def cores_at_once(jobs: int, executors: int) -> int:
-    """The cores of jobs that run at once, each with its driver and all its executors."""
+    """The vCPUs of jobs that run at once, each with its driver and all its executors."""
     return jobs * CORES * (1 + executors)

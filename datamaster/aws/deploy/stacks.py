@@ -19,8 +19,8 @@ from lake.errors import TerminalError
 
 Outputs = dict[str, dict[str, str]]
 BY_ITS_PACKAGE = "by its package"
-"""Stands for a value that is known once something has been packaged."""
-# What a deletion, or a look at the order, does not need to know of the artifacts.
+"""A placeholder for a value that is only known after packaging."""
+# A deletion or a look at the order does not need the artifacts' values.
 UNKNOWN_ARTIFACTS: dict[str, Any] = {
     "functions": {app: {"template": BY_ITS_PACKAGE, "key": BY_ITS_PACKAGE} for app in APPS},
     "definitions": dict.fromkeys(("convert-file", "bronze-to-silver", "silver-to-gold", "maintenance"), BY_ITS_PACKAGE),
@@ -32,21 +32,21 @@ UNKNOWN_ARTIFACTS: dict[str, Any] = {
 
 
 class UnknownStack(TerminalError):
-    """No file under config/ describes a stack of this name in this environment."""
+    """The environment has no stack of this name under config/."""
 
     def __init__(self, name: str, environment: str, known: Iterable[str]) -> None:
         super().__init__(f'environment "{environment}" has no stack "{name}"; it has {", ".join(sorted(known))}')
 
 
 class StackFailed(TerminalError):
-    """CloudFormation could not bring a stack to the state that its template describes."""
+    """CloudFormation could not bring a stack to its template's state."""
 
     def __init__(self, stack: str, reason: str) -> None:
         super().__init__(f'stack "{stack}" failed: {reason}{next_step(reason)}')
 
 
 def next_step(reason: str) -> str:
-    """What someone can do about a failure in CloudFormation's words; empty where the words say all there is."""
+    """The next step after a failure, from CloudFormation's reason. Empty if the reason needs no addition."""
     if re.search(r"already exists|BucketAlready", reason):
         return (
             "\nNext: something of this name is there that no stack of this environment holds. A bucket's name is taken across all accounts."
@@ -67,8 +67,8 @@ def next_step(reason: str) -> str:
 def levels(environment: Environment, names: Collection[str] = (), *, reverse: bool = False) -> list[list[Stack]]:
     """The stacks, level by level: a level needs only those before it.
 
-    With ``names`` those and what they need; in ``reverse``, as for a deletion, those and what needs them, last launched first.
-    Raises ``UnknownStack`` and ``EnvironmentIncomplete``.
+    With ``names`` it returns those and their dependencies. With ``reverse``, as for a deletion, it returns those and their dependents, last
+    launched first. Raises ``UnknownStack`` and ``EnvironmentIncomplete``.
     """
     every = read_stacks(environment, UNKNOWN_ARTIFACTS | environment.variables)
     here = {name for name, stack in every.items() if not stack.ignored}
@@ -103,17 +103,17 @@ def _reached(names: Collection[str], before: Mapping[str, Collection[str]]) -> s
 
 
 def launch_order(environment: Environment, names: Collection[str] = ()) -> list[list[str]]:
-    """The names of the stacks, level by level: a level needs only those before it."""
+    """The names of the stacks, level by level. A level only depends on the levels before it."""
     return [[stack.name for stack in level] for level in levels(environment, names)]
 
 
 def cloudformation(environment: Environment) -> Any:
-    """CloudFormation in the environment's region."""
+    """A CloudFormation client in the environment's region."""
     return boto3.client("cloudformation", region_name=environment.region)
 
 
 def deployed(environment: Environment) -> dict[str, dict[str, Any]]:
-    """CloudFormation's description of every stack of an environment that is there, by short name."""
+    """CloudFormation's description of every existing stack of an environment, by short name."""
     prefix = f"dm-{environment.name}-"
     pages = cloudformation(environment).get_paginator("describe_stacks").paginate()
     stacks = [stack for page in pages for stack in page["Stacks"]]
@@ -122,18 +122,21 @@ def deployed(environment: Environment) -> dict[str, dict[str, Any]]:
 
 
 def outputs(stack: str) -> dict[str, str]:
-    """What a deployed stack gives away, by name."""
+    """A deployed stack's outputs, by name."""
     [described] = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
     return outputs_of(described)
 
 
 def outputs_of(described: dict[str, Any]) -> dict[str, str]:
-    """The outputs in CloudFormation's description of a stack, by name."""
+    """The outputs in a stack's description, by name."""
     return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
 
 
 def failure_reason(client: Any, stack: str) -> str:
-    """The first failure of the stack's last operation, in CloudFormation's own words. ``stack`` is a name, or an id of one that is gone."""
+    """The first failure of the stack's last operation, in CloudFormation's words.
+
+    ``stack`` is a name, or the id of a deleted stack.
+    """
     events: list[dict[str, Any]] = []
     with suppress(ClientError):
         for page in client.get_paginator("describe_stack_events").paginate(StackName=stack):
@@ -147,7 +150,7 @@ def failure_reason(client: Any, stack: str) -> str:
 
 
 def in_full(client: Any, reason: str, **operation: str) -> str:
-    """A failure's reason; where CloudFormation only says that its validation failed, each resource that did and why.
+    """A failure's reason. If only a validation failed, it names each failed resource and its reason.
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/validate-stack-deployments.html
     """
@@ -159,7 +162,7 @@ def in_full(client: Any, reason: str, **operation: str) -> str:
 
 
 def _last_operation(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The events since a create, update or delete of the stack itself began; they come newest first."""
+    """The events since the start of the stack's last create, update or delete. Events come newest first."""
     begun = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS", "REVIEW_IN_PROGRESS")
     for number, event in enumerate(events):
         if event["ResourceType"] == "AWS::CloudFormation::Stack" and event["ResourceStatus"] in begun:

@@ -1,4 +1,4 @@
-"""Who is asked and told while stacks change, and the wait for several of them at once."""
+"""Callbacks for approval and progress while stacks change, and the wait for several stacks at once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Change:
-    """What becomes of one resource: ``action`` is Add, Modify, Remove or Import; ``replaced`` says whether a new one takes its place."""
+    """A change of one resource. ``action`` is Add, Modify, Remove or Import. ``replaced`` means that a new resource takes its place."""
 
     action: str
     resource: str
@@ -29,7 +29,7 @@ class Change:
 
 @dataclass(frozen=True)
 class StackChanges:
-    """A change set that waits to be executed. ``new`` says that the stack is not there yet."""
+    """A change set ready to be executed. ``new`` means that the stack does not exist yet."""
 
     stack: str
     name: str
@@ -44,24 +44,24 @@ Finished = Callable[[str, str, float], None]
 
 
 def everything(_changes: Sequence[StackChanges]) -> bool:
-    """Agree to every change."""
+    """Approve every change."""
     return True
 
 
 def silent(_message: str) -> None:
-    """Tell nobody."""
+    """Ignore a message."""
 
 
 def unseen(_stack: str, _outcome: str, _seconds: float) -> None:
-    """Tell nobody."""
+    """Ignore a finished stack."""
 
 
 @dataclass(frozen=True)
 class Watch:
-    """Who is asked and told while stacks change.
+    """Callbacks while stacks change.
 
-    ``approve`` sees the changes of a level before they are made. ``progress`` hears what is waited for, ``finished`` of each stack
-    its name, what came of it ("created", "updated", "unchanged", "deleted", "failed") and the seconds.
+    ``approve`` gets the changes of a level before they are made. ``progress`` gets a message about the current wait. ``finished`` gets each
+    stack's name, its outcome ("created", "updated", "unchanged", "deleted", "failed") and the seconds it took.
     """
 
     approve: Approve = everything
@@ -73,7 +73,7 @@ UNWATCHED = Watch()
 
 
 class Waiting:
-    """Work on several stacks at once, and the wait for it."""
+    """Parallel work on several stacks, and the wait for it."""
 
     def __init__(self, environment: Environment, watch: Watch) -> None:
         self.environment, self.watch = environment, watch
@@ -83,7 +83,7 @@ class Waiting:
         self.interrupted = Event()
 
     def side_by_side(self, items: Sequence[Any], work: Callable[[Any], T]) -> list[T]:
-        """Do work for all items at once; the first error is raised when all have ended, an interrupt at once."""
+        """Do work for all items in parallel. The first error is raised after all have ended. An interrupt is raised at once."""
         if not items:
             return []
         with ThreadPoolExecutor(len(items)) as pool:
@@ -94,7 +94,7 @@ class Waiting:
                 raise
 
     def wait(self, name: str, stack: str) -> str:
-        """Wait until nobody is at work on a stack, given by name or id; returns its status."""
+        """Wait until no operation runs on a stack (a name or an id). Returns its status."""
         self._begun[name] = time.monotonic()
         while True:
             try:
@@ -110,5 +110,5 @@ class Waiting:
             self.watch.progress(", ".join(f"{other} ({now - begun:.0f} s)" for other, begun in sorted(self._begun.items())))
 
     def end(self, name: str, outcome: str) -> None:
-        """Tell that a stack is done with."""
+        """Report the end of work on a stack."""
         self.watch.finished(name, outcome, time.monotonic() - self._begun.pop(name, time.monotonic()))
