@@ -1,5 +1,5 @@
-"""Who may do what: the access matrix of governance/access.yaml, and what the templates must say for it to hold.
+"""The access matrix of governance/access.yaml, and the tools to check the templates against it.
 
-``access`` reads the matrix, ``rendering`` resolves a template's values, ``policies`` evaluates IAM policies, ``lake_formation``
-computes what a principal may select through tags, named grants and cells filters together.
+``access.matrix`` reads the matrix, ``cloudformation`` resolves templates and evaluates IAM policies, and ``lake_formation`` computes the
+tables that a principal may select through tags, named grants and cells filters.
 """

@@ -1,4 +1,4 @@
-"""``python -m datamaster.aws.access``: read the access matrix and print it; one line and exit code 2 where it makes no sense."""
+"""``python -m datamaster.aws.access``: print the access matrix. An invalid matrix gives one line and exit code 2."""
 
 import sys
 

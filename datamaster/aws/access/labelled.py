@@ -1,4 +1,4 @@
-"""Generated values with the type of personal data that each one holds, to measure detection; equal for equal seeds."""
+"""Generated values, labelled with their type of personal data, to measure detection. Equal seeds give equal values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Generate = Callable[[random.Random], str]
 
 
 def labelled(seed: int = 1, count: int = 60) -> dict[str, list[str]]:
-    """``count`` values of each type of ``TYPES``, and of ``NOTHING`` as many as of all others together."""
+    """``count`` values of each type of ``TYPES``, and an equal total of values of ``NOTHING``."""
     rng = random.Random(seed)  # noqa: S311 - test data
     found = {kind: [generate(rng) for _ in range(count)] for kind, generate in TYPES.items()}
     plain = list(PLAIN.values())
@@ -122,7 +122,7 @@ TYPES: Mapping[str, Generate] = {
     "CPF": _cpf,
     "CNPJ": _cnpj,
 }
-"""Entity types by name: Comprehend's, then those that lake/ recognises itself."""
+"""Entity types by name: Comprehend's, then those that lake/ detects itself."""
 
 PLAIN: Mapping[str, Generate] = {
     "review": lambda rng: " ".join(rng.choice(_WORDS) for _ in range(rng.randint(3, 8))),
@@ -132,4 +132,4 @@ PLAIN: Mapping[str, Generate] = {
     "identifier": lambda rng: "".join(rng.choice(string.ascii_lowercase) for _ in range(10)),
     "wrong tax number": lambda rng: f"{_digits(rng, 9)}00" if rng.random() < 0.5 else f"{_digits(rng, 12)}00",
 }
-"""Values of nobody, some of which look like something: numbers, codes, numbers whose check digits are wrong."""
+"""Values that are not personal data. Some resemble it: numbers, codes, and tax numbers with wrong check digits."""

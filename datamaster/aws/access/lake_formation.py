@@ -1,7 +1,7 @@
-"""What principals may select through Lake Formation: tags, named grants and cells filters, which add up.
+"""The tables, columns and rows that principals may select through Lake Formation: tags, named grants and cells filters.
 
-https://docs.aws.amazon.com/lake-formation/latest/dg/data-filtering.html: permissions are a union, so a table that a principal also
-holds without a filter is seen whole, whatever the filter hides.
+Permissions are a union. A principal that also holds a table without a filter sees all of it:
+https://docs.aws.amazon.com/lake-formation/latest/dg/data-filtering.html
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ EVERYONE = "IAM_ALLOWED_PRINCIPALS"
 
 @dataclass(frozen=True)
 class View:
-    """A way in which a principal sees a table: ``hidden`` columns, the ``rows`` that remain (None for all), and what granted it."""
+    """A principal's view of a table: ``hidden`` columns, the filter of ``rows`` (None for all), and the granting resource."""
 
     hidden: frozenset[str]
     rows: str | None
@@ -30,7 +30,7 @@ class View:
 
     @property
     def whole(self) -> bool:
-        """Nothing is hidden."""
+        """Whether it shows every column and row."""
         return not self.hidden and self.rows is None
 
 
@@ -39,7 +39,7 @@ Views = dict[tuple[str, str, str], list[View]]
 
 
 class Grants:
-    """The grants of one rendered template, over the tables of the matrix."""
+    """The grants of one rendered template, on the tables of the matrix."""
 
     def __init__(self, template: Template, matrix: Matrix) -> None:
         self.matrix = matrix
@@ -63,7 +63,7 @@ class Grants:
         return {grant["Principal"]["DataLakePrincipalIdentifier"] for grant in self.grants.values()}
 
     def may(self, permission: str) -> Views:
-        """Every way in which each principal holds ``permission`` (SELECT, DESCRIBE, ALTER) on each table."""
+        """Every view through which each principal holds ``permission`` (SELECT, DESCRIBE, ALTER) on each table."""
         found: Views = defaultdict(list)
         for name, grant in self.grants.items():
             if permission not in grant["Permissions"]:

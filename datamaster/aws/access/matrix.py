@@ -1,6 +1,6 @@
 """The access matrix: roles, layers, tables and actions, read from governance/access.yaml and checked.
 
-Which tables a database has is not written there: the environment's contracts and derived tables say it.
+It does not list a database's tables. They come from the environment's contracts and derived tables.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ ACTIONS = {
     "secret": ("read",),
     "work_group": ("query",),
 }
-"""What can be done to each kind of thing that a layer is made of."""
+"""The actions on each kind of resource in a layer."""
 PERSONAL = ("clear", "masked", "none")
 
 
 class InvalidMatrix(TerminalError):
-    """The access matrix names something that does not exist; the message says where, what, and what would be valid."""
+    """The access matrix names something unknown. The message gives the place, the name and the valid names."""
 
     def __init__(self, source: str, subject: str, problem: str) -> None:
         super().__init__(f"{source}: {subject}: {problem}")
@@ -40,7 +40,7 @@ class InvalidMatrix(TerminalError):
 
 @dataclass(frozen=True)
 class Layer:
-    """A part of the platform. ``bucket`` and ``prefix`` are set where it has objects, ``database`` and ``tables`` where it has tables."""
+    """A part of the platform. ``bucket`` and ``prefix`` are set if it has objects, ``database`` and ``tables`` if it has tables."""
 
     name: str
     personal: str
@@ -55,7 +55,7 @@ class Layer:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """What the layer is made of, in the words of ``ACTIONS``."""
+        """The kinds of its resources, as named in ``ACTIONS``."""
         found = {
             "objects": self.bucket,
             "tables": self.database,
@@ -68,13 +68,13 @@ class Layer:
 
     @property
     def actions(self) -> tuple[str, ...]:
-        """Every action that the layer knows."""
+        """Every action on its resources."""
         return tuple(dict.fromkeys(action for kind in self.kinds for action in ACTIONS[kind]))
 
 
 @dataclass(frozen=True, order=True)
 class Cell:
-    """One square of the matrix: an action on a layer's objects or on one table of it. ``table`` is None where the action takes no table."""
+    """One square of the matrix: an action on a layer, or on one of its tables. ``table`` is None for an action without a table."""
 
     layer: str
     kind: str
@@ -87,7 +87,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class CellsFilter:
-    """What a role does not get of a table: hidden columns, and rows whose column has another value."""
+    """The columns that a role does not see of a table, and the rows that it sees by the values of one column."""
 
     role: str
     layer: str
@@ -98,13 +98,13 @@ class CellsFilter:
 
     @property
     def expression(self) -> str:
-        """The rows that remain, as Lake Formation takes it: a PartiQL predicate."""
+        """The remaining rows as a PartiQL predicate for Lake Formation."""
         return f"{self.row_column} IN ({', '.join(repr(value) for value in self.row_values)})"
 
 
 @dataclass(frozen=True)
 class Role:
-    """A person's or a process's role: the template and logical id of its principal, and what it may do."""
+    """A role of a person or process: its principal's template and logical id, and its allowed squares."""
 
     name: str
     person: bool
@@ -115,7 +115,7 @@ class Role:
 
 @dataclass(frozen=True)
 class Matrix:
-    """The whole matrix. ``no_data`` names the templates' other roles with the reason why they are not in it."""
+    """The whole matrix. ``no_data`` names the templates' other roles, each with the reason why the matrix leaves it out."""
 
     layers: Mapping[str, Layer]
     roles: Mapping[str, Role]
@@ -125,11 +125,11 @@ class Matrix:
 
     @property
     def people(self) -> tuple[Role, ...]:
-        """The roles that people take."""
+        """The roles for people."""
         return tuple(role for role in self.roles.values() if role.person)
 
     def cells(self) -> Iterator[Cell]:
-        """Every square that a role can have or not have."""
+        """Every square of the matrix."""
         for layer in self.layers.values():
             for kind in layer.kinds:
                 for action in ACTIONS[kind]:
@@ -137,25 +137,25 @@ class Matrix:
                         yield Cell(layer.name, kind, action, table)
 
     def allows(self, role: str, cell: Cell) -> bool:
-        """Whether ``role`` may do what the cell says."""
+        """Whether ``role`` may do the cell's action."""
         return cell in self.roles[role].allowed
 
     def filter_of(self, role: str, layer: str, table: str) -> CellsFilter | None:
-        """What is hidden of a table from a role, None where it sees all of it."""
+        """The filter of a table for a role, or None if the role sees all of it."""
         return next((f for f in self.filters if (f.role, f.layer, f.table) == (role, layer, table)), None)
 
 
 def load_matrix(path: Path = MATRIX, contracts: ContractSet | None = None) -> Matrix:
-    """Read the matrix over the tables of ``contracts``, the demo's where not given.
+    """Read the matrix over the tables of ``contracts``. The default is the demo's contracts.
 
-    Raises ``InvalidMatrix`` where it names an unknown layer, table, action, role or kind of thing.
+    Raises ``InvalidMatrix`` for an unknown layer, table, action, role or kind.
     """
     known = contracts or ContractSet.from_directory(demo_contracts())
     return _Reader(path.name, yaml.safe_load(path.read_text()), tables_of(known)).matrix()
 
 
 def tables_of(contracts: ContractSet) -> dict[str, tuple[str, ...]]:
-    """The tables of each database, as contracts and derived tables make them."""
+    """The tables of each database, from contracts and derived tables."""
     derived = {layer: [table.name for table in contracts.derived.values() if table.layer == layer] for layer in LAYERS}
     return {
         "dm_bronze": tuple(sorted(contracts.tables)),

@@ -1,4 +1,4 @@
-"""The access matrix as a page: a row a role, a column a layer, the actions in the squares."""
+"""The access matrix as a page: one row for each role, one column for each layer, and the actions in the squares."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datamaster.aws.access.matrix import Cell, Matrix
 
 ALLOWED, DENIED, NOT_SERVED = "allowed", "denied", "not served"
-"""What became of a square that was tried by a call. NOT_SERVED: only AWS decides it, e.g. a filter of cells."""
+"""Results of trying a square with a call. NOT_SERVED: only AWS can decide it, for example a cells filter."""
 
 
 def matrix_lines(matrix: Matrix) -> list[str]:
@@ -28,7 +28,7 @@ def matrix_lines(matrix: Matrix) -> list[str]:
 
 
 def result_lines(matrix: Matrix, results: Mapping[tuple[str, Cell], str]) -> list[str]:
-    """What became of every square that was tried, a line a role and layer; "!" marks what the matrix does not say."""
+    """The results of every tried square, one line for each role and layer. "!" marks a result that contradicts the matrix."""
     lines = []
     for role in matrix.roles:
         for layer in matrix.layers.values():

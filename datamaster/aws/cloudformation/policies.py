@@ -1,7 +1,8 @@
-"""Evaluates IAM policies as AWS does within one account: an explicit deny wins, an allow is needed.
+"""Evaluate IAM policies as AWS does within one account: an action needs an allow, and an explicit deny wins.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
-Only the operators that the project's templates use are known; another one raises, so that nothing is taken for granted.
+
+Only the condition operators of the project's templates are supported. Others raise ``UnknownOperator``.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ ALLOWED, DENIED, NOT_ALLOWED = "allowed", "explicitDeny", "implicitDeny"
 
 
 class UnknownOperator(TerminalError):
-    """A policy uses a condition operator that is not evaluated here."""
+    """A policy uses a condition operator that is not supported here."""
 
     def __init__(self, operator: str) -> None:
         super().__init__(
@@ -28,7 +29,7 @@ class UnknownOperator(TerminalError):
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked. ``principal`` is the caller's ARN, or a service's name such as "s3.amazonaws.com"; ``keys`` are condition keys."""
+    """A request. ``principal`` is the caller's ARN or a service such as "s3.amazonaws.com". ``keys`` are condition keys."""
 
     action: str
     resource: str = "*"
@@ -37,23 +38,23 @@ class Request:
 
 
 def decide(policies: Iterable[Policy], request: Request) -> str:
-    """``allowed``, ``explicitDeny`` or ``implicitDeny`` by the identity policies given."""
+    """``allowed``, ``explicitDeny`` or ``implicitDeny``, by these identity policies."""
     return _decide(policies, request, lambda _statement: True)
 
 
 def decide_by_resource(policy: Policy, request: Request) -> str:
-    """The same by a resource's own policy (a bucket's, a key's), whose statements name their principals."""
+    """The same by a resource's own policy (a bucket's or key's), whose statements name their principals."""
     return _decide([policy], request, lambda statement: _names(statement.get("Principal"), request.principal))
 
 
 def matches(pattern: str, text: str, *, ignore_case: bool = False) -> bool:
-    """Whether ``text`` fits a pattern with ``*`` and ``?``."""
+    """Whether ``text`` matches a pattern with ``*`` and ``?``."""
     expression = "".join(".*" if mark == "*" else "." if mark == "?" else re.escape(mark) for mark in pattern)
     return re.fullmatch(expression, text, re.IGNORECASE | re.DOTALL if ignore_case else re.DOTALL) is not None
 
 
 def listed(value: Any) -> list[Any]:
-    """A policy's element as a list: it may stand there alone."""
+    """A policy's element as a list. A single value may appear without one."""
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
@@ -105,7 +106,7 @@ def _operator_holds(operator: str, actual: str | None, expected: list[str]) -> b
     if name not in _OPERATORS:
         raise UnknownOperator(operator)
     if actual is None:
-        # A negated operator holds where the key is missing: reference_policies_elements_condition_operators.html
+        # A negated operator holds if the key is missing: reference_policies_elements_condition_operators.html
         return operator.endswith("IfExists") or "Not" in name
     found = any(_OPERATORS[name](value, actual) for value in expected)
     return not found if "Not" in name else found

@@ -1,4 +1,4 @@
-"""CloudFormation templates as plain values: short forms (``!Ref``) become what they stand for (``{"Ref": …}``)."""
+"""CloudFormation templates as plain values. Short forms (``!Ref``) become their long forms (``{"Ref": …}``)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SHORT_NAMES = ("Ref", "Condition")
 
 
 class _Loader(yaml.CSafeLoader):
-    """PyYAML's parser in C: all templates take 0.3 s, against 9 s by the Python parser that cfn-flip is built on."""
+    """PyYAML's parser in C. It reads all templates in 0.3 s. cfn-flip's Python parser takes 9 s."""
 
 
 def _short_form(loader: yaml.CSafeLoader, name: str, node: yaml.Node) -> Any:

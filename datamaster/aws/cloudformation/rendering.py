@@ -1,4 +1,4 @@
-"""A template's resources with every value filled in, without an account: parameters are given, references are resolved.
+"""A template's resources with every value filled in, without an account. Parameters are given, references are resolved.
 
 Intrinsic functions: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference.html
 """
@@ -26,7 +26,7 @@ PSEUDO = {
 }
 NO_VALUE = object()
 _HERE = f"{PSEUDO['AWS::Region']}:{PSEUDO['AWS::AccountId']}"
-# The ARN that AWS makes of a resource's name, by type and the attribute that gives it; "Ref" where the reference itself does.
+# The ARN that AWS forms from a resource's name, by type and attribute. "Ref" means that the reference is the ARN.
 _ARNS = {
     ("AWS::DMS::ReplicationConfig", "Ref"): ("ReplicationConfigIdentifier", f"arn:aws:dms:{_HERE}:replication-config:%s"),
     ("AWS::DynamoDB::Table", "Arn"): ("TableName", f"arn:aws:dynamodb:{_HERE}:table/%s"),
@@ -55,7 +55,7 @@ class Unrendered(TerminalError):
 
 
 class Template:
-    """One template with the values of its parameters; those not given take their default, or "<name>"."""
+    """One template with its parameters' values. A missing value becomes the default, or "<name>"."""
 
     def __init__(self, path: Path, parameters: Mapping[str, str] | None = None) -> None:
         self.path = path
@@ -66,21 +66,21 @@ class Template:
         }
 
     def present(self) -> dict[str, dict[str, Any]]:
-        """The resources whose condition holds, by logical id, as the template has them."""
+        """The resources whose condition holds, by logical id, unresolved."""
         resources: dict[str, dict[str, Any]] = self.document["Resources"]
         return {name: entry for name, entry in resources.items() if "Condition" not in entry or self._condition(entry["Condition"])}
 
     def of_type(self, kind: str) -> dict[str, dict[str, Any]]:
-        """The properties of the resources of one type whose condition holds, by logical id, resolved."""
+        """The resolved properties of one type's resources whose condition holds, by logical id."""
         return {name: self.properties(name) for name, entry in self.present().items() if entry.get("Type") == kind}
 
     def properties(self, logical: str) -> dict[str, Any]:
-        """The properties of one resource, resolved."""
+        """The resolved properties of one resource."""
         found: dict[str, Any] = self.resolved(dict(self.document["Resources"][logical].get("Properties", {})))
         return found
 
     def policies_of(self, principal: str) -> list[dict[str, Any]]:
-        """Every policy document that the template gives to a role or user: its own, and those of policies attached to it."""
+        """Every policy document of a role or user: its own, and those of attached policies."""
         properties = self.resolved(dict(self.document["Resources"][principal]["Properties"]))
         documents = [policy["PolicyDocument"] for policy in properties.get("Policies", [])]
         documents += [
@@ -168,17 +168,17 @@ class Template:
         return self._arn(logical, attribute) or f"<{logical}.{attribute}>"
 
     def arn(self, logical: str) -> str:
-        """The ARN of a resource; "<logical id.Arn>" where only AWS knows it."""
+        """The ARN of a resource, or "<logical id.Arn>" if only AWS knows it."""
         return self._arn(logical, "Ref") or self._attribute(logical, "Arn")
 
     def outputs(self) -> dict[str, str]:
-        """What the stack gives to others, resolved."""
+        """The stack's outputs, resolved."""
         return {name: str(self.resolved(entry["Value"])) for name, entry in self.document.get("Outputs", {}).items()}
 
     def _arn(self, logical: str, attribute: str) -> str | None:
         entry = self.document["Resources"][logical]
         properties = entry.get("Properties", {})
-        kind = entry.get("Type") or ("AWS::Serverless::Function" if "FunctionName" in properties else "")  # Chalice says the type
+        kind = entry.get("Type") or ("AWS::Serverless::Function" if "FunctionName" in properties else "")  # Chalice's template has the type
         if (kind, attribute) not in _ARNS:
             return None
         word, pattern = _ARNS[kind, attribute]
@@ -202,7 +202,7 @@ class Template:
 
 
 def _number(text: str) -> int | float | str:
-    """A parameter's number; a placeholder stays what it is."""
+    """A parameter's number. A placeholder stays a text."""
     try:
         return int(text) if text.lstrip("-").isdigit() else float(text)
     except ValueError:
@@ -220,10 +220,10 @@ _GIVEN = re.compile(r"^  (\w+): !stack_output ([\w-]+)\.yaml::(\w+)", re.MULTILI
 
 @cache
 def stack(name: str, environment: str, functions: Path | None = None) -> Template:
-    """A stack's template as an account sees it: parameters are other stacks' outputs, as its configuration under config/ says.
+    """A stack's template as an account sees it. Parameters take other stacks' outputs, as in its configuration under config/.
 
-    ``functions`` is a folder of the apps' packaged templates, functions-<app>.json; without it the merge files stand for them.
-    Parameters that the environment's file gives keep their defaults.
+    ``functions`` is a folder of the apps' packaged templates, functions-<app>.json. Without it the merge files are used. Parameters from
+    the environment's file keep their defaults.
     """
     given = _GIVEN.findall((PROJECT / "config" / f"{name}.yaml").read_text())
     values = {parameter: stack(other, environment, functions).outputs()[output] for parameter, other, output in given}

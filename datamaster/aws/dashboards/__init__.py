@@ -1,1 +1,1 @@
-"""The three Grafana dashboards, the alarms, and what both are made from and checked with."""
+"""The three Grafana dashboards and the alarms, with their sources and checks."""

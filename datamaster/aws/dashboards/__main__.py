@@ -1,4 +1,4 @@
-"""``python -m datamaster.aws.dashboards``: write dashboards, alarms' template, runbook and page of metrics anew."""
+"""``python -m datamaster.aws.dashboards``: write the dashboards, the alarms' template, the runbook and the metrics page."""
 
 from datamaster.aws.dashboards.made_files import contents
 

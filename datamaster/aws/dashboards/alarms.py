@@ -1,4 +1,4 @@
-"""CloudWatch alarms and the runbook, written from the objectives; and whether an alarm's condition holds right now."""
+"""CloudWatch alarms and the runbook, written from the objectives, and a check of an alarm's condition."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ Outputs:
 
 
 def template(listed: Iterable[Objective]) -> str:
-    """templates/observability.yaml."""
+    """The text of templates/observability.yaml."""
     known = list(listed)
     parts = [HEAD]
     for objective in known:
@@ -146,7 +146,7 @@ def template(listed: Iterable[Objective]) -> str:
 
 
 def runbook(listed: Iterable[Objective]) -> str:
-    """docs/runbook.md."""
+    """The text of docs/runbook.md."""
     lines = [
         "# Runbook",
         "",
@@ -170,9 +170,9 @@ def runbook(listed: Iterable[Objective]) -> str:
 
 
 def breached(client: Any, alarm: str) -> bool | None:
-    """Whether the condition of a deployed alarm holds now, by its own metric, dimensions and threshold; None if no data means nothing.
+    """Whether a deployed alarm's condition holds now. None if there is no data and the alarm ignores that.
 
-    CloudWatch evaluates an alarm once a period; this looks at once, at the periods that the alarm would look at.
+    CloudWatch evaluates an alarm once a period. This evaluates the same periods immediately.
     """
     [described] = client.describe_alarms(AlarmNames=[alarm])["MetricAlarms"]
     period, periods = described["Period"], described["EvaluationPeriods"]

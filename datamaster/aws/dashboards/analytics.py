@@ -1,4 +1,4 @@
-"""The analytics dashboard: gold by year and month, on Athena."""
+"""The analytics dashboard: gold by year and month, through Athena."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ RATED = "round(sum(avg_overall * review_count) / sum(CASE WHEN avg_overall IS NU
 
 
 def years() -> str:
-    """The years that have reviews, newest first."""
+    """A query for the years with reviews, newest first."""
     return "SELECT DISTINCT review_year FROM dm_gold.state_by_review_volume ORDER BY review_year DESC"
 
 
 def months() -> str:
-    """The months of the chosen year that have reviews."""
+    """A query for the months with reviews in the chosen year."""
     return "SELECT DISTINCT review_month FROM dm_gold.state_by_review_volume WHERE review_year = ${year} ORDER BY review_month"
 
 
 def top(table: str, key: str, name: str, columns: str = "", order: str = "avg_overall DESC, review_count DESC", limit: int = 10) -> str:
-    """The first of a gold table over the chosen months: months are weighed by their reviews."""
+    """A query for the first rows of a gold table over the chosen months. A month's weight is its number of reviews."""
     more = f", {columns}" if columns else ""
     return (
         f"SELECT {key}, {name}{more}, sum(review_count) AS review_count, {RATED}\n"

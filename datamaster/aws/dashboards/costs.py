@@ -1,4 +1,4 @@
-"""The costs dashboard: the account's Cost and Usage Report (CUR 2.0, AWS Data Exports) by Athena.
+"""The costs dashboard: the account's Cost and Usage Report (CUR 2.0, AWS Data Exports), through Athena.
 
 https://docs.aws.amazon.com/cur/latest/userguide/table-dictionary-cur2.html
 """

@@ -1,4 +1,4 @@
-"""Brings dashboards and data sources to a Grafana through its HTTP API: only what differs is written.
+"""Push dashboards and data sources to a Grafana through its HTTP API. Only differences are written.
 
 https://grafana.com/docs/grafana/latest/developers/http_api/
 """
@@ -27,11 +27,11 @@ T = TypeVar("T")
 
 
 class GrafanaRefused(TerminalError):
-    """Grafana does not take a request; the message says what to do."""
+    """Grafana refused a request. The message names the next step."""
 
 
 class GrafanaUnreachable(TransientError):
-    """Grafana does not answer, or answers that it cannot work now."""
+    """Grafana does not answer, or it is out of order."""
 
 
 class NoToken(TerminalError):
@@ -40,7 +40,7 @@ class NoToken(TerminalError):
 
 @dataclass(frozen=True)
 class Change:
-    """A thing of Grafana's that differs: ``absent`` there, or ``paths`` within it that have another value."""
+    """A difference in Grafana: a folder, data source or dashboard is ``absent``, or the values at ``paths`` differ."""
 
     kind: str
     name: str
@@ -50,7 +50,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Place:
-    """Where the dashboards look: the environment, its region and account, and Athena's work group."""
+    """The target of the dashboards: the environment, its region and account, and Athena's work group."""
 
     environment: str
     region: str
@@ -58,7 +58,7 @@ class Place:
     work_group: str
 
     def sources(self) -> list[Json]:
-        """The data sources that the dashboards ask; Grafana's own role reads for them."""
+        """The dashboards' data sources. Grafana reads with its own role."""
         shared = {"authType": "default", "defaultRegion": self.region}
         athena = shared | {"catalog": "AwsDataCatalog", "database": "dm_gold", "workgroup": self.work_group}
         return [
@@ -76,7 +76,7 @@ class Place:
 
 
 def token(secret: str) -> str:
-    """The token that a secret holds, as plain text or as JSON's ``token``. Raises ``NoToken``."""
+    """The token in a secret, which is plain text or JSON with the member ``token``. Raises ``NoToken``."""
     command = f"aws secretsmanager put-secret-value --secret-id {secret} --secret-string <token>"
     try:
         text: str = boto3.client("secretsmanager").get_secret_value(SecretId=secret)["SecretString"].strip()
@@ -90,14 +90,14 @@ def token(secret: str) -> str:
 
 
 class Grafana:
-    """One Grafana. ``secret`` is named in messages only: where its token came from."""
+    """A client of one Grafana. ``secret`` is the name of its token's secret, for messages."""
 
     def __init__(self, url: str, credential: str, secret: str) -> None:
         self.url, self.secret = url.rstrip("/"), secret
         self._api = GrafanaApi.from_url(self.url, credential, timeout=20)
 
     def diff(self, place: Place, dashboards: Mapping[str, Json]) -> list[Change]:
-        """What a push would write, in its order. Raises ``GrafanaRefused``, ``GrafanaUnreachable``."""
+        """The changes that a push would write, in order. Raises ``GrafanaRefused``, ``GrafanaUnreachable``."""
         changes = [Change("folder", FOLDER, True)] if self._found(lambda: self._api.folder.get_folder(FOLDER_UID)) is None else []
         for source in place.sources():
             there = self._found(lambda source=source: self._api.datasource.get_datasource_by_uid(source["uid"]))  # type: ignore[misc]
@@ -108,7 +108,7 @@ class Grafana:
         return changes
 
     def push(self, place: Place, dashboards: Mapping[str, Json]) -> list[Change]:
-        """Write what differs; returns it. Raises ``GrafanaRefused``, ``GrafanaUnreachable``."""
+        """Write all differences and return them. Raises ``GrafanaRefused``, ``GrafanaUnreachable``."""
         changes = self.diff(place, dashboards)
         differing = {(change.kind, change.name): change.absent for change in changes}
         if ("folder", FOLDER) in differing:
@@ -155,7 +155,7 @@ class Grafana:
 
 
 def _told(error: GrafanaException) -> str:
-    """Grafana's own words, without the client's wrapping."""
+    """Grafana's own message, without the client's wrapping."""
     document = error.response
     return str(document["message"]) if isinstance(document, Mapping) and document.get("message") else str(error.message)
 
@@ -175,7 +175,7 @@ def _change(kind: str, name: str, wanted: Json, there: Any) -> list[Change]:
 
 
 def _differences(wanted: Any, there: Any, path: str) -> list[str]:
-    """Where ``there`` lacks what is wanted; what Grafana adds of its own is no difference."""
+    """The paths at which ``there`` differs from ``wanted``. Members that only Grafana has do not count."""
     if isinstance(wanted, Mapping) and isinstance(there, Mapping):
         names = [name for name in wanted if path or name not in GRAFANAS_OWN]
         return [found for name in names for found in _differences(wanted[name], there.get(name), f"{path}.{name}" if path else name)]

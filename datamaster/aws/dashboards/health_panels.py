@@ -1,4 +1,4 @@
-"""The health dashboard: the road as a row of stages, then each service, then files, tables and the objectives."""
+"""The health dashboard: the stages as a row, then files, tables and objectives, then each service."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def limits(objective: Objective) -> ThresholdsConfig:
     value = objective.threshold[SHOWN_ENVIRONMENT]
     if objective.below:
         return thresholds((RED, None), (GREEN, value))
-    # Grafana colours from a step's value on, an alarm goes off beyond it.
+    # Grafana colours from a step's value on. An alarm starts beyond it.
     beyond = value + 1 if objective.unit not in ("percent",) else value
     middle = ((YELLOW, value / 2),) if value > 1 else ()
     return thresholds((GREEN, None), *middle, (RED, beyond))

@@ -1,4 +1,4 @@
-"""The files that are written from code and objectives: dashboards, alarms' template, runbook, page of metrics."""
+"""The files generated from code and objectives: dashboards, alarms' template, runbook, metrics page."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ DASHBOARDS = PROJECT / "dashboards"
 
 
 def dashboards() -> dict[str, Json]:
-    """The dashboards as code makes them, by file name without ending."""
+    """The dashboards generated from code, by file name without suffix."""
     return {"analytics": analytics(), "health": health(), "costs": costs()}
 
 
 def stored(folder: Path = DASHBOARDS) -> dict[str, Json]:
-    """The dashboards as the files hold them, by file name without ending."""
+    """The dashboards in the files, by file name without suffix."""
     return {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
 
 
 def contents() -> dict[Path, str]:
-    """Every written file and what it has to hold."""
+    """Every generated file with its contents."""
     written = {DASHBOARDS / f"{name}.json": json.dumps(made, indent=1, ensure_ascii=False) + "\n" for name, made in dashboards().items()}
     known = objectives()
     written[PROJECT / "templates" / "observability.yaml"] = template(known)

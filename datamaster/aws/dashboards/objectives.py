@@ -1,4 +1,4 @@
-"""dashboards/objectives.yaml as values: what is promised, the metric that shows it, and from when on it is broken."""
+"""The objectives of dashboards/objectives.yaml: a promise, the metric that shows it, and the threshold that breaks it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FIELDS = ("name", "promise", "metric", "periods", "threshold", "period", "first_
 
 
 class InvalidObjective(TerminalError):
-    """An objective lacks something, or has something unknown."""
+    """An objective lacks a field or has an invalid one."""
 
     def __init__(self, name: str, problem: str) -> None:
         super().__init__(f'objectives.yaml: objective "{name}": {problem}')
@@ -26,10 +26,10 @@ class InvalidObjective(TerminalError):
 
 @dataclass(frozen=True)
 class Objective:
-    """One promise. ``threshold`` (in the metric's unit) and ``period`` (seconds) are by environment; beyond it is breach.
+    """One promise. ``threshold`` (in the metric's unit) and ``period`` (seconds) are by environment.
 
-    ``below`` says that the breach is under the threshold, ``missing`` what no value means to CloudWatch, ``on_an_instance`` which
-    dimensions the metric has if DMS works on an instance.
+    A value above the threshold is a breach, or below it if ``below`` is set. ``missing`` is CloudWatch's treatment of missing data.
+    ``on_an_instance`` holds the metric's dimensions if DMS runs on an instance.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Objective:
 
     @property
     def logical_id(self) -> str:
-        """The alarm's name within its template."""
+        """The alarm's logical id in its template."""
         return "".join(word.capitalize() for word in self.name.split("-"))
 
     def alarm(self, environment: str) -> str:

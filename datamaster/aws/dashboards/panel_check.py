@@ -1,4 +1,4 @@
-"""Runs every query of every dashboard and tells what each brings."""
+"""Run every query of every dashboard and report the results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SINCE = timedelta(hours=3)
 
 @dataclass(frozen=True)
 class Checked:
-    """One panel: how many rows or points its queries bring together, and why one failed ("" where none did)."""
+    """One panel: the number of rows or points from its queries, and the reason of a failure ("" without one)."""
 
     dashboard: str
     panel: str
@@ -25,14 +25,14 @@ class Checked:
 
     @property
     def good(self) -> bool:
-        """It shows something."""
+        """Whether it shows data."""
         return self.found > 0 and not self.problem
 
 
 def check(
     dashboards: Mapping[str, Json], athena: Athena, cloudwatch: Any, given: Mapping[str, str] | None = None, since: timedelta = SINCE
 ) -> list[Checked]:
-    """Run everything. A query that fails is told with its reason; ``given`` are values of variables."""
+    """Run every query, with ``given`` values of variables. A failed query is reported with its reason."""
     found: list[Checked] = []
     for name, dashboard in dashboards.items():
         try:

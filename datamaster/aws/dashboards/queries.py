@@ -1,4 +1,4 @@
-"""The queries of a dashboard, as Grafana would send them: variables put in, and what Athena and CloudWatch answer."""
+"""A dashboard's queries as Grafana sends them, with variables replaced, and their answers from Athena and CloudWatch."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class UnknownVariable(TerminalError):
 
 @dataclass(frozen=True)
 class Query:
-    """One target of one panel; ``target`` is Grafana's JSON, variables put in."""
+    """One target of one panel. ``target`` is Grafana's JSON with variables replaced."""
 
     dashboard: str
     panel: str
@@ -39,12 +39,12 @@ class Query:
 
     @property
     def kind(self) -> str:
-        """The type of the data source that answers."""
+        """The type of its data source."""
         return str(self.target["datasource"]["type"])
 
 
 def panels(dashboard: Json) -> Iterator[Json]:
-    """Every panel that shows something; rows are none."""
+    """Every panel except rows."""
     for panel in dashboard["panels"]:
         yield from (inner for inner in panel.get("panels", ()))
         if panel["type"] != "row":
@@ -52,7 +52,7 @@ def panels(dashboard: Json) -> Iterator[Json]:
 
 
 def queries(dashboard: Json, values: Values) -> Iterator[Query]:
-    """Every target of every panel with the variables put in. Raises ``UnknownVariable``."""
+    """Every target of every panel with variables replaced. Raises ``UnknownVariable``."""
     for panel in panels(dashboard):
         for target in panel["targets"]:
             filled: Json = _filled(target, values)
@@ -60,8 +60,9 @@ def queries(dashboard: Json, values: Values) -> Iterator[Query]:
 
 
 def put_in(text: str, values: Values) -> str:
-    """A text with its variables put in: ``$name``, ``${name}``, ``${name:csv}``, ``${name:singlequote}``; Grafana's own stay.
+    """Replace the variables of a text. Grafana's built-in variables stay.
 
+    The forms are ``$name``, ``${name}``, ``${name:csv}`` and ``${name:singlequote}``.
     https://grafana.com/docs/grafana/latest/dashboards/variables/variable-syntax/
     """
 
@@ -79,7 +80,7 @@ def put_in(text: str, values: Values) -> str:
 
 
 def resolved(dashboard: Json, athena: Athena, given: Mapping[str, str] | None = None) -> dict[str, list[str]]:
-    """The values that a dashboard's variables have when it is opened; ``given`` replaces some of them."""
+    """The initial values of a dashboard's variables. ``given`` replaces some of them."""
     values: dict[str, list[str]] = {}
     for variable in dashboard["templating"]["list"]:
         name = variable["name"]
@@ -95,7 +96,7 @@ def resolved(dashboard: Json, athena: Athena, given: Mapping[str, str] | None = 
 
 
 def answer(query: Query, athena: Athena, cloudwatch: Any, since: timedelta) -> int:
-    """How many rows or points a query brings. Raises ``QueryFailed`` with the query's dashboard, panel, and Athena's reason."""
+    """The number of rows or points that a query returns. Raises ``QueryFailed`` with Athena's reason."""
     if query.kind == ATHENA["type"]:
         return len(athena.run(query.target["rawSQL"]).rows)
     if query.kind == CLOUDWATCH["type"]:
@@ -104,7 +105,7 @@ def answer(query: Query, athena: Athena, cloudwatch: Any, since: timedelta) -> i
 
 
 def metric_values(target: Json, cloudwatch: Any, since: timedelta) -> dict[str, list[float]]:
-    """The series of a CloudWatch target, by the values of its dimensions; ``*`` is every value that CloudWatch has."""
+    """The series of a CloudWatch target, by the values of its dimensions. ``*`` matches every value."""
     wanted = {name: values[0] for name, values in target["dimensions"].items()}
     named = [{"Name": name, **({} if value == EVERY else {"Value": value})} for name, value in wanted.items()]
     pages = cloudwatch.get_paginator("list_metrics").paginate(

@@ -1,1 +1,1 @@
-"""Pages and templates written from code and contracts."""
+"""Pages and templates generated from code and contracts."""

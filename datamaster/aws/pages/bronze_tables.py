@@ -1,8 +1,8 @@
-"""The Glue tables over bronze, made from the contracts. ``python -m datamaster.aws.pages.bronze_tables`` writes the template.
+"""The Glue tables over bronze, generated from the contracts. ``python -m datamaster.aws.pages.bronze_tables`` writes the template.
 
-Their one partition is the day of arrival, projected: no day is ever registered, and a query that names days lists only theirs
-(https://docs.aws.amazon.com/athena/latest/ug/partition-projection.html). The file's id below the day is no partition: it has no
-range that a projection could count up, and Athena reads a partition's folder with those in it; ``"$path"`` tells the file of a row.
+Their only partition is the day of arrival. It is projected, so days need no registration and a query that names days only lists those
+(https://docs.aws.amazon.com/athena/latest/ug/partition-projection.html). The file's id is the folder below the day. It is not a partition,
+because a projection needs a range. Athena reads subfolders too, and ``"$path"`` shows a row's file.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def bronze_table(contract: Contract) -> dict[str, Any]:
 
 
 def template(contracts: Iterable[Contract]) -> str:
-    """The whole template, a table a contract."""
+    """The whole template, with a table for each contract."""
     parameters = {"LakeBucket": {"Type": "String"}, "BronzeDatabase": {"Type": "String"}}
     tables = {_logical(contract.table): bronze_table(contract) for contract in sorted(contracts, key=lambda one: one.table)}
     body = yaml.safe_dump({"Parameters": parameters, "Resources": tables}, sort_keys=False, width=140)
@@ -73,7 +73,7 @@ def template(contracts: Iterable[Contract]) -> str:
 
 
 def templates(contracts: Iterable[Contract]) -> dict[str, str]:
-    """The templates by the name of their stack: CloudFormation takes 500 resources and 1 MB in each."""
+    """The templates by the name of their stack. CloudFormation takes 500 resources and 1 MB in each."""
     ordered = sorted(contracts, key=lambda one: one.table)
     chunks = [ordered[first : first + TABLES_A_STACK] for first in range(0, len(ordered), TABLES_A_STACK)] or [[]]
     return {STACK if number == 1 else f"{STACK}-{number}": template(chunk) for number, chunk in enumerate(chunks, 1)}
@@ -84,7 +84,7 @@ def _logical(table: str) -> str:
 
 
 def main() -> None:
-    """Write the templates, and for each but the first the configuration of its stack; those of fewer contracts go."""
+    """Write the templates and the configuration of every stack but the first. Delete files of stacks that are no longer needed."""
     made = templates(ContractSet.from_directory(demo_contracts()).tables.values())
     config = PROJECT / "config"
     for folder in (TEMPLATE.parent, config):

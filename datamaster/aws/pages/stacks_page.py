@@ -1,4 +1,4 @@
-"""Writes docs/stacks.md, the stacks' parameters and outputs: ``python -m datamaster.aws.pages.stacks_page``."""
+"""Write docs/stacks.md, the stacks' parameters and outputs: ``python -m datamaster.aws.pages.stacks_page``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ them. A value is a constant of the environment's file (`dev` is shown), or the o
 def page() -> str:
     """The page's text."""
     parts = [HEAD]
-    every = load_environment("dev").with_variables({"working_hours": True, "api_firewall": True})  # what an environment may do without
+    every = load_environment("dev").with_variables({"working_hours": True, "api_firewall": True})  # the optional stacks too
     for number, level in enumerate(levels(every), 1):
         for stack in level:
             name = f"functions-{stack.name}.merge.yaml" if stack.name in APPS else f"{stack.name}.yaml"

@@ -1,4 +1,4 @@
-"""docs/types.md, written from the one table of types: ``python -m datamaster.aws.pages.types_page > docs/types.md``."""
+"""docs/types.md, generated from the table of types: ``python -m datamaster.aws.pages.types_page > docs/types.md``."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""How far the road carries on AWS and what a month of it costs, computed from the templates' own numbers."""
+"""The pipeline's limits on AWS and its monthly cost, computed from the templates' values."""

@@ -1,4 +1,4 @@
-"""The settings of the road that bound it, read from where they stand: templates, environments, code."""
+"""The settings that limit the pipeline, read from templates, environments and code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a month costs on AWS at a volume of changes, by service, beside other ways to the same tables."""
+"""A month's cost on AWS for a volume of changes, by service, beside alternatives for the same tables."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ SECONDS = HOURS * 3600
 SIZES = {"1 GB": GIGABYTE, "100 GB": 100 * GIGABYTE, "5 TB": 5_000 * GIGABYTE}
 """Bytes of changes on the stream in a month."""
 KINESIS_STEP = 1024
-"""Kinesis counts each record that comes in in steps of so many bytes: https://aws.amazon.com/kinesis/data-streams/pricing/"""
+"""Kinesis bills incoming records in steps of this many bytes: https://aws.amazon.com/kinesis/data-streams/pricing/"""
 FIREHOSE_STEP = 5 * 1024
-"""Firehose counts each record from a stream in steps of so many bytes: https://aws.amazon.com/firehose/pricing/"""
+"""Firehose bills records from a stream in steps of this many bytes: https://aws.amazon.com/firehose/pricing/"""
 ZONES = 2
 MINUTE = 60
 GLUE_DPU, DPU_CORES = 2, 4
-"""Workers of a Glue job at least; each is four cores and 16 GB: https://docs.aws.amazon.com/glue/latest/dg/add-job.html"""
+"""The fewest workers of a Glue job. Each has four cores and 16 GB: https://docs.aws.amazon.com/glue/latest/dg/add-job.html"""
 ALL_DAY = 24
 
 
 @dataclass(frozen=True)
 class Cost:
-    """One service's month in dollars; ``of`` says what it is made of, ``prices`` which prices it takes."""
+    """One service's month in dollars. ``of`` explains the amount. ``prices`` names the prices in it."""
 
     service: str
     dollars: float
@@ -40,7 +40,7 @@ class Cost:
 
 
 def month(bytes_a_month: float, road: Capacity, measured: Measured = MEASURED) -> list[Cost]:
-    """Every service of the road, in the order in which a change meets them."""
+    """The cost of every service, in the order of a change's way through them."""
     changes = bytes_a_month / measured.message_bytes
     load = Load("", changes / SECONDS)
     files = Files.of(load, road, measured)
@@ -57,9 +57,9 @@ def month(bytes_a_month: float, road: Capacity, measured: Measured = MEASURED) -
 
 
 def alternatives(bytes_a_month: float, road: Capacity, measured: Measured = MEASURED) -> dict[str, list[Cost]]:
-    """Other ways to the same silver tables, whole: the road with some of its services in another's place.
+    """Alternative pipelines for the same silver tables, each with all its services.
 
-    None of them masks personal data, quarantines rows or counts a load complete; what that takes would come on top.
+    None of them masks personal data, quarantines rows or checks that a load is complete. Those features would cost extra.
     """
     changes = bytes_a_month / measured.message_bytes
     ours = month(bytes_a_month, road, measured)
@@ -82,13 +82,13 @@ def total(costs: Iterable[Cost]) -> float:
 
 
 def _cost(service: str, of: str, **amounts: float) -> Cost:
-    """A cost from amounts by the name of their price, ``-`` written ``_``."""
+    """A cost from amounts by the name of their price. Names have ``_`` in place of ``-``."""
     names = {name.replace("_", "-"): amount for name, amount in amounts.items()}
     return Cost(service, sum(figures("prices")[name].value * amount for name, amount in names.items()), of, tuple(names))
 
 
 def _in_steps(size: int, step: int) -> int:
-    """The bytes that a record is counted as."""
+    """The billed bytes of a record."""
     return -(-size // step) * step
 
 
@@ -171,7 +171,10 @@ def _conversion(changes: float, files: Files, road: Capacity, measured: Measured
 
 
 def _jobs(changes: float, road: Capacity, measured: Measured) -> float:
-    """Spark jobs of a month: one a table that changed and run, those of what is derived from them, gold by the hour, a night's upkeep."""
+    """Spark jobs in a month.
+
+    They are one for each changed table and run, one for each table derived from it, hourly gold, and nightly maintenance.
+    """
     runs = _runs(changes, road)
     silver = runs * (min(measured.tables, changes / runs) + measured.derived)
     return silver + min(HOURS, changes) * measured.gold_tables + HOURS / ALL_DAY * measured.maintained
@@ -182,12 +185,12 @@ def _runs(changes: float, road: Capacity) -> float:
 
 
 def _core_seconds(runs: float, changes: float, measured: Measured) -> float:
-    """What the changes take to merge, and the rows beside them to be written again."""
+    """The core-seconds to merge the changes and to rewrite the other rows of their partitions."""
     return changes / measured.merged + runs * measured.rewritten / measured.written
 
 
 def _spark(service: str, changes: float, road: Capacity, measured: Measured) -> Cost:
-    """Every worker is paid for a minute at least: https://aws.amazon.com/emr/pricing/"""
+    """Each worker is billed for at least a minute: https://aws.amazon.com/emr/pricing/"""
     jobs = _jobs(changes, road, measured)
     beginning = jobs * measured.first_workers * max(MINUTE, measured.job_seconds)
     hours = (beginning + _core_seconds(_runs(changes, road), changes, measured) / measured.worker_cores) / 3600

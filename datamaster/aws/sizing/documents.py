@@ -1,4 +1,4 @@
-"""What ``dm size`` prints: tables in Markdown, which docs/scale.md and docs/cost.md hold word for word, or JSON."""
+"""The output of ``dm size``: JSON, or Markdown tables. A test holds docs/scale.md and docs/cost.md to these tables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from datamaster.aws.sizing.scale import LOADS, Files, Load, binding, rounded, wa
 
 
 def scale_document(road: Capacity, loads: Sequence[Load] = LOADS) -> dict[str, Any]:
-    """The walk as data: every step of every load, and which binds first."""
+    """Every step of every load as data, and the step that limits each load first."""
     found = []
     for load in loads:
         steps = walk(load, road)
@@ -29,7 +29,7 @@ def scale_document(road: Capacity, loads: Sequence[Load] = LOADS) -> dict[str, A
 
 
 def scale_page(road: Capacity, loads: Sequence[Load] = LOADS) -> str:
-    """The walk as tables: the share of each limit that a load takes, then what to do about the first ones."""
+    """Tables of the share of each limit that a load takes, and of the remedies for exceeded limits."""
     walks = [(load, walk(load, road)) for load in loads]
     services = list(dict.fromkeys(step.service for _, steps in walks for step in steps))
     rows = []
@@ -79,7 +79,7 @@ def cost_document(road: Capacity) -> dict[str, Any]:
 
 
 def cost_page(road: Capacity) -> str:
-    """A month as tables: by service, beside the alternatives, and the prices behind both."""
+    """A month as tables: by service, beside the alternatives, with all prices."""
     months = {name: {cost.service: cost for cost in month(size, road)} for name, size in SIZES.items()}
     services = list(dict.fromkeys(service for costs in months.values() for service in costs))
     rows = [

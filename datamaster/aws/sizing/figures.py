@@ -1,4 +1,4 @@
-"""Quotas and prices with the page that states each, and what was measured of the road itself."""
+"""Quotas and prices with their source pages, and measurements of the pipeline."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ UNVERIFIED = "unverified"
 
 @dataclass(frozen=True)
 class Figure:
-    """One quota or price. ``stated`` tells the page, its date and who states it, or that nobody was found to."""
+    """One quota or price. ``stated`` links the page that states it, or reads "unverified"."""
 
     name: str
     value: float
@@ -27,7 +27,7 @@ class Figure:
 
     @property
     def stated(self) -> str:
-        """Where it is from, for a page."""
+        """Its source, as Markdown for a page."""
         if not (self.source and self.date):
             return UNVERIFIED
         return f"[{self.by}, {self.date}]({self.source})"
@@ -42,7 +42,7 @@ def figures(kind: str) -> dict[str, Figure]:
 
 @dataclass(frozen=True)
 class Measured:
-    """What the road takes and makes of a change. Rates are for one core; figures.yaml says where each is from."""
+    """Measurements of the pipeline for one change. Rates are for one core. figures.yaml gives each origin."""
 
     message_bytes: int
     line_bytes: int
@@ -73,12 +73,12 @@ class Measured:
 
     @property
     def rewritten(self) -> float:
-        """Rows that one run writes again."""
+        """Rows that one run rewrites."""
         return self.table_rows / self.months * self.touched_months
 
 
 def measured_table() -> dict[str, dict[str, Any]]:
-    """Value, unit and origin of what was measured, by name."""
+    """Value, unit and origin of each measurement, by name."""
     table: dict[str, dict[str, Any]] = yaml.safe_load(TABLE.read_text())["measured"]
     return table
 

@@ -1,4 +1,4 @@
-"""Walks the road at a rate of changes: what each service is asked for, what it allows, and which of them binds first."""
+"""Compare each service's demand at a rate of changes with its limit, and find the first limit."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ DAY = 86_400
 
 @dataclass(frozen=True)
 class Load:
-    """Changes a second, all day; ``name`` is how a page calls it."""
+    """Changes a second, all day. ``name`` is for pages."""
 
     name: str
     changes: float
 
     @classmethod
     def of_bytes(cls, name: str, bytes_a_day: float, measured: Measured = MEASURED) -> Load:
-        """The load whose messages make so many bytes a day."""
+        """The load whose messages make this many bytes a day."""
         return cls(name, bytes_a_day / DAY / measured.message_bytes)
 
 
@@ -37,8 +37,10 @@ LOADS = (
 
 @dataclass(frozen=True)
 class Step:
-    """One service at one load. ``demand`` and ``limit`` are in ``unit``; ``binds`` is off where the limit grows by itself, or the
-    load does not change the demand."""
+    """One service at one load.
+
+    ``demand`` and ``limit`` are in ``unit``. ``binds`` is false if the limit grows by itself, or if the load does not change the demand.
+    """
 
     service: str
     unit: str
@@ -50,13 +52,13 @@ class Step:
 
     @property
     def share(self) -> float:
-        """The part of the limit that the load takes; above 1 it does not fit."""
+        """The share of the limit that the load takes. Above 1 it does not fit."""
         return self.demand / self.limit
 
 
 @dataclass(frozen=True)
 class Files:
-    """What the delivery makes of a load: raw files a second, lines in each, whether a Lambda converts them."""
+    """Firehose's raw files of a load: files a second, lines in each, and whether a Lambda converts them."""
 
     a_second: float
     lines: float
@@ -64,7 +66,7 @@ class Files:
 
     @classmethod
     def of(cls, load: Load, road: Capacity, measured: Measured) -> Files:
-        """A table's buffer closes by time or by size, whichever comes first."""
+        """The files of a load. A table's buffer closes by time or by size, whichever comes first."""
         a_table = load.changes / measured.tables
         by_size = a_table * measured.message_bytes / (road.buffer_megabytes * 1_000_000)
         each = max(min(1 / road.buffer_seconds, a_table), by_size)
@@ -73,7 +75,7 @@ class Files:
 
 
 def walk(load: Load, road: Capacity, measured: Measured = MEASURED) -> list[Step]:
-    """Every step of the road at a load, in the order in which a change meets them."""
+    """Every service's step at a load, in the order of a change's way through them."""
     quotas, files = figures("quotas"), Files.of(load, road, measured)
     megabytes = load.changes * measured.message_bytes / 1_000_000
     transforming = load.changes / measured.transformed
@@ -133,7 +135,7 @@ def _own(service: str, unit: str, demand: float, limit: float, setting: str) -> 
 
 
 def rounded(number: float) -> str:
-    """A number with two digits that count, and none after the point from 10 on."""
+    """A number with two significant digits, and no decimals from 10 on."""
     if number == 0:
         return "0"
     digits = max(0, 1 - math.floor(math.log10(abs(number))))
