@@ -1,1 +1,1 @@
-"""What belongs to an AWS account: deployment, access, sizing, dashboards, and the pages made from templates."""
+"""The AWS account: deployment, access, sizing, dashboards, and the pages generated from templates."""

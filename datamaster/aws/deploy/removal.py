@@ -236,7 +236,7 @@ def _is_filled(error: BaseException) -> bool:
 
 @retry(retry=retry_if_exception(_is_filled), stop=stop_after_attempt(BUCKET_ATTEMPTS), wait=wait_fixed(BUCKET_SECONDS), reraise=True)
 def _remove_bucket(s3: Any, bucket: str) -> None:
-    """Empty and delete a bucket; several times if logs are still delivered to it."""
+    """Empty and delete a bucket. Retry if services still deliver logs to it."""
     for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
         entries = page.get("Versions", []) + page.get("DeleteMarkers", [])
         objects = [{"Key": entry["Key"], "VersionId": entry["VersionId"]} for entry in entries]
