@@ -57,17 +57,18 @@ property-long: setup ## 3,000 random lives, within an hour; goes on where it sto
 	@DM_SCENARIOS=3000 DM_GROUP=250 DM_PROPERTY_MINUTES=57 DM_PROPERTY_STATE=build/property.json \
 	  .venv/bin/python -m pytest -q -x -m slow tests/property/test_property.py
 
-check: setup ## Lint, types and the tests that need no platform: the loop while you work
-	@$(MAKE) --no-print-directory lint
+check: setup ## Lint, types, the docs site and the tests that need no platform: the loop while you work
+	@$(MAKE) --no-print-directory lint docs
 	@.venv/bin/python -m pytest -q --numprocesses 2 -m "not slow" tests/unit
 
 BASE ?= main
 test-affected: setup ## The unit and integration tests of the packages that differ from main (another base: BASE=…)
 	@.venv/bin/python -m pytest -q --numprocesses 2 --dist loadfile -m "not slow" $$(.venv/bin/python -m tools.affected $(BASE))
 
-lint: setup ## ruff and mypy
+lint: setup ## ruff, codespell and mypy
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/ruff format --quiet --check .
+	@.venv/bin/codespell
 	@.venv/bin/mypy --no-error-summary
 
 docs: setup ## Build the docs site into build/site; a dead link fails

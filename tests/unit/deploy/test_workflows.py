@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from typing import Any
 
 import pytest
@@ -75,3 +76,32 @@ def test_the_credentials_of_a_deployment_last_as_long_as_its_job() -> None:
     [credentials] = [step["with"] for step in deploying["steps"] if "configure-aws-credentials" in step.get("uses", "")]
 
     assert credentials["role-duration-seconds"] == deploying["timeout-minutes"] * 60
+
+
+def test_check_runs_each_target_of_ci_run_by_a_job_of_its_own_under_one_gate() -> None:
+    jobs = WORKFLOWS["check"]["jobs"]
+    targets = subprocess.run([PROJECT / ".ci" / "run", "--list"], capture_output=True, text=True, check=True).stdout.split()
+
+    assert jobs["target"]["strategy"]["matrix"]["target"] == targets
+    assert jobs["target"]["steps"][-1] == {"run": ".ci/run ${{ matrix.target }}"}
+    assert sorted(jobs["gate"]["needs"]) == sorted(jobs.keys() - {"gate"})
+    assert jobs["gate"]["if"] == "always()"
+
+
+@pytest.mark.parametrize(
+    ("results", "code"), [("success success", 0), ("success failure", 1), ("skipped success", 1), ("success cancelled", 1)]
+)
+def test_the_gate_fails_if_any_job_did_not_succeed(results: str, code: int) -> None:
+    [step] = WORKFLOWS["check"]["jobs"]["gate"]["steps"]
+
+    assert subprocess.run(["bash", "-e", "-c", step["run"]], env={"RESULTS": results}, capture_output=True).returncode == code
+
+
+def test_each_target_of_ci_run_is_one_of_make_and_another_is_refused() -> None:
+    targets = subprocess.run([PROJECT / ".ci" / "run", "--list"], capture_output=True, text=True, check=True).stdout.split()
+    made = re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE)
+    unknown = subprocess.run([PROJECT / ".ci" / "run", "nonsense"], capture_output=True, text=True)
+
+    assert set(targets) <= set(made)
+    assert unknown.returncode == 2
+    assert 'unknown target "nonsense"; one of docs test' in unknown.stderr
