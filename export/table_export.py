@@ -27,6 +27,7 @@ from export.objects import ExportObject, ObjectWriter
 from lake import keys
 from lake.cdc import BUILT_AT, LOAD, OPERATION, POSITION, ZERO_POSITION, Position
 from lake.contract import Contract
+from lake.contract.names import ROW
 from lake.control import ControlTable, Fence, UnknownFile
 from lake.control.records import timestamp
 from lake.errors import TransientError
@@ -182,7 +183,9 @@ def _header(contract: Contract) -> list[str]:
 
 def _copy(snapshot: _Snapshot, contract: Contract, since: str | None, only: Sequence[Sequence[str]] | None = None) -> str:
     """The COPY statement: the contract's columns, then operation, position and time of the snapshot."""
-    columns: list[sql.Composable] = [sql.Identifier(column.source_name) for column in contract.columns]
+    columns: list[sql.Composable] = [
+        sql.SQL("row_number() OVER ()") if column.name == ROW else sql.Identifier(column.source_name) for column in contract.columns
+    ]
     columns += [sql.Literal(LOAD), sql.Literal(snapshot.position), sql.Literal(timestamp(snapshot.taken_at))]
     query = sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(columns), _source(snapshot.connection, contract))
     if only:

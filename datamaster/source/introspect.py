@@ -28,9 +28,9 @@ def contract_yaml(dsn: str, table: str, references: bool = False, names: Mapping
     Classifications, partition and quality rules are the owner's to add. ``references`` also writes the foreign keys of
     one column, which makes the tables they name part of the agreement. A type that the lake does not carry becomes
     ``text``, a numeric without precision too; the column's description says so. ``names`` are lake names given already,
-    this table's among them.
+    this table's among them. A table without a key is exported whole (``cdc: false``).
 
-    Raises ``UnknownSourceTable``, ``TableWithoutKey``.
+    Raises ``UnknownSourceTable``.
     """
     source = SourceName(*split_name(table))
     named = table_names([source], names or {})
@@ -52,6 +52,8 @@ def _contract(cursor: Cursor, source: SourceName, names: Mapping[SourceName, str
     if columns[0].table_description:
         table["description"] = columns[0].table_description
     in_lake = column_names(column.name for column in columns)
+    if not key:
+        table["customProperties"] = [{"property": "cdc", "value": False}]
     table["properties"] = [_property(cursor, column, in_lake[column.name], key, targets) for column in columns]
     return {
         "apiVersion": API_VERSION,

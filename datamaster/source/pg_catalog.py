@@ -109,7 +109,7 @@ class CatalogColumn(NamedTuple):
 
 
 def read_columns(cursor: Cursor, schema: str, name: str) -> tuple[list[CatalogColumn], tuple[str, ...]]:
-    """The stored columns of a table, and the names of its key's. Raises ``UnknownSourceTable``, ``TableWithoutKey``."""
+    """The stored columns of a table, and the names of its key's, none if it has no key. Raises ``UnknownSourceTable``."""
     cursor.execute(
         "SELECT a.attname, a.atttypid::bigint, a.atttypmod, a.attnotnull, col_description(c.oid, a.attnum),"
         " obj_description(c.oid, 'pg_class'),"
@@ -124,15 +124,14 @@ def read_columns(cursor: Cursor, schema: str, name: str) -> tuple[list[CatalogCo
     columns = [CatalogColumn(*row) for row in cursor.fetchall()]
     if not columns:
         raise UnknownSourceTable(f'the source has no table "{schema}.{name}"')
-    key = primary_key(cursor, columns[0].table_oid)
-    if not key:
-        raise TableWithoutKey(f'table "{schema}.{name}" has no primary key; add one')
-    return columns, key
+    return columns, primary_key(cursor, columns[0].table_oid)
 
 
 def read_table(cursor: Cursor, schema: str, name: str, codec: str = UTF8) -> Table:
     """Read a table from the catalog; ``codec`` is what its values will come in. Raises ``UnknownSourceTable``, ``TableWithoutKey``."""
     columns, key = read_columns(cursor, schema, name)
+    if not key:
+        raise TableWithoutKey(f'table "{schema}.{name}" has no primary key; add one')
     forms = (Column(c.name, resolve_form(cursor, c.type_id, c.modifier, codec), not c.required, c.type_id) for c in columns)
     return Table(schema, name, tuple(forms), key, codec)
 

@@ -293,4 +293,5 @@ class _Source:
             oid,
         )
         cure = f"REPLICA IDENTITY USING INDEX {unique[0].rsplit('.', 1)[-1]}" if unique else "ADD PRIMARY KEY (…)"
-        return Finding(subject, "no primary key, so its rows cannot be told apart", f"ALTER TABLE {identifier} {cure};")
+        remedy = f'ALTER TABLE {identifier} {cure}; or take it by exports, see docs/source.md, "Tables without a key"'
+        return Finding(subject, "no primary key, so its rows cannot be told apart", remedy)

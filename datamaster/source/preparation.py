@@ -64,14 +64,16 @@ def plan(dsn: str, choice: Choice, folder: Path, slot: str = SLOT, publication: 
     Raises ``SourceRefused``, ``SourceUnreachable``, ``InvalidContract``.
     """
     texts = {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.yaml"))}
-    known = {SourceName(c.source_schema, c.source_table): c.table for c in ContractSet.of(texts).tables.values()}
+    of_folder = ContractSet.of(texts).tables.values()
+    known = {SourceName(c.source_schema, c.source_table): c.table for c in of_folder}
+    exported = {SourceName(c.source_schema, c.source_table) for c in of_folder if not c.cdc}  # nothing of these is published
     with connected(dsn, SESSION_OPTIONS) as connection, connection.cursor() as cursor:
         findings = () if running else tuple(server_findings(dsn, cursor, slot))
         if any(finding.subject in ALONE for finding in findings):
             return Plan(findings)
         tables = tuple(survey(cursor))
         chosen = {table.name for table in tables if _chosen(table, choice, known)}
-        refused = _refused(cursor, tables, {*chosen, *choice.tables, *known}, publication)
+        refused = _refused(cursor, tables, {*chosen, *choice.tables, *known} - exported, publication)
     new, contracts = table_names(chosen - refused.keys(), known), {}
     for name in sorted(new.keys() - known.keys()):
         try:

@@ -10,8 +10,9 @@ from datamaster.platform.query import Athena, QueryFailed
 from datamaster.verify.report import TableReport
 from datamaster.verify.source_snapshot import SourceSnapshot, names
 from datamaster.verify.values import both_forms, source_values
-from datamaster.verify.workbench import Workbench, quoted
+from datamaster.verify.workbench import AS_WRITTEN, Workbench, quoted
 from lake.contract import Contract
+from lake.contract.names import ROW
 
 LACKING = ("TABLE_NOT_FOUND", "COLUMN_NOT_FOUND", "SCHEMA_NOT_FOUND")
 
@@ -29,24 +30,35 @@ def compare_silver(
     months = (partition.year_field, partition.month_field) if partition else ()
     wanted = (*columns, *months, "deleted_at")
     statement = f"SELECT {', '.join(quoted(name) for name in wanted)} FROM dm_silver.{quoted(table)}"
+    if contract.is_keyless:
+        statement += " WHERE deleted_at IS NULL"
     with ThreadPoolExecutor(1) as other:
         download = other.submit(athena.download, statement, of_lake)
         gone = source.copy_table(contract, of_source)
-        bench.load(source_table(table), of_source, columns, source_values(contract, masks, mask_key))
+        bench.load(source_table(table), of_source, columns, _numbered(contract, source_values(contract, masks, mask_key)))
         try:
             download.result()
         except QueryFailed as error:
             return unread(f"dm_silver.{table}", error)
     values = both_forms(contract.columns, masks)
     values |= {name: f"TRY_CAST({quoted(name)} AS BIGINT)" for name in months} | {"deleted_at": quoted("deleted_at")}
-    bench.load("lake", of_lake, wanted, values)
-    keys = names(contract.key)
+    bench.load("lake", of_lake, wanted, _numbered(contract, values))
+    keys = columns if contract.is_keyless else names(contract.key)
     gone_months = months if partition and partition.column in gone else ()
     compared = [name for name in (*columns, *months) if name not in (*keys, *gone, *gone_months)]
     report = bench.compare(f"dm_silver.{table}", source_table(table), "lake", keys, compared, soft_deletes=True)
     bench.run("DROP TABLE lake")
     lost = (f'the source has no column "{name}" any more; see docs/source.md, "Columns that change"' for name in sorted(gone))
     return replace(report, trouble=tuple(lost))
+
+
+def _numbered(contract: Contract, values: Mapping[str, str]) -> Mapping[str, str]:
+    """Rows of a table without a key are told apart by all that they hold; equal ones are numbered."""
+    if not contract.is_keyless:
+        return values
+    alike = ", ".join(expression for name, expression in values.items() if name not in (ROW, ROW + AS_WRITTEN))
+    kept = {name: expression for name, expression in values.items() if name != ROW + AS_WRITTEN}
+    return kept | {ROW: f"row_number() OVER (PARTITION BY {alike})"}
 
 
 def unread(table: str, error: QueryFailed) -> TableReport:

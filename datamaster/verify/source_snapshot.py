@@ -12,6 +12,7 @@ from psycopg2 import sql
 
 from datamaster.source.pg_catalog import UnknownSourceTable
 from lake.contract import Column, Contract
+from lake.contract.names import ROW
 from lake.errors import TransientError
 from lake.source_session import SESSION_OPTIONS
 
@@ -107,6 +108,8 @@ def names(columns: Sequence[Column]) -> tuple[str, ...]:
 
 def _selected(column: Column, gone: Container[str]) -> sql.Composable:
     name, source = sql.Identifier(column.name), sql.Identifier(column.source_name)
+    if column.name == ROW:
+        return sql.SQL("NULL AS {}").format(name)
     if column.name in gone:
         return sql.SQL("NULL AS {}").format(name)
     value = sql.SQL("{} AT TIME ZONE 'UTC'").format(source) if column.type.name == "timestamptz" else source

@@ -141,6 +141,11 @@ class Contract:
         return tuple(sorted((c for c in self.columns if c.key is not None), key=lambda c: c.key or 0))
 
     @property
+    def is_keyless(self) -> bool:
+        """Whether the source tells its rows apart by nothing: each export numbers them anew."""
+        return names.ROW in self.by_name
+
+    @property
     def beside(self) -> tuple[str, ...]:
         """The permanent tables that the jobs keep beside this one."""
         kept = ((names.HISTORY, self.history), (names.CHANGES, self.history), (names.KEYS, self.partition is not None))

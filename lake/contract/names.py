@@ -9,6 +9,8 @@ from lake.cdc import CDC_FIELDS
 COLUMN_PREFIX = "cdc_"
 """The prefix of the lake's own columns, and of those that its jobs add temporarily."""
 COLUMNS = frozenset({*CDC_FIELDS, "_extra", "created_at", "updated_at", "deleted_at", "valid_from", "valid_to", "is_current"})
+ROW = f"{COLUMN_PREFIX}row"
+"""The key of a table whose source has none: the row's number in its export."""
 OWN = "__dm_"
 """A part of the names of the jobs' working tables."""
 STAGED = f"{OWN}staged"

@@ -93,8 +93,12 @@ class _Reader:
         custom = self.custom(
             schema, "schema", ("partition", "evolution", "rejectRatio", "cdc", "history", "exportWatermark", "exportLateness")
         )
+        cdc, history = self.flag("cdc", custom.get("cdc", True)), self.flag("history", custom.get("history", False))
         if not any(c.key for c in columns):
-            raise self.wrong("schema.properties", "no column with primaryKey: true; rows are merged by their key")
+            if cdc or history:
+                rule = "rows are merged by their key. A table without one is exported whole: cdc: false, no history"
+                raise self.wrong("schema.properties", f"no column with primaryKey: true; {rule}")
+            columns += (Column(lake_names.ROW, ColumnType.parse("bigint"), required=True, key=1),)
         watermark = custom.get("exportWatermark")
         if watermark is not None and watermark not in names:
             raise self.wrong("exportWatermark", f'got "{watermark}"; a column of the table')
@@ -110,8 +114,8 @@ class _Reader:
             partition=self.partition(custom.get("partition"), {c.name: c for c in columns}),
             evolution=self.choice("evolution", custom.get("evolution", "evolve"), EVOLUTIONS),
             reject_ratio=float(ratio),
-            cdc=self.flag("cdc", custom.get("cdc", True)),
-            history=self.flag("history", custom.get("history", False)),
+            cdc=cdc,
+            history=history,
             export_watermark=watermark,
             export_lateness=self.whole("exportLateness", custom.get("exportLateness", 0)),
             description=str(schema.get("description") or ""),

@@ -39,6 +39,7 @@ CREATE TABLE shop.parcel (
     note       text,
     PRIMARY KEY (depot, parcel_id)
 );
+CREATE TABLE shop.visit (depot int, seen_at timestamptz, said text);
 CREATE TABLE shop.orders (order_id bigint PRIMARY KEY, ordered_at timestamptz NOT NULL, total numeric(12,2));
 """
 # Random hexadecimal text does not shrink below the 2 kB at which PostgreSQL stores a value apart (TOAST).
@@ -53,6 +54,7 @@ FROM generate_series(1, 200) n;
 ORDERS = (
     "INSERT INTO shop.orders SELECT n, timestamptz '2024-01-31 22:00+00' + n * interval '1 day', n * 1.01 FROM generate_series(1, 90) n"
 )
+VISITS = "INSERT INTO shop.visit SELECT n % 3, timestamptz '2024-02-29 12:00+00', NULL FROM generate_series(1, 30) n"
 ORDERS_BY_MONTH = """-- description: Orders and what they come to, by month.
 -- layer: gold
 -- fact: orders
@@ -73,6 +75,7 @@ INSERT INTO shop.parcel VALUES
      9999999999.99, '{"{}","\\\\"}', 'large', E'tab\\there, line\\nbreak', E'"quoted", ''single'', \\\\ back'),
     (-2, '00000000-0000-0000-0000-000000000001', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'nothing else', NULL);
 """
+REVISED = "UPDATE shop.visit SET said = 'bye' WHERE depot = 1; DELETE FROM shop.visit WHERE depot = 2; INSERT INTO shop.visit VALUES (7, NULL, '')"
 PARCEL = "parcel_id = md5('{}')::uuid"
 CHANGES = [
     "UPDATE shop.parcel SET price = price + 0.01, fragile = NOT fragile WHERE parcel_id IN (SELECT parcel_id FROM shop.parcel LIMIT 50)",
@@ -117,14 +120,16 @@ def write_contracts(folder: Path) -> None:
     """The tables' contracts as the source's catalog gives them. The owner only says which text is public, and what the months are."""
     with postgres.start(folder.parent / "catalog") as server:
         run(server.dsn, TABLE)
-        content, orders = (yaml.safe_load(contract_yaml(server.dsn, f"shop.{table}")) for table in ("parcel", "orders"))
+        content, orders, visit = (yaml.safe_load(contract_yaml(server.dsn, f"shop.{table}")) for table in ("parcel", "orders", "visit"))
     for column in content["schema"][0]["properties"]:
         if column["logicalType"] in ("string", "array", "object") and not column.get("primaryKey"):
             column["classification"] = "personal" if column["name"] == "receiver" else "public"
+    visit["schema"][0]["properties"][2]["classification"] = "public"
     months = {"column": "ordered_at", "year": "ordered_year", "month": "ordered_month"}
     orders["schema"][0]["customProperties"] = [{"property": "partition", "value": months}]
     (folder / "derived").mkdir(parents=True)
     (folder / "parcel.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    (folder / "visit.yaml").write_text(yaml.safe_dump(visit, sort_keys=False))
     (folder / "orders.yaml").write_text(yaml.safe_dump(orders, sort_keys=False))
     (folder / "derived" / "orders_by_month.sql").write_text(ORDERS_BY_MONTH)
 
@@ -133,7 +138,11 @@ def of_parcel(report: Report) -> TableReport:
     return next(table for table in report.tables if table.table == "dm_silver.parcel")
 
 
+def silent(_text: str) -> None: ...
+
+
 def carried(running: State) -> Report:
+    actions.await_export(running, actions.export_table(running, "visit", True, silent), silent)
     actions.convert_all(running, lambda _text: None)
     for layer in ("silver", "gold"):
         result = pipelines.run(running, layer, lambda _text: None)
@@ -147,11 +156,11 @@ def lake(tmp_path_factory: pytest.TempPathFactory, start_platform: Callable[...,
     write_contracts(folder / "contracts")
 
     def seed(dsn: str) -> None:
-        run(dsn, TABLE, PARCELS, EDGES, ORDERS)
+        run(dsn, TABLE, PARCELS, EDGES, ORDERS, VISITS)
 
     with start_platform(folder / "home", contracts=folder / "contracts", seed=seed, delivery_seconds=1.0) as running:
         after_load = carried(running)
-        run(running.dsn, *CHANGES)
+        run(running.dsn, *CHANGES, REVISED)
         yield Lake(running, after_load, carried(running))
 
 
@@ -179,11 +188,30 @@ def test_orders_by_month_are_those_of_the_source(lake: Lake) -> None:
 def test_nothing_of_the_demo_is_built_or_expected(lake: Lake) -> None:
     compared = {table.table for table in lake.after_changes.tables}
 
-    assert compared == {"dm_silver.orders", "dm_silver.parcel", "dm_gold.orders_by_month"}
+    assert compared == {"dm_silver.orders", "dm_silver.parcel", "dm_silver.visit", "dm_gold.orders_by_month"}
     made = [table["Name"] for table in boto3.client("glue").get_tables(DatabaseName="dm_silver")["TableList"]]
     assert "review_flat" not in made
     skipped = dict(pipelines.run(lake.running, "silver", lambda _text: None).skipped)
     assert "no derived/*.sql of layer silver" in skipped["dm_silver"]
+
+
+def test_a_table_without_a_key_is_what_its_last_export_read_equal_rows_each_for_itself(lake: Lake) -> None:
+    """Its updates and deletes were never in the way of the application, since nothing of it is published."""
+    found = lake.ask("SELECT depot, said, count(*) FROM visit WHERE deleted_at IS NULL GROUP BY 1, 2 ORDER BY 1")
+
+    assert found == (("0", None, "10"), ("1", "bye", "10"), ("7", "", "1"))
+    with closing(psycopg2.connect(lake.running.dsn)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_publication_tables WHERE tablename = 'visit'")
+        assert cursor.fetchone() == (0,)
+
+
+def test_a_difference_in_a_table_without_a_key_is_found(lake: Lake) -> None:
+    run(lake.running.dsn, "UPDATE shop.visit SET said = 'differs' WHERE ctid = (SELECT min(ctid) FROM shop.visit WHERE depot = 1)")
+
+    report = next(table for table in verify_lake(lake.running, silent).tables if table.table == "dm_silver.visit")
+    run(lake.running.dsn, "UPDATE shop.visit SET said = 'bye' WHERE said = 'differs'")
+
+    assert (report.expected_rows, report.counts) == (21, {"(row)": 1, "deleted_at": 1})
 
 
 def test_text_that_an_update_did_not_carry_is_still_there(lake: Lake) -> None:
@@ -241,8 +269,6 @@ def test_a_text_too_large_for_the_stream_is_named_until_an_export_of_its_row_bri
         actions.convert_all(lake.running, silent)
         assert not pipelines.run(lake.running, "silver", silent).failed
         return [(t.kind, t.subject, t.count, t.look) for t in picture(lake.running).troubles]
-
-    def silent(_text: str) -> None: ...
 
     where, longer = f"WHERE {PARCEL.format(11)}", LONG.replace("300", "40000").replace("n ||", "'n' ||")
     run(lake.running.dsn, f"UPDATE shop.parcel SET note = {longer} {where}", f"UPDATE shop.parcel SET fragile = false {where}")

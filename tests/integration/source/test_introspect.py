@@ -7,7 +7,7 @@ import pytest
 from beer import CONTRACTS
 from beer.generate import create_schema
 from datamaster.source.introspect import contract_yaml
-from datamaster.source.pg_catalog import TableWithoutKey, UnknownSourceTable
+from datamaster.source.pg_catalog import UnknownSourceTable
 from lake.contract.reader import parse_contract
 
 pytestmark = pytest.mark.integration
@@ -88,12 +88,18 @@ def test_references_are_written_only_when_asked_for(database):
     assert "relationships" not in contract_yaml(database.dsn, "dm_core.review")
 
 
-def test_a_missing_table_and_one_without_a_key_are_clear_errors(database):
-    database.run("CREATE TABLE loose (n int)")
+def test_a_table_without_a_key_is_exported_whole_and_one_with_a_unique_identity_has_that_key(database):
+    database.run("CREATE TABLE loose (n int); CREATE TABLE told (a int, b int NOT NULL, UNIQUE (b))")
+    database.run("ALTER TABLE told REPLICA IDENTITY USING INDEX told_b_key")
 
+    loose, told = (parse_contract(contract_yaml(database.dsn, f"public.{name}"), name) for name in ("loose", "told"))
+
+    assert (loose.cdc, loose.is_keyless, [c.name for c in loose.columns]) == (False, True, ["n", "cdc_row"])
+    assert (told.cdc, told.is_keyless, [c.name for c in told.key]) == (True, False, ["b"])
+
+
+def test_a_missing_table_and_a_name_without_schema_are_clear_errors(database):
     with pytest.raises(UnknownSourceTable, match=r'no table "public\.gone"'):
         contract_yaml(database.dsn, "public.gone")
-    with pytest.raises(TableWithoutKey, match=r'"public\.loose" has no primary key'):
-        contract_yaml(database.dsn, "public.loose")
     with pytest.raises(UnknownSourceTable, match=r"expected schema\.table"):
         contract_yaml(database.dsn, "loose")
