@@ -292,6 +292,8 @@ class _Source:
             " AND a.attnum = ANY (i.indkey) AND NOT a.attnotnull) ORDER BY 1",
             oid,
         )
-        cure = f"REPLICA IDENTITY USING INDEX {unique[0].rsplit('.', 1)[-1]}" if unique else "ADD PRIMARY KEY (…)"
-        remedy = f'ALTER TABLE {identifier} {cure}; or take it by exports, see docs/source.md, "Tables without a key"'
-        return Finding(subject, "no primary key, so its rows cannot be told apart", remedy)
+        if unique:
+            cure = f"ALTER TABLE {identifier} REPLICA IDENTITY USING INDEX {unique[0].rsplit('.', 1)[-1]};"
+        else:
+            cure = f'ALTER TABLE {identifier} ADD PRIMARY KEY (…); or take it by exports, see docs/source.md, "Tables without a key"'
+        return Finding(subject, "no primary key, so its rows cannot be told apart", cure)

@@ -75,7 +75,10 @@ INSERT INTO shop.parcel VALUES
      9999999999.99, '{"{}","\\\\"}', 'large', E'tab\\there, line\\nbreak', E'"quoted", ''single'', \\\\ back'),
     (-2, '00000000-0000-0000-0000-000000000001', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'nothing else', NULL);
 """
-REVISED = "UPDATE shop.visit SET said = 'bye' WHERE depot = 1; DELETE FROM shop.visit WHERE depot = 2; INSERT INTO shop.visit VALUES (7, NULL, '')"
+REVISED = (
+    "UPDATE shop.visit SET said = 'bye' WHERE depot = 1",
+    "DELETE FROM shop.visit WHERE depot = 2; INSERT INTO shop.visit VALUES (7, NULL, '')",
+)
 PARCEL = "parcel_id = md5('{}')::uuid"
 CHANGES = [
     "UPDATE shop.parcel SET price = price + 0.01, fragile = NOT fragile WHERE parcel_id IN (SELECT parcel_id FROM shop.parcel LIMIT 50)",
@@ -160,7 +163,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory, start_platform: Callable[...,
 
     with start_platform(folder / "home", contracts=folder / "contracts", seed=seed, delivery_seconds=1.0) as running:
         after_load = carried(running)
-        run(running.dsn, *CHANGES, REVISED)
+        run(running.dsn, *CHANGES, *REVISED)
         yield Lake(running, after_load, carried(running))
 
 
