@@ -10,17 +10,21 @@ from typing import Any
 from tools.site import ROOT, collect
 
 
-def pages_of(nav: list[dict[str, Any]]) -> list[str]:
+def pages_of(nav: list[Any]) -> list[str]:
     """The pages of a navigation, in their order."""
-    return [page for entry in nav for value in entry.values() for page in ([value] if isinstance(value, str) else pages_of(value))]
+    values = [value for entry in nav for value in ([entry] if isinstance(entry, str) else entry.values())]
+    return [page for value in values for page in ([value] if isinstance(value, str) else pages_of(value))]
 
 
 def test_the_navigation_has_each_page_once_and_in_the_order_of_the_index() -> None:
     nav = pages_of(tomllib.loads((ROOT / "zensical.toml").read_text())["project"]["nav"])
-    named = re.findall(r"\]\(([\w/-]+\.md)\)", (ROOT / "docs" / "index.md").read_text())
+    docs = ROOT / "docs"
+    named = re.findall(r"\]\(([\w/-]+\.md)\)", (docs / "index.md").read_text())
+    decisions = re.findall(r"\]\(([\w-]+\.md)\)", (docs / "decisions" / "index.md").read_text())
+    at = named.index("decisions/index.md") + 1
 
-    assert nav == ["index.md", *named]
-    assert sorted(nav) == sorted([*(page.name for page in (ROOT / "docs").glob("*.md")), "decisions/index.md"])
+    assert nav == ["index.md", *named[:at], *(f"decisions/{page}" for page in decisions), *named[at:]]
+    assert sorted(nav) == sorted(str(page.relative_to(docs)) for page in docs.rglob("*.md"))
 
 
 def test_a_file_that_a_page_links_to_becomes_a_page_and_other_links_stay(tmp_path: Path) -> None:
