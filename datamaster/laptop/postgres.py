@@ -32,7 +32,7 @@ from lake.errors import TerminalError, TransientError
 UNPRIVILEGED_USER = "nobody"
 START_SECONDS = 30.0
 START_ATTEMPTS = 10
-START_PAUSE_SECONDS = 0.2
+START_WAIT = wait_incrementing(0.2, 0.2)
 STOP_SECONDS = 5.0
 PR_SET_PDEATHSIG = 1
 
@@ -141,12 +141,7 @@ def start(data_dir: Path, port: int = 0, log: Path | None = None) -> Server:
     return _started(binaries, data, port, log, identity)
 
 
-@retry(
-    retry=retry_if_exception_type(PostgresFailed),
-    stop=stop_after_attempt(START_ATTEMPTS),
-    wait=wait_incrementing(START_PAUSE_SECONDS, START_PAUSE_SECONDS),
-    reraise=True,
-)
+@retry(retry=retry_if_exception_type(PostgresFailed), stop=stop_after_attempt(START_ATTEMPTS), wait=START_WAIT, reraise=True)
 def _started(binaries: Path, data: Path, port: int, log: Path, identity: _Identity) -> Server:
     _refuse_second(data)
     server = _launch(binaries, data, port or free_port(), log, identity)

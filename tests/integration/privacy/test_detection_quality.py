@@ -5,11 +5,11 @@ import threading
 import boto3
 import pytest
 
-from datamaster.aws.access.labelled import NOTHING, TYPES, labelled
 from datamaster.laptop.comprehend.operations import OPERATIONS
 from datamaster.project import PROJECT
 from datamaster.wire.aws_json import AwsJsonServer
 from lake.privacy import Detector, decide
+from tests.integration.privacy.labelled import NOTHING, TYPES, labelled
 
 pytestmark = pytest.mark.integration
 OWN = {"CPF", "CNPJ"}

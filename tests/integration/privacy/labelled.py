@@ -14,7 +14,7 @@ Generate = Callable[[random.Random], str]
 
 def labelled(seed: int = 1, count: int = 60) -> dict[str, list[str]]:
     """``count`` values of each type of ``TYPES``, and an equal total of values of ``NOTHING``."""
-    rng = random.Random(seed)  # noqa: S311 - test data
+    rng = random.Random(seed)
     found = {kind: [generate(rng) for _ in range(count)] for kind, generate in TYPES.items()}
     plain = list(PLAIN.values())
     return found | {NOTHING: [plain[number % len(plain)](rng) for number in range(count * len(TYPES))]}
