@@ -13,6 +13,7 @@ import shlex
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -133,7 +134,8 @@ def fetch(uri: str, directory: Path) -> Path:
     copy = folder / key.rsplit("/", 1)[-1]
     if not copy.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        partial = copy.with_suffix(".partial")
-        s3.download_file(bucket, key, str(partial))
-        partial.replace(copy)
+        with tempfile.TemporaryDirectory(dir=folder) as draft:  # jobs that start together download into drafts of their own
+            partial = Path(draft, copy.name)
+            s3.download_file(bucket, key, str(partial))
+            partial.replace(copy)
     return copy
