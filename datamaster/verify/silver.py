@@ -48,7 +48,7 @@ def compare_silver(
     compared = [name for name in (*columns, *months) if name not in (*keys, *gone, *gone_months)]
     report = bench.compare(f"dm_silver.{table}", source_table(table), "lake", keys, compared, soft_deletes=True)
     bench.run("DROP TABLE lake")
-    lost = (f'the source has no column "{name}" any more; see docs/source.md, "Columns that change"' for name in sorted(gone))
+    lost = (f'the source has no column "{name}" any more; see docs/source.md, "Events outside the log"' for name in sorted(gone))
     return replace(report, trouble=tuple(lost))
 
 
