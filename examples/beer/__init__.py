@@ -1,6 +1,6 @@
-"""The example that the demo runs: reviews of beers, with their contracts, derived tables, rows, changes and proof.
+"""The example that the demo runs: beer reviews, with contracts, derived tables, rows, changes and proof.
 
-Nothing under lake/, in a stage or in datamaster's packages knows it, but the commands that run it: ``dm demo``, ``dm seed``, ``dm churn``.
+The product does not import it. ``dm`` finds its commands ``demo``, ``seed`` and ``churn`` by an entry point.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """A live workload on the source: inserts, updates, deletes and key changes in transactions of several statements.
 
-Seeded: on the same rows the same seed makes the same changes. One workload at a time; it picks new keys above the highest.
+The same seed makes the same changes on the same rows. Run one workload at a time, because new keys are taken above the highest.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ Statement = tuple[str, tuple[object, ...]]
 
 @dataclass
 class ChurnCounts:
-    """Rows changed, by kind: a re-insert brings back a deleted key, a month move changes review_time to another month."""
+    """Rows changed, by kind.
+
+    A re-insert brings back a deleted key. A month move changes ``review_time``, usually to another month.
+    """
 
     inserts: int = 0
     updates: int = 0
@@ -42,7 +45,7 @@ class ChurnCounts:
 
 
 class Keys:
-    """The keys of a table: a random one, a new one, one given up; each in constant time."""
+    """The keys of a table. Every operation takes constant time."""
 
     def __init__(self, keys: list[int]) -> None:
         self._keys = keys
@@ -52,21 +55,21 @@ class Keys:
         return len(self._keys)
 
     def any(self, rng: random.Random) -> int:
-        """A key that is in use."""
+        """A random key in use."""
         return self._keys[rng.randrange(len(self._keys))]
 
     def reserve(self) -> int:
-        """A key never used before, which ``any`` and ``take`` will not give."""
+        """A key never used before. ``any`` and ``take`` do not return it."""
         self._highest += 1
         return self._highest
 
     def new(self) -> int:
-        """A key never used before, in use from now on."""
+        """A key never used before, which is in use from now on."""
         self._keys.append(self.reserve())
         return self._highest
 
     def take(self, rng: random.Random) -> int:
-        """A key in use, out of use from now on."""
+        """Remove a random key from those in use and return it."""
         place = rng.randrange(len(self._keys))
         self._keys[place], self._keys[-1] = self._keys[-1], self._keys[place]
         return self._keys.pop()
@@ -78,10 +81,10 @@ class Keys:
 
 @dataclass
 class Workload:
-    """What the workload knows of the source, and the changes it makes of it.
+    """The keys of the source, and the changes made to it.
 
-    ``beers`` maps to their breweries. Parents that the workload itself made and gave no children (``childless``) may be
-    deleted and change their keys without breaking a foreign key.
+    ``brewery_of`` maps a beer to its brewery. ``childless`` holds parents that the workload made itself and that have no
+    children. They can be deleted or get a new key without breaking a foreign key.
     """
 
     rng: random.Random
@@ -95,7 +98,7 @@ class Workload:
     counts: ChurnCounts = field(default_factory=ChurnCounts)
 
     def change(self) -> Statement:
-        """The next change, counted."""
+        """Make the next change and count it."""
         choices: tuple[tuple[int, Callable[[], Statement]], ...] = (
             (34, self.insert_review),
             (26, self.update_review),
@@ -113,12 +116,12 @@ class Workload:
         return self.rng.choices([make for _, make in choices], [weight for weight, _ in choices])[0]()
 
     def insert_review(self) -> Statement:
-        """A new review of some beer."""
+        """Insert a review of a random beer."""
         self.counts.inserts += 1
         return self._review_row(self.reviews.new())
 
     def insert_review_again(self) -> Statement:
-        """A review under a key that another one gave up."""
+        """Insert a review under a key that was deleted or changed before."""
         if not self.deleted_reviews:
             return self.insert_review()
         key = self.deleted_reviews.pop(self.rng.randrange(len(self.deleted_reviews)))
@@ -127,18 +130,18 @@ class Workload:
         return self._review_row(key)
 
     def update_review(self) -> Statement:
-        """Other scores, one of them perhaps null."""
+        """Change two scores. Either can become null."""
         self.counts.updates += 1
         scores = (self._score(), self._score(), self.reviews.any(self.rng))
         return "UPDATE dm_core.review SET review_overall = %s, review_taste = %s WHERE review_id = %s", scores
 
     def move_review(self) -> Statement:
-        """Another time, most often in another month."""
+        """Change the time of a review, usually to another month."""
         self.counts.month_moves += 1
         return "UPDATE dm_core.review SET review_time = %s WHERE review_id = %s", (self._time(), self.reviews.any(self.rng))
 
     def delete_review(self) -> Statement:
-        """A review less."""
+        """Delete a review."""
         if len(self.reviews) < 2:
             return self.insert_review()
         key = self.reviews.take(self.rng)
@@ -147,32 +150,32 @@ class Workload:
         return "DELETE FROM dm_core.review WHERE review_id = %s", (key,)
 
     def change_review_key(self) -> Statement:
-        """The same review under a new key."""
+        """Give a review a new key."""
         old = self.reviews.take(self.rng)
         self.deleted_reviews.append(old)
         self.counts.key_changes += 1
         return "UPDATE dm_core.review SET review_id = %s WHERE review_id = %s", (self.reviews.new(), old)
 
     def update_beer(self) -> Statement:
-        """Another style and strength."""
+        """Change the style and strength of a beer."""
         self.counts.updates += 1
         style, strength = self.rng.choice((*names.STYLES, None)), self.rng.choice((None, round(self.rng.uniform(2, 14), 2)))
         return "UPDATE dm_core.beer SET beer_style = %s, beer_abv = %s WHERE beer_id = %s", (style, strength, self.beers.any(self.rng))
 
     def update_brewery(self) -> Statement:
-        """Another name."""
+        """Rename a brewery."""
         self.counts.updates += 1
         return "UPDATE dm_core.brewery SET brewery_name = %s WHERE brewery_id = %s", (self._brewery_name(), self.breweries.any(self.rng))
 
     def update_profile(self) -> Statement:
-        """Another state and address."""
+        """Change the state and mail address of a profile."""
         self.counts.updates += 1
         key = self.profiles.any(self.rng)
         values = (self.rng.choice((*names.STATES, None)), self._mail(key), key)
         return "UPDATE dm_core.profile SET state = %s, email = %s WHERE profile_id = %s", values
 
     def insert_parent(self) -> Statement:
-        """A new brewery, beer or profile that no review names yet."""
+        """Insert a brewery, beer or profile."""
         self.counts.inserts += 1
         table, keys = self.rng.choice((("brewery", self.breweries), ("beer", self.beers), ("profile", self.profiles)))
         if self.rng.random() < 0.3:
@@ -181,7 +184,7 @@ class Workload:
         return self._parent_row(table, self.childless[table][-1])
 
     def change_profile_key(self) -> Statement:
-        """A profile without reviews under a new key."""
+        """Give a profile without reviews a new key."""
         if not self.childless["profile"]:
             return self.insert_parent()
         old = self.childless["profile"].pop(0)
@@ -191,7 +194,7 @@ class Workload:
         return "UPDATE dm_core.profile SET profile_id = %s WHERE profile_id = %s", (new, old)
 
     def delete_parent(self) -> Statement:
-        """A brewery, beer or profile less that has no children."""
+        """Delete a brewery, beer or profile without children."""
         tables = [table for table, keys in self.childless.items() if keys]
         if not tables:
             return self.insert_parent()
@@ -228,9 +231,9 @@ class Workload:
 
 
 def run(dsn: str, changes: int, rate: float | None = None, seed: int = 1) -> ChurnCounts:
-    """Change ``changes`` rows in transactions of 1 to 12, at ``rate`` changes a second or as fast as it goes; returns the counts.
+    """Change ``changes`` rows in transactions of 1 to 12, and return the counts.
 
-    The tables must hold at least one brewery, beer, profile and review.
+    ``rate`` limits the changes a second. The tables must hold at least one brewery, beer, profile and review.
     """
     connection = psycopg2.connect(dsn)
     try:

@@ -1,4 +1,4 @@
-"""The example's commands of ``dm``, found by the entry point ``datamaster.commands``: ``demo``, ``seed``, ``churn``."""
+"""The example's commands of ``dm``: ``demo``, ``seed`` and ``churn``. The entry point ``datamaster.commands`` registers them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep/--no-keep", help="Leave the platform running at the end.")] = True,
     home: Home = Path(".dm"),
 ) -> int:
-    """Take rows from a real PostgreSQL to gold answers, and prove the lake equal to its source."""
+    """Take rows from a real PostgreSQL to gold tables, and prove that the lake equals its source. Exits 1 if it does not."""
     from beer.demo import Demo
 
     return Demo(home, reviews=reviews, changes=changes, data=data, keep=keep).run()
@@ -56,7 +56,7 @@ def churn(
     seed: Annotated[int, typer.Option(help="The same seed gives the same changes.")] = 1,
     home: Home = Path(".dm"),
 ) -> None:
-    """Insert, update, delete and re-key rows of the source in transactions, as an application would."""
+    """Insert, update, delete and re-key rows of the source in transactions, as an application would do."""
     from beer.churn import run
 
     dsn = connect(home).dsn

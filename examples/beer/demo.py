@@ -1,4 +1,4 @@
-"""``dm demo``: the whole road in one go, and the proof at its end."""
+"""``dm demo``: every step from PostgreSQL to gold, then a comparison of the lake with its source."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ NEXT = (
 
 
 class Demo:
-    """One run of the demo. ``reviews`` and ``changes`` are counts of rows, ``data`` a folder of real CSV.gz."""
+    """One run of the demo. ``reviews`` and ``changes`` are counts of rows. ``data`` is a folder of real CSV.gz files."""
 
     def __init__(self, home: Path, *, reviews: int, changes: int, data: Path | None, keep: bool) -> None:
         self.home, self.reviews, self.changes, self.data, self.keep = home, reviews, changes, data, keep
 
     def run(self) -> int:
-        """Run it. 0 where the lake is equal to its source and no gold table is empty, 1 otherwise."""
+        """Run every step. Returns 0 if the lake equals its source and every gold table has rows, and 1 otherwise."""
         begin = time.monotonic()
         stop = True
         try:
@@ -136,4 +136,4 @@ class Demo:
 
 
 class DemoFailed(LakeError):
-    """A step of the demo did not come to its end."""
+    """A step of the demo failed."""

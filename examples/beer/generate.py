@@ -1,7 +1,7 @@
-"""Seeded data for the source's tables at any scale: the same seed and scale give the same rows, byte for byte.
+"""Seeded data for the source's tables at any scale. The same seed and scale give the same rows, byte for byte.
 
-The skew is that of a real review site: few beers and few people make most of the reviews (Zipf), popular beers rate
-better, and every month has more reviews than the one before.
+The skew is that of a real review site. Few beers and few people make most of the reviews (Zipf). Popular beers have
+better ratings. Later months have more reviews than earlier ones.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ class MissingData(TerminalError):
 
 @dataclass(frozen=True)
 class Scale:
-    """How many rows each table gets and over how many months the reviews spread.
+    """The rows of each table, and the number of months over which the reviews spread.
 
-    ``of`` derives the rest from the number of reviews, in the proportions of a review site; small numbers of reviews
-    are kept to fewer months, so that the best beers still have 25 reviews in a month.
+    ``of`` derives everything from the number of reviews, in the proportions of a review site. Few reviews spread over fewer
+    months, so that the best beers still have 25 reviews in a month.
     """
 
     breweries: int
@@ -55,7 +55,7 @@ class Scale:
 
     @classmethod
     def of(cls, reviews: int) -> Scale:
-        """The scale for ``reviews`` reviews."""
+        """The scale for a number of reviews."""
         return cls(
             breweries=max(8, reviews // 250),
             beers=max(20, reviews // 24),
@@ -67,7 +67,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Loaded:
-    """Rows loaded, a number for each table."""
+    """The number of rows loaded into each table."""
 
     brewery: int
     beer: int
@@ -76,14 +76,14 @@ class Loaded:
 
 
 def create_schema(dsn: str) -> None:
-    """Make the schema dm_core and its tables where they are missing."""
+    """Create the schema ``dm_core`` and its tables if they do not exist."""
     with psycopg2.connect(dsn) as connection, connection.cursor() as cursor:
         cursor.execute(SCHEMA.read_text())
     connection.close()
 
 
 def load_generated(dsn: str, reviews: int, seed: int = 1) -> Loaded:
-    """Make the tables of dm_core where they are missing and fill them with generated rows; returns how many."""
+    """Create the tables of ``dm_core`` if they do not exist and fill them with generated rows. Returns the counts."""
     create_schema(dsn)
     scale = Scale.of(reviews)
     breweries, beers, profiles = brewery_table(scale, seed), beer_table(scale, seed), profile_table(scale, seed)
@@ -98,10 +98,10 @@ def load_generated(dsn: str, reviews: int, seed: int = 1) -> Loaded:
 
 
 def load_real(dsn: str, folder: Path, reviews: int, seed: int = 1) -> Loaded:
-    """Make the tables of dm_core where they are missing and fill them from ``folder``.
+    """Create the tables of ``dm_core`` if they do not exist and fill them from ``folder``. Returns the counts.
 
-    It holds ``brewery.csv.gz``, ``beer.csv.gz`` and ``profile.csv.gz``: CSV with a header, columns as in migrations/0001_tables.sql.
-    ``reviews`` reviews are generated over their ids. Raises ``MissingData``.
+    The folder holds ``brewery.csv.gz``, ``beer.csv.gz`` and ``profile.csv.gz``. Each is CSV with a header and the columns of
+    ``migrations/0001_tables.sql``. The reviews are generated over their ids. Raises ``MissingData``.
     """
     tables = {}
     for name in ("brewery", "beer", "profile"):
@@ -123,7 +123,7 @@ def load_real(dsn: str, folder: Path, reviews: int, seed: int = 1) -> Loaded:
 
 
 def brewery_table(scale: Scale, seed: int) -> pa.Table:
-    """Rows of dm_core.brewery."""
+    """Rows of ``dm_core.brewery``."""
     rng = np.random.default_rng([seed, 1])
     count = scale.breweries
     places, kinds = _pick(rng, names.BREWERY_PLACES, count), _pick(rng, names.BREWERY_KINDS, count)
@@ -131,7 +131,7 @@ def brewery_table(scale: Scale, seed: int) -> pa.Table:
 
 
 def beer_table(scale: Scale, seed: int) -> pa.Table:
-    """Rows of dm_core.beer; a quarter of the strengths are null, a few styles are null or empty."""
+    """Rows of ``dm_core.beer``. A quarter of the strengths are null. About one style in a hundred is null or empty."""
     rng = np.random.default_rng([seed, 2])
     count = scale.beers
     parts = zip(*(_pick(rng, words, count) for words in (names.BEER_FIRST, names.BEER_SECOND, names.BEER_LAST)), strict=True)
@@ -151,7 +151,7 @@ def beer_table(scale: Scale, seed: int) -> pa.Table:
 
 
 def profile_table(scale: Scale, seed: int) -> pa.Table:
-    """Rows of dm_core.profile; every mail address is on a domain kept for examples (RFC 2606)."""
+    """Rows of ``dm_core.profile``. Every mail address is on a domain reserved for examples (RFC 2606)."""
     rng = np.random.default_rng([seed, 3])
     count = scale.profiles
     firsts, lasts = _pick(rng, names.FIRST_NAMES, count), _pick(rng, names.LAST_NAMES, count)
@@ -173,7 +173,7 @@ def profile_table(scale: Scale, seed: int) -> pa.Table:
 
 
 def review_tables(beers: Integers, breweries: Integers, profiles: Integers, scale: Scale, seed: int) -> Iterator[pa.Table]:
-    """Rows of dm_core.review in chunks, over the given ids; ``breweries[i]`` makes ``beers[i]``."""
+    """Rows of ``dm_core.review`` in chunks, over the given ids. ``breweries[i]`` is the brewery of ``beers[i]``."""
     rng = np.random.default_rng([seed, 4])
     beer_order, profile_order = rng.permutation(len(beers)), rng.permutation(len(profiles))
     quality = 3.7 + 0.45 * rng.standard_normal(len(beers))
@@ -195,20 +195,20 @@ def review_tables(beers: Integers, breweries: Integers, profiles: Integers, scal
 
 
 def _scores(rng: np.random.Generator, expected: Floats) -> pa.Array:
-    """Scores from 1 to 5 in steps of a half; two in a hundred are null."""
+    """Scores from 1 to 5 in steps of a half. Two in a hundred are null."""
     raw = expected + 0.6 * rng.standard_normal(len(expected))
     return pa.array(np.clip(np.round(raw * 2) / 2, 1.0, 5.0), mask=rng.random(len(expected)) < 0.02)
 
 
 def _times(rng: np.random.Generator, count: int, months: int) -> Integers:
-    """Epoch seconds over ``months`` months, the last about twice as busy as the first."""
+    """Times in seconds since 1970 over ``months`` months. The last month has about twice as many as the first."""
     span = months * MONTH_SECONDS
     share = np.sqrt(1 + 3 * rng.random(count)) - 1
     return (FIRST_MONTH.timestamp() + share * span).astype(np.int64)
 
 
 def _zipf(rng: np.random.Generator, kinds: int, count: int, exponent: float) -> Integers:
-    """``count`` ranks from 0 to ``kinds`` - 1, rank r with a weight of 1 / (r + 1) ** ``exponent``."""
+    """``count`` ranks from 0 to ``kinds`` - 1. Rank r has the weight 1 / (r + 1) ** ``exponent``."""
     weights = np.cumsum(1.0 / np.arange(1, kinds + 1) ** exponent)
     ranks: Integers = np.searchsorted(weights, rng.random(count) * weights[-1], side="right").astype(np.int64)
     return np.minimum(ranks, kinds - 1)
@@ -245,7 +245,7 @@ def _copy(cursor: psycopg2.extensions.cursor, table: str, rows: pa.Table) -> Non
 
 
 def _finish(dsn: str) -> None:
-    """Make the indexes, and tell the planner what the tables hold."""
+    """Create the indexes and refresh the planner's statistics."""
     connection = psycopg2.connect(dsn)
     connection.autocommit = True
     with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""Words that breweries, beers, styles and people are named with: accents, quotes and commas on purpose."""
+"""Names of breweries, beers, styles and people. They contain accents, quotes and commas on purpose."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The proof of the demo's derived tables: review_flat and gold against statements written apart from the SQL that builds them.
+"""The proof of the demo's derived tables. It compares review_flat and gold with statements written apart from their SQL.
 
-Averages: the source gives each group's sum and count in double precision, exact for scores in halves. The lake shows
-round(sum / count, 2). Where the exact average lies half-way between two shown values (3.025), engines differ in which one
-they take, so either is right there and nothing else is anywhere; the ranks are then those of the shown values.
+The source gives the sum and count of each group in double precision, which is exact for scores in halves. The lake shows
+``round(sum / count, 2)``. If the exact average lies half-way between two shown values (3.025), engines round it differently.
+Either value is then correct. For every other average only one value is. The ranks are those of the shown values.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ FLAT_COLUMNS = {
     "profile_name": "profile",
     "state": "profile",
 }
-"""The columns that review_flat takes from the tables that a review refers to."""
+"""The columns of review_flat that come from the tables a review refers to."""
 POPULARITY = "popularity"
 DOUBLES = frozenset({"beer_abv", "avg_overall", "overall_sum", POPULARITY})
 
 
 @dataclass(frozen=True)
 class Gold:
-    """One gold table: the key of a row within its month, what else it shows, and the order that ``rank`` counts in."""
+    """One gold table: the key of a row within its month, its other columns, and the order that ``rank`` counts in."""
 
     name: str
     statement: str
@@ -51,19 +51,19 @@ class Gold:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Every column of the table."""
+        """All columns of the table."""
         return (*MONTH, "rank", self.key, *self.shown, "review_count", "avg_overall")
 
     @classmethod
     def of(cls, name: str, statement: str) -> Gold:
-        """Read <table>.sql: its first lines say key, what it shows and order."""
+        """Parse <table>.sql. Its first comments give the key, the shown columns and the order."""
         comments = [line.removeprefix("-- ") for line in statement.splitlines() if line.startswith("-- ")]
         front = dict(line.split(": ", 1) for line in comments if ": " in line)
         return cls(name, statement, front["key"], tuple(front["shown"].split(", ")) if "shown" in front else (), front["order"])
 
 
 def checks(contracts: ContractSet) -> dict[str, Check]:
-    """The checks of those of the demo's derived tables that are published as they are here."""
+    """The checks of the demo's derived tables. A table is left out if its published definition differs from the demo's."""
     derived = ContractSet.from_directory(CONTRACTS).derived
     found: dict[str, Check] = {}
     for table in contracts.derived.values():
@@ -110,7 +110,7 @@ def compare_gold(gold: Gold, sides: Sides) -> TableReport:
 
 
 def _expected(gold: Gold) -> str:
-    """The view that gives each group its shown average, then its rank within the month by what is shown."""
+    """The view of expected rows: each group's average as shown, and its rank within the month."""
     key = quoted(gold.key)
     exact = "o.overall_sum / o.rated_count"
     near = f"abs(g.avg_overall - {exact}) <= {HALF_A_STEP} AND g.avg_overall = round(g.avg_overall, 2)"
@@ -125,7 +125,7 @@ def _expected(gold: Gold) -> str:
 
 
 def _download(sides: Sides, table: str, values: Mapping[str, str]) -> TableReport | None:
-    """Load a table of the lake as ``lake``; ``values`` are the SQL of its columns over Athena's text."""
+    """Load a table of the lake as ``lake``. ``values`` maps each column to SQL that converts Athena's text."""
     bench = sides.bench
     path = bench.folder / "lake.csv"
     try:
