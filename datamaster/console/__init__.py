@@ -1,4 +1,4 @@
-"""The console: pages on files, tables, charts and SQL in a browser. It asks the control API and Athena, nothing else."""
+"""The console: pages on files, tables, charts and SQL in a browser. Its data come from the control API and Athena alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ HERE = Path(__file__).parent
 
 
 def command(port: int, browser: bool = False) -> list[str]:
-    """How Streamlit is started: on 127.0.0.1 only, without telling anybody."""
+    """The command that starts Streamlit, on 127.0.0.1 only and without usage statistics."""
     options = {
         "server.port": port,
         "server.address": "127.0.0.1",
@@ -28,7 +28,7 @@ def command(port: int, browser: bool = False) -> list[str]:
 
 
 def serve(port: int, browser: bool = False) -> int:
-    """Run the console until it is interrupted; returns Streamlit's exit code."""
+    """Run the console until Ctrl-C. Returns Streamlit's exit code."""
     try:
         return subprocess.run(command(port or free_port(), browser), check=False).returncode
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""The gold tables as charts: a map of states, the best beers and breweries, styles, drinkers."""
+"""The gold tables as charts: a map of states, the best beers and breweries, popular styles and busy drinkers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datamaster.console import platform_data
 from datamaster.console.platform_data import Month
 from datamaster.console.states import nothing, shown
 
-# The states as tiles of one size, as on a printed cartogram: column and row.
+# Column and row of each state. All tiles have the same size, as on a printed cartogram.
 TILES = {
     "AK": (0, 0), "ME": (10, 0), "VT": (9, 1), "NH": (10, 1), "WA": (0, 2), "ID": (1, 2), "MT": (2, 2), "ND": (3, 2), "MN": (4, 2),
     "IL": (5, 2), "WI": (6, 2), "MI": (7, 2), "NY": (8, 2), "RI": (9, 2), "MA": (10, 2), "OR": (0, 3), "NV": (1, 3), "WY": (2, 3),
@@ -25,7 +25,7 @@ BEFORE = "SELECT DISTINCT review_year, review_month FROM dm_gold.state_by_review
 
 
 def page() -> None:
-    """The page."""
+    """Show the charts of a year, or of some of its months."""
     st.header("Charts")
     with shown("the months"):
         known = platform_data.ask(BEFORE)
@@ -64,7 +64,7 @@ def page() -> None:
 
 
 def told_apart(rows: pd.DataFrame, name: str, key: str) -> pd.DataFrame:
-    """The rows with the key behind names that come twice: bars of one name would be drawn over each other."""
+    """Append the key to names that occur twice. Otherwise bars of the same name would be drawn over each other."""
     twice = rows[name].duplicated(keep=False)
     return rows.assign(**{name: rows[name].where(~twice, rows[name] + " #" + rows[key].astype(str))})
 
@@ -98,7 +98,7 @@ def _drinkers(chosen: Month) -> str:
 
 
 def _map(states: pd.DataFrame) -> alt.LayerChart:
-    """Every state as a tile, darker with more reviews; those of no known state are left out."""
+    """Every state as a tile. Darker tiles have more reviews. Reviews without a known state are left out."""
     counted = states.set_index("state")
     tiles = pd.DataFrame(
         {
@@ -122,7 +122,7 @@ def _map(states: pd.DataFrame) -> alt.LayerChart:
 
 
 def _bars(rows: pd.DataFrame, name: str, value: str, title: str, shown: str = ",.0f") -> alt.LayerChart:
-    """Bars from the greatest down, each with its number."""
+    """Bars from the greatest down, each labelled with its number."""
     base = alt.Chart(rows).encode(
         x=alt.X(f"{value}:Q", title=title, axis=alt.Axis(grid=False, tickCount=4)),
         y=alt.Y(f"{name}:N", sort=None, title=None, axis=alt.Axis(labelLimit=180)),

@@ -1,4 +1,4 @@
-"""Files with filters, what became of each, and another try for one that failed."""
+"""The page of files: filters, the details of a file, and a retry for a failed one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EVERY_SECONDS = 3
 
 
 def page() -> None:
-    """The page."""
+    """Show the files that match the filters."""
     st.header("Files")
     with shown("the tables"):
         tables = sorted(table["table"] for table in platform_data.tables()["tables"])
@@ -85,7 +85,7 @@ def _retry(file_id: str) -> None:
 
 
 def _follow(file_id: str) -> None:
-    """Tell how a file that was tried again is doing."""
+    """Report the status of a retried file."""
     with shown("the file", live=True):
         file = files.show_file(file_id)
     words = f"Attempt {file['attempt_count']} of `{file['object_key'].rpartition('/')[2]}` is **{file['status']}**"

@@ -1,4 +1,4 @@
-"""A table as every page shows it: whole, numbers with separators, sizes and times in a reader's form."""
+"""The table widget that all pages share. It shows numbers with separators, sizes as bytes and times in UTC."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import streamlit as st
 
 ROW_PIXELS = 35
 MOST_ROWS = 25
-"""Beyond it the table scrolls by itself."""
+"""Longer tables scroll."""
 COUNT, BYTES, TIME, TEXT = "count", "bytes", "time", "text"
 
 
 def grid(rows: Sequence[Mapping[str, Any]], kinds: Mapping[str, str], **options: Any) -> Any:
-    """Show rows; ``kinds`` names the columns in their order, each with what it holds. ``options`` are ``st.dataframe``'s."""
+    """Show rows. ``kinds`` maps each column, in order, to the kind of its values. ``options`` go to ``st.dataframe``."""
     table = pd.DataFrame(rows, columns=list(kinds))
     for name, kind in kinds.items():
         if kind == TIME:

@@ -1,4 +1,4 @@
-"""The console's entry: navigation, and one look for what cannot be shown."""
+"""The console's entry point: its pages and their navigation."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ PAGES = [
     st.Page(charts.page, title="Charts", icon=":material/bar_chart:", url_path="charts"),
     st.Page(sql_box.page, title="SQL", icon=":material/terminal:", url_path="sql"),
 ]
-# Streamlit leaves a hand's breadth above the first heading.
+# Streamlit leaves too much space above the first heading.
 st.html("<style>.block-container { padding-top: 4rem }</style>")
 st.navigation(PAGES, position="top").run()

@@ -1,4 +1,4 @@
-"""What the pages show, fetched from the control API and Athena and kept for some seconds."""
+"""Data for the pages, fetched from the control API and Athena and cached for some seconds."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ STATUSES = ("pending", "running", "bronze", "silver", "failed")
 LIVE_SECONDS = 2
 GOLD_SECONDS = 120
 ROWS = "sum(CASE content WHEN 0 THEN record_count WHEN 1 THEN -record_count END)"
-"""Rows of data files without those that position deletes, each naming one, have taken away."""
+"""The rows of a table: those of its data files, minus the position deletes, which remove one row each."""
 PARALLEL = 5
 
 
 @dataclass(frozen=True)
 class Month:
-    """What the charts show: a year, and its months (none: all of them)."""
+    """The months that the charts cover: a year and some of its months. No month means the whole year."""
 
     year: int
     months: tuple[int, ...] = ()
 
     @property
     def where(self) -> str:
-        """The condition on a gold table."""
+        """The SQL condition on a gold table."""
         chosen = f" AND review_month IN ({', '.join(map(str, self.months))})" if self.months else ""
         return f"review_year = {self.year}{chosen}"
 
 
 @st.cache_resource
 def athena() -> Athena:
-    """Athena, by the work group that the command gave."""
+    """Athena with the work group in ``DM_WORK_GROUP``."""
     return Athena(os.environ.get("DM_WORK_GROUP", "primary"))
 
 
 @st.cache_data(ttl=LIVE_SECONDS, show_spinner=False)
 def tables() -> dict[str, Any]:
-    """The API's tables. Raises what ``files.list_tables`` raises."""
+    """The API's tables. Raises the same errors as ``files.list_tables``."""
     return files.list_tables()
 
 
@@ -56,13 +56,13 @@ def listed_files(table: str | None, status: str | None, limit: int) -> list[dict
 
 @st.cache_data(ttl=GOLD_SECONDS, show_spinner=False)
 def ask(sql: str) -> pd.DataFrame:
-    """The rows of a statement, numbers as numbers."""
+    """The rows of a statement. Columns of numbers have a numeric type."""
     return frame(athena().run(sql))
 
 
 @st.cache_data(ttl=GOLD_SECONDS, show_spinner=False)
 def sizes(names: Sequence[str]) -> pd.DataFrame:
-    """Rows, bytes and files of Iceberg tables, from their own metadata; tables that are not there yet are left out."""
+    """Rows, bytes and files of Iceberg tables, from their metadata. Tables that do not exist yet are left out."""
     with ThreadPoolExecutor(PARALLEL) as pool:
         found = [row for row in pool.map(_size, [athena()] * len(names), names) if row is not None]
     return pd.DataFrame(found, columns=["table", "rows", "bytes", "files"])
@@ -79,7 +79,7 @@ def _size(asked: Athena, name: str) -> dict[str, Any] | None:
 
 
 def frame(result: Result) -> pd.DataFrame:
-    """A result as a table whose numbers are numbers."""
+    """A result as a data frame. Columns of numbers have a numeric type."""
     shown = pd.DataFrame(result.rows, columns=list(result.columns))
     for name, kind in zip(result.columns, result.types, strict=True):
         if kind in NUMBERS:
@@ -88,7 +88,7 @@ def frame(result: Result) -> pd.DataFrame:
 
 
 def age(seconds: float | None) -> str:
-    """Seconds in words: 42 s, 3 min, 5 h, 2 d."""
+    """Seconds as text: 42 s, 3 min, 5 h, 2 d."""
     if seconds is None:
         return "–"
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):

@@ -1,4 +1,4 @@
-"""A box for SQL on Athena."""
+"""The page for SQL on Athena."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LIMIT = 1000
 
 
 def page() -> None:
-    """The page."""
+    """Show a form for a statement, and the rows of its result."""
     st.header("SQL")
     st.caption(f"Athena's own dialect; at most {LIMIT:,} rows are shown. Tables lie in `dm_silver` and `dm_gold`.")
     with st.form("statement", border=False):

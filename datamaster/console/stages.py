@@ -1,4 +1,4 @@
-"""The road with live numbers: how many files stand at each stage, and what waits."""
+"""The page of stages: how many files are at each one, how long the oldest waits, and why a table is held."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EVERY_SECONDS = 3
 
 
 def page() -> None:
-    """The page."""
+    """Show the stages and refresh them every few seconds."""
     st.header("The road")
     _live()
 

@@ -1,4 +1,4 @@
-"""How a page says that it waits, has nothing, or cannot: the same on every page."""
+"""How every page shows that it waits, is empty, or failed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from lake.errors import LakeError, TransientError
 
 @contextmanager
 def shown(what: str, live: bool = False) -> Iterator[None]:
-    """Fetch ``what`` under a spinner; an error becomes a sentence with the next step, and the page ends there.
+    """Fetch ``what`` under a spinner. An error is shown with the next step, and the page ends there.
 
-    What is fetched again and again (``live``) has its spinner once, or the page would flicker.
+    A ``live`` page refreshes by itself. It shows the spinner only the first time, because it would flicker otherwise.
     """
     known = live and st.session_state.get(f"shown {what}", False)
     try:
@@ -31,5 +31,5 @@ def shown(what: str, live: bool = False) -> Iterator[None]:
 
 
 def nothing(what: str, next_step: str) -> None:
-    """Say that there is nothing, and what would bring something."""
+    """Show that a page is empty, and how to get rows."""
     st.info(f"**{what}** {next_step}", icon=":material/inbox:")

@@ -1,4 +1,4 @@
-"""Tables with their freshness and size."""
+"""The page of tables with their freshness and size."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KINDS = {"table": TEXT, "settled": TEXT, "behind": TEXT, "rows": COUNT, "size": 
 
 
 def page() -> None:
-    """The page."""
+    """Show the tables of silver and gold, and the problems of each."""
     st.header("Tables")
     with shown("the tables"):
         found = platform_data.tables()
