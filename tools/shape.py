@@ -46,6 +46,8 @@ LEVELS = (
     ("lake.control", "lake.contract", "lake.privacy", "lake"),
 )
 """Packages from the top of the house to the bottom. Only within ``lake`` may an arrow stay on its level."""
+CONVENTIONS = frozenset({"door.py", "settings.py", "Settings"})
+"""Names that every deployed application gives the same thing: its functions' entry points, and its environment."""
 HABITS = {
     "what": r"\bwhat\b",
     "where": r"\bwhere\b",
@@ -82,13 +84,13 @@ class Shape:
 
     @property
     def doubled_files(self) -> dict[str, list[str]]:
-        """File names that occur twice or more, except names with a meaning in Python."""
-        return {name: places for name, places in self.files.items() if len(places) > 1 and not name.startswith("__")}
+        """File names that stand twice or more, except conventions and those that Python gives a meaning."""
+        return _doubled({name: places for name, places in self.files.items() if not name.startswith("__")})
 
     @property
     def doubled_classes(self) -> dict[str, list[str]]:
-        """Class names that occur twice or more."""
-        return {name: places for name, places in self.classes.items() if len(places) > 1}
+        """Class names that stand twice or more, except conventions."""
+        return _doubled(self.classes)
 
     @property
     def habits(self) -> dict[str, float]:
@@ -96,6 +98,10 @@ class Shape:
         text = "\n".join(self.prose)
         words = len(re.findall(r"[A-Za-z']+", text)) or 1
         return {name: 1000 * len(re.findall(pattern, text, re.IGNORECASE)) / words for name, pattern in HABITS.items()}
+
+
+def _doubled(found: dict[str, list[str]]) -> dict[str, list[str]]:
+    return {name: places for name, places in found.items() if len(places) > 1 and name not in CONVENTIONS}
 
 
 def measure(root: Path = ROOT) -> Shape:

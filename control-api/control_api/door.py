@@ -10,7 +10,7 @@ from typing import Any
 from chalice.app import Chalice, CloudWatchEvent, IAMAuthorizer, Rate, Response
 
 from batches.functions import batch_functions
-from control_api.files import list_files, retry_file, show_file
+from control_api.file_answers import list_files, retry_file, show_file
 from control_api.health import OK, health
 from control_api.parameters import Parameters, idempotency_key, no_body
 from control_api.problems import answers, current_request

@@ -17,7 +17,7 @@ WINDOW = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
-class Report:
+class StateReport:
     """The numbers at one moment. Ages are in seconds, ``failed_percent`` refers to files registered in the last 24 hours."""
 
     files: dict[str, int]
@@ -29,7 +29,7 @@ class Report:
     failed_percent: float
 
 
-def report(states: TableStates, control: ControlTable, contracts: ContractSet, moment: datetime | None = None) -> Report:
+def report(states: TableStates, control: ControlTable, contracts: ContractSet, moment: datetime | None = None) -> StateReport:
     """Read the control table. If a derived table has months to rebuild, it has waited since its last batch."""
     now = moment or datetime.now(UTC)
     shown = states.all(contracts)
@@ -44,7 +44,7 @@ def report(states: TableStates, control: ControlTable, contracts: ContractSet, m
     late = [ago[table] for table, months in pending.items() if months and table in ago]
     opened = [table["open_batch"] for table in (*shown["tables"], *shown["derived"]) if table["open_batch"] is not None]
     broken = sum(batch["error"] is not None for batch in opened)
-    return Report(files, waiting, pending, ago, max([*waiting.values(), *late, 0]), broken, failed_percent(control, now - WINDOW))
+    return StateReport(files, waiting, pending, ago, max([*waiting.values(), *late, 0]), broken, failed_percent(control, now - WINDOW))
 
 
 def failed_percent(control: ControlTable, since: datetime) -> float:
@@ -54,7 +54,7 @@ def failed_percent(control: ControlTable, since: datetime) -> float:
     return round(100 * counts[FAILED] / total, 3) if total else 0.0
 
 
-def emit(found: Report) -> None:
+def emit(found: StateReport) -> None:
     """Send a report as metrics."""
     for status, number in found.files.items():
         count("FilesByStatus", number, status=status)

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import orjson
 
 from convert.conversion import Converter
-from convert.refusals import Interrupted
+from convert.conversion_errors import Interrupted
 from convert.settings import settings
 from lake.telemetry import logger
 

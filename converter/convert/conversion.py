@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from typing import Any
 
-from convert.engine import Plan, convert
+from convert.conversion_errors import Interrupted
+from convert.engine import ConversionPlan, convert
 from convert.masking import mask_key
 from convert.privacy import Decisions
 from convert.raw_source import S3Source
-from convert.refusals import Interrupted
 from convert.sampling import sample
 from convert.settings import Settings
 from convert.sink import S3Sink
@@ -162,9 +162,9 @@ class Converter:
             self._control.wake(record.table_name)
         return None
 
-    def _plan(self, record: ControlRecord, contract: Contract) -> Plan:
+    def _plan(self, record: ControlRecord, contract: Contract) -> ConversionPlan:
         place = (record.table_name, record.ingest_date, record.file_id)
-        return Plan(
+        return ConversionPlan(
             file_id=record.file_id,
             contract=contract,
             contract_version=record.contract_version or "",

@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from convert.conversion_errors import OpenQuote
 from convert.masking import Masker
 from convert.parquet import PartWriter
 from convert.parse import Block, BlockParser, BlockReader, GzipStream, ParsedBlock, Reason, RecordTooLong, RowSchema, parser
 from convert.pipeline import in_order
 from convert.quarantine import LineMasker, QuarantineWriter, RejectedLine, rejected
-from convert.refusals import OpenQuote
 from convert.sink import Sink
-from convert.swallowed import Detector, Swallowed
+from convert.swallowed import Swallowed, SwallowedRowDetector
 from convert.tally import Tally
 from convert.verdict import judge
 from lake.cdc import POSITION
@@ -31,7 +31,7 @@ from lake.privacy import masks_of
 
 
 @dataclass(frozen=True)
-class Plan:
+class ConversionPlan:
     """The inputs that determine the bytes: the same plan and the same source give the same objects.
 
     ``decisions`` are the pinned ones (column to ``personal`` or ``clear``). ``source`` is the raw object's name without
@@ -77,7 +77,7 @@ class _Piece(NamedTuple):
     swallowed: Swallowed
 
 
-def convert(plan: Plan, source: Any, sink: Sink, workers: int, checkpoint: Callable[[], None]) -> Outcome:
+def convert(plan: ConversionPlan, source: Any, sink: Sink, workers: int, checkpoint: Callable[[], None]) -> Outcome:
     """Convert ``source`` (compressed bytes, ``readinto``) into objects of ``sink``. The caller commits or aborts the sink.
 
     ``workers`` is the number of parse threads and does not affect the bytes. ``checkpoint`` is called between blocks and
@@ -88,7 +88,7 @@ def convert(plan: Plan, source: Any, sink: Sink, workers: int, checkpoint: Calla
     schema = RowSchema.of(plan.contract)
     reader = BlockReader(GzipStream(source), plan.file_format)
     parse = parser(schema, plan.file_format, reader.header)
-    detector = Detector(schema, reader.header, parse)
+    detector = SwallowedRowDetector(schema, reader.header, parse)
     work = [partial(_piece, reader, parse, detector, _Hider(plan, schema, reader.header))] * workers
     tally = Tally()
     names: list[str] = []
@@ -145,12 +145,12 @@ def convert(plan: Plan, source: Any, sink: Sink, workers: int, checkpoint: Calla
 class _Hider:
     """The workers' shared masker, and the rule for rejected lines."""
 
-    def __init__(self, plan: Plan, schema: RowSchema, header: Sequence[str] | None) -> None:
+    def __init__(self, plan: ConversionPlan, schema: RowSchema, header: Sequence[str] | None) -> None:
         self.masker = plan.masker()
         self.lines = LineMasker(self.masker, bool(plan.masks), frozenset(schema.index), header)
 
 
-def _piece(reader: BlockReader, parse: BlockParser, detector: Detector, hider: _Hider, block: Block) -> _Piece:
+def _piece(reader: BlockReader, parse: BlockParser, detector: SwallowedRowDetector, hider: _Hider, block: Block) -> _Piece:
     parsed = parse.parse(block.data)
     swallowed = detector.look(block.data, parsed)
     rejects, lost_lines = [], 0

@@ -41,7 +41,7 @@ def convert(
     """
     contract, version = _contract(contract_file)
     key = masking.mask_key(mask_key_file.read_text(), str(mask_key_file)) if mask_key_file else None
-    plan = engine.Plan(
+    plan = engine.ConversionPlan(
         file_id=file_id or hashlib.sha256(path.name.encode()).hexdigest()[:32],
         contract=contract,
         contract_version=version,
@@ -95,7 +95,7 @@ def _file_format(path: Path) -> str:
     return format_of(path.name)
 
 
-def _summary(plan: engine.Plan, outcome: Outcome, out_dir: Path, seconds: float) -> dict[str, Any]:
+def _summary(plan: engine.ConversionPlan, outcome: Outcome, out_dir: Path, seconds: float) -> dict[str, Any]:
     counts = asdict(outcome)
     return {
         "file_id": plan.file_id,

@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from convert.refusals import SourceChanged, SourceUnreadable
+from convert.conversion_errors import SourceChanged, SourceUnreadable
 
 RANGE_BYTES = 4 << 20
 RANGES_AHEAD = 2

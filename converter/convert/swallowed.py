@@ -33,7 +33,7 @@ class Swallowed(NamedTuple):
 NOTHING = Swallowed()
 
 
-class Detector:
+class SwallowedRowDetector:
     """Examines the blocks of one CSV file."""
 
     def __init__(self, schema: RowSchema, header: tuple[str, ...] | None, parser: BlockParser) -> None:

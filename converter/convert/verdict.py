@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from convert.conversion_errors import FrozenContract, NothingAccepted, NotJsonLines, SwallowedRows, TooManyRejects
 from convert.parse import Reason
-from convert.refusals import FrozenContract, NothingAccepted, NotJsonLines, SwallowedRows, TooManyRejects
 from convert.tally import Tally
 from lake.contract import Contract
 from lake.control.records import CSV

@@ -13,7 +13,7 @@ from datamaster.athena.duckdb_engine import Engine, S3Access
 from datamaster.athena.endpoint import AthenaService
 from datamaster.athena.executor import AccessCheck, Executor, everyone
 from datamaster.athena.glue_catalog import Catalog
-from datamaster.athena.query_executions import Executions
+from datamaster.athena.query_executions import QueryExecutions
 from datamaster.athena.rights import CallerRights
 from datamaster.aws.access.matrix import load_matrix
 from datamaster.wire.aws_json import AwsJsonServer
@@ -41,7 +41,7 @@ def server(
     executor = Executor(Engine(access, memory_limit, threads, spill), catalog, s3, access.file_io, rights or allowed)
     # Not this endpoint's own address, which AWS_ENDPOINT_URL_ATHENA may name.
     emulator = boto3.client("athena", endpoint_url=endpoint)
-    service = AthenaService(Executions(executor), emulator, s3, rights)
+    service = AthenaService(QueryExecutions(executor), emulator, s3, rights)
     return AwsJsonServer(service.operations, port, service.forward)
 
 

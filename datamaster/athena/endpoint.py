@@ -15,7 +15,7 @@ import orjson
 from botocore.exceptions import ClientError
 
 from datamaster.athena.executor import Job
-from datamaster.athena.query_executions import ENDED, Execution, Executions, TokenReused
+from datamaster.athena.query_executions import ENDED, QueryExecution, QueryExecutions, TokenReused
 from datamaster.athena.results import InvalidToken, line_page, page
 from datamaster.athena.rights import CallerRights
 from datamaster.athena.statement import CATALOG, parse
@@ -50,7 +50,7 @@ class AthenaService:
     ``rights`` are the callers' on work groups and results; without them everybody may everything.
     """
 
-    def __init__(self, executions: Executions, emulator: Any, s3: Any, rights: CallerRights | None = None) -> None:
+    def __init__(self, executions: QueryExecutions, emulator: Any, s3: Any, rights: CallerRights | None = None) -> None:
         self.executions, self.emulator, self.s3, self.rights = executions, emulator, s3, rights
 
     @property
@@ -84,7 +84,7 @@ class AthenaService:
         key = f"{prefix}{execution_id}{'.txt' if sql.lstrip()[:4].upper() in ('SHOW', 'DESC') else '.csv'}"
         if self.rights:
             self.rights.result(call.access_key, bucket, key)
-        execution = Execution(execution_id, sql, work_group, context, parameters, f"s3://{bucket}/{key}", is_query=True)
+        execution = QueryExecution(execution_id, sql, work_group, context, parameters, f"s3://{bucket}/{key}", is_query=True)
 
         def job() -> Job:
             # awswrangler writes the name in backticks
@@ -196,7 +196,7 @@ class AthenaService:
         except HTTPError as error:
             return error.code, error.read()
 
-    def _execution(self, call: Call) -> Execution:
+    def _execution(self, call: Call) -> QueryExecution:
         execution_id = str(call.body.get("QueryExecutionId"))
         execution = self.executions.get(execution_id)
         if execution is None:

@@ -16,7 +16,7 @@ from datamaster.athena.duckdb_engine import Engine
 from datamaster.athena.failures import StatementFailed, explained
 from datamaster.athena.glue_catalog import Catalog
 from datamaster.athena.listings import listing
-from datamaster.athena.relations import Plan, Planner
+from datamaster.athena.relations import ScanPlan, ScanPlanner
 from datamaster.athena.result_values import ResultColumn
 from datamaster.athena.results import write_csv, write_lines
 from datamaster.athena.statement import EVERY_TABLE, Select, Statement, TableName, tables_read
@@ -61,7 +61,7 @@ class Executor:
 
     def __init__(self, engine: Engine, catalog: Catalog, s3: Any, file_io: dict[str, str], allowed: AccessCheck = everyone) -> None:
         self.engine, self.catalog, self.s3, self.allowed = engine, catalog, s3, allowed
-        self.planner = Planner(catalog, file_io, engine.constant)
+        self.planner = ScanPlanner(catalog, file_io, engine.constant)
 
     def run(self, job: Job, started: Callable[[duckdb.DuckDBPyConnection], None]) -> Answer:
         """Run ``job`` and put its result into S3; ``started`` gets the session, so that it can be interrupted.
@@ -110,7 +110,7 @@ class Executor:
         return Answer(tuple(ResultColumn(head, "VARCHAR").info | {"Type": "string"} for head in heads), len(lines))
 
 
-def selected(session: duckdb.DuckDBPyConnection, plan: Plan) -> tuple[list[ResultColumn], str]:
+def selected(session: duckdb.DuckDBPyConnection, plan: ScanPlan) -> tuple[list[ResultColumn], str]:
     """The columns of a planned SELECT, and the engine's statement that gives its rows as Athena's text. Raises ``StatementFailed``."""
     for name, table in plan.memory.items():
         session.register(name, table)

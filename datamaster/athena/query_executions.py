@@ -27,7 +27,7 @@ class TokenReused(Exception):
 
 
 @dataclass
-class Execution:
+class QueryExecution:
     """One query execution. Times are seconds since 1970."""
 
     id: str
@@ -73,17 +73,17 @@ class Execution:
         return described | ({"ExecutionParameters": list(self.parameters)} if self.parameters else {})
 
 
-class Executions:
+class QueryExecutions:
     """Keeps the latest executions and runs ``AT_ONCE`` of them at a time."""
 
     def __init__(self, executor: Executor) -> None:
         self.executor = executor
         self.threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="athena")
         self.lock = threading.Lock()
-        self.by_id: OrderedDict[str, Execution] = OrderedDict()
+        self.by_id: OrderedDict[str, QueryExecution] = OrderedDict()
         self.by_token: dict[str, str] = {}
 
-    def submit(self, execution: Execution, job: Callable[[], Job], token: str | None) -> str:
+    def submit(self, execution: QueryExecution, job: Callable[[], Job], token: str | None) -> str:
         """Queue an execution; the same client token gives the same execution again. Returns its id.
 
         Raises ``TokenReused`` for a token that came with another statement, context, parameters or work group.
@@ -101,7 +101,7 @@ class Executions:
         self.threads.submit(self._run, execution, job)
         return execution.id
 
-    def get(self, execution_id: str) -> Execution | None:
+    def get(self, execution_id: str) -> QueryExecution | None:
         """The execution, None where it is unknown."""
         with self.lock:
             return self.by_id.get(execution_id)
@@ -111,7 +111,7 @@ class Executions:
         with self.lock:
             return [execution.id for execution in reversed(self.by_id.values()) if execution.work_group == work_group]
 
-    def stop(self, execution: Execution) -> None:
+    def stop(self, execution: QueryExecution) -> None:
         """Cancel an execution that has not ended."""
         with self.lock:
             if execution.state in ENDED:
@@ -119,7 +119,7 @@ class Executions:
             self._end(execution, "CANCELLED", "Query cancelled by user")
         threading.Thread(target=self._interrupt, args=(execution,), daemon=True).start()
 
-    def _interrupt(self, execution: Execution) -> None:
+    def _interrupt(self, execution: QueryExecution) -> None:
         """Interrupt what the execution's thread runs until that has ended: between two statements an interrupt hits nothing."""
         while True:
             with self.lock:
@@ -128,7 +128,7 @@ class Executions:
                 execution.session.interrupt()
             time.sleep(INTERRUPT_SECONDS)
 
-    def _run(self, execution: Execution, job: Callable[[], Job]) -> None:
+    def _run(self, execution: QueryExecution, job: Callable[[], Job]) -> None:
         with self.lock:
             if execution.state in ENDED:
                 return
@@ -144,13 +144,13 @@ class Executions:
         else:
             self._settle(execution, "SUCCEEDED", None, answer)
 
-    def _started(self, execution: Execution, session: duckdb.DuckDBPyConnection) -> None:
+    def _started(self, execution: QueryExecution, session: duckdb.DuckDBPyConnection) -> None:
         with self.lock:
             if execution.state in ENDED:
                 raise StatementFailed("USER_CANCELED", "Query cancelled by user")
             execution.session = session
 
-    def _settle(self, execution: Execution, state: str, reason: str | None, answer: Answer | None) -> None:
+    def _settle(self, execution: QueryExecution, state: str, reason: str | None, answer: Answer | None) -> None:
         with self.lock:
             execution.session = None
             if execution.state not in ENDED:
@@ -158,5 +158,5 @@ class Executions:
                 self._end(execution, state, reason)
 
     @staticmethod
-    def _end(execution: Execution, state: str, reason: str | None) -> None:
+    def _end(execution: QueryExecution, state: str, reason: str | None) -> None:
         execution.completed, execution.reason, execution.state = time.time(), reason, state

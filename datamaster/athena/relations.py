@@ -37,7 +37,7 @@ Constant = Callable[[str], Any]
 
 
 @dataclass
-class Plan:
+class ScanPlan:
     """What the engine runs: the tree, every table and view that it reads, and tables that exist in memory only.
 
     ``visible`` tells of which databases the caller may see the tables.
@@ -55,7 +55,7 @@ class Plan:
         return exp.Table(this=exp.to_identifier(name, quoted=True))
 
 
-class Planner:
+class ScanPlanner:
     """Replaces the tables of a statement by scans.
 
     ``file_io`` are PyIceberg's properties to reach S3; ``constant`` evaluates the moment of FOR TIMESTAMP AS OF, and what lies at a place.
@@ -64,9 +64,9 @@ class Planner:
     def __init__(self, catalog: Catalog, file_io: Mapping[str, str], constant: Constant) -> None:
         self.catalog, self.file_io, self.constant = catalog, dict(file_io), constant
 
-    def plan(self, statement: Select, database: str, visible: Callable[[str], bool]) -> Plan:
+    def plan(self, statement: Select, database: str, visible: Callable[[str], bool]) -> ScanPlan:
         """Resolve every table. Raises ``StatementFailed`` where one is unknown or cannot be read."""
-        plan = Plan(statement.tree.copy(), set(), {}, visible)
+        plan = ScanPlan(statement.tree.copy(), set(), {}, visible)
         self._resolve(plan, plan.tree, database, depth=0)
         databases = {name.database for name in plan.tables} | {INFORMATION_SCHEMA}
         for column in plan.tree.find_all(exp.Column):
@@ -76,14 +76,14 @@ class Planner:
                 column.set("catalog", None)
         return plan
 
-    def _resolve(self, plan: Plan, tree: exp.Expr, database: str, depth: int) -> None:
+    def _resolve(self, plan: ScanPlan, tree: exp.Expr, database: str, depth: int) -> None:
         if depth > 16:
             raise StatementFailed("VIEW_IS_RECURSIVE", "views nest deeper than 16")
         for node in list(table_nodes(tree)):
             alias = node.args.get("alias") or exp.TableAlias(this=exp.to_identifier(node.name, quoted=True))
             node.replace(_aliased(self._source(plan, name_of(node, database), node, depth), alias, node))
 
-    def _source(self, plan: Plan, name: TableName, node: exp.Table, depth: int) -> exp.Expr:
+    def _source(self, plan: ScanPlan, name: TableName, node: exp.Table, depth: int) -> exp.Expr:
         if name.database == INFORMATION_SCHEMA:
             described = InformationSchema(self.catalog, lambda table: self._iceberg(table).schema(), plan.visible)
             return plan.hold(described.table(name.table))
@@ -105,7 +105,7 @@ class Planner:
             raise StatementFailed("NOT_SUPPORTED", f"time travel needs an Iceberg table; {table.name.database}.{table.name.table} is none")
         return self._hive(table)
 
-    def _metadata_table(self, plan: Plan, table: GlueTable, suffix: str) -> exp.Expr:
+    def _metadata_table(self, plan: ScanPlan, table: GlueTable, suffix: str) -> exp.Expr:
         if suffix not in METADATA_TABLES or table.metadata_location is None:
             raise TableNotFound(table.name.database, f"{table.name.table}${suffix}")
         return plan.hold(_without_empty_rows(METADATA_TABLES[suffix](self._iceberg(table).inspect)))

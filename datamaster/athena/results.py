@@ -29,7 +29,7 @@ class InvalidToken(ValueError):
 
 
 @dataclass(frozen=True)
-class Page:
+class ResultPage:
     """Some rows of a result and the token of the next page, None at the end."""
 
     rows: list[Row]
@@ -55,7 +55,7 @@ def write_lines(lines: Iterable[str], path: Path) -> None:
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
-def page(s3: Any, bucket: str, key: str, token: str | None, limit: int) -> Page:
+def page(s3: Any, bucket: str, key: str, token: str | None, limit: int) -> ResultPage:
     """Read at most ``limit`` rows (the header is one) of a CSV result. Raises ``InvalidToken``.
 
     The token is the byte where the next page begins, so no state is kept and no row is read twice.
@@ -63,7 +63,7 @@ def page(s3: Any, bucket: str, key: str, token: str | None, limit: int) -> Page:
     start = _offset(token)
     size = s3.head_object(Bucket=bucket, Key=key)["ContentLength"]
     if start >= size:
-        return Page([], None)
+        return ResultPage([], None)
     body = s3.get_object(Bucket=bucket, Key=key, Range=f"bytes={start}-")["Body"]
     rows: list[Row] = []
     end = start
@@ -73,15 +73,17 @@ def page(s3: Any, bucket: str, key: str, token: str | None, limit: int) -> Page:
         if len(rows) == limit:
             break
     body.close()
-    return Page(rows, base64.urlsafe_b64encode(str(end).encode()).decode() if end < size else None)
+    return ResultPage(rows, base64.urlsafe_b64encode(str(end).encode()).decode() if end < size else None)
 
 
-def line_page(s3: Any, bucket: str, key: str, token: str | None, limit: int) -> Page:
+def line_page(s3: Any, bucket: str, key: str, token: str | None, limit: int) -> ResultPage:
     """The same for the plain lines of SHOW and DESCRIBE; the token counts lines."""
     lines = s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode().splitlines()
     start = _offset(token)
     end = start + limit
-    return Page([[line] for line in lines[start:end]], base64.urlsafe_b64encode(str(end).encode()).decode() if end < len(lines) else None)
+    return ResultPage(
+        [[line] for line in lines[start:end]], base64.urlsafe_b64encode(str(end).encode()).decode() if end < len(lines) else None
+    )
 
 
 def _records(body: BinaryIO) -> Iterator[tuple[Row, int]]:

@@ -13,7 +13,7 @@ from datamaster.cli.session import Home, connect, contracts_folder, source_dsn
 from datamaster.platform.counts import counted
 
 if TYPE_CHECKING:
-    from datamaster.platform.contract_changes import Change
+    from datamaster.platform.contract_changes import ContractChange
 
 app = typer.Typer(no_args_is_help=True, help="Write, check, compare and publish contracts: one YAML file a source table.")
 Folder = Annotated[
@@ -75,7 +75,7 @@ def diff(
     return 1 if found else 0
 
 
-def _print_changes(found: Sequence[Change]) -> None:
+def _print_changes(found: Sequence[ContractChange]) -> None:
     if found:
         rows = [(change.table, change.column, change.change, change.effect) for change in found]
         print_table(("table", "column", "change", "rows that are there"), rows)

@@ -10,22 +10,11 @@ import typer
 from datamaster.cli.output import err, out, print_table
 from datamaster.cli.session import Home, connect
 from datamaster.laptop.state import PlatformNotRunning
-from lake.errors import TransientError
 
 if TYPE_CHECKING:
-    from datamaster.aws.dashboards.grafana import Change, Grafana, Place
+    from datamaster.aws.dashboards.grafana import DashboardScope, Grafana, GrafanaDrift
 
 app = typer.Typer(no_args_is_help=True, help="The Grafana dashboards: what would change, bring them there, run their queries.")
-
-
-class NoAccount(TransientError):
-    """AWS does not say whose account this is."""
-
-    def __init__(self, environment: str, error: Exception) -> None:
-        super().__init__(
-            f"no AWS account for environment {environment}: {error}; set credentials and region of that account (aws configure, "
-            "aws sso login, or AWS_PROFILE), or take --environment local with a running platform"
-        )
 
 
 Url = Annotated[str, typer.Option(help="Address of Grafana.", envvar="DM_GRAFANA_URL")]
@@ -87,7 +76,7 @@ def console(
     return serve(port, browser)
 
 
-def _target(url: str, environment: str, secret: str, work_group: str, home: Path) -> tuple[Grafana, Place]:
+def _target(url: str, environment: str, secret: str, work_group: str, home: Path) -> tuple[Grafana, DashboardScope]:
     from datamaster.aws.dashboards.grafana import Grafana, token
 
     place = _place(environment, work_group, home)
@@ -95,11 +84,12 @@ def _target(url: str, environment: str, secret: str, work_group: str, home: Path
     return Grafana(url, token(named), named), place
 
 
-def _place(environment: str, work_group: str, home: Path) -> Place:
+def _place(environment: str, work_group: str, home: Path) -> DashboardScope:
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
-    from datamaster.aws.dashboards.grafana import Place
+    from datamaster.aws.dashboards.grafana import DashboardScope
+    from datamaster.aws.deploy.account import NoAccount
 
     if environment == "local":
         connect(home)
@@ -107,8 +97,11 @@ def _place(environment: str, work_group: str, home: Path) -> Place:
     try:
         account = session.client("sts").get_caller_identity()["Account"]
     except (BotoCoreError, ClientError) as error:
-        raise NoAccount(environment, error) from error
-    return Place(environment, session.region_name or "us-east-1", account, work_group or f"dm-lake-{environment}")
+        raise NoAccount(
+            f"no AWS account for environment {environment}: {error}; set credentials and region of that account (aws configure, "
+            "aws sso login, or AWS_PROFILE), or take --environment local with a running platform"
+        ) from error
+    return DashboardScope(environment, session.region_name or "us-east-1", account, work_group or f"dm-lake-{environment}")
 
 
 def _connected(home: Path) -> None:
@@ -122,7 +115,7 @@ def _connected(home: Path) -> None:
             raise
 
 
-def _show(changes: list[Change]) -> None:
+def _show(changes: list[GrafanaDrift]) -> None:
     if not changes:
         out.print("Grafana has everything as it should be")
         return

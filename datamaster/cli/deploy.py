@@ -154,7 +154,7 @@ def destroy(
 
 def _ready(environment: Environment, stacks: Sequence[str], identity: str, fix: bool) -> bool:
     """Show what the account lacks, close what may be closed; returns whether the deployment can begin."""
-    from datamaster.aws.deploy.preflight import preflight
+    from datamaster.aws.deploy.account_preflight import preflight
     from datamaster.aws.deploy.stacks import deployed, launch_order
 
     wanted = frozenset(name for level in launch_order(environment, stacks) for name in level)

@@ -23,9 +23,9 @@ ROWS = ("time", "table", "by", "operation", "row", "reason")
 @app.command("ls")
 def list_errors(table: Table = None, json: Json = False, home: Home = Path(".dm")) -> int:
     """Count refused rows by table and reason. Open are those that no later load of the table has made good; exits 1 if any is."""
-    from datamaster.laptop import troubles
+    from datamaster.laptop import platform_troubles
 
-    groups, _ = troubles.refusals(connect(home), table=table)
+    groups, _ = platform_troubles.refusals(connect(home), table=table)
     if json:
         print_json([group.as_dict() for group in groups])
     else:
@@ -46,12 +46,12 @@ def show(
     home: Home = Path(".dm"),
 ) -> None:
     """Show refused rows, the newest first. Columns that may hold personal data are hidden, as in the lake."""
-    from datamaster.laptop import troubles
+    from datamaster.laptop import platform_troubles
     from datamaster.platform.refused import shown
 
     running = connect(home)
-    _, rows = troubles.refusals(running, table=table)
-    hidden = troubles.hidden_columns(running)
+    _, rows = platform_troubles.refusals(running, table=table)
+    hidden = platform_troubles.hidden_columns(running)
     newest = sorted(rows, key=lambda row: row.at, reverse=True)[:limit]
     if json:
         print_json([{**vars(row), "at": row.at.isoformat(), "row": shown(row, hidden)} for row in newest])

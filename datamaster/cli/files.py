@@ -37,7 +37,7 @@ def list_files(
     home: Home = Path(".dm"),
 ) -> None:
     """List files, newest first."""
-    from datamaster.platform.files import list_files as listed
+    from datamaster.platform.api_client import list_files as listed
 
     connect(home)
     found = listed(table=table, status=status, since=since, limit=limit)
@@ -57,7 +57,7 @@ def _shown(name: str, value: object) -> object:
 @app.command()
 def show(file_id: FileId, json: Json = False, home: Home = Path(".dm")) -> None:
     """Show one file: where it lies, what became of it, and why."""
-    from datamaster.platform.files import show_file
+    from datamaster.platform.api_client import show_file
 
     connect(home)
     record = show_file(file_id)
@@ -74,7 +74,7 @@ def retry(
     home: Home = Path(".dm"),
 ) -> None:
     """Send a file down the road again."""
-    from datamaster.platform.files import retry_file
+    from datamaster.platform.api_client import retry_file
 
     connect(home)
     record = retry_file(file_id, force=force)
@@ -84,7 +84,7 @@ def retry(
 @app.command()
 def sweep(json: Json = False, home: Home = Path(".dm")) -> None:
     """Register objects that no event announced, restart what hangs, end what cannot go on."""
-    from datamaster.platform.files import sweep_files
+    from datamaster.platform.api_client import sweep_files
 
     connect(home)
     counts = sweep_files()

@@ -16,7 +16,7 @@ from datamaster.cli.session import Home, connect
 from datamaster.platform.counts import counted
 
 
-class Layer(StrEnum):
+class RunLayer(StrEnum):
     """What ``dm run`` brings up to date."""
 
     silver = "silver"
@@ -41,7 +41,7 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
-    layer: Annotated[Layer, typer.Argument(help="silver, gold or maintenance.")],
+    layer: Annotated[RunLayer, typer.Argument(help="silver, gold or maintenance.")],
     wait: Annotated[bool, typer.Option(help="Before silver, wait for what is committed to reach bronze.")] = True,
     table: Annotated[list[str] | None, typer.Option(help="Only this table; repeat for more. For silver and maintenance.")] = None,
     keep_days: Annotated[float, typer.Option(min=0, help="How many days of snapshots maintenance keeps.")] = 5,
@@ -52,14 +52,14 @@ def run(
     from datamaster.platform import pipelines
 
     running = connect(home)
-    if wait and layer is Layer.silver:
+    if wait and layer is RunLayer.silver:
         with step("What is committed, to bronze") as current:
             statuses = actions.convert_all(running, current.say)
             current.done(", ".join(f"{counted(count, 'file')} {status}" for status, count in sorted(statuses.items())) or "no files")
     asked: dict[str, object] = {"tables": table} if table else {}
-    if layer is Layer.maintenance:
+    if layer is RunLayer.maintenance:
         asked["keep_days"] = keep_days
-    with step("Look after the tables" if layer is Layer.maintenance else f"Bring {layer} up to date") as current:
+    with step("Look after the tables" if layer is RunLayer.maintenance else f"Bring {layer} up to date") as current:
         result = pipelines.run(running, layer, current.say, asked)
         current.done(result.summary)
     if result.maintained:

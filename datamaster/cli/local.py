@@ -99,11 +99,11 @@ def down(
 
 def status(json: Json = False, home: Home = Path(".dm")) -> int:
     """Show what needs a person, the replication's state, the processes and the files. Exits 1 if anything needs a person."""
-    from datamaster.laptop import actions, lifecycle, troubles
+    from datamaster.laptop import actions, lifecycle, platform_troubles
 
     found = lifecycle.status(home)
     running = connect(home)
-    picture, backlog = troubles.picture(running), actions.backlog(running)
+    picture, backlog = platform_troubles.picture(running), actions.backlog(running)
     if json:
         print_json({"supervisor": found.supervisor, "healthy": found.healthy, "files": backlog, **picture.as_dict()})
         return 1 if picture.troubles else 0

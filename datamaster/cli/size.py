@@ -9,7 +9,7 @@ import typer
 
 from datamaster.aws.sizing.capacity import Capacity
 from datamaster.aws.sizing.documents import cost_document, cost_page, scale_document, scale_page
-from datamaster.aws.sizing.scale import LOADS, Load
+from datamaster.aws.sizing.scale import LOADS, ChangeRate
 from lake.errors import TerminalError
 
 app = typer.Typer(no_args_is_help=True, help="Quotas and prices of AWS, against the numbers in the templates. Calls nothing.")
@@ -19,7 +19,7 @@ Environment = Annotated[str, typer.Option("--env", help="Whose settings: dev, st
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-class UnknownEnvironment(TerminalError):
+class NoSuchEnvironment(TerminalError):
     """No environment on AWS has that name."""
 
     def __init__(self, name: str) -> None:
@@ -42,7 +42,7 @@ def scale(
     """Which service binds first at a rate of changes, and what to raise."""
     if changes is not None and changes <= 0:
         raise InvalidRate(changes)
-    loads = LOADS if changes is None else (Load(f"{changes:g}/s", changes),)
+    loads = LOADS if changes is None else (ChangeRate(f"{changes:g}/s", changes),)
     road = _road(env)
     typer.echo(json.dumps(scale_document(road, loads), indent=2) if as_json else scale_page(road, loads))
 
@@ -56,5 +56,5 @@ def cost(env: Environment = "prod", as_json: AsJson = False) -> None:
 
 def _road(environment: str) -> Capacity:
     if environment not in ENVIRONMENTS:
-        raise UnknownEnvironment(environment)
+        raise NoSuchEnvironment(environment)
     return Capacity.of(environment)

@@ -13,7 +13,7 @@ from datamaster.platform.counts import counted
 
 if TYPE_CHECKING:
     from datamaster.source.preflight import Finding
-    from datamaster.source.preparation import Plan
+    from datamaster.source.preparation import Preparation
     from datamaster.source.survey import Choice, SourceTable
 
 COLUMNS = ("table", "rows, about", "kB", "key", "in the lake")
@@ -50,7 +50,7 @@ def choice(
     return Choice(tuple(names), tuple(schemas or ()), tuple(include or ()), tuple(exclude or ()))
 
 
-def show(plan: Plan, asked: Choice) -> None:
+def show(plan: Preparation, asked: Choice) -> None:
     """Print what there is, what comes of each table, and what keeps back the rest."""
     findings("The database", plan.findings)
     left_out = [table for table in plan.tables if table.name not in plan.names and table.name not in plan.refused]
@@ -69,14 +69,14 @@ def findings(title: str, found: Iterable[Finding]) -> None:
         print_table(("what", "found", "how to give it"), rows, title)
 
 
-def agreed(plan: Plan, asked: Choice, yes: bool) -> bool:
+def agreed(plan: Preparation, asked: Choice, yes: bool) -> bool:
     """Whether to go on: asked on a terminal, where tables were not named one by one."""
     if yes or asked.tables or not plan.contracts or not sys.stdin.isatty():
         return True
     return typer.confirm(f"Take {counted(len(plan.names), 'table')}?", default=True, err=True)
 
 
-def _row(plan: Plan, table: SourceTable) -> tuple[object, ...]:
+def _row(plan: Preparation, table: SourceTable) -> tuple[object, ...]:
     name = plan.names.get(table.name)
     if name:
         fate = f"dm_silver.{name}"

@@ -9,7 +9,7 @@ import streamlit as st
 from datamaster.console import platform_data
 from datamaster.console.grid import COUNT, TEXT, TIME, grid
 from datamaster.console.states import nothing, shown
-from datamaster.platform import files
+from datamaster.platform import api_client
 from lake.errors import LakeError
 from lake.keys import raw_prefix
 
@@ -75,7 +75,7 @@ def _failures(failed: list[dict[str, Any]]) -> None:
 
 def _retry(file_id: str) -> None:
     try:
-        files.retry_file(file_id)
+        api_client.retry_file(file_id)
     except LakeError as error:
         st.error(f"**The file was not tried again.** {error}", icon=":material/block:")
         return
@@ -87,7 +87,7 @@ def _retry(file_id: str) -> None:
 def _follow(file_id: str) -> None:
     """Report the status of a retried file."""
     with shown("the file", live=True):
-        file = files.show_file(file_id)
+        file = api_client.show_file(file_id)
     words = f"Attempt {file['attempt_count']} of `{file['object_key'].rpartition('/')[2]}` is **{file['status']}**"
     if file["status"] in ("bronze", "silver"):
         st.success(words, icon=":material/check_circle:")

@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from datamaster.platform import files
-from datamaster.platform.query import NUMBERS, Athena, QueryFailed, Result
+from datamaster.platform import api_client
+from datamaster.platform.query import NUMBERS, Athena, QueryFailed, QueryResult
 
 STATUSES = ("pending", "running", "bronze", "silver", "failed")
 LIVE_SECONDS = 2
@@ -44,14 +44,14 @@ def athena() -> Athena:
 
 @st.cache_data(ttl=LIVE_SECONDS, show_spinner=False)
 def tables() -> dict[str, Any]:
-    """The API's tables. Raises the same errors as ``files.list_tables``."""
-    return files.list_tables()
+    """The API's tables. Raises the same errors as ``api_client.list_tables``."""
+    return api_client.list_tables()
 
 
 @st.cache_data(ttl=LIVE_SECONDS, show_spinner=False)
 def listed_files(table: str | None, status: str | None, limit: int) -> list[dict[str, Any]]:
     """The API's files, newest first."""
-    return files.list_files(table, status, limit=limit)
+    return api_client.list_files(table, status, limit=limit)
 
 
 @st.cache_data(ttl=GOLD_SECONDS, show_spinner=False)
@@ -78,7 +78,7 @@ def _size(asked: Athena, name: str) -> dict[str, Any] | None:
     return {"table": name, "rows": int(rows or 0), "bytes": int(size or 0), "files": int(count or 0)}
 
 
-def frame(result: Result) -> pd.DataFrame:
+def frame(result: QueryResult) -> pd.DataFrame:
     """A result as a data frame. Columns of numbers have a numeric type."""
     shown = pd.DataFrame(result.rows, columns=list(result.columns))
     for name, kind in zip(result.columns, result.types, strict=True):

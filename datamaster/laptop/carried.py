@@ -14,7 +14,7 @@ from datamaster.laptop.state import State
 from datamaster.platform import pipelines
 from datamaster.platform.settled import Stage, wait_for
 from datamaster.replicator.task_state import ask_reload
-from datamaster.source.preparation import Plan
+from datamaster.source.preparation import Preparation
 from lake.contract import Contract, ContractSet, parse_contract
 from lake.contract.store import POINTER_TTL_SECONDS, publish
 from lake.errors import TerminalError
@@ -29,7 +29,7 @@ class NotOurs(TerminalError):
     """The platform's tables are not its user's to choose."""
 
 
-def add(running: State, plan: Plan, progress: Progress) -> int:
+def add(running: State, plan: Preparation, progress: Progress) -> int:
     """Carry the plan's new tables too: contracts first, then the load of these tables alone. Returns how many rows it read.
 
     Raises ``NotOurs``, ``NotSettled``.

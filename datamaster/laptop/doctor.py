@@ -18,7 +18,7 @@ PACKAGES = ("ministack", "pysail", "pyspark-client", "pyiceberg", "pyarrow", "du
 
 
 @dataclass(frozen=True)
-class Finding:
+class Diagnosis:
     """One thing looked at: ``good`` is False where the platform cannot run, None where it runs with less."""
 
     subject: str
@@ -27,52 +27,54 @@ class Finding:
     advice: str = ""
 
 
-def examine() -> list[Finding]:
+def examine() -> list[Diagnosis]:
     """Look at everything; the order is that of the road."""
-    checks: tuple[Callable[[], Finding], ...] = (_python, _memory, _disk, _postgres, _kernel, _java)
+    checks: tuple[Callable[[], Diagnosis], ...] = (_python, _memory, _disk, _postgres, _kernel, _java)
     return [check() for check in checks] + [_package(name) for name in PACKAGES]
 
 
-def _python() -> Finding:
+def _python() -> Diagnosis:
     found = ".".join(map(str, sys.version_info[:3]))
-    return Finding("Python", found, sys.version_info[:2] >= MINIMUM_PYTHON, "3.11 or newer")
+    return Diagnosis("Python", found, sys.version_info[:2] >= MINIMUM_PYTHON, "3.11 or newer")
 
 
-def _memory() -> Finding:
+def _memory() -> Diagnosis:
     gigabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return Finding("memory", f"{gigabytes:.1f} GB", gigabytes >= MINIMUM_MEMORY_GB or None, f"{MINIMUM_MEMORY_GB} GB for the demo")
+    return Diagnosis("memory", f"{gigabytes:.1f} GB", gigabytes >= MINIMUM_MEMORY_GB or None, f"{MINIMUM_MEMORY_GB} GB for the demo")
 
 
-def _disk() -> Finding:
+def _disk() -> Diagnosis:
     gigabytes = shutil.disk_usage(Path.cwd()).free / 2**30
-    return Finding("free disk", f"{gigabytes:.1f} GB", gigabytes >= MINIMUM_DISK_GB or None, f"{MINIMUM_DISK_GB} GB for the demo")
+    return Diagnosis("free disk", f"{gigabytes:.1f} GB", gigabytes >= MINIMUM_DISK_GB or None, f"{MINIMUM_DISK_GB} GB for the demo")
 
 
-def _postgres() -> Finding:
+def _postgres() -> Diagnosis:
     from datamaster.laptop.postgres import PostgresMissing, programs
 
     try:
         binaries = programs()
     except PostgresMissing as missing:
-        return Finding("PostgreSQL", "none", False, str(missing))
+        return Diagnosis("PostgreSQL", "none", False, str(missing))
     answer = subprocess.run([binaries / "postgres", "--version"], capture_output=True, text=True, check=False)
-    return Finding("PostgreSQL", answer.stdout.strip() or answer.stderr.strip(), answer.returncode == 0, "make setup installs it")
+    return Diagnosis("PostgreSQL", answer.stdout.strip() or answer.stderr.strip(), answer.returncode == 0, "make setup installs it")
 
 
-def _kernel() -> Finding:
+def _kernel() -> Diagnosis:
     from convert.parse import ENGINE
 
     name = ENGINE
-    return Finding("parse engine", name, True if name == "kernel" else None, "install Rust (cargo) and run make kernel for the faster one")
+    return Diagnosis(
+        "parse engine", name, True if name == "kernel" else None, "install Rust (cargo) and run make kernel for the faster one"
+    )
 
 
-def _java() -> Finding:
+def _java() -> Diagnosis:
     java = shutil.which("java")
-    return Finding("Java", java or "none", True if java else None, "only make conformance (Apache Spark) needs Java 17")
+    return Diagnosis("Java", java or "none", True if java else None, "only make conformance (Apache Spark) needs Java 17")
 
 
-def _package(name: str) -> Finding:
+def _package(name: str) -> Diagnosis:
     try:
-        return Finding(name, version(name), True)
+        return Diagnosis(name, version(name), True)
     except PackageNotFoundError:
-        return Finding(name, "none", False, "make setup installs it")
+        return Diagnosis(name, "none", False, "make setup installs it")

@@ -48,7 +48,7 @@ class Session:
 
 
 @dataclass(frozen=True)
-class LoadState:
+class TableLoad:
     """How far the load of one table is, and how many changes came; ``name`` is schema.table."""
 
     name: str
@@ -70,7 +70,7 @@ class ReplicationState:
     slot_lost: bool
     lag_bytes: int | None
     retained_bytes: int | None
-    loads: tuple[LoadState, ...]
+    loads: tuple[TableLoad, ...]
     waits_for: tuple[Session, ...]
 
     @property
@@ -108,11 +108,11 @@ def replication_state(dsn: str, slot: str) -> ReplicationState:
         waits_for = tuple(Session(*row) for row in rows(BLOCKING, f"awsdms {slot}", slot) if row[4] is not None)
         active, status, lag, retained = next(iter(rows(SLOT, slot)), (False, None, None, None))
         phase: str | None = None
-        loads: tuple[LoadState, ...] = ()
+        loads: tuple[TableLoad, ...] = ()
         if rows("SELECT to_regclass('awsdms.task') IS NOT NULL")[0][0]:
             phase = next((row[0] for row in rows("SELECT phase FROM awsdms.task WHERE slot = %s", slot)), None)
             loads = tuple(
-                LoadState(*row)
+                TableLoad(*row)
                 for row in rows(
                     "SELECT schema_name || '.' || table_name, table_state, load_rows, load_ended IS NOT NULL, load_started, inserts,"
                     " updates, deletes FROM awsdms.table_statistics WHERE slot = %s ORDER BY 1",

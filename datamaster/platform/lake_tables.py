@@ -17,7 +17,7 @@ from lake.errors import TerminalError
 DATABASES = ("dm_silver", "dm_gold")
 
 
-class UnknownTable(TerminalError):
+class NotInLake(TerminalError):
     """No database of the lake holds a table of this name."""
 
     def __init__(self, name: str, known: list[str]) -> None:
@@ -79,7 +79,7 @@ class TableDescription:
 
 
 def describe(name: str) -> TableDescription:
-    """The table called ``review`` or ``dm_gold.top_drinkers``. Raises ``UnknownTable``."""
+    """The table called ``review`` or ``dm_gold.top_drinkers``. Raises ``NotInLake``."""
     catalog = _catalog()
     database, _, table = name.rpartition(".")
     for candidate in (database,) if database else DATABASES:
@@ -87,7 +87,7 @@ def describe(name: str) -> TableDescription:
             return _description(catalog.load_table((candidate, table)))
         except NoSuchTableError:
             continue
-    raise UnknownTable(name, names())
+    raise NotInLake(name, names())
 
 
 def names() -> list[str]:

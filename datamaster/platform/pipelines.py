@@ -20,7 +20,7 @@ ERROR_LINE = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Failed|Lost|Missing|Re
 
 
 @dataclass(frozen=True)
-class Result:
+class RunResult:
     """What a run did: tables settled, skipped with a reason, failed with a reason; their sizes where they were maintained."""
 
     settled: tuple[str, ...]
@@ -37,7 +37,7 @@ class Result:
         return ", ".join(counts)
 
 
-def run(running: Platform, layer: str, progress: Callable[[str], None], asked: Mapping[str, Any] = MappingProxyType({})) -> Result:
+def run(running: Platform, layer: str, progress: Callable[[str], None], asked: Mapping[str, Any] = MappingProxyType({})) -> RunResult:
     """Bring a layer ("silver" or "gold") up to date: rounds of its state machine until none leaves files behind. Or look
     after the tables ("maintenance"). ``asked`` is the executions' input.
 
@@ -60,7 +60,7 @@ def run(running: Platform, layer: str, progress: Callable[[str], None], asked: M
                 more = more or bool(answer.get("more"))
         if failed or not more:
             break
-    return Result(tuple(settled), tuple(skipped.items()), tuple(failed.items()), tuple(maintained))
+    return RunResult(tuple(settled), tuple(skipped.items()), tuple(failed.items()), tuple(maintained))
 
 
 def _answers(output: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:

@@ -40,7 +40,7 @@ class AthenaUnreachable(TransientError):
 
 
 @dataclass(frozen=True)
-class Result:
+class QueryResult:
     """Rows as Athena's text, null as None; a column's type is Athena's name, e.g. ``timestamp with time zone``.
 
     ``more`` tells that the statement has rows beyond these.
@@ -72,7 +72,7 @@ class Athena:
         self.client = client or boto3.client("athena")
         self.s3 = s3 or boto3.client("s3")
 
-    def run(self, sql: str, limit: int | None = 1000) -> Result:
+    def run(self, sql: str, limit: int | None = 1000) -> QueryResult:
         """Run a statement and read at most ``limit`` rows of it (None: all).
 
         Raises ``QueryFailed`` with Athena's reason, ``AthenaUnreachable`` where there is no answer.
@@ -80,7 +80,7 @@ class Athena:
         execution = self._finished(sql)
         seconds = execution["Statistics"].get("TotalExecutionTimeInMillis", 0) / 1000
         columns, types, rows, more = self._rows(execution, limit)
-        return Result(columns, types, tuple(rows), seconds, execution["QueryExecutionId"], more)
+        return QueryResult(columns, types, tuple(rows), seconds, execution["QueryExecutionId"], more)
 
     def download(self, sql: str, path: Path) -> None:
         """Run a SELECT and fetch its whole result as Athena's CSV: a header row, every value quoted, null as nothing.
@@ -139,7 +139,7 @@ class Athena:
         return columns, types, rows, False
 
 
-def as_table(result: Result, title: str | None = None) -> Table:
+def as_table(result: QueryResult, title: str | None = None) -> Table:
     """A table for the terminal: numbers to the right, nulls dim."""
     table = Table(title=title, header_style="bold", box=box.SIMPLE_HEAD)
     for name, kind in zip(result.columns, result.types, strict=True):
@@ -149,13 +149,13 @@ def as_table(result: Result, title: str | None = None) -> Table:
     return table
 
 
-def width(result: Result) -> int:
+def width(result: QueryResult) -> int:
     """The characters that a line of the table needs, if no text of more than ``FOLDED`` is left unfolded."""
     cells = ([len(row[place] or "null") for row in result.rows] for place in range(len(result.columns)))
     return sum(min(FOLDED, max([len(name), *lengths])) + 2 for name, lengths in zip(result.columns, cells, strict=True)) + 2
 
 
-def as_records(result: Result) -> Table:
+def as_records(result: QueryResult) -> Table:
     """A table for the terminal with a line for each value, for rows of many columns."""
     table = Table(show_header=False, box=box.SIMPLE, show_edge=False)
     table.add_column(justify="right", style="bold", no_wrap=True)
@@ -167,14 +167,14 @@ def as_records(result: Result) -> Table:
     return table
 
 
-def write_csv(result: Result, stream: TextIO) -> None:
+def write_csv(result: QueryResult, stream: TextIO) -> None:
     """CSV with a header row; null is an empty cell."""
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(result.columns)
     writer.writerows(result.rows)
 
 
-def write_json(result: Result, stream: TextIO) -> None:
+def write_json(result: QueryResult, stream: TextIO) -> None:
     """A JSON array of objects, one a row."""
     json.dump(list(result.objects()), stream, ensure_ascii=False, indent=2)
     stream.write("\n")

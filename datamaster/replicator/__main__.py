@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from datamaster.replicator.replication_task import TASK, ReplicationTask, TaskSettings
 from datamaster.replicator.statistics_endpoint import NotConnected, serve
-from datamaster.replicator.task import TASK, ReplicationTask, TaskSettings
 from datamaster.replicator.task_state import TableStatistics, ask_reload
 from datamaster.source.pg_catalog import PUBLICATION, SLOT
 from datamaster.wire.kinesis import KinesisRecords

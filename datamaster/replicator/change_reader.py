@@ -11,8 +11,8 @@ from typing import Any
 
 from datamaster.replicator.emitter import Emitter
 from datamaster.replicator.messages import Transaction
-from datamaster.replicator.pgoutput import Begin, Change, Commit, Relation, Truncate, decode
-from datamaster.source.pg_catalog import Column, Table, primary_key, resolve_form
+from datamaster.replicator.pgoutput import Begin, Commit, Relation, RowChange, Truncate, decode
+from datamaster.source.pg_catalog import SourceColumn, Table, primary_key, resolve_form
 
 PUSH_SECONDS = 0.1
 OPEN_SECONDS = 1.0  # how long sending waits for the transaction's end
@@ -89,7 +89,7 @@ class ChangeReader:
     def read(self, payload: bytes, lsn: int) -> None:
         """Take one message of the log at ``lsn``."""
         message = decode(payload, self._codec)
-        if isinstance(message, Change):
+        if isinstance(message, RowChange):
             if table := self._tables.get(message.relation_id):
                 self._number += 1
                 self._emitter.change(table, message, self._transaction, self._number, lsn)
@@ -120,7 +120,7 @@ class ChangeReader:
         key = self._key(relation)
         known = self._tables.get(relation.relation_id)
         columns = tuple(
-            Column(
+            SourceColumn(
                 column.name,
                 resolve_form(self._catalog, column.type_id, column.modifier, self._codec),
                 column.name not in key,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from datamaster.replicator.messages import (
-    Record,
+    StreamRecord,
     Transaction,
     change_record,
     control_record,
@@ -19,7 +19,7 @@ from datamaster.replicator.messages import (
     with_key,
 )
 from datamaster.replicator.outbox import RECORD_BYTES, Outbox, RecordTooLarge
-from datamaster.replicator.pgoutput import UNCHANGED, Change, Value
+from datamaster.replicator.pgoutput import UNCHANGED, RowChange, Value
 from datamaster.replicator.task_state import TaskState
 from datamaster.source.pg_catalog import Table
 
@@ -63,13 +63,13 @@ class Emitter:
         else:
             statistics.load_error_rows += 1
 
-    def change(self, table: Table, change: Change, transaction: Transaction, number: int, lsn: int) -> None:
+    def change(self, table: Table, change: RowChange, transaction: Transaction, number: int, lsn: int) -> None:
         """Send a change, the ``number``-th of its transaction."""
         if transaction.begin.commit_lsn > self.state.counted_lsn:
             self.state.statistics(table.schema, table.name).count(change.kind)
         change = with_key(table, change)
 
-        def record(values: Sequence[Value], left_out: Sequence[str]) -> Record:
+        def record(values: Sequence[Value], left_out: Sequence[str]) -> StreamRecord:
             image = change
             if left_out:
                 image = replace(change, old=list(values)) if change.new is None else replace(change, new=list(values))
@@ -77,7 +77,7 @@ class Emitter:
 
         self._send(table, change.old or [] if change.new is None else change.new, record)
 
-    def _send(self, table: Table, values: Sequence[Value], record: Callable[[Sequence[Value], Sequence[str]], Record]) -> bool:
+    def _send(self, table: Table, values: Sequence[Value], record: Callable[[Sequence[Value], Sequence[str]], StreamRecord]) -> bool:
         """Send a row, without its values that cannot travel, if it can do without them. Returns whether it was sent."""
         left_out: dict[str, Exception] = {}
         while True:

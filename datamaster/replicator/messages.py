@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import orjson
 
-from datamaster.replicator.pgoutput import UNCHANGED, Begin, Change, Value, Values
-from datamaster.source.pg_catalog import Column, Table
+from datamaster.replicator.pgoutput import UNCHANGED, Begin, RowChange, Value, Values
+from datamaster.source.pg_catalog import SourceColumn, Table
 from lake.errors import TerminalError
 
 POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
@@ -30,7 +30,7 @@ class UnwritableValue(TerminalError):
     """A value has no form in a message."""
 
 
-class Record(NamedTuple):
+class StreamRecord(NamedTuple):
     """A record for the stream; ``partition_key`` decides its shard."""
 
     partition_key: str
@@ -65,7 +65,7 @@ def lsn_text(lsn: int) -> str:
     return f"{lsn >> 32:08X}/{lsn & 0xFFFFFFFF:08X}"
 
 
-def load_record(table: Table, values: Sequence[Value], left_out: Sequence[str] = ()) -> Record:
+def load_record(table: Table, values: Sequence[Value], left_out: Sequence[str] = ()) -> StreamRecord:
     """The record of a row that a full load read; ``values`` are texts in the order of the table's columns."""
     data = {name: write(value) if isinstance(value, bytes) else None for (name, write), value in zip(table.writers, values, strict=True)}
     for name in left_out:
@@ -73,7 +73,9 @@ def load_record(table: Table, values: Sequence[Value], left_out: Sequence[str] =
     return _data_record(table, "load", {"data": data}, values, {LEFT_OUT: left_out} if left_out else {})
 
 
-def change_record(table: Table, change: Change, transaction: Transaction, number: int, lsn: int, left_out: Sequence[str] = ()) -> Record:
+def change_record(
+    table: Table, change: RowChange, transaction: Transaction, number: int, lsn: int, left_out: Sequence[str] = ()
+) -> StreamRecord:
     """The record of a change: the ``number``-th of its transaction, from 1, at ``lsn`` of the log.
 
     A column that an update did not carry is absent. A delete carries the key, of whatever type, and nulls; under REPLICA
@@ -100,7 +102,7 @@ def change_record(table: Table, change: Change, transaction: Transaction, number
     return _data_record(table, OPERATIONS[change.kind], body, change.new, details)
 
 
-def control_record(task: str, operation: str, schema: str, table: str, definition: dict[str, object] | None = None) -> Record:
+def control_record(task: str, operation: str, schema: str, table: str, definition: dict[str, object] | None = None) -> StreamRecord:
     """A control record, e.g. ``drop-table``; ``definition`` is the ``table-def`` of those that have one."""
     message = {
         "control": {} if definition is None else {"table-def": definition},
@@ -114,7 +116,7 @@ def control_record(task: str, operation: str, schema: str, table: str, definitio
             "table-name": table,
         },
     }
-    return Record(f"{task}.{schema}.{table}"[:PARTITION_KEY_CHARACTERS], orjson.dumps(message))
+    return StreamRecord(f"{task}.{schema}.{table}"[:PARTITION_KEY_CHARACTERS], orjson.dumps(message))
 
 
 def key_text(table: Table, values: Sequence[Value]) -> str:
@@ -126,7 +128,7 @@ def key_text(table: Table, values: Sequence[Value]) -> str:
     return ", ".join(shown)
 
 
-def largest(table: Table, values: Sequence[Value]) -> Column | None:
+def largest(table: Table, values: Sequence[Value]) -> SourceColumn | None:
     """The column of the longest value outside of the key, None if there is none."""
     sizes = [
         (len(value), place) for place, value in enumerate(values) if isinstance(value, bytes) and table.columns[place].name not in table.key
@@ -134,7 +136,7 @@ def largest(table: Table, values: Sequence[Value]) -> Column | None:
     return table.columns[max(sizes)[1]] if sizes else None
 
 
-def unwritable(table: Table, values: Sequence[Value], error: Exception) -> tuple[Column | None, Exception]:
+def unwritable(table: Table, values: Sequence[Value], error: Exception) -> tuple[SourceColumn | None, Exception]:
     """The first column whose value cannot be written, and why; without a column where the row as a whole cannot."""
     for column, value in zip(table.columns, values, strict=False):
         if isinstance(value, bytes):
@@ -159,7 +161,7 @@ def _carried(table: Table, values: Values) -> dict[str, object]:
     }
 
 
-def with_key(table: Table, change: Change) -> Change:
+def with_key(table: Table, change: RowChange) -> RowChange:
     """The change with its whole key: one that is stored out of line and did not change stands in the old image only."""
     if change.new is None or change.old is None or not any(change.new[place] is UNCHANGED for place in table.key_places):
         return change
@@ -191,7 +193,9 @@ def _before_image(table: Table, old: Values | None, new: Values) -> dict[str, ob
     return image if changed else {}
 
 
-def _data_record(table: Table, operation: str, body: dict[str, object], values: Sequence[Value], details: dict[str, object]) -> Record:
+def _data_record(
+    table: Table, operation: str, body: dict[str, object], values: Sequence[Value], details: dict[str, object]
+) -> StreamRecord:
     parts = [values[place] for place in table.key_places]
     key = ".".join([table.schema, table.name, *[part.decode(table.codec) for part in parts if isinstance(part, bytes)]])
     body["metadata"] = {
@@ -204,4 +208,4 @@ def _data_record(table: Table, operation: str, body: dict[str, object], values: 
         "table-name": table.name,
         **details,
     }
-    return Record(key[:PARTITION_KEY_CHARACTERS], orjson.dumps(body))
+    return StreamRecord(key[:PARTITION_KEY_CHARACTERS], orjson.dumps(body))

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from datamaster.replicator.messages import Record
+from datamaster.replicator.messages import StreamRecord
 from lake.errors import TerminalError, TransientError
 
 BATCH_RECORDS = 500
@@ -37,7 +37,7 @@ class Stopped(TransientError):
 class RecordTooLarge(TerminalError):
     """A record is larger than Kinesis takes."""
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: StreamRecord) -> None:
         super().__init__(f'record "{record.partition_key}" has {record.size} bytes; Kinesis takes {RECORD_BYTES}')
 
 
@@ -48,9 +48,9 @@ class PutRecords(Protocol):
         """Put up to 500 records."""
 
 
-def batches(records: Sequence[Record]) -> Iterator[list[Record]]:
+def batches(records: Sequence[StreamRecord]) -> Iterator[list[StreamRecord]]:
     """Cut records into batches that one call may carry: 500 records and 5 MiB."""
-    batch: list[Record] = []
+    batch: list[StreamRecord] = []
     size = 0
     for record in records:
         if batch and (len(batch) == BATCH_RECORDS or size + record.size > BATCH_BYTES):
@@ -62,7 +62,7 @@ def batches(records: Sequence[Record]) -> Iterator[list[Record]]:
         yield batch
 
 
-def to_resend(records: Sequence[Record], answers: Sequence[dict[str, Any]]) -> list[Record]:
+def to_resend(records: Sequence[StreamRecord], answers: Sequence[dict[str, Any]]) -> list[StreamRecord]:
     """What must be sent again after a partial failure: each failed record and all later ones of its partition key.
 
     The later ones go again even where they were taken, so that the last copy of a key's records is in order.
@@ -76,7 +76,7 @@ def to_resend(records: Sequence[Record], answers: Sequence[dict[str, Any]]) -> l
     return again
 
 
-def deliver(client: PutRecords, stream: str, records: Sequence[Record], stop: threading.Event) -> int:
+def deliver(client: PutRecords, stream: str, records: Sequence[StreamRecord], stop: threading.Event) -> int:
     """Put one batch, again and again until all of it is taken; returns how many calls it took.
 
     Raises ``StreamRefused`` where trying again cannot help, ``Stopped`` where ``stop`` was set in between.
@@ -118,14 +118,14 @@ class Outbox:
         self._stream = stream
         self._stop = stop
         self._mark = self._handed_mark = 0
-        self._pending: list[Record] = []
+        self._pending: list[StreamRecord] = []
         self._pending_bytes = 0
-        self._batches: queue.Queue[tuple[list[Record], int] | None] = queue.Queue(BATCHES_WAITING)
+        self._batches: queue.Queue[tuple[list[StreamRecord], int] | None] = queue.Queue(BATCHES_WAITING)
         self._failure: Exception | None = None
         self._sender = threading.Thread(target=self._send, name="put-records", daemon=True)
         self._sender.start()
 
-    def add(self, record: Record) -> None:
+    def add(self, record: StreamRecord) -> None:
         """Take a record; waits while too many are on their way.
 
         Raises ``RecordTooLarge``, and what went wrong with earlier ones.

@@ -58,7 +58,7 @@ class Relation:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class RowChange:
     """One changed row: ``kind`` is I, U or D; ``old`` holds the key or the whole row where the server sent one."""
 
     kind: str
@@ -74,7 +74,7 @@ class Truncate:
     relation_ids: tuple[int, ...]
 
 
-Message = Begin | Commit | Relation | Change | Truncate
+Message = Begin | Commit | Relation | RowChange | Truncate
 
 _LENGTH = struct.Struct(">I").unpack_from
 _COUNT = struct.Struct(">H").unpack_from
@@ -100,7 +100,7 @@ def decode(payload: bytes, codec: str = "utf-8") -> Message | None:
     return None
 
 
-def _change(kind: bytes, payload: bytes) -> Change:
+def _change(kind: bytes, payload: bytes) -> RowChange:
     relation_id = _LENGTH(payload, 1)[0]
     old = new = None
     at = 5
@@ -108,7 +108,7 @@ def _change(kind: bytes, payload: bytes) -> Change:
         old, at = _values(payload, at + 1)
     if kind != b"D":
         new, at = _values(payload, at + 1)
-    return Change(kind.decode(), relation_id, old, new)
+    return RowChange(kind.decode(), relation_id, old, new)
 
 
 def _values(payload: bytes, at: int) -> tuple[Values, int]:

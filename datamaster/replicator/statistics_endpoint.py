@@ -19,7 +19,7 @@ CONTENT_TYPE = "application/x-amz-json-1.1"
 DEFAULT_PAGE = 100
 
 
-class InvalidRequest(Exception):
+class RequestFault(Exception):
     """A request that DMS would refuse; ``kind`` is the exception's name in its API."""
 
     def __init__(self, kind: str, message: str) -> None:
@@ -34,7 +34,7 @@ class NotConnected(Exception):
 def answer(
     operation: str, request: dict[str, Any], tables: Iterable[TableStatistics], reload: Callable[[list[str]], None]
 ) -> dict[str, Any]:
-    """The answer to one call. Raises ``InvalidRequest``."""
+    """The answer to one call. Raises ``RequestFault``."""
     if operation == "DescribeTableStatistics":
         arn, field, result = "ReplicationTaskArn", "TableStatistics", _page(request, tables)
     elif operation == "DescribeReplicationTableStatistics":
@@ -44,11 +44,9 @@ def answer(
         reload([f"{table['SchemaName']}.{table['TableName']}" for table in request.get("TablesToReload", ())])
         return {arn: request.get(arn)}
     else:
-        raise InvalidRequest(
-            "UnknownOperationException", f'operation "{operation}"; the replicator answers for table statistics and reloads'
-        )
+        raise RequestFault("UnknownOperationException", f'operation "{operation}"; the replicator answers for table statistics and reloads')
     if not request.get(arn):
-        raise InvalidRequest("ResourceNotFoundFault", f"{arn} is missing")
+        raise RequestFault("ResourceNotFoundFault", f"{arn} is missing")
     rows, marker = result
     return {arn: request[arn], field: rows, **({"Marker": marker} if marker else {})}
 
@@ -58,7 +56,7 @@ def _page(request: dict[str, Any], tables: Iterable[TableStatistics]) -> tuple[l
     names = {"schema-name": "SchemaName", "table-name": "TableName", "table-state": "TableState"}
     for choice in request.get("Filters") or ():
         if choice["Name"] not in names:
-            raise InvalidRequest("InvalidParameterValueException", f'filter "{choice["Name"]}"; one of {", ".join(names)}')
+            raise RequestFault("InvalidParameterValueException", f'filter "{choice["Name"]}"; one of {", ".join(names)}')
         rows = [row for row in rows if row[names[choice["Name"]]] in choice["Values"]]
     first = int(request.get("Marker") or 0)
     last = first + int(request.get("MaxRecords") or DEFAULT_PAGE)
@@ -99,7 +97,7 @@ def serve(port: int, tables: Callable[[], list[TableStatistics]], reload: Callab
             try:
                 operation = (self.headers.get("X-Amz-Target") or "").removeprefix(TARGET)
                 self._reply(200, answer(operation, json.loads(body or b"{}"), tables(), reload))
-            except InvalidRequest as error:
+            except RequestFault as error:
                 self._reply(400, {"__type": error.kind, "message": str(error)})
             except NotConnected:
                 self._reply(503, {"__type": "ServiceUnavailable", "message": "the task is not connected to its source yet"})

@@ -32,7 +32,7 @@ class TableWithoutKey(TerminalError):
 
 
 @dataclass(frozen=True)
-class Column:
+class SourceColumn:
     """One column: its name, the form of its values, and whether it may be null."""
 
     name: str
@@ -47,7 +47,7 @@ class Table:
 
     schema: str
     name: str
-    columns: tuple[Column, ...]
+    columns: tuple[SourceColumn, ...]
     key: tuple[str, ...]
     codec: str = UTF8
 
@@ -132,7 +132,7 @@ def read_table(cursor: Cursor, schema: str, name: str, codec: str = UTF8) -> Tab
     columns, key = read_columns(cursor, schema, name)
     if not key:
         raise TableWithoutKey(f'table "{schema}.{name}" has no primary key; add one')
-    forms = (Column(c.name, resolve_form(cursor, c.type_id, c.modifier, codec), not c.required, c.type_id) for c in columns)
+    forms = (SourceColumn(c.name, resolve_form(cursor, c.type_id, c.modifier, codec), not c.required, c.type_id) for c in columns)
     return Table(schema, name, tuple(forms), key, codec)
 
 

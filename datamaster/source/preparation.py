@@ -23,7 +23,7 @@ from lake.source_session import SESSION_OPTIONS
 
 
 @dataclass(frozen=True)
-class Plan:
+class Preparation:
     """What taking the chosen tables means.
 
     ``findings`` are about the database as a whole, ``tables`` all that it has, ``names`` the lake's names of those taken,
@@ -56,7 +56,7 @@ class Plan:
             (folder / name).unlink(missing_ok=True)
 
 
-def plan(dsn: str, choice: Choice, folder: Path, slot: str = SLOT, publication: str = PUBLICATION, *, running: bool = False) -> Plan:
+def plan(dsn: str, choice: Choice, folder: Path, slot: str = SLOT, publication: str = PUBLICATION, *, running: bool = False) -> Preparation:
     """Look at the database and say what would be taken; nothing is written.
 
     Tables that ``folder`` has contracts of are always among them, and are all of them if nothing else is chosen.
@@ -70,7 +70,7 @@ def plan(dsn: str, choice: Choice, folder: Path, slot: str = SLOT, publication: 
     with connected(dsn, SESSION_OPTIONS) as connection, connection.cursor() as cursor:
         findings = () if running else tuple(server_findings(dsn, cursor, slot))
         if any(finding.subject in ALONE for finding in findings):
-            return Plan(findings)
+            return Preparation(findings)
         tables = tuple(survey(cursor))
         chosen = {table.name for table in tables if _chosen(table, choice, known)}
         refused = _refused(cursor, tables, {*chosen, *choice.tables, *known} - exported, publication)
@@ -82,7 +82,7 @@ def plan(dsn: str, choice: Choice, folder: Path, slot: str = SLOT, publication: 
             refused[name] = (Finding(f"table {name}", str(error), "write its contract by hand: dm contract init prints a draft"),)
             del new[name]
     ContractSet.of(texts | contracts)
-    return Plan(findings, tables, new, refused, contracts, frozenset(known))
+    return Preparation(findings, tables, new, refused, contracts, frozenset(known))
 
 
 def _chosen(table: SourceTable, choice: Choice, known: Iterable[SourceName]) -> bool:

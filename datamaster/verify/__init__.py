@@ -21,7 +21,7 @@ import psycopg2
 from datamaster.platform import Platform
 from datamaster.platform.query import Athena
 from datamaster.source.pg_catalog import UnknownSourceTable
-from datamaster.verify.derived import Checks, Sides, compare_derived, installed_checks, no_checks
+from datamaster.verify.derived_tables import Checks, Sides, compare_derived, installed_checks, no_checks
 from datamaster.verify.history_versions import compare_history
 from datamaster.verify.masked_columns import masked_columns
 from datamaster.verify.quality_results import RESULTS, compare_quality, has_rules

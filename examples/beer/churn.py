@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import psycopg2
 import psycopg2.extensions
 
-from beer import names
+from beer import vocabulary
 from beer.generate import FIRST_MONTH, MONTH_SECONDS, MONTHS
 
 LARGEST_TRANSACTION = 12
@@ -159,7 +159,7 @@ class Workload:
     def update_beer(self) -> Statement:
         """Change the style and strength of a beer."""
         self.counts.updates += 1
-        style, strength = self.rng.choice((*names.STYLES, None)), self.rng.choice((None, round(self.rng.uniform(2, 14), 2)))
+        style, strength = self.rng.choice((*vocabulary.STYLES, None)), self.rng.choice((None, round(self.rng.uniform(2, 14), 2)))
         return "UPDATE dm_core.beer SET beer_style = %s, beer_abv = %s WHERE beer_id = %s", (style, strength, self.beers.any(self.rng))
 
     def update_brewery(self) -> Statement:
@@ -171,7 +171,7 @@ class Workload:
         """Change the state and mail address of a profile."""
         self.counts.updates += 1
         key = self.profiles.any(self.rng)
-        values = (self.rng.choice((*names.STATES, None)), self._mail(key), key)
+        values = (self.rng.choice((*vocabulary.STATES, None)), self._mail(key), key)
         return "UPDATE dm_core.profile SET state = %s, email = %s WHERE profile_id = %s", values
 
     def insert_parent(self) -> Statement:
@@ -207,9 +207,14 @@ class Workload:
             return "INSERT INTO dm_core.brewery VALUES (%s, %s)", (key, self._brewery_name())
         if table == "beer":
             brewery = self.brewery_of[key] = self.breweries.any(self.rng)
-            name = f"{self.rng.choice(names.BEER_FIRST)} {self.rng.choice(names.BEER_SECOND)}"
-            return "INSERT INTO dm_core.beer VALUES (%s, %s, %s, %s, %s)", (key, brewery, name, self.rng.choice(names.STYLES), None)
-        return "INSERT INTO dm_core.profile VALUES (%s, %s, %s, %s)", (key, f"new {key}", self._mail(key), self.rng.choice(names.STATES))
+            name = f"{self.rng.choice(vocabulary.BEER_FIRST)} {self.rng.choice(vocabulary.BEER_SECOND)}"
+            return "INSERT INTO dm_core.beer VALUES (%s, %s, %s, %s, %s)", (key, brewery, name, self.rng.choice(vocabulary.STYLES), None)
+        return "INSERT INTO dm_core.profile VALUES (%s, %s, %s, %s)", (
+            key,
+            f"new {key}",
+            self._mail(key),
+            self.rng.choice(vocabulary.STATES),
+        )
 
     def _review_row(self, key: int) -> Statement:
         beer = self.beers.any(self.rng)
@@ -218,10 +223,11 @@ class Workload:
         return f"INSERT INTO dm_core.review ({REVIEW_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)", values
 
     def _brewery_name(self) -> str:
-        return f"{self.rng.choice(names.BREWERY_PLACES)} {self.rng.choice(names.BREWERY_KINDS)}"
+        return f"{self.rng.choice(vocabulary.BREWERY_PLACES)} {self.rng.choice(vocabulary.BREWERY_KINDS)}"
 
     def _mail(self, key: int) -> str:
-        return f"{self.rng.choice(names.FIRST_NAMES)}.{self.rng.choice(names.LAST_NAMES)}{key}@{self.rng.choice(names.MAIL_DOMAINS)}"
+        first, last = self.rng.choice(vocabulary.FIRST_NAMES), self.rng.choice(vocabulary.LAST_NAMES)
+        return f"{first}.{last}{key}@{self.rng.choice(vocabulary.MAIL_DOMAINS)}"
 
     def _score(self) -> float | None:
         return None if self.rng.random() < 0.02 else self.rng.randint(2, 10) / 2

@@ -18,7 +18,7 @@ import psycopg2
 import pyarrow as pa
 import pyarrow.csv
 
-from beer import MIGRATIONS, names
+from beer import MIGRATIONS, vocabulary
 from lake.errors import TerminalError
 
 SCHEMA = MIGRATIONS / "0001_tables.sql"
@@ -126,7 +126,7 @@ def brewery_table(scale: Scale, seed: int) -> pa.Table:
     """Rows of ``dm_core.brewery``."""
     rng = np.random.default_rng([seed, 1])
     count = scale.breweries
-    places, kinds = _pick(rng, names.BREWERY_PLACES, count), _pick(rng, names.BREWERY_KINDS, count)
+    places, kinds = _pick(rng, vocabulary.BREWERY_PLACES, count), _pick(rng, vocabulary.BREWERY_KINDS, count)
     return pa.table({"brewery_id": np.arange(1, count + 1), "brewery_name": [f"{a} {b}" for a, b in zip(places, kinds, strict=True)]})
 
 
@@ -134,8 +134,8 @@ def beer_table(scale: Scale, seed: int) -> pa.Table:
     """Rows of ``dm_core.beer``. A quarter of the strengths are null. About one style in a hundred is null or empty."""
     rng = np.random.default_rng([seed, 2])
     count = scale.beers
-    parts = zip(*(_pick(rng, words, count) for words in (names.BEER_FIRST, names.BEER_SECOND, names.BEER_LAST)), strict=True)
-    styles: list[str | None] = list(_pick(rng, names.STYLES, count, skew=0.8))
+    parts = zip(*(_pick(rng, words, count) for words in (vocabulary.BEER_FIRST, vocabulary.BEER_SECOND, vocabulary.BEER_LAST)), strict=True)
+    styles: list[str | None] = list(_pick(rng, vocabulary.STYLES, count, skew=0.8))
     for place in np.flatnonzero(rng.random(count) < 0.01):
         styles[place] = None if rng.random() < 0.7 else ""
     strength = np.round(np.clip(rng.gamma(9.0, 0.72, count), 0.5, 40.0), 2)
@@ -154,8 +154,8 @@ def profile_table(scale: Scale, seed: int) -> pa.Table:
     """Rows of ``dm_core.profile``. Every mail address is on a domain reserved for examples (RFC 2606)."""
     rng = np.random.default_rng([seed, 3])
     count = scale.profiles
-    firsts, lasts = _pick(rng, names.FIRST_NAMES, count), _pick(rng, names.LAST_NAMES, count)
-    handles, domains = _pick(rng, names.HANDLES, count), _pick(rng, names.MAIL_DOMAINS, count)
+    firsts, lasts = _pick(rng, vocabulary.FIRST_NAMES, count), _pick(rng, vocabulary.LAST_NAMES, count)
+    handles, domains = _pick(rng, vocabulary.HANDLES, count), _pick(rng, vocabulary.MAIL_DOMAINS, count)
     people = list(zip(firsts, lasts, range(1, count + 1), strict=True))
     shown = [
         handle.format(first=first, last=last, First=first.title(), Last=last.title(), n=number)
@@ -167,7 +167,7 @@ def profile_table(scale: Scale, seed: int) -> pa.Table:
             "profile_id": np.arange(1, count + 1),
             "profile_name": shown,
             "email": pa.array(mails, mask=rng.random(count) < 0.03),
-            "state": pa.array(_pick(rng, names.STATES, count, skew=0.9), mask=rng.random(count) < 0.05),
+            "state": pa.array(_pick(rng, vocabulary.STATES, count, skew=0.9), mask=rng.random(count) < 0.05),
         }
     )
 

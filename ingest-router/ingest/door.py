@@ -23,7 +23,7 @@ from ingest.routing import Router
 from ingest.settings import settings
 from ingest.source_stream import SourceStream
 from ingest.sweep import Sweep
-from ingest.transformation import Batch, Transformation
+from ingest.transformation import Transformation, TransformedBatch
 from lake.contract import ContractSet
 from lake.contract.store import ContractStore
 from lake.control import ControlTable
@@ -53,7 +53,7 @@ def transform_records(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     return KinesisFirehoseDataTransformationResponse(batch.answers).asdict()
 
 
-def note_refusals(batch: Batch) -> None:
+def note_refusals(batch: TransformedBatch) -> None:
     """Keep the refused rows of loads. A failure here does not fail the batch, because it only makes the table's load wait."""
     try:
         for table, refusals in batch.refusals.items():

@@ -5,20 +5,12 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 
-from lake.errors import TerminalError
+from lake.errors import CorruptGzip, NotGzip, TerminalError
 
 HEAD_BYTES = 256 * 1024
 _MAGIC = b"\x1f\x8b\x08"
 _GZIP_WINDOW = 31
 _STEP = 1 << 20
-
-
-class NotGzip(TerminalError):
-    """The object does not begin with a gzip member (RFC 1952, 2.3.1)."""
-
-
-class CorruptGzip(TerminalError):
-    """The object begins as gzip but does not inflate."""
 
 
 class TruncatedGzip(TerminalError):

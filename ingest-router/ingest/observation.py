@@ -9,14 +9,14 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor
 
 from ingest.raw_objects import RawObject
 from ingest.sweep import Swept
-from ingest.transformation import Batch
+from ingest.transformation import TransformedBatch
 from lake.control import ControlRecord
 from lake.telemetry import MetricUnit, count, logger
 
 LOGGED_FAILURES = 100
 
 
-def tell_transformation(batch: Batch) -> None:
+def tell_transformation(batch: TransformedBatch) -> None:
     """Count a batch and log the reasons of its failed records, at most 100 of them one by one.
 
     ``raw_sha256`` of a log line is the digest of the record's raw data, which Firehose writes under errors/.

@@ -18,7 +18,7 @@ ATTEMPTS = 9
 PAUSE_SECONDS = 0.2
 
 
-class StreamRefused(TransientError):
+class ReturnRefused(TransientError):
     """The source stream did not accept returned records. The whole batch must be transformed again."""
 
 
@@ -32,9 +32,9 @@ class SourceStream:
         return boto3.client("kinesis")
 
     def put_back(self, stream_arn: str | None, records: Sequence[KinesisFirehoseRecord]) -> None:
-        """Put records back under their partition keys. Raises ``StreamRefused``, and some may then be there twice, which is harmless."""
+        """Put records back under their partition keys. Raises ``ReturnRefused``, and some may then be there twice, which is harmless."""
         if stream_arn is None:
-            raise StreamRefused("the delivery stream has no source stream to give records back to")
+            raise ReturnRefused("the delivery stream has no source stream to give records back to")
         chunk: list[dict[str, Any]] = []
         size = 0
         for record in records:
@@ -55,4 +55,4 @@ class SourceStream:
                 return
             entries = [entry for entry, result in zip(entries, answer["Records"], strict=True) if result.get("ErrorCode")]
             time.sleep(PAUSE_SECONDS * 2**attempt)
-        raise StreamRefused(f"{len(entries)} records were refused {ATTEMPTS} times")
+        raise ReturnRefused(f"{len(entries)} records were refused {ATTEMPTS} times")

@@ -59,7 +59,7 @@ class Failure:
 
 
 @dataclass
-class Batch:
+class TransformedBatch:
     """The answer to one invocation.
 
     ``returned`` holds the records to put back on the source stream, ``refusals`` the rows of loads among the failures, by table.
@@ -87,9 +87,9 @@ class Transformation:
         self._router = router
         self._limit = response_limit
 
-    def run(self, records: Iterable[KinesisFirehoseRecord]) -> Batch:
+    def run(self, records: Iterable[KinesisFirehoseRecord]) -> TransformedBatch:
         """Answer every record, in order."""
-        batch = Batch()
+        batch = TransformedBatch()
         listed = list(records)
         room = self._limit - sum(ENVELOPE + len(record.record_id) for record in listed)
         for record in listed:
@@ -97,7 +97,7 @@ class Transformation:
             room = self._add(record, batch, room)
         return batch
 
-    def _add(self, record: KinesisFirehoseRecord, batch: Batch, room: int) -> int:
+    def _add(self, record: KinesisFirehoseRecord, batch: TransformedBatch, room: int) -> int:
         """Answer one record. Returns the bytes that are left for the answer."""
         raw = binascii.a2b_base64(record.data)
         counts = batch.counts
@@ -121,7 +121,7 @@ class Transformation:
         )
         return room - len(data)
 
-    def _fail(self, record: KinesisFirehoseRecord, raw: bytes, reason: str, batch: Batch, room: int) -> int:
+    def _fail(self, record: KinesisFirehoseRecord, raw: bytes, reason: str, batch: TransformedBatch, room: int) -> int:
         size = len(record.data) + 2 * len(reason)
         if size > room and batch.answers:
             return _give_back(record, batch, room)
@@ -134,7 +134,7 @@ class Transformation:
         return room - size
 
 
-def _give_back(record: KinesisFirehoseRecord, batch: Batch, room: int) -> int:
+def _give_back(record: KinesisFirehoseRecord, batch: TransformedBatch, room: int) -> int:
     batch.counts.returned += 1
     batch.returned.append(record)
     batch.answers.append(Answer(record.record_id, "Dropped"))

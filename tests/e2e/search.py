@@ -9,7 +9,7 @@ import boto3
 import orjson
 
 from datamaster.laptop.state import State
-from datamaster.platform import files
+from datamaster.platform import api_client
 from datamaster.platform.query import Athena
 from tests.e2e.traces import holds
 
@@ -130,9 +130,9 @@ def _executions() -> Iterator[Document]:
 
 
 def _api() -> Iterator[Document]:
-    yield "api", "/tables", orjson.dumps(files.list_tables(), default=str)
-    for file in files.list_files(limit=10_000):
-        yield "api", f"/files/{file['file_id']}", orjson.dumps([file, files.show_file(file["file_id"])], default=str)
+    yield "api", "/tables", orjson.dumps(api_client.list_tables(), default=str)
+    for file in api_client.list_files(limit=10_000):
+        yield "api", f"/files/{file['file_id']}", orjson.dumps([file, api_client.show_file(file["file_id"])], default=str)
 
 
 def _tables(running: State) -> Iterator[Document]:

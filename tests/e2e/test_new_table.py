@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from datamaster.laptop import actions, postgres
+from datamaster.laptop.platform_troubles import picture
 from datamaster.laptop.state import State
-from datamaster.laptop.troubles import picture
 from datamaster.platform import pipelines
 from datamaster.platform.query import Athena
 from datamaster.source.introspect import contract_yaml

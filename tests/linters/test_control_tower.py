@@ -12,7 +12,7 @@ import pytest
 from datamaster.aws.cloudformation.rendering import stack
 from datamaster.aws.deploy import control_tower
 from datamaster.aws.deploy.check import LINTERS
-from datamaster.aws.deploy.lint import Finding
+from datamaster.aws.deploy.lint import LintFinding
 
 Properties = dict[str, Any]
 
@@ -52,7 +52,7 @@ def test_a_planted_fault_is_found_and_named(
 ) -> None:
     faulty = copy.deepcopy(templates[name])
     plant(faulty["Resources"][resource]["Properties"])
-    expected = Finding(rule, f"{faulty['Resources'][resource]['Type']}.{resource}", name)
+    expected = LintFinding(rule, f"{faulty['Resources'][resource]['Type']}.{resource}", name)
 
     assert expected not in control_tower.judge({name: templates[name]}, LINTERS, tmp_path / "whole")[1]
     assert expected in control_tower.judge({name: faulty}, LINTERS, tmp_path / "faulty")[1]

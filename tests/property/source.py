@@ -12,7 +12,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from datamaster.replicator import change_reader, task
+from datamaster.replicator import change_reader, replication_task
 from datamaster.replicator.emitter import Emitter
 from datamaster.replicator.positions import caught_up
 from datamaster.replicator.task_state import TableStatistics, ask_reload
@@ -76,7 +76,7 @@ class Source:
         self.load = Load()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._task: task.ReplicationTask | None = None
+        self._task: replication_task.ReplicationTask | None = None
         self._failure: BaseException | None = None
         self._labels = itertools.count(1)
 
@@ -100,8 +100,8 @@ class Source:
     def start(self) -> None:
         """Start the replicator."""
         self._stop.clear()
-        settings = task.TaskSettings(self.dsn, "stream", (TABLE,), self.slot, self.name)
-        self._task = task.ReplicationTask(settings, self.sink, self._stop)
+        settings = replication_task.TaskSettings(self.dsn, "stream", (TABLE,), self.slot, self.name)
+        self._task = replication_task.ReplicationTask(settings, self.sink, self._stop)
         self._thread = threading.Thread(target=self._replicate, name="replicator", daemon=True)
         self._thread.start()
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from convert.parse.blocks import Block, BlockReader, RecordTooLong
 from convert.parse.content import WrongContent
 from convert.parse.csv_header import WrongHeader, check_header
-from convert.parse.gunzip import CorruptGzip, GzipStream, NotGzip
+from convert.parse.gunzip import GzipStream
 from convert.parse.outcome import ParsedBlock, Reason, Reject
 from convert.parse.schema import RowSchema
 
@@ -21,9 +21,7 @@ __all__ = [
     "Block",
     "BlockParser",
     "BlockReader",
-    "CorruptGzip",
     "GzipStream",
-    "NotGzip",
     "ParsedBlock",
     "Reason",
     "RecordTooLong",

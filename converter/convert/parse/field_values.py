@@ -16,11 +16,11 @@ from types import MappingProxyType
 from typing import Any
 
 from convert.parse.outcome import Problem, Reason
-from convert.parse.schema import Field
+from convert.parse.schema import RowField
 from lake.cdc import OPERATIONS
 from lake.types import FLOAT32
 
-Reader = Callable[[Any, Field], Any]
+Reader = Callable[[Any, RowField], Any]
 
 
 class IntToken(str):
@@ -61,13 +61,13 @@ _FIRST = (date.min.toordinal() - _EPOCH) * 86_400 * _SECOND
 _BEYOND = (date.max.toordinal() - _EPOCH + 1) * 86_400 * _SECOND
 
 
-def _text(value: Any, field: Field) -> str:
+def _text(value: Any, field: RowField) -> str:
     if type(value) is not str:
         raise Problem(Reason.TYPE, field.name)
     return value
 
 
-def _whole(negative: bool, digits: str, field: Field) -> int:
+def _whole(negative: bool, digits: str, field: RowField) -> int:
     if len(digits) > 19:
         raise Problem(Reason.RANGE, field.name)
     number = -int(digits) if negative else int(digits)
@@ -77,20 +77,20 @@ def _whole(negative: bool, digits: str, field: Field) -> int:
     return number
 
 
-def _json_int(value: Any, field: Field) -> int:
+def _json_int(value: Any, field: RowField) -> int:
     if type(value) is not IntToken:
         raise Problem(Reason.TYPE, field.name)
     return _whole(value[0] == "-", value.lstrip("-"), field)
 
 
-def _csv_int(cell: str, field: Field) -> int:
+def _csv_int(cell: str, field: RowField) -> int:
     match = _CSV_INT.fullmatch(cell)
     if match is None:
         raise Problem(Reason.TYPE, field.name)
     return _whole(match[1] == "-", match[2], field)
 
 
-def _float(token: str, field: Field) -> float:
+def _float(token: str, field: RowField) -> float:
     number = float(token)
     if number in (float("inf"), float("-inf")):
         raise Problem(Reason.RANGE, field.name)
@@ -102,7 +102,7 @@ def _float(token: str, field: Field) -> float:
     return number
 
 
-def _not_a_number(text: str, field: Field) -> float:
+def _not_a_number(text: str, field: RowField) -> float:
     if text not in _NAN:
         raise Problem(Reason.TYPE, field.name)
     if not field.allow_nan:
@@ -110,17 +110,17 @@ def _not_a_number(text: str, field: Field) -> float:
     return float(text)
 
 
-def _json_float(value: Any, field: Field) -> float:
+def _json_float(value: Any, field: RowField) -> float:
     if type(value) in (IntToken, FloatToken):
         return _float(value, field)
     return _not_a_number(_text(value, field), field)
 
 
-def _csv_float(cell: str, field: Field) -> float:
+def _csv_float(cell: str, field: RowField) -> float:
     return _float(cell, field) if _CSV_FLOAT.fullmatch(cell) else _not_a_number(cell, field)
 
 
-def _fixed(sign: str, digits: str, point: int, field: Field) -> Decimal:
+def _fixed(sign: str, digits: str, point: int, field: RowField) -> Decimal:
     """``digits`` times ten to the ``point``, exactly. Raises a ``range`` problem if it does not fit."""
     significant = digits.lstrip("0")
     stripped = significant.rstrip("0")
@@ -132,7 +132,7 @@ def _fixed(sign: str, digits: str, point: int, field: Field) -> Decimal:
     return Decimal((int(sign == "-"), tuple(map(int, stripped + "0" * zeros)), -field.scale))
 
 
-def _csv_decimal(cell: str, field: Field) -> Decimal:
+def _csv_decimal(cell: str, field: RowField) -> Decimal:
     match = _PLAIN.fullmatch(cell)
     if match is None:
         raise Problem(Reason.NAN if cell in _NAN else Reason.TYPE, field.name)
@@ -140,7 +140,7 @@ def _csv_decimal(cell: str, field: Field) -> Decimal:
     return _fixed(match[1], (match[2] or "") + fraction, -len(fraction), field)
 
 
-def _json_decimal(value: Any, field: Field) -> Decimal:
+def _json_decimal(value: Any, field: RowField) -> Decimal:
     if type(value) not in (IntToken, FloatToken):
         return _csv_decimal(_text(value, field), field)
     mantissa, _, exponent = value.lower().partition("e")
@@ -150,13 +150,13 @@ def _json_decimal(value: Any, field: Field) -> Decimal:
     return _fixed(value[:1], whole + fraction, power - len(fraction), field)
 
 
-def _json_boolean(value: Any, field: Field) -> bool:
+def _json_boolean(value: Any, field: RowField) -> bool:
     if type(value) is not bool:
         raise Problem(Reason.TYPE, field.name)
     return value
 
 
-def _csv_boolean(cell: str, field: Field) -> bool:
+def _csv_boolean(cell: str, field: RowField) -> bool:
     if cell in ("t", "true"):
         return True
     if cell in ("f", "false"):
@@ -164,40 +164,40 @@ def _csv_boolean(cell: str, field: Field) -> bool:
     raise Problem(Reason.TYPE, field.name)
 
 
-def _string(value: Any, field: Field) -> str:
+def _string(value: Any, field: RowField) -> str:
     if "\0" in _text(value, field):
         raise Problem(Reason.NUL, field.name)
     return str(value)
 
 
-def _uuid(value: Any, field: Field) -> str:
+def _uuid(value: Any, field: RowField) -> str:
     if not _UUID.fullmatch(_text(value, field)):
         raise Problem(Reason.TYPE, field.name)
     return str(value).lower()
 
 
-def _bytes(value: Any, field: Field) -> bytes:
+def _bytes(value: Any, field: RowField) -> bytes:
     match = _HEX.fullmatch(_text(value, field))
     if match is None:
         raise Problem(Reason.TYPE, field.name)
     return bytes.fromhex(match[1])
 
 
-def _days(year: str, month: str, day: str, field: Field) -> int:
+def _days(year: str, month: str, day: str, field: RowField) -> int:
     try:
         return date(int(year), int(month), int(day)).toordinal() - _EPOCH
     except ValueError:
         raise Problem(Reason.RANGE, field.name) from None
 
 
-def _date(value: Any, field: Field) -> int:
+def _date(value: Any, field: RowField) -> int:
     match = _DATE.fullmatch(_text(value, field))
     if match is None:
         raise Problem(Reason.TYPE, field.name)
     return _days(match[1], match[2], match[3], field)
 
 
-def _stamp(value: Any, field: Field, separators: str) -> int:
+def _stamp(value: Any, field: RowField, separators: str) -> int:
     match = _STAMP.fullmatch(_text(value, field))
     if match is None or match[4] not in separators:
         raise Problem(Reason.TYPE, field.name)
@@ -214,33 +214,33 @@ def _stamp(value: Any, field: Field, separators: str) -> int:
     return instant
 
 
-def _json_stamp(value: Any, field: Field) -> int:
+def _json_stamp(value: Any, field: RowField) -> int:
     return _stamp(value, field, "T")
 
 
-def _csv_stamp(cell: str, field: Field) -> int:
+def _csv_stamp(cell: str, field: RowField) -> int:
     return _stamp(cell, field, "T ")
 
 
-def _operation(value: Any, field: Field) -> str:
+def _operation(value: Any, field: RowField) -> str:
     if _text(value, field) not in OPERATIONS:
         raise Problem(Reason.OPERATION, field.name)
     return str(value)
 
 
-def _position(value: Any, field: Field) -> str:
+def _position(value: Any, field: RowField) -> str:
     if not _POSITION.fullmatch(_text(value, field)):
         raise Problem(Reason.TYPE, field.name)
     return str(value)
 
 
-def _json_names(value: Any, field: Field) -> list[str]:
+def _json_names(value: Any, field: RowField) -> list[str]:
     if type(value) is not list:
         raise Problem(Reason.TYPE, field.name)
     return [_string(name, field) for name in value]
 
 
-def _csv_names(cell: str, field: Field) -> list[str]:
+def _csv_names(cell: str, field: RowField) -> list[str]:
     try:
         value = _DECODER.decode(cell)
         json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate is not text

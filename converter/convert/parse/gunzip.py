@@ -9,20 +9,12 @@ from typing import Any, Protocol
 from isal import igzip_lib, isal_zlib
 
 from convert.parse.content import wrong_content
-from lake.errors import TerminalError
+from lake.errors import CorruptGzip, NotGzip, TerminalError
 
 CHUNK_BYTES = 256 << 10
 """Compressed bytes per read. More would not fit the processor's cache. No member's header is longer."""
 _MAGIC = b"\x1f\x8b"
 _HEAD_BYTES = 4
-
-
-class NotGzip(TerminalError):
-    """The object does not begin with a gzip member."""
-
-
-class CorruptGzip(TerminalError):
-    """The object begins as gzip, but a member is cut off or damaged, or something else follows the last one."""
 
 
 class RawSource(Protocol):

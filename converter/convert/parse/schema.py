@@ -29,7 +29,7 @@ _SPECIAL_RULES = {
 
 
 @dataclass(frozen=True)
-class Field:
+class RowField:
     """One column of the row.
 
     ``kind`` names the reading rule. ``precision`` and ``scale`` are digits of a decimal, 0 for other kinds.
@@ -77,7 +77,7 @@ class RowSchema:
     """
 
     table: str
-    fields: tuple[Field, ...]
+    fields: tuple[RowField, ...]
     evolution: str
 
     @classmethod
@@ -85,7 +85,7 @@ class RowSchema:
         """The row of a contract's table."""
         columns = [_field(c.name, c.type, required=c.required, key=c.key is not None, allow_nan=c.allow_nan) for c in contract.columns]
         changes = [
-            Field(name, _SPECIAL[name], spelling) if name in _SPECIAL else _field(name, ColumnType.parse(spelling))
+            RowField(name, _SPECIAL[name], spelling) if name in _SPECIAL else _field(name, ColumnType.parse(spelling))
             for name, spelling in CDC_TYPES.items()
         ]
         return cls(contract.table, (*columns, *changes), contract.evolution)
@@ -111,8 +111,8 @@ class RowSchema:
         return tuple(i for i, f in enumerate(self.fields) if f.key)
 
 
-def _field(name: str, column_type: ColumnType, *, required: bool = False, key: bool = False, allow_nan: bool = False) -> Field:
-    return Field(
+def _field(name: str, column_type: ColumnType, *, required: bool = False, key: bool = False, allow_nan: bool = False) -> RowField:
+    return RowField(
         name=name,
         kind=column_type.form.name,
         spelling=column_type.name,

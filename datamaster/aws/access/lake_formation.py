@@ -21,7 +21,7 @@ EVERYONE = "IAM_ALLOWED_PRINCIPALS"
 
 
 @dataclass(frozen=True)
-class View:
+class GrantedView:
     """A principal's view of a table: ``hidden`` columns, the filter of ``rows`` (None for all), and the granting resource."""
 
     hidden: frozenset[str]
@@ -34,7 +34,7 @@ class View:
         return not self.hidden and self.rows is None
 
 
-Views = dict[tuple[str, str, str], list[View]]
+Views = dict[tuple[str, str, str], list[GrantedView]]
 """By principal, database and table."""
 
 
@@ -73,17 +73,17 @@ class Grants:
                 found[principal, database, table].append(view)
         return found
 
-    def _reached(self, name: str, resource: Mapping[str, Any]) -> Iterator[tuple[str, str, View]]:
+    def _reached(self, name: str, resource: Mapping[str, Any]) -> Iterator[tuple[str, str, GrantedView]]:
         if "Table" in resource:
             database, table = resource["Table"]["DatabaseName"], resource["Table"].get("Name")
             for known in self._tables(database):
                 if table in (None, known):
-                    yield database, known, View(frozenset(), None, name)
+                    yield database, known, GrantedView(frozenset(), None, name)
         elif "DataCellsFilter" in resource:
             cells = resource["DataCellsFilter"]
             held = self.filters[cells["DatabaseName"], cells["TableName"], cells["Name"]]
             hidden = frozenset(held.get("ColumnWildcard", {}).get("ExcludedColumnNames", []))
-            yield cells["DatabaseName"], cells["TableName"], View(hidden, held["RowFilter"]["FilterExpression"], name)
+            yield cells["DatabaseName"], cells["TableName"], GrantedView(hidden, held["RowFilter"]["FilterExpression"], name)
         elif resource.get("LFTagPolicy", {}).get("ResourceType") == "TABLE":
             for database, tags in self.database_tags.items():
                 expression = {part["TagKey"]: part["TagValues"] for part in resource["LFTagPolicy"]["Expression"]}
@@ -91,7 +91,7 @@ class Grants:
                     if _fits(expression, tags):
                         columns = self.column_tags[database, table].items()
                         hidden = frozenset(column for column, own in columns if not _fits(expression, tags | own))
-                        yield database, table, View(hidden, None, name)
+                        yield database, table, GrantedView(hidden, None, name)
 
     def _tables(self, database: str) -> tuple[str, ...]:
         return next((layer.tables for layer in self.matrix.layers.values() if layer.database == database), ())

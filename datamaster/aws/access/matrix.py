@@ -151,7 +151,7 @@ def load_matrix(path: Path = MATRIX, contracts: ContractSet | None = None) -> Ma
     Raises ``InvalidMatrix`` for an unknown layer, table, action, role or kind.
     """
     known = contracts or ContractSet.from_directory(demo_contracts())
-    return _Reader(path.name, yaml.safe_load(path.read_text()), tables_of(known)).matrix()
+    return _MatrixReader(path.name, yaml.safe_load(path.read_text()), tables_of(known)).matrix()
 
 
 def tables_of(contracts: ContractSet) -> dict[str, tuple[str, ...]]:
@@ -164,7 +164,7 @@ def tables_of(contracts: ContractSet) -> dict[str, tuple[str, ...]]:
     }
 
 
-class _Reader:
+class _MatrixReader:
     def __init__(self, source: str, document: Any, tables: Mapping[str, tuple[str, ...]]) -> None:
         self.source = source
         self.tables = tables

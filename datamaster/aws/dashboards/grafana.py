@@ -39,7 +39,7 @@ class NoToken(TerminalError):
 
 
 @dataclass(frozen=True)
-class Change:
+class GrafanaDrift:
     """A difference in Grafana: a folder, data source or dashboard is ``absent``, or the values at ``paths`` differ."""
 
     kind: str
@@ -49,7 +49,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Place:
+class DashboardScope:
     """The target of the dashboards: the environment, its region and account, and Athena's work group."""
 
     environment: str
@@ -96,9 +96,9 @@ class Grafana:
         self.url, self.secret = url.rstrip("/"), secret
         self._api = GrafanaApi.from_url(self.url, credential, timeout=20)
 
-    def diff(self, place: Place, dashboards: Mapping[str, Json]) -> list[Change]:
+    def diff(self, place: DashboardScope, dashboards: Mapping[str, Json]) -> list[GrafanaDrift]:
         """The changes that a push would write, in order. Raises ``GrafanaRefused``, ``GrafanaUnreachable``."""
-        changes = [Change("folder", FOLDER, True)] if self._found(lambda: self._api.folder.get_folder(FOLDER_UID)) is None else []
+        changes = [GrafanaDrift("folder", FOLDER, True)] if self._found(lambda: self._api.folder.get_folder(FOLDER_UID)) is None else []
         for source in place.sources():
             there = self._found(lambda source=source: self._api.datasource.get_datasource_by_uid(source["uid"]))  # type: ignore[misc]
             changes += _change("data source", source["name"], source, there)
@@ -107,7 +107,7 @@ class Grafana:
             changes += _change("dashboard", wanted["title"], wanted, there["dashboard"] if there else None)
         return changes
 
-    def push(self, place: Place, dashboards: Mapping[str, Json]) -> list[Change]:
+    def push(self, place: DashboardScope, dashboards: Mapping[str, Json]) -> list[GrafanaDrift]:
         """Write all differences and return them. Raises ``GrafanaRefused``, ``GrafanaUnreachable``."""
         changes = self.diff(place, dashboards)
         differing = {(change.kind, change.name): change.absent for change in changes}
@@ -125,7 +125,7 @@ class Grafana:
                 self._asked(lambda body=body: self._api.dashboard.update_dashboard(body))  # type: ignore[misc]
         return changes
 
-    def _wanted(self, place: Place, dashboards: Mapping[str, Json]) -> list[Json]:
+    def _wanted(self, place: DashboardScope, dashboards: Mapping[str, Json]) -> list[Json]:
         return [place.adapted(dashboard) for dashboard in dashboards.values()]
 
     def _found(self, call: Callable[[], T]) -> T | None:
@@ -167,11 +167,11 @@ def _set(variable: Json, value: str) -> Json:
     return {**variable, "current": option, "options": options, "query": ",".join(known["value"] for known in options)}
 
 
-def _change(kind: str, name: str, wanted: Json, there: Any) -> list[Change]:
+def _change(kind: str, name: str, wanted: Json, there: Any) -> list[GrafanaDrift]:
     if there is None:
-        return [Change(kind, name, True)]
+        return [GrafanaDrift(kind, name, True)]
     paths = tuple(_differences(wanted, there, ""))
-    return [Change(kind, name, False, paths)] if paths else []
+    return [GrafanaDrift(kind, name, False, paths)] if paths else []
 
 
 def _differences(wanted: Any, there: Any, path: str) -> list[str]:

@@ -15,7 +15,7 @@ SINCE = timedelta(hours=3)
 
 
 @dataclass(frozen=True)
-class Checked:
+class PanelCheck:
     """One panel: the number of rows or points from its queries, and the reason of a failure ("" without one)."""
 
     dashboard: str
@@ -31,14 +31,14 @@ class Checked:
 
 def check(
     dashboards: Mapping[str, Json], athena: Athena, cloudwatch: Any, given: Mapping[str, str] | None = None, since: timedelta = SINCE
-) -> list[Checked]:
+) -> list[PanelCheck]:
     """Run every query, with ``given`` values of variables. A failed query is reported with its reason."""
-    found: list[Checked] = []
+    found: list[PanelCheck] = []
     for name, dashboard in dashboards.items():
         try:
             values = resolved(dashboard, athena, given)
         except QueryFailed as error:
-            found.append(Checked(name, "its variables", 0, str(error)))
+            found.append(PanelCheck(name, "its variables", 0, str(error)))
             continue
         by_panel: dict[str, list[Query]] = {put_in(panel["title"], values): [] for panel in panels(dashboard)}
         for query in queries(dashboard, values):
@@ -47,11 +47,11 @@ def check(
     return found
 
 
-def _checked(name: str, title: str, asked: list[Query], athena: Athena, cloudwatch: Any, since: timedelta) -> Checked:
+def _checked(name: str, title: str, asked: list[Query], athena: Athena, cloudwatch: Any, since: timedelta) -> PanelCheck:
     total = 0
     for query in asked:
         try:
             total += answer(query, athena, cloudwatch, since)
         except QueryFailed as error:
-            return Checked(name, title, total, f"query {query.ref}: {error}")
-    return Checked(name, title, total)
+            return PanelCheck(name, title, total, f"query {query.ref}: {error}")
+    return PanelCheck(name, title, total)

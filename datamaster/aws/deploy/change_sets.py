@@ -17,7 +17,7 @@ from datamaster.aws.deploy.environments import Environment
 from datamaster.aws.deploy.package import digest
 from datamaster.aws.deploy.stack_files import Output, Stack
 from datamaster.aws.deploy.stacks import Outputs, StackFailed, failure_reason, in_full, levels, outputs_of
-from datamaster.aws.deploy.watch import UNWATCHED, Change, StackChanges, Waiting, Watch
+from datamaster.aws.deploy.watch import UNWATCHED, ResourceChange, StackChanges, Waiting, Watch
 from lake.errors import TerminalError
 
 CAPABILITIES = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND")
@@ -152,7 +152,9 @@ class _Launch(Waiting):
         while token := pages[-1].get("NextToken"):
             pages.append(self.client.describe_change_set(ChangeSetName=change_set, NextToken=token))
         changes = [change["ResourceChange"] for page in pages for change in page.get("Changes", [])]
-        named = tuple(Change(c["Action"], c["LogicalResourceId"], c["ResourceType"], c.get("Replacement") == "True") for c in changes)
+        named = tuple(
+            ResourceChange(c["Action"], c["LogicalResourceId"], c["ResourceType"], c.get("Replacement") == "True") for c in changes
+        )
         proposal = StackChanges(stack.external_name, stack.name, change_set, new, named)
         if found["Status"] != "FAILED":
             return proposal

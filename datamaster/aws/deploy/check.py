@@ -1,8 +1,8 @@
 """Run linters and rules over everything that a deployment sends: ``python -m datamaster.aws.deploy.check``.
 
-Each environment's deployment, and production's in another region, is judged by ``datamaster.aws.deploy.refusals``. Rendered templates are
-judged by cfn-lint, checkov, ``datamaster.aws.deploy.guard`` and Control Tower's rules in cfn-guard. State machines are judged by
-asl-validator, the Dockerfile by hadolint, and GitHub's workflows by actionlint if Go can build it.
+Each environment's deployment, and production's in another region, is judged by ``datamaster.aws.deploy.aws_refusals``. Rendered
+templates are judged by cfn-lint, checkov, ``datamaster.aws.deploy.guard`` and Control Tower's rules in cfn-guard. State machines
+are judged by asl-validator, the Dockerfile by hadolint, and GitHub's workflows by actionlint if Go can build it.
 
 Exit code 0 means that templates/linter-exceptions.yml names every finding, and that each exception is still needed.
 """
@@ -25,10 +25,10 @@ from datamaster.aws.cloudformation.reading import read_template
 from datamaster.aws.cloudformation.rendering import stack
 from datamaster.aws.deploy import control_tower, guard
 from datamaster.aws.deploy.artifacts import STATE_MACHINES
+from datamaster.aws.deploy.aws_refusals import RULES, refusals
 from datamaster.aws.deploy.environments import Environment, load_environment
-from datamaster.aws.deploy.lint import Finding
+from datamaster.aws.deploy.lint import LintFinding
 from datamaster.aws.deploy.package import APPS, Package, package_apps
-from datamaster.aws.deploy.refusals import RULES, refusals
 from datamaster.aws.deploy.sent import sent
 from datamaster.project import PROJECT
 
@@ -59,7 +59,7 @@ def environments() -> list[Environment]:
     return [*here, Environment(here[-1].name, ELSEWHERE, here[-1].variables | {"region": ELSEWHERE})]
 
 
-def collect(packages: Mapping[str, Package], build: Path) -> tuple[list[Finding], list[Path]]:
+def collect(packages: Mapping[str, Package], build: Path) -> tuple[list[LintFinding], list[Path]]:
     """Findings for each environment, and the templates sent to the other region."""
     found, elsewhere = [], []
     for environment in environments():
@@ -69,24 +69,24 @@ def collect(packages: Mapping[str, Package], build: Path) -> tuple[list[Finding]
     return found, elsewhere
 
 
-def cfn_lint(templates: Sequence[Path], region: str = "us-east-1") -> list[Finding]:
+def cfn_lint(templates: Sequence[Path], region: str = "us-east-1") -> list[LintFinding]:
     """Findings of cfn-lint in a region, with warnings and informational ones."""
     command = [str(LINTERS / "cfn-lint"), "--format", "json", "--include-checks", "W", "--regions", region, "--template"]
     answer = subprocess.run([*command, *map(str, templates)], capture_output=True, text=True)
     found = json.loads(answer.stdout or "[]")
-    return [Finding(item["Rule"]["Id"], item["Message"], Path(item["Filename"]).name) for item in found]
+    return [LintFinding(item["Rule"]["Id"], item["Message"], Path(item["Filename"]).name) for item in found]
 
 
-def checkov(folder: Path) -> tuple[int, list[Finding]]:
+def checkov(folder: Path) -> tuple[int, list[LintFinding]]:
     """The number of checkov's CloudFormation checks that pass, and the findings of those that fail."""
     command = [str(LINTERS / "checkov"), "--directory", str(folder), "--framework", "cloudformation", "--output", "json"]
     answer = subprocess.run([*command, "--quiet", "--skip-download"], capture_output=True, text=True)
     report = json.loads(answer.stdout)
-    failed = [Finding(item["check_id"], item["resource"], Path(item["file_path"]).name) for item in report["results"]["failed_checks"]]
+    failed = [LintFinding(item["check_id"], item["resource"], Path(item["file_path"]).name) for item in report["results"]["failed_checks"]]
     return report["summary"]["passed"], failed
 
 
-def asl_validator(build: Path) -> list[Finding]:
+def asl_validator(build: Path) -> list[LintFinding]:
     """Findings of asl-validator on the state machines."""
     folder = build / "statemachines"
     folder.mkdir(parents=True)
@@ -98,33 +98,33 @@ def asl_validator(build: Path) -> list[Finding]:
     return found
 
 
-def hadolint() -> list[Finding]:
+def hadolint() -> list[LintFinding]:
     """Findings of hadolint, with informational ones."""
     return lines(DOCKERFILE.name, "hadolint", [str(LINTERS / "hadolint"), "--no-color", str(DOCKERFILE)])
 
 
-def actionlint() -> list[Finding] | None:
+def actionlint() -> list[LintFinding] | None:
     """Findings of actionlint, or None if Go is missing. If DM_REQUIRE is set, missing Go is a finding."""
     if shutil.which("go") is None:
-        return [Finding("actionlint", "needs Go, and DM_REQUIRE demands it")] if os.environ.get("DM_REQUIRE") else None
+        return [LintFinding("actionlint", "needs Go, and DM_REQUIRE demands it")] if os.environ.get("DM_REQUIRE") else None
     command = ["go", "run", ACTIONLINT, "-no-color", "-oneline", "-shellcheck=", *map(str, sorted(WORKFLOWS.glob("*.yml")))]
     return lines(WORKFLOWS.name, "actionlint", command)
 
 
-def control_tower_rules(folder: Path, build: Path) -> tuple[int, list[Finding]]:
+def control_tower_rules(folder: Path, build: Path) -> tuple[int, list[LintFinding]]:
     """The number of Control Tower's rules that apply to production's stacks, and the findings."""
     stacks = sorted(path.stem for path in (PROJECT / "config").glob("*.yaml") if path.stem != "config")
     templates = {name: control_tower.rendered(stack(name, control_tower.ENVIRONMENT, folder)) for name in stacks}
     return control_tower.judge(templates, LINTERS, build)
 
 
-def lines(where: str, check: str, command: Sequence[str]) -> list[Finding]:
+def lines(where: str, check: str, command: Sequence[str]) -> list[LintFinding]:
     """A finding for each line that a failed linter writes."""
     answer = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT)
     if answer.returncode == 0:
         return []
     told = (answer.stdout + answer.stderr).strip() or f"ended with code {answer.returncode}"
-    return [Finding(check, line.strip(), where) for line in told.splitlines() if line.strip()]
+    return [LintFinding(check, line.strip(), where) for line in told.splitlines() if line.strip()]
 
 
 def excepted() -> dict[tuple[str, str], str]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from datamaster.aws.cloudformation.rendering import Template
-from datamaster.aws.deploy.lint import Finding
+from datamaster.aws.deploy.lint import LintFinding
 from lake.errors import TerminalError
 
 PACKAGE = "@cdklabs/cdk-validator-cfnguard"
@@ -54,7 +54,7 @@ def rendered(template: Template) -> dict[str, Any]:
     return {"AWSTemplateFormatVersion": "2010-09-09", "Resources": resources}
 
 
-def judge(templates: Mapping[str, dict[str, Any]], linters: Path, build: Path) -> tuple[int, list[Finding]]:
+def judge(templates: Mapping[str, dict[str, Any]], linters: Path, build: Path) -> tuple[int, list[LintFinding]]:
     """The number of rules that apply to the rendered templates (by name), and the findings.
 
     Raises ``NoGuard``.
@@ -79,11 +79,11 @@ def judge(templates: Mapping[str, dict[str, Any]], linters: Path, build: Path) -
     return len((held | {rule for rule, _ in broken}) - NOT_ADOPTED.keys()), findings
 
 
-def _findings(rule: str, report: Mapping[str, Any], template: Mapping[str, Any]) -> list[Finding]:
+def _findings(rule: str, report: Mapping[str, Any], template: Mapping[str, Any]) -> list[LintFinding]:
     """The resources of a template that break a rule."""
     [entry] = [entry for entry in report["not_compliant"] if entry["Rule"]["name"] == rule]
     names = sorted(set(re.findall(r"/Resources/(\w+)/Properties", json.dumps(entry))))
-    return [Finding(rule, f"{template['Resources'][name]['Type']}.{name}", Path(report["name"]).stem) for name in names]
+    return [LintFinding(rule, f"{template['Resources'][name]['Type']}.{name}", Path(report["name"]).stem) for name in names]
 
 
 def _package(linters: Path) -> Path:

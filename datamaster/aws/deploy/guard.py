@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from datamaster.aws.deploy.lint import Finding
+from datamaster.aws.deploy.lint import LintFinding
 
 Template = Mapping[str, Any]
 Properties = Mapping[str, Any]
@@ -41,13 +41,13 @@ class Rule:
     holds: Judge
 
 
-def findings(template: Template, file: str) -> list[Finding]:
+def findings(template: Template, file: str) -> list[LintFinding]:
     """The rules that a template's resources break."""
     found = []
     for name, resource in template["Resources"].items():
         properties = effective(resource, template)
         broken = [rule for rule in RULES if resource["Type"] in rule.kinds and not rule.holds(name, properties, template)]
-        found += [Finding(rule.name, f"{resource['Type']}.{name}", file) for rule in broken]
+        found += [LintFinding(rule.name, f"{resource['Type']}.{name}", file) for rule in broken]
     return found
 
 
@@ -207,6 +207,6 @@ RULES = (
 )
 
 
-def all_findings(templates: Iterable[tuple[str, Template]]) -> list[Finding]:
+def all_findings(templates: Iterable[tuple[str, Template]]) -> list[LintFinding]:
     """The findings of several templates, given with their file names."""
     return [finding for file, template in templates for finding in findings(template, file)]

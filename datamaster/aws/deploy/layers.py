@@ -44,7 +44,7 @@ class LayerFailed(TerminalError):
 
 
 @dataclass(frozen=True)
-class Layer:
+class LambdaLayer:
     """A built layer: a zip, its unzipped size in bytes, and its key in the artifacts bucket."""
 
     name: str
@@ -64,7 +64,7 @@ def locked(names: Iterable[str], lock: str) -> list[str]:
     return [versions[name] for name in names]
 
 
-def build_layer(name: str, build: Path, python: str = PYTHON, architecture: str = "x86_64") -> Layer:
+def build_layer(name: str, build: Path, python: str = PYTHON, architecture: str = "x86_64") -> LambdaLayer:
     """Install a layer's libraries for Lambda under ``build``, remove unused files, and zip the rest.
 
     ``architecture`` is Lambda's name of the processor, x86_64 or arm64.
@@ -93,7 +93,7 @@ def build_layer(name: str, build: Path, python: str = PYTHON, architecture: str 
         raise LayerFailed(f"layer {name} takes {size / 2**20:.0f} MB unzipped; Lambda takes {UNZIPPED_LIMIT_BYTES / 2**20:.0f} MB in all")
     archive = build / "layers" / f"{name}.zip"
     write_zip(archive, kept)
-    return Layer(name, archive, size, f"layers/{name}/{digest(archive.read_bytes())}.zip")
+    return LambdaLayer(name, archive, size, f"layers/{name}/{digest(archive.read_bytes())}.zip")
 
 
 def build_kernel(folder: Path) -> Path | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, order=True)
-class Finding:
+class LintFinding:
     """A resource that fails a check."""
 
     check: str

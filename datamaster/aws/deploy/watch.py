@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Change:
+class ResourceChange:
     """A change of one resource. ``action`` is Add, Modify, Remove or Import. ``replaced`` means that a new resource takes its place."""
 
     action: str
@@ -35,7 +35,7 @@ class StackChanges:
     name: str
     change_set: str
     new: bool
-    changes: tuple[Change, ...]
+    changes: tuple[ResourceChange, ...]
 
 
 Approve = Callable[[Sequence[StackChanges]], bool]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from datamaster.aws.sizing.capacity import Capacity
 from datamaster.aws.sizing.figures import MEASURED, UNVERIFIED, Measured, figures
-from datamaster.aws.sizing.scale import GIGABYTE, Files, Load
+from datamaster.aws.sizing.scale import GIGABYTE, ChangeRate, Files
 
 HOURS = 730
 SECONDS = HOURS * 3600
@@ -42,7 +42,7 @@ class Cost:
 def month(bytes_a_month: float, road: Capacity, measured: Measured = MEASURED) -> list[Cost]:
     """The cost of every service, in the order of a change's way through them."""
     changes = bytes_a_month / measured.message_bytes
-    load = Load("", changes / SECONDS)
+    load = ChangeRate("", changes / SECONDS)
     files = Files.of(load, road, measured)
     return [
         *_source(road),

@@ -9,10 +9,10 @@ from typing import Any
 from datamaster.aws.sizing.capacity import Capacity
 from datamaster.aws.sizing.cost import SIZES, Cost, alternatives, month, total
 from datamaster.aws.sizing.figures import MEASURED, UNVERIFIED, figures, measured_table
-from datamaster.aws.sizing.scale import LOADS, Files, Load, binding, rounded, walk
+from datamaster.aws.sizing.scale import LOADS, ChangeRate, Files, binding, rounded, walk
 
 
-def scale_document(road: Capacity, loads: Sequence[Load] = LOADS) -> dict[str, Any]:
+def scale_document(road: Capacity, loads: Sequence[ChangeRate] = LOADS) -> dict[str, Any]:
     """Every step of every load as data, and the step that limits each load first."""
     found = []
     for load in loads:
@@ -28,7 +28,7 @@ def scale_document(road: Capacity, loads: Sequence[Load] = LOADS) -> dict[str, A
     return {"environment": road.environment, "settings": asdict(road), "measured": asdict(MEASURED), "loads": found}
 
 
-def scale_page(road: Capacity, loads: Sequence[Load] = LOADS) -> str:
+def scale_page(road: Capacity, loads: Sequence[ChangeRate] = LOADS) -> str:
     """Tables of the share of each limit that a load takes, and of the remedies for exceeded limits."""
     walks = [(load, walk(load, road)) for load in loads]
     services = list(dict.fromkeys(step.service for _, steps in walks for step in steps))

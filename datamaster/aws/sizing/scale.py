@@ -14,29 +14,29 @@ DAY = 86_400
 
 
 @dataclass(frozen=True)
-class Load:
+class ChangeRate:
     """Changes a second, all day. ``name`` is for pages."""
 
     name: str
     changes: float
 
     @classmethod
-    def of_bytes(cls, name: str, bytes_a_day: float, measured: Measured = MEASURED) -> Load:
+    def of_bytes(cls, name: str, bytes_a_day: float, measured: Measured = MEASURED) -> ChangeRate:
         """The load whose messages make this many bytes a day."""
         return cls(name, bytes_a_day / DAY / measured.message_bytes)
 
 
 LOADS = (
-    Load("10/s", 10),
-    Load("1,000/s", 1_000),
-    Load("100,000/s", 100_000),
-    Load.of_bytes("1 GB/day", GIGABYTE),
-    Load.of_bytes("1 TB/day", 1_000 * GIGABYTE),
+    ChangeRate("10/s", 10),
+    ChangeRate("1,000/s", 1_000),
+    ChangeRate("100,000/s", 100_000),
+    ChangeRate.of_bytes("1 GB/day", GIGABYTE),
+    ChangeRate.of_bytes("1 TB/day", 1_000 * GIGABYTE),
 )
 
 
 @dataclass(frozen=True)
-class Step:
+class ServiceDemand:
     """One service at one load.
 
     ``demand`` and ``limit`` are in ``unit``. ``binds`` is false if the limit grows by itself, or if the load does not change the demand.
@@ -65,7 +65,7 @@ class Files:
     by_lambda: bool
 
     @classmethod
-    def of(cls, load: Load, road: Capacity, measured: Measured) -> Files:
+    def of(cls, load: ChangeRate, road: Capacity, measured: Measured) -> Files:
         """The files of a load. A table's buffer closes by time or by size, whichever comes first."""
         a_table = load.changes / measured.tables
         by_size = a_table * measured.message_bytes / (road.buffer_megabytes * 1_000_000)
@@ -74,7 +74,7 @@ class Files:
         return cls(each * measured.tables, lines, lines <= road.lambda_limit)
 
 
-def walk(load: Load, road: Capacity, measured: Measured = MEASURED) -> list[Step]:
+def walk(load: ChangeRate, road: Capacity, measured: Measured = MEASURED) -> list[ServiceDemand]:
     """Every service's step at a load, in the order of a change's way through them."""
     quotas, files = figures("quotas"), Files.of(load, road, measured)
     megabytes = load.changes * measured.message_bytes / 1_000_000
@@ -87,9 +87,9 @@ def walk(load: Load, road: Capacity, measured: Measured = MEASURED) -> list[Step
     answer = road.transform_megabytes * measured.line_bytes / measured.message_bytes * 4 / 3
     per_table = files.a_second / measured.tables * road.silver_seconds
 
-    def step(service: str, demand: float, quota: str, remedy: str, times: int = 1, binds: bool = True) -> Step:
+    def step(service: str, demand: float, quota: str, remedy: str, times: int = 1, binds: bool = True) -> ServiceDemand:
         figure = quotas[quota]
-        return Step(service, figure.unit.removesuffix(" a thread"), demand, figure.value * times, figure.stated, remedy, binds)
+        return ServiceDemand(service, figure.unit.removesuffix(" a thread"), demand, figure.value * times, figure.stated, remedy, binds)
 
     steps = [
         step("DMS, sending", load.changes, "dms-thread", "raise ApplyThreads; several replications", road.apply_threads),
@@ -125,13 +125,13 @@ def walk(load: Load, road: Capacity, measured: Measured = MEASURED) -> list[Step
     return steps
 
 
-def binding(steps: Sequence[Step]) -> Step:
+def binding(steps: Sequence[ServiceDemand]) -> ServiceDemand:
     """The step that is nearest to its limit, or furthest beyond it."""
     return max((step for step in steps if step.binds), key=lambda step: step.share)
 
 
-def _own(service: str, unit: str, demand: float, limit: float, setting: str) -> Step:
-    return Step(service, unit, demand, limit, "this project's setting", f"raise {setting}")
+def _own(service: str, unit: str, demand: float, limit: float, setting: str) -> ServiceDemand:
+    return ServiceDemand(service, unit, demand, limit, "this project's setting", f"raise {setting}")
 
 
 def rounded(number: float) -> str:

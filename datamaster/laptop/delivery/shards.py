@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from botocore.exceptions import ClientError
 
 from datamaster.laptop.delivery.checkpoint import SHARD_END
-from datamaster.laptop.delivery.transformer import Record
+from datamaster.laptop.delivery.transformer import DeliveryRecord
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class ShardReader:
         shard = self._shards.get(name)
         return shard.ended if shard else self._positions.get(name) == SHARD_END
 
-    def read(self, shard: Shard) -> list[Record]:
+    def read(self, shard: Shard) -> list[DeliveryRecord]:
         """The shard's next records; ``ended`` is set once there can be no more. Shards may be read side by side."""
         try:
             if shard.iterator is None:
@@ -139,9 +139,9 @@ class ShardReader:
         return iterator
 
 
-def _record(shard: str, entry: Mapping[str, Any]) -> Record:
+def _record(shard: str, entry: Mapping[str, Any]) -> DeliveryRecord:
     sequence_number = entry["SequenceNumber"]
-    return Record(
+    return DeliveryRecord(
         record_id=f"{shard}:{sequence_number}",
         data=entry["Data"],
         arrived_at=int(entry["ApproximateArrivalTimestamp"] * 1000),

@@ -44,7 +44,7 @@ class Stopping(Exception):
     """The worker is to stop; nothing was decided about the records."""
 
 
-class Record(NamedTuple):
+class DeliveryRecord(NamedTuple):
     """A stream record on its way. ``record_id`` is its name in one invocation, ``arrived_at`` in milliseconds since 1970."""
 
     record_id: str
@@ -61,7 +61,7 @@ NO_KEYS: Mapping[str, str] = {}
 class Transformed(NamedTuple):
     """What the function made of a record: ``data`` for the partition that ``keys`` name, nothing, or an error with its code."""
 
-    record: Record
+    record: DeliveryRecord
     result: str
     data: bytes = b""
     keys: Mapping[str, str] = NO_KEYS
@@ -81,7 +81,7 @@ class Transformer:
         # the retries are Firehose's own, counted here
         self._lambda = boto3.client("lambda", config=Config(read_timeout=FUNCTION_SECONDS, retries={"total_max_attempts": 1}))
 
-    def transform(self, records: Sequence[Record]) -> list[Transformed]:
+    def transform(self, records: Sequence[DeliveryRecord]) -> list[Transformed]:
         """Every record's outcome, in order. An invocation that timed out or was throttled is repeated; then its records have failed.
 
         Any other failure is not repeated: https://docs.aws.amazon.com/firehose/latest/dev/data-transformation-failure-handling.html
@@ -105,7 +105,7 @@ class Transformer:
                 return [_outcome(record, answers[record.record_id], attempt) for record in records]
         return [failed(record, last.code, str(last), attempt) for record in records]
 
-    def _event(self, records: Sequence[Record]) -> bytes:
+    def _event(self, records: Sequence[DeliveryRecord]) -> bytes:
         return orjson.dumps(
             {
                 "invocationId": str(uuid.uuid4()),
@@ -130,7 +130,7 @@ class Transformer:
             }
         )
 
-    def _answers(self, event: bytes, records: Sequence[Record]) -> dict[str, Mapping[str, Any]]:
+    def _answers(self, event: bytes, records: Sequence[DeliveryRecord]) -> dict[str, Mapping[str, Any]]:
         """The answer by record id: the same ids, each once. Raises ``InvocationFailed``."""
         payload = self._invoke(event)
         try:
@@ -165,7 +165,7 @@ class Transformer:
         return payload
 
 
-def _outcome(record: Record, answer: Mapping[str, Any], attempt: int) -> Transformed:
+def _outcome(record: DeliveryRecord, answer: Mapping[str, Any], attempt: int) -> Transformed:
     result = answer.get("result")
     keys: Mapping[str, str] = (answer.get("metadata") or {}).get("partitionKeys") or NO_KEYS
     if result == DROPPED:
@@ -182,6 +182,6 @@ def _outcome(record: Record, answer: Mapping[str, Any], attempt: int) -> Transfo
     return failed(record, "Lambda.JsonProcessingException", f'result "{result}"; one of {OK}, {DROPPED}, {FAILED}', attempt)
 
 
-def failed(record: Record, code: str, message: str, attempts: int = 1) -> Transformed:
+def failed(record: DeliveryRecord, code: str, message: str, attempts: int = 1) -> Transformed:
     """The outcome of a record that goes under errors/."""
     return Transformed(record, FAILED, error_code=code, error_message=message, attempts=attempts)

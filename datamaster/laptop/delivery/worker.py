@@ -25,7 +25,17 @@ from datamaster.laptop.delivery.prefix import MissingPartitionKey, evaluate
 from datamaster.laptop.delivery.progress import FLUSH_REQUEST, INVOCATIONS, NOT_SUCCEEDED, SUCCEEDED
 from datamaster.laptop.delivery.shards import Shard, ShardReader
 from datamaster.laptop.delivery.stream import DeliveryStream
-from datamaster.laptop.delivery.transformer import DROPPED, FAILED, OK, THROTTLED, Record, Stopping, Transformed, Transformer, failed
+from datamaster.laptop.delivery.transformer import (
+    DROPPED,
+    FAILED,
+    OK,
+    THROTTLED,
+    DeliveryRecord,
+    Stopping,
+    Transformed,
+    Transformer,
+    failed,
+)
 from datamaster.wire.kinesis import KinesisRecords
 
 log = logging.getLogger(__name__)
@@ -196,9 +206,9 @@ def _passes(error: BotoCoreError | ClientError) -> bool:
     return error.response["ResponseMetadata"].get("HTTPStatusCode", 500) >= 500 or error.response["Error"]["Code"] in THROTTLED
 
 
-def requests(records: list[Record], limit: int) -> Iterator[list[Record]]:
+def requests(records: list[DeliveryRecord], limit: int) -> Iterator[list[DeliveryRecord]]:
     """Cut records into invocations of at most ``limit`` bytes; a longer record goes alone."""
-    request: list[Record] = []
+    request: list[DeliveryRecord] = []
     size = 0
     for record in records:
         if request and size + len(record.data) > limit:

@@ -61,9 +61,9 @@ def sources(chosen: argparse.Namespace) -> list[Source]:
     def behind() -> bool:
         return not caught_up(chosen.dsn, chosen.slot, current_lsn(chosen.dsn), ())
 
-    stream = service_metrics.Stream(chosen.stream, chosen.delivery)
-    replication = service_metrics.Replication(chosen.config, behind)
-    executions, tasks = service_metrics.Executions(), service_metrics.Containers(chosen.work / "containers-taken")
+    stream = service_metrics.StreamMetrics(chosen.stream, chosen.delivery)
+    replication = service_metrics.ReplicationMetrics(chosen.config, behind)
+    executions, tasks = service_metrics.ExecutionMetrics(), service_metrics.ContainerMetrics(chosen.work / "containers-taken")
     return [
         partial(logged, functions.new),
         partial(logged, containers.new),

@@ -59,7 +59,7 @@ def queues() -> Iterator[Datum]:
 
 
 @dataclass
-class Executions:
+class ExecutionMetrics:
     """Executions of the state machines and jobs of theirs, each told once, when it has ended.
 
     https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html
@@ -103,7 +103,7 @@ class Executions:
 
 
 @dataclass
-class Stream:
+class StreamMetrics:
     """The stream and its delivery, as far as the delivery worker's checkpoint tells.
 
     https://docs.aws.amazon.com/streams/latest/dev/monitoring-with-cloudwatch.html,
@@ -162,7 +162,7 @@ class Stream:
 
 
 @dataclass
-class Replication:
+class ReplicationMetrics:
     """The replicator by the statistics that it gives, and by whether it has reached the end of the source's log.
 
     https://docs.aws.amazon.com/dms/latest/userguide/CHAP_Monitoring.html
@@ -195,7 +195,7 @@ class Replication:
 
 
 @dataclass
-class Containers:
+class ContainerMetrics:
     """The container tasks that run. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/cloudwatch-metrics.html"""
 
     taken: Path

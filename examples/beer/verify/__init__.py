@@ -14,7 +14,7 @@ from importlib.resources import files
 
 from beer import CONTRACTS
 from datamaster.platform.query import QueryFailed
-from datamaster.verify.derived import Check, Sides
+from datamaster.verify.derived_tables import Check, Sides
 from datamaster.verify.masked_columns import masked
 from datamaster.verify.report import TableReport
 from datamaster.verify.silver import source_table, unread

@@ -18,7 +18,16 @@ import pytest
 
 from datamaster.aws.deploy import deploy
 from datamaster.laptop.emulator import start_emulator
-from datamaster.platform.files import ApiRefused, ApiUnreachable, NotConnected, list_files, list_tables, retry_file, show_file, sweep_files
+from datamaster.platform.api_client import (
+    ApiRefused,
+    ApiUnreachable,
+    NoApiAddress,
+    list_files,
+    list_tables,
+    retry_file,
+    show_file,
+    sweep_files,
+)
 from lake.control import ControlTable, NewFile
 from lake.keys import file_id
 from lake.manifests import MaintenanceManifest, write_document
@@ -53,7 +62,7 @@ def failed(deployed):
 
 
 def test_files_are_listed_newest_first_over_pages(failed, monkeypatch):
-    monkeypatch.setattr("datamaster.platform.files.PAGE", 5)
+    monkeypatch.setattr("datamaster.platform.api_client.PAGE", 5)
     assert [file["file_id"] for file in list_files(table="beer", status="failed")] == failed[::-1]
     assert [file["file_id"] for file in list_files(table="beer", limit=7)] == failed[:4:-1]
 
@@ -115,7 +124,7 @@ def test_an_api_that_does_not_answer_is_named(monkeypatch):
 
 def test_without_an_address_the_message_says_how_to_get_one(monkeypatch):
     monkeypatch.delenv("DM_API_URL", raising=False)
-    with pytest.raises(NotConnected, match="DM_API_URL is not set; start a platform with dm up"):
+    with pytest.raises(NoApiAddress, match="DM_API_URL is not set; start a platform with dm up"):
         list_files()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from control_api import files
+from control_api import file_answers
 from control_api.parameters import DEFAULT_LIMIT, MAX_LIMIT
 
 OPENAPI = yaml.safe_load((Path(__file__).resolve().parents[3] / "control-api" / "openapi.yaml").read_text())
@@ -48,7 +48,7 @@ def test_path_parameters_are_equal(control_app):
 
 
 def test_query_parameters_are_equal(control_app):
-    filters = files.FILTERS
+    filters = file_answers.FILTERS
     assert parameters("/files", "GET", "query") == set(filters)
     assert parameters("/files/{file_id}/retry", "POST", "query") == {"force"}
     for path in ("/tables", "/health", "/files/{file_id}"):
@@ -62,7 +62,7 @@ def test_limits_are_equal(control_app):
 
 def test_the_fields_of_a_file_are_equal(control_app):
     schema = OPENAPI["components"]["schemas"]["File"]
-    fields = set(files.FILE_FIELDS)
+    fields = set(file_answers.FILE_FIELDS)
     assert set(schema["properties"]) == set(schema["required"]) == fields
 
 

@@ -18,7 +18,7 @@ from datamaster.aws.dashboards.alarms import breached
 from datamaster.aws.dashboards.objectives import objectives
 from datamaster.laptop import actions, lifecycle, state
 from datamaster.platform import pipelines
-from datamaster.platform.files import sweep_files
+from datamaster.platform.api_client import sweep_files
 from lake.control import ControlTable
 from lake.control.batches import ControlBatches
 

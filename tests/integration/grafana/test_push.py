@@ -5,13 +5,13 @@ from __future__ import annotations
 import boto3
 import pytest
 
-from datamaster.aws.dashboards.grafana import Grafana, GrafanaRefused, GrafanaUnreachable, NoToken, Place, token
+from datamaster.aws.dashboards.grafana import DashboardScope, Grafana, GrafanaRefused, GrafanaUnreachable, NoToken, token
 from datamaster.aws.dashboards.made_files import stored
 from datamaster.cli import run
 from tests.integration.grafana.grafana_server import GrafanaServer
 
 pytestmark = pytest.mark.integration
-PLACE = Place("prod", "eu-west-1", "123456789012", "dm-lake-prod")
+PLACE = DashboardScope("prod", "eu-west-1", "123456789012", "dm-lake-prod")
 
 
 @pytest.fixture

@@ -45,5 +45,5 @@ def test_records_come_back_with_their_data_and_partition_keys(stream):
 def test_without_a_source_stream_the_batch_fails_and_nothing_is_lost(emulator):
     module = source_stream
 
-    with pytest.raises(module.StreamRefused):
+    with pytest.raises(module.ReturnRefused):
         module.SourceStream().put_back(None, firehose_records(1))

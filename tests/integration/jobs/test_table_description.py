@@ -51,5 +51,5 @@ def test_a_table_that_there_is_not_is_refused_with_those_that_there_are(lake: La
     lake.arrives(insert("beer", 10, beer_id=1))
     lake.merge("beer")
 
-    with pytest.raises(lake_tables.UnknownTable, match=r'no table "ale" in the lake; known: dm_silver\.beer'):
+    with pytest.raises(lake_tables.NotInLake, match=r'no table "ale" in the lake; known: dm_silver\.beer'):
         lake_tables.describe("ale")

@@ -13,7 +13,7 @@ import pytest
 from datamaster.athena.duckdb_engine import Engine, S3Access
 from datamaster.athena.executor import selected
 from datamaster.athena.failures import StatementFailed, explained
-from datamaster.athena.relations import Plan
+from datamaster.athena.relations import ScanPlan
 from datamaster.athena.statement import Select, parse
 
 Ask = Callable[[str], tuple[list[tuple[str, str]], list[tuple[str | None, ...]]]]
@@ -37,7 +37,7 @@ def ask(engine: Engine) -> Iterator[Ask]:
         def run(sql: str) -> tuple[list[tuple[str, str]], list[tuple[str | None, ...]]]:
             statement = parse(sql)
             assert isinstance(statement, Select)
-            columns, text = selected(session, Plan(statement.tree, set(), {}))
+            columns, text = selected(session, ScanPlan(statement.tree, set(), {}))
             try:
                 return [(column.name, column.info["Type"]) for column in columns], session.execute(text).fetchall()
             except duckdb.Error as error:

@@ -4,7 +4,7 @@ import threading
 import time
 
 from datamaster.athena.failures import StatementFailed
-from datamaster.athena.query_executions import Execution, Executions
+from datamaster.athena.query_executions import QueryExecution, QueryExecutions
 
 
 class Session:
@@ -43,8 +43,8 @@ class Job:
 
 def test_a_statement_that_begins_after_it_was_stopped_is_interrupted_too():
     executor = BetweenStatements()
-    executions = Executions(executor)
-    execution = Execution("e", "SELECT 1", "primary", {}, (), "s3://x/y", is_query=True)
+    executions = QueryExecutions(executor)
+    execution = QueryExecution("e", "SELECT 1", "primary", {}, (), "s3://x/y", is_query=True)
     executions.submit(execution, Job, None)
     assert executor.started.wait(5)
 

@@ -92,9 +92,9 @@ def test_an_interrupt_is_its_own_exit_code(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_doctor_says_no_where_something_needed_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    from datamaster.laptop.doctor import Finding
+    from datamaster.laptop.doctor import Diagnosis
 
-    monkeypatch.setattr("datamaster.laptop.doctor.examine", lambda: [Finding("PostgreSQL", "none", False, "make setup installs it")])
+    monkeypatch.setattr("datamaster.laptop.doctor.examine", lambda: [Diagnosis("PostgreSQL", "none", False, "make setup installs it")])
     assert run(["doctor"]) == NO
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from datamaster.platform.counts import counted
 from datamaster.platform.pipelines import _reason
-from datamaster.platform.query import Result, as_records, width
+from datamaster.platform.query import QueryResult, as_records, width
 
 TRACE = """Traceback (most recent call last):
   File "merge.py", line 12, in <module>
@@ -21,9 +21,9 @@ pyspark.errors.AnalysisException: ambiguous attribute: at
 
 def test_a_row_of_many_columns_has_a_line_for_each():
     names = tuple(f"column_{number}" for number in range(40))
-    wide = Result(names, ("varchar",) * 40, (("x" * 30,) * 39 + (None,),), 0.1, "id")
+    wide = QueryResult(names, ("varchar",) * 40, (("x" * 30,) * 39 + (None,),), 0.1, "id")
     assert width(wide) > 160
-    assert width(Result(("id", "name"), ("bigint", "varchar"), (("1", "a" * 500),), 0.1, "id")) < 80
+    assert width(QueryResult(("id", "name"), ("bigint", "varchar"), (("1", "a" * 500),), 0.1, "id")) < 80
 
     shown = io.StringIO()
     Console(width=100, file=shown).print(as_records(wide))

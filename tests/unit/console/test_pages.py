@@ -9,8 +9,8 @@ streamlit_testing = pytest.importorskip("streamlit.testing.v1")
 import pandas as pd  # noqa: E402
 
 from datamaster.console import charts, platform_data  # noqa: E402
-from datamaster.platform import files  # noqa: E402
-from datamaster.platform.query import AthenaUnreachable, QueryFailed, Result  # noqa: E402
+from datamaster.platform import api_client  # noqa: E402
+from datamaster.platform.query import AthenaUnreachable, QueryFailed, QueryResult  # noqa: E402
 
 EMPTY = dict.fromkeys(platform_data.STATUSES, 0)
 TABLE = {"table": "beer", "files": EMPTY, "waiting_seconds": 0, "frozen_reason": None, "last_batch": None, "open_batch": None}
@@ -42,8 +42,8 @@ def api(monkeypatch):
             return value
 
     held = Api()
-    monkeypatch.setattr(files, "list_tables", lambda: held.answer(held.tables))
-    monkeypatch.setattr(files, "list_files", lambda *_, **__: held.answer(held.files))
+    monkeypatch.setattr(api_client, "list_tables", lambda: held.answer(held.tables))
+    monkeypatch.setattr(api_client, "list_files", lambda *_, **__: held.answer(held.files))
     return held
 
 
@@ -87,7 +87,7 @@ def test_a_failed_file_shows_its_reason_and_a_button(api):
 
 def test_a_retry_that_is_refused_says_why(api, monkeypatch):
     api.files = [FAILED]
-    monkeypatch.setattr(files, "retry_file", lambda _: (_ for _ in ()).throw(files.ApiRefused(409, "the file is running")))
+    monkeypatch.setattr(api_client, "retry_file", lambda _: (_ for _ in ()).throw(api_client.ApiRefused(409, "the file is running")))
 
     run = shown("file_list").button[0].click().run()
 
@@ -101,7 +101,7 @@ def test_tables_that_were_never_merged_say_what_would(api):
 
 @pytest.mark.parametrize("name", ["stages", "file_list", "table_list"])
 def test_an_api_that_does_not_answer_is_told_with_the_next_step(name, api):
-    api.error = files.ApiUnreachable("the control API at http://x does not answer")
+    api.error = api_client.ApiUnreachable("the control API at http://x does not answer")
 
     run = shown(name)
 
@@ -114,7 +114,7 @@ def athena(monkeypatch):
     """What Athena answers; set ``result`` or ``error``."""
 
     class Held:
-        result, error = Result(("n",), ("integer",), (), 0.1, "id"), None
+        result, error = QueryResult(("n",), ("integer",), (), 0.1, "id"), None
 
         def run(self, _sql, _limit=1000):
             if self.error:
@@ -127,7 +127,7 @@ def athena(monkeypatch):
 
 
 def test_charts_without_gold_say_what_builds_it(athena):
-    athena.result = Result(("review_year", "review_month"), ("integer", "integer"), (), 0.1, "id")
+    athena.result = QueryResult(("review_year", "review_month"), ("integer", "integer"), (), 0.1, "id")
 
     assert "dm run gold" in words(shown("charts").info)
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from control_api.files import FILTERS
+from control_api.file_answers import FILTERS
 from control_api.parameters import MAX_LIMIT, InvalidParameter, Parameters
 from lake.control.records import STATUSES, timestamp
 

@@ -16,13 +16,13 @@ import pytest
 
 from convert import engine as conversion
 from convert import parse
-from convert.engine import Plan
+from convert.conversion_errors import NothingAccepted, NotJsonLines
+from convert.engine import ConversionPlan
 from convert.parse import csv_records
 from convert.parse.csv_fields import cells
 from convert.parse.outcome import Problem
-from convert.refusals import NothingAccepted, NotJsonLines
 from convert.sink import DirectorySink
-from convert.swallowed import NOTHING, Detector
+from convert.swallowed import NOTHING, SwallowedRowDetector
 from convert.verdict import judge as real_verdict
 from lake.control import Outcome
 from lake.errors import TerminalError
@@ -42,7 +42,9 @@ class Found(AssertionError):
 
 def converted(case: Case, folder: Path) -> tuple[Outcome, list[dict[str, Any]]] | TerminalError:
     """The outcome with the rows, or the error that failed the file. Any other error is one of the program."""
-    plan = Plan("f", case.contract, "1", "csv" if case.is_csv else "json", case.name, {}, "part-{}".format, "quarantine", bytes(32))
+    plan = ConversionPlan(
+        "f", case.contract, "1", "csv" if case.is_csv else "json", case.name, {}, "part-{}".format, "quarantine", bytes(32)
+    )
     sink = DirectorySink(folder)
     try:
         outcome = conversion.convert(plan, _Source(case.packed), sink, 1, lambda: None)
@@ -165,7 +167,7 @@ def test_lines_that_two_quotes_swallow_and_nobody_weighs_are_found(tmp_path: Pat
 
 
 def test_rows_within_a_text_that_nobody_looks_for_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Detector, "look", lambda _self, _data, _parsed: NOTHING)
+    monkeypatch.setattr(SwallowedRowDetector, "look", lambda _self, _data, _parsed: NOTHING)
 
     with pytest.raises(Found, match=r"lines that are whole are no rows"):
         hunt(range(WITHIN), tmp_path, monkeypatch, ("kernel",))

@@ -5,20 +5,20 @@ from __future__ import annotations
 import sys
 
 from datamaster.aws.deploy import check
-from datamaster.aws.deploy.lint import Finding
+from datamaster.aws.deploy.lint import LintFinding
 
 
 def test_a_linter_that_fails_gives_a_finding_for_each_line_that_it_writes() -> None:
     command = [sys.executable, "-c", "print('DL3007 latest'); raise SystemExit('DL3042 cache')"]
 
     assert check.lines("Dockerfile", "hadolint", command) == [
-        Finding("hadolint", "DL3007 latest", "Dockerfile"),
-        Finding("hadolint", "DL3042 cache", "Dockerfile"),
+        LintFinding("hadolint", "DL3007 latest", "Dockerfile"),
+        LintFinding("hadolint", "DL3042 cache", "Dockerfile"),
     ]
 
 
 def test_a_linter_that_fails_without_a_word_is_a_finding_too() -> None:
-    assert check.lines("x", "y", [sys.executable, "-c", "raise SystemExit(3)"]) == [Finding("y", "ended with code 3", "x")]
+    assert check.lines("x", "y", [sys.executable, "-c", "raise SystemExit(3)"]) == [LintFinding("y", "ended with code 3", "x")]
 
 
 def test_a_linter_that_passes_gives_none_whatever_it_writes() -> None:

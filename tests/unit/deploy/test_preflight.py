@@ -12,7 +12,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from datamaster.aws.deploy import docker, preflight, quotas
+from datamaster.aws.deploy import account_preflight, docker, quotas
 from datamaster.aws.deploy.environments import Environment, load_environment
 from datamaster.aws.deploy.gaps import Asking, Gap
 from datamaster.aws.deploy.package import APPS
@@ -87,7 +87,7 @@ def ec2(lacks: dict[str, set[str]]) -> dict[str, list[Answer]]:
     zones = [{"ZoneName": name, "ZoneId": number} for name, number in names.items()]
     details = [
         {"ServiceName": service, "AvailabilityZones": sorted(names.keys() - lacks.get(service, set()))}
-        for service in preflight.endpoints(DEV)
+        for service in account_preflight.endpoints(DEV)
     ]
     return {
         "ec2": [
@@ -98,7 +98,7 @@ def ec2(lacks: dict[str, set[str]]) -> dict[str, list[Answer]]:
 
 
 def test_a_zone_without_a_door_or_without_emr_is_told_with_two_that_have_all():
-    [gap] = preflight.zones(asking(ec2({"com.amazonaws.us-east-1.kinesis-streams": {"us-east-1a"}})))
+    [gap] = account_preflight.zones(asking(ec2({"com.amazonaws.us-east-1.kinesis-streams": {"us-east-1a"}})))
 
     assert gap.blocks
     assert gap.what == "us-east-1a lacks com.amazonaws.us-east-1.kinesis-streams; us-east-1b lacks EMR Serverless"
@@ -108,7 +108,7 @@ def test_a_zone_without_a_door_or_without_emr_is_told_with_two_that_have_all():
 def test_two_chosen_zones_that_have_everything_are_enough():
     chosen = DEV.with_variables({"zone_a": "us-east-1c", "zone_b": "us-east-1d"})
 
-    assert list(preflight.zones(asking(ec2({}), chosen))) == []
+    assert list(account_preflight.zones(asking(ec2({}), chosen))) == []
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_the_accounts_role_for_api_logs_is_neither_lacking_nor_replaced(made: bo
     answer = {"cloudwatchRoleArn": role} if role else {}
     environment = DEV.with_variables({"api_account_role": made})
 
-    found = list(preflight.api_logs(asking({"apigateway": [("get_account", answer)]}, environment)))
+    found = list(account_preflight.api_logs(asking({"apigateway": [("get_account", answer)]}, environment)))
 
     assert [told in gap.what and gap.blocks for gap in found] == ([] if told is None else [True])
 
@@ -137,7 +137,7 @@ ROLE = {"Role": {"Path": "/", "RoleName": "x", "RoleId": "A" * 16, "Arn": "arn:a
     ("made", "answer", "count"), [(True, ROLE, 1), (True, "NoSuchEntity", 0), (False, "NoSuchEntity", 1), (False, ROLE, 0)]
 )
 def test_dmss_roles_are_made_once_an_account(made: bool, answer: Any, count: int):
-    found = list(preflight.dms_roles(asking({"iam": [("get_role", answer)]}, DEV.with_variables({"dms_account_roles": made}))))
+    found = list(account_preflight.dms_roles(asking({"iam": [("get_role", answer)]}, DEV.with_variables({"dms_account_roles": made}))))
 
     assert len(found) == count
 
@@ -145,7 +145,7 @@ def test_dmss_roles_are_made_once_an_account(made: bool, answer: Any, count: int
 def test_service_linked_roles_that_are_lacking_are_made_by_fix():
     created = ("create_service_linked_role", ROLE)
     asked = asking({"iam": [("get_role", "NoSuchEntity"), created, ("get_role", ROLE), ("get_role", ROLE)]})
-    checking = preflight.linked_roles(asked)
+    checking = account_preflight.linked_roles(asked)
 
     gap = next(checking)
     assert gap.next == "aws iam create-service-linked-role --aws-service-name ecs.amazonaws.com"
@@ -157,14 +157,14 @@ def test_service_linked_roles_that_are_lacking_are_made_by_fix():
 
 @pytest.mark.parametrize(("who", "count"), [(DEPLOYER, 0), ("arn:aws:iam::123456789012:user/someone", 1)])
 def test_someone_else_than_the_administrator_of_lake_formation_is_refused(who: str, count: int):
-    assert len(list(preflight.administrator(asking({}, who=who)))) == count
+    assert len(list(account_preflight.administrator(asking({}, who=who)))) == count
 
 
 def test_the_accounts_defaults_change_by_fix_alone_and_its_administrators_stay():
     settings = {"DataLakeAdmins": [{"DataLakePrincipalIdentifier": "arn:aws:iam::1:role/x"}], "CreateTableDefaultPermissions": EVERYONE_ALL}
     closed = settings | {"CreateDatabaseDefaultPermissions": [], "CreateTableDefaultPermissions": []}
     put = ("put_data_lake_settings", {}, {"DataLakeSettings": closed})
-    [gap] = preflight.lake_defaults(asking({"lakeformation": [("get_data_lake_settings", {"DataLakeSettings": settings}), put]}))
+    [gap] = account_preflight.lake_defaults(asking({"lakeformation": [("get_data_lake_settings", {"DataLakeSettings": settings}), put]}))
 
     assert not gap.blocks
     assert gap.fix
@@ -174,7 +174,7 @@ def test_the_accounts_defaults_change_by_fix_alone_and_its_administrators_stay()
 def test_a_region_without_emr_serverless_is_refused_by_name():
     elsewhere = Environment("dev", "us-nowhere-1", DEV.variables)
 
-    [gap] = preflight.region(asking({}, elsewhere))
+    [gap] = account_preflight.region(asking({}, elsewhere))
 
     assert gap.blocks
     assert gap.what == "us-nowhere-1 has no EMR Serverless"
@@ -182,9 +182,9 @@ def test_a_region_without_emr_serverless_is_refused_by_name():
 
 def test_what_cannot_be_asked_is_told_and_stops_nothing(monkeypatch: pytest.MonkeyPatch):
     refused = asking({"lambda": [("get_account_settings", "AccessDeniedException")]})
-    monkeypatch.setattr(preflight, "Asking", lambda *_of: refused)
+    monkeypatch.setattr(account_preflight, "Asking", lambda *_of: refused)
 
-    [gap] = preflight.preflight(DEV, frozenset({"converter"}), frozenset(), DEPLOYER)
+    [gap] = account_preflight.preflight(DEV, frozenset({"converter"}), frozenset(), DEPLOYER)
 
     assert not gap.blocks
     assert gap.what.startswith("Lambda's concurrency could not be asked for: ")
@@ -193,11 +193,11 @@ def test_what_cannot_be_asked_is_told_and_stops_nothing(monkeypatch: pytest.Monk
 def test_a_readerless_alarm_and_a_missing_docker_are_told(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(docker, "available", lambda: False)
 
-    found: list[Gap] = [*preflight.readers(asking({})), *preflight.images(asking({}))]
+    found: list[Gap] = [*account_preflight.readers(asking({})), *account_preflight.images(asking({}))]
 
     assert [gap.what.split(":")[0] for gap in found] == ["alarm_email is empty", "Docker does not run here"]
-    assert list(preflight.readers(asking({}, DEV.with_variables({"alarm_email": "me@example.com"})))) == []
+    assert list(account_preflight.readers(asking({}, DEV.with_variables({"alarm_email": "me@example.com"})))) == []
 
 
 def test_every_stack_that_a_check_names_is_one():
-    assert frozenset().union(*(check.stacks for check in preflight.CHECKS)) <= EVERY
+    assert frozenset().union(*(check.stacks for check in account_preflight.CHECKS)) <= EVERY

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from datamaster.aws.cloudformation.rendering import Template
+from datamaster.aws.deploy.aws_refusals import refusals
 from datamaster.aws.deploy.environments import Environment, load_environment
 from datamaster.aws.deploy.package import Package, package_apps
-from datamaster.aws.deploy.refusals import refusals
 from datamaster.aws.deploy.sent import Sent, sent
 
 ELSEWHERE = "eu-central-1"

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.estimate import CorruptGzip, NotGzip, TruncatedGzip, estimate_records
+from ingest.estimate import TruncatedGzip, estimate_records
+from lake.errors import CorruptGzip, NotGzip
 
 HEAD = 256 * 1024
 

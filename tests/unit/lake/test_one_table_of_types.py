@@ -17,7 +17,7 @@ STAGES = ("lake", "ingest-router/ingest", "converter/convert", "control-api", "e
 NAMES = {*RULE_BY_SPELLING, *(form.name for form in FORMS.values()), *(form.iceberg for form in FORMS.values())} | {"text[]"}
 OWN = {
     "lake/types.py": "the table",
-    "datamaster/verify/derived.py": "verify has rules of its own, so that it sees what the table gets wrong",
+    "datamaster/verify/derived_tables.py": "verify has rules of its own, so that it sees what the table gets wrong",
     "datamaster/verify/source_snapshot.py": "verify has rules of its own",
     "datamaster/verify/values.py": "verify has rules of its own",
     "datamaster/source/value_forms.py": "names of pg_type, in DMS's own table of forms",

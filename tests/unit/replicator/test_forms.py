@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from datamaster.replicator.change_reader import alteration
 from datamaster.replicator.full_load import ESCAPES, copy_values
-from datamaster.replicator.statistics_endpoint import InvalidRequest, answer
+from datamaster.replicator.statistics_endpoint import RequestFault, answer
 from datamaster.replicator.task_state import TableStatistics
 from datamaster.source import value_forms
 from datamaster.source.value_forms import form_of
@@ -134,5 +134,5 @@ def test_a_load_has_no_end_while_it_runs_once_more():
     ],
 )
 def test_a_request_that_dms_would_refuse_is_refused(operation, request_, message):
-    with pytest.raises(InvalidRequest, match=message):
+    with pytest.raises(RequestFault, match=message):
         answer(operation, request_, tables(1), list)

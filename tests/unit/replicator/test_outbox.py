@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datamaster.replicator import outbox
-from datamaster.replicator.messages import Record
+from datamaster.replicator.messages import StreamRecord
 from datamaster.replicator.outbox import Outbox, RecordTooLarge, Stopped, StreamRefused, batches, deliver, to_resend
 
 
@@ -41,7 +41,7 @@ class Stream:
 
 
 def records(keys):
-    return [Record(key, str(number).encode()) for number, key in enumerate(keys)]
+    return [StreamRecord(key, str(number).encode()) for number, key in enumerate(keys)]
 
 
 def test_a_failed_record_and_the_later_ones_of_its_key_are_sent_again():
@@ -88,7 +88,7 @@ def test_a_stop_ends_the_repeating():
 
 
 def test_a_batch_holds_500_records_and_5_mib_at_most():
-    small, large = records("a" * 1201), [Record("k", b"x" * 1_000_000)] * 12
+    small, large = records("a" * 1201), [StreamRecord("k", b"x" * 1_000_000)] * 12
 
     assert [len(batch) for batch in batches(small)] == [500, 500, 201]
     assert [len(batch) for batch in batches(large)] == [5, 5, 2]
@@ -119,5 +119,5 @@ def test_a_record_over_one_mebibyte_is_refused_by_name():
     box = Outbox(Stream(), "s", threading.Event())
 
     with pytest.raises(RecordTooLarge, match=r'record "dm_core\.beer\.1" has 1048590 bytes; Kinesis takes 1048576'):
-        box.add(Record("dm_core.beer.1", b"x" * 1024 * 1024))
+        box.add(StreamRecord("dm_core.beer.1", b"x" * 1024 * 1024))
     box.close()

@@ -10,7 +10,7 @@ from datamaster.aws.sizing.capacity import Capacity
 from datamaster.aws.sizing.cost import SIZES, alternatives, month, total
 from datamaster.aws.sizing.documents import cost_page, scale_page
 from datamaster.aws.sizing.figures import MEASURED, TABLE, UNVERIFIED, Figure, figures
-from datamaster.aws.sizing.scale import Files, Load, binding, walk
+from datamaster.aws.sizing.scale import ChangeRate, Files, binding, walk
 from datamaster.cli import WRONG_INPUT, run
 from datamaster.project import PROJECT
 from tests.benchmarks.test_transform_records import review
@@ -32,7 +32,7 @@ def test_the_pages_show_what_the_command_prints(page, text):
 
 
 def test_a_hundred_thousand_changes_a_second_make_67_megabytes_and_half_a_file():
-    load = Load("", 100_000)
+    load = ChangeRate("", 100_000)
     assert step(load, "Kinesis, a grown stream").demand == pytest.approx(100_000 * 670 / 1e6)
     # a table: 25,000 changes/s of 670 bytes = 16.75 MB/s, cut at 128 MB
     assert Files.of(load, PROD, MEASURED).a_second == pytest.approx(4 * 16.75 / 128)
@@ -41,23 +41,23 @@ def test_a_hundred_thousand_changes_a_second_make_67_megabytes_and_half_a_file()
 
 
 def test_a_quiet_table_makes_a_file_a_buffer_interval_and_no_more_files_than_changes():
-    assert Files.of(Load("", 10), PROD, MEASURED).a_second == pytest.approx(4 / 60)
-    assert Files.of(Load("", 0.004), PROD, MEASURED).a_second == pytest.approx(0.004)
+    assert Files.of(ChangeRate("", 10), PROD, MEASURED).a_second == pytest.approx(4 / 60)
+    assert Files.of(ChangeRate("", 0.004), PROD, MEASURED).a_second == pytest.approx(0.004)
 
 
 def test_files_over_the_limit_of_lines_go_to_the_container():
     # 100,000 lines in 60 s of one of four tables
     border = 100_000 / 60 * 4
-    assert Files.of(Load("", border * 0.99), PROD, MEASURED).by_lambda
-    assert not Files.of(Load("", border * 1.01), PROD, MEASURED).by_lambda
+    assert Files.of(ChangeRate("", border * 0.99), PROD, MEASURED).by_lambda
+    assert not Files.of(ChangeRate("", border * 1.01), PROD, MEASURED).by_lambda
 
 
 def test_a_gigabyte_a_day_is_17_changes_a_second():
-    assert Load.of_bytes("", 1_000_000_000).changes == pytest.approx(1e9 / 86_400 / 670)
+    assert ChangeRate.of_bytes("", 1_000_000_000).changes == pytest.approx(1e9 / 86_400 / 670)
 
 
 def test_a_changed_setting_changes_the_walk():
-    load = Load("", 100_000)
+    load = ChangeRate("", 100_000)
     assert step(load, "transform_records, at once").demand == pytest.approx(5)
     assert step(load, "register_files, at once", replace(PROD, register_at_once=PROD.register_at_once // 2)).share == pytest.approx(
         2 * step(load, "register_files, at once").share

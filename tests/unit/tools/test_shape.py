@@ -38,6 +38,13 @@ def test_no_package_holds_more_than_a_fifth_of_the_lines(tool: ModuleType) -> No
     assert max(tool.measure().share.values()) <= 0.2
 
 
+def test_a_search_for_a_class_or_file_finds_one_thing(tool: ModuleType) -> None:
+    shape = tool.measure()
+
+    assert len(shape.doubled_classes) <= 5, shape.doubled_classes
+    assert len(shape.doubled_files) <= 6, shape.doubled_files
+
+
 def test_an_arrow_back_up_is_seen(tool: ModuleType, tmp_path: Path) -> None:
     (tmp_path / "lake").mkdir()
     (tmp_path / "lake" / "cdc.py").write_text("def late():\n    from jobs.silver import merge\n")

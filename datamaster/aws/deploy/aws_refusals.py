@@ -12,7 +12,7 @@ import yaml
 from datamaster.aws.cloudformation.policies import ALLOWED, Request, decide, listed
 from datamaster.aws.cloudformation.reading import SHORT_NAMES
 from datamaster.aws.cloudformation.rendering import PSEUDO, Template
-from datamaster.aws.deploy.lint import Finding
+from datamaster.aws.deploy.lint import LintFinding
 from datamaster.aws.deploy.sent import Sent
 
 TEMPLATE_BYTES, DEFINITION_BYTES, PARAMETER_BYTES = 1_000_000, 1_000_000, 4_096
@@ -33,14 +33,14 @@ MOST_RETRIES = "300"
 Rule = Callable[[Sent, str], Iterator[str]]
 
 
-def refusals(sent: Sent) -> list[Finding]:
+def refusals(sent: Sent) -> list[LintFinding]:
     """Findings that AWS would refuse, or accept and fail on later. A valid deployment has none."""
     name = sent.environment.name
     judged = ((rule, stack) for rule in RULES for stack in sent.bodies)
-    found = [Finding(rule.__name__.upper(), said, f"{name}/{stack}") for rule, stack in judged for said in rule(sent, stack)]
+    found = [LintFinding(rule.__name__.upper(), said, f"{name}/{stack}") for rule, stack in judged for said in rule(sent, stack)]
     for machine, definition in sent.definitions.items():
         if len(definition) > DEFINITION_BYTES:
-            found.append(Finding("DEFINITION", f"{len(definition):,} of {DEFINITION_BYTES:,} bytes", f"{name}/{machine}"))
+            found.append(LintFinding("DEFINITION", f"{len(definition):,} of {DEFINITION_BYTES:,} bytes", f"{name}/{machine}"))
     return found
 
 

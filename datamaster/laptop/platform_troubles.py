@@ -11,8 +11,8 @@ from datamaster.laptop.process import tail
 from datamaster.laptop.replication_state import LONG_SECONDS, ReplicationState, replication_state
 from datamaster.laptop.state import State
 from datamaster.laptop.task_reports import TaskReports, task_reports
-from datamaster.platform import files
-from datamaster.platform.files import ApiRefused, ApiUnreachable
+from datamaster.platform import api_client
+from datamaster.platform.api_client import ApiRefused, ApiUnreachable
 from datamaster.platform.refused import Group, Refused, grouped, refused_records
 from datamaster.platform.troubles import Trouble, moment, of_files, of_refused, of_tables
 from datamaster.source.connection import SourceRefused, SourceUnreachable
@@ -55,8 +55,8 @@ def picture(running: State) -> Picture:
     except (SourceRefused, SourceUnreachable) as error:
         troubles.append(Trouble("source", running.slot, str(error), "dm status, once it answers again"))
     try:
-        troubles += of_tables(files.list_tables()["tables"])
-        troubles += of_files(files.list_files(limit=LISTED_FILES))
+        troubles += of_tables(api_client.list_tables()["tables"])
+        troubles += of_files(api_client.list_files(limit=LISTED_FILES))
     except (ApiRefused, ApiUnreachable) as error:
         troubles.append(Trouble("control API", running.api_url, str(error), f"{running.logs}/emulator.log"))
     return Picture(tuple(troubles), found, replication)

@@ -41,7 +41,7 @@ class ApiUnreachable(TransientError):
     """The API did not answer, or answered that it cannot work now."""
 
 
-class NotConnected(TerminalError):
+class NoApiAddress(TerminalError):
     """Nothing tells where the API is."""
 
     def __init__(self, variable: str) -> None:
@@ -149,5 +149,5 @@ def _answer(status: int, text: str) -> dict[str, Any]:
 def _setting(variable: str) -> str:
     value = os.environ.get(variable)
     if not value:
-        raise NotConnected(variable)
+        raise NoApiAddress(variable)
     return value

@@ -169,7 +169,7 @@ def _role(asking: Asking, name: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Check:
+class AccountCheck:
     """A check of the account. It runs if one of its stacks is wanted."""
 
     about: str
@@ -177,8 +177,8 @@ class Check:
     ask: Callable[[Asking], Iterator[Gap]]
 
 
-def _check(about: str, stacks: str, ask: Callable[[Asking], Iterator[Gap]]) -> Check:
-    return Check(about, frozenset(stacks.split()), ask)
+def _check(about: str, stacks: str, ask: Callable[[Asking], Iterator[Gap]]) -> AccountCheck:
+    return AccountCheck(about, frozenset(stacks.split()), ask)
 
 
 CHECKS = (
