@@ -51,7 +51,7 @@ def collect(build: Path, packages: Mapping[str, Package]) -> Artifacts:
 
 def job_objects(build: Path) -> dict[str, bytes]:
     """The Spark jobs' entry points, and one zip with all modules of the jobs and of lake/."""
-    modules = {path.relative_to(JOBS).as_posix(): path.read_bytes() for path in sorted(JOBS.rglob("*.py"))}
+    modules = {path.relative_to(JOBS).as_posix(): path.read_bytes() for path in sorted([*JOBS.rglob("*.py"), *JOBS.rglob("*.sql")])}
     library = {f"lake/{path.relative_to(PROJECT / 'lake').as_posix()}": path.read_bytes() for path in (PROJECT / "lake").rglob("*.py")}
     archive = build / "jobs.zip"
     write_zip(archive, modules | library)

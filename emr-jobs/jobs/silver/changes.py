@@ -14,18 +14,20 @@ magnitude faster than structs.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.iceberg.tables import ORIGIN, applied_at
 from jobs.silver.month_rule import month_fields
+from jobs.silver.statements import listed, more, query
 from lake import cdc
 from lake.contract import Column, Contract, MonthPartition
 from lake.generations import Fence
 
 GENERATION = "cdc_generation"
 FOREIGN_GENERATION = -1
-IS_DELETE, VALID_AT, AT, IMAGE_RANK = "cdc_is_delete", "cdc_valid_at", "cdc_at", "cdc_image_rank"
+IS_DELETE, VALID_AT, AT = "cdc_is_delete", "cdc_valid_at", "cdc_at"
 LOADED_GENERATION, LAST, IMAGE = "cdc_loaded_generation", "cdc_last", "cdc_image"
 LOADED = f"{cdc.OPERATION} = '{cdc.LOAD}' and {cdc.POSITION} = '{cdc.ZERO_POSITION}' and {GENERATION} >= 0"
 """Whether a row belongs to a load. Rows of an export have positions of their own and do not."""
@@ -64,28 +66,27 @@ def fold(spark: SparkSession, changes: DataFrame, contract: Contract) -> DataFra
     (``cdc_at_<column>``). Then generation and position of the newest change and of the image, whether the newest change is
     a delete, and the newest generation whose load brought the key.
     """
-    key = [f"`{c.name}`" for c in contract.key]
-    whole = [f"`{c.name}`" for c in contract.columns if c.key is None and not c.may_be_unchanged]
-    _rank_images(changes, contract).createOrReplaceTempView("changes")
-    keys = ", ".join(key)
-    aggregates = [f"max(concat({AT}, case when {IS_DELETE} then '1' else '0' end)) as {LAST}", f"max({IMAGE_RANK}) as {IMAGE_RANK}"]
-    aggregates += [f"max({carried(c)}) as `{c.name}`" for c in contract.partial_columns]
-    aggregates.append(f"max(case when {LOADED} then {GENERATION} end) as {LOADED_GENERATION}")
-    kept = [LAST, IMAGE_RANK, LOADED_GENERATION, *(f"`{c.name}`" for c in contract.partial_columns)]
-    spark.sql(f"select {keys}, {', '.join(aggregates)} from changes group by {keys}").createOrReplaceTempView("newest")
-    on = " and ".join(f"n.{name} = c.{name}" for name in key)
-    # the same change may occur many times, each time with the same values
-    values = [f"max(n.{name}) as {name}" for name in kept]
-    values += [f"{greatest(c, 'c.')} as `{c.name}`" for c in contract.columns if f"`{c.name}`" in whole]
-    folded = spark.sql(
-        f"select {', '.join(f'n.{name}' for name in key)}, {', '.join(values)} from newest n "
-        f"left join changes c on {on} and n.{IMAGE_RANK} = c.{IMAGE_RANK} group by {', '.join(f'n.{name}' for name in key)}"
-    )
-    partial = [text for c in contract.partial_columns for text in (value_of(c), f"{place_of(c)} as {applied_at(c.name)}")]
-    if partial:
-        partial.append(f"cast(null as string) as {ORIGIN}")
-    is_delete = f"substring({LAST}, {AT_WIDTH + 1}, 1) = '1' as {IS_DELETE}"
-    return folded.selectExpr(*key, *whole, *partial, *_places(LAST, LAST), *_places(IMAGE_RANK, IMAGE), is_delete, LOADED_GENERATION)
+    return query(spark, "fold", _fold_parts(contract), changes=changes)
+
+
+def _fold_parts(contract: Contract) -> dict[str, Any]:
+    key = [c.name for c in contract.key]
+    whole = [c for c in contract.columns if c.key is None and not c.may_be_unchanged]
+    partial = [part for c in contract.partial_columns for part in (value_of(c), f"{place_of(c)} as {applied_at(c.name)}")]
+    return {
+        "key": listed(key),
+        "newest_key": listed(key, "n."),
+        "same_key": " and ".join(f"n.`{name}` = c.`{name}`" for name in key),
+        "columns": listed(c.name for c in contract.columns),
+        "loaded": LOADED,
+        "carriers": more(f"max({carried(c)}) as `{c.name}`" for c in contract.partial_columns),
+        "newest_partial": more(f"max(n.`{c.name}`) as `{c.name}`" for c in contract.partial_columns),
+        "images": more(f"{greatest(c, 'c.')} as `{c.name}`" for c in whole),
+        "whole": more(f"`{c.name}`" for c in whole),
+        "partial": more([*partial, f"cast(null as string) as {ORIGIN}"] if partial else ()),
+        "generation_width": GENERATION_WIDTH,
+        "position_width": POSITION_WIDTH,
+    }
 
 
 def with_month(folded: DataFrame, partition: MonthPartition | None) -> DataFrame:
@@ -93,15 +94,6 @@ def with_month(folded: DataFrame, partition: MonthPartition | None) -> DataFrame
     if partition is None:
         return folded
     return folded.selectExpr(*(f"`{name}`" for name in folded.columns), *month_fields(partition))
-
-
-def _rank_images(changes: DataFrame, contract: Contract) -> DataFrame:
-    """Adds the rank of each image: its place and a digest of its values.
-
-    The digest keeps rows of one place apart, as in a foreign CSV that names a key twice.
-    """
-    digest = f"lpad(hex(xxhash64({', '.join(f'`{c.name}`' for c in contract.columns)})), 16, '0')"
-    return changes.selectExpr("*", f"case when not {IS_DELETE} then concat({AT}, {digest}) end as {IMAGE_RANK}")
 
 
 def greatest(column: Column, row: str = "") -> str:
@@ -139,11 +131,3 @@ def place_of(column: Column) -> str:
     """The place that ``carried`` wrote, marked if the value did not travel."""
     mark = f"case when substring(`{column.name}`, {AT_WIDTH + 1}, 1) = '{cdc.UNSEEN}' then '{cdc.UNSEEN}' else '' end"
     return f"concat(substring(`{column.name}`, 1, {AT_WIDTH}), {mark})"
-
-
-def _places(text: str, name: str) -> tuple[str, str]:
-    """Generation and position at the start of a sortable text."""
-    return (
-        f"cast(substring({text}, 1, {GENERATION_WIDTH}) as bigint) as {name}_generation",
-        f"substring({text}, {GENERATION_WIDTH + 2}, {POSITION_WIDTH}) as {name}_position",
-    )

@@ -20,15 +20,15 @@ from pyspark.sql import DataFrame, SparkSession
 from jobs.iceberg import staging
 from jobs.iceberg.catalog import SILVER, engine_name
 from jobs.iceberg.tables import Field, ensure
-from jobs.silver.changes import AT, GENERATION, GENERATION_WIDTH, IMAGE, IS_DELETE, PLACE, VALID_AT, carried, greatest, value_of
+from jobs.silver.changes import AT, GENERATION, GENERATION_WIDTH, IS_DELETE, PLACE, VALID_AT, carried, greatest, value_of
 from jobs.silver.inheritance import Inheritance, carried_or_inherited
+from jobs.silver.statements import listed, more, query
 from lake import cdc
 from lake.contract import Contract
 from lake.contract.names import CHANGES, HISTORY
 from lake.keys import silver_location
 
-GONE, NEWEST, UNTIL, FIRST_CHANGE, IMAGE_BEFORE = "cdc_gone", "cdc_newest", "cdc_until", "cdc_first_change", "cdc_image_before"
-TRANSACTION, NEXT_TRANSACTION = "cdc_transaction", "cdc_next_transaction"
+GONE, NEWEST = "cdc_gone", "cdc_newest"
 _LSN_WIDTH = GENERATION_WIDTH + 1 + 16
 
 
@@ -85,15 +85,9 @@ class History:
         first, last = changes.selectExpr(f"min({cdc.POSITION})", f"max({cdc.POSITION})").collect()[0]
         if first is None:
             return
-        keys = _quoted(self._keys())
-        own = [f"max({name}) as {name}" for name in (cdc.OPERATION, GENERATION, VALID_AT)]
-        changes.createOrReplaceTempView("delivered")
-        moment = f"case when {cdc.POSITION} = '{cdc.ZERO_POSITION}' then {VALID_AT} end"
-        values = ", ".join([*(f"{greatest(c)} as `{c.name}`" for c in self.contract.columns if c.key is None), *own])
-        distinct = self.spark.sql(
-            f"select {keys}, {cdc.POSITION}, {values}, max(concat_ws(',', {cdc.UNCHANGED})) as {cdc.UNCHANGED} "
-            f"from delivered group by {keys}, {cdc.POSITION}, {moment}"
-        )
+        values = more(f"{greatest(c)} as `{c.name}`" for c in self.contract.columns if c.key is None)
+        parts = {"key": listed(self._keys()), "values": values, "zero": cdc.ZERO_POSITION}
+        distinct = query(self.spark, "history_log", parts, delivered=changes)
         source = staging.source(distinct, f"{self.log}_new", self.bucket)
         same = f"t.{cdc.POSITION} = s.{cdc.POSITION} AND (s.{cdc.POSITION} <> '{cdc.ZERO_POSITION}' OR t.{VALID_AT} = s.{VALID_AT})"
         near = f"t.{cdc.POSITION} BETWEEN '{first}' AND '{last}'"
@@ -102,7 +96,7 @@ class History:
             f"MERGE INTO {engine_name(SILVER, self.log)} t USING {source} s "
             f"ON {_equal(self._keys())} AND {same} AND {near} "
             f"WHEN MATCHED AND s.{GENERATION} > t.{GENERATION} THEN UPDATE SET {GENERATION} = s.{GENERATION} "
-            f"WHEN NOT MATCHED THEN INSERT ({_quoted(names)}) VALUES ({_quoted(names, 's.')})"
+            f"WHEN NOT MATCHED THEN INSERT ({listed(names)}) VALUES ({listed(names, 's.')})"
         ).collect()
 
     def _derive(self, keys: DataFrame) -> None:
@@ -110,70 +104,42 @@ class History:
         inheritance = Inheritance(self.spark, self.contract, everything, keys)
         keys = inheritance.keys()
         log = self._last_loads(everything.join(keys, self._keys(), "left_semi"))
-        self._versions(log, inheritance.values()).createOrReplaceTempView("versions")
+        versions = self._versions(log, inheritance.values())
         identity = [*self._keys(), GENERATION, cdc.POSITION, "valid_from"]
         names = [f.name for f in self._fields()]
         target = engine_name(SILVER, self.table)
         old = self.spark.table(target).join(keys, self._keys(), "left_semi").select(*names)
-        gone = old.join(self.spark.table("versions").select(*identity), identity, "left_anti")
-        new = self.spark.table("versions").selectExpr(*(f"`{name}`" for name in names), f"false as {GONE}")
+        gone = old.join(versions.select(*identity), identity, "left_anti")
+        new = versions.selectExpr(*(f"`{name}`" for name in names), f"false as {GONE}")
         rewritten = new.unionByName(gone.selectExpr(*(f"`{name}`" for name in names), f"true as {GONE}"))
         source = staging.source(rewritten, f"{self.table}_new", self.bucket)
         changed = ", ".join(f"`{name}` = s.`{name}`" for name in names if name not in identity)
         self.spark.sql(
             f"MERGE INTO {target} t USING {source} s ON {_equal(identity)} "
             f"WHEN MATCHED AND s.{GONE} THEN DELETE WHEN MATCHED THEN UPDATE SET {changed} "
-            f"WHEN NOT MATCHED THEN INSERT ({_quoted(names)}) VALUES ({_quoted(names, 's.')})"
+            f"WHEN NOT MATCHED THEN INSERT ({listed(names)}) VALUES ({listed(names, 's.')})"
         ).collect()
 
     def _last_loads(self, log: DataFrame) -> DataFrame:
         """The changes without rows that a later load repeated while the fence between the two loads has not arrived."""
-        newest = f"max({VALID_AT}) over (partition by {_quoted(self._keys())}, {GENERATION}, {cdc.POSITION})"
+        newest = f"max({VALID_AT}) over (partition by {listed(self._keys())}, {GENERATION}, {cdc.POSITION})"
         return log.selectExpr("*", f"{newest} as {NEWEST}").where(f"not ({_SNAPSHOT}) or {VALID_AT} = {NEWEST}").drop(NEWEST)
 
     def _versions(self, log: DataFrame, inherited: DataFrame | None) -> DataFrame:
         """Every version of the keys in ``log``."""
-        keys = _quoted(self._keys())
-        window = f"over (partition by {keys} order by {AT}, {VALID_AT})"
-        self._placed(log, inherited).createOrReplaceTempView("placed")
-        filled = ", ".join(
-            f"max(`{c.name}`) {window} as `{c.name}`" if c.may_be_unchanged else f"`{c.name}`" for c in self.contract.columns
-        )
-        first_change = (
-            f"min(case when {cdc.POSITION} <> '{cdc.ZERO_POSITION}' then {VALID_AT} end) over (partition by {keys}, {GENERATION})"
-        )
-        before = f"max({VALID_AT}) over (partition by {keys} order by {AT}, {VALID_AT} rows between unbounded preceding and 1 preceding)"
-        behind = f"greatest({VALID_AT}, timestamp_micros(unix_micros({before}) + 1))"
-        holds_from = f"case when {_EXPORTED} then {behind} else {VALID_AT} end as {VALID_AT}"
-        self.spark.sql(
-            f"select {filled}, {IS_DELETE}, {GENERATION}, {cdc.POSITION}, {AT}, {holds_from}, {first_change} as {FIRST_CHANGE} from placed"
-        ).createOrReplaceTempView("filled")
-        overtaken = f"{cdc.POSITION} = '{cdc.ZERO_POSITION}' and {FIRST_CHANGE} is not null and {FIRST_CHANGE} <= {VALID_AT}"
-        self.spark.sql(
-            f"select *, {_TRANSACTION} as {TRANSACTION}, lead({_TRANSACTION}) {window} as {NEXT_TRANSACTION} "
-            f"from filled where not ({overtaken})"
-        ).createOrReplaceTempView("stepped")
-        columns = ", ".join(value_of(c) if c.may_be_unchanged else f"`{c.name}`" for c in self.contract.columns)
-        own = f"{IS_DELETE}, {GENERATION}, {cdc.POSITION}, {AT}, {VALID_AT}"
-        self.spark.sql(
-            f"select {columns}, {own} from stepped where {NEXT_TRANSACTION} is null or {NEXT_TRANSACTION} <> {TRANSACTION}"
-        ).createOrReplaceTempView("by_transaction")
-        names = _quoted([c.name for c in self.contract.columns])
-        image = f"case when {IS_DELETE} then 'gone' else hex(xxhash64({names})) end"
-        self.spark.sql(
-            f"select {names}, {own}, {image} as {IMAGE}, lag({image}) {window} as {IMAGE_BEFORE}, "
-            f"max({GENERATION}) over (partition by {keys}) as {NEWEST} from by_transaction"
-        ).createOrReplaceTempView("compared")
-        self.spark.sql(
-            f"select {names}, {own}, {NEWEST}, lead({VALID_AT}) {window} as {UNTIL} from compared "
-            f"where {IMAGE_BEFORE} is null or {IMAGE_BEFORE} <> {IMAGE}"
-        ).createOrReplaceTempView("distinct_images")
-        swept = f"{NEWEST} >= 0 and {NEWEST} < {self.swept_generation}"
-        end = f"coalesce({UNTIL}, case when {swept} then timestamp_micros({self.swept_generation}) end)"
-        return self.spark.sql(
-            f"select {names}, {VALID_AT} as valid_from, {end} as valid_to, {end} is null as is_current, {GENERATION}, {cdc.POSITION} "
-            f"from distinct_images where not {IS_DELETE}"
-        )
+        columns = self.contract.columns
+        window = f"over (partition by {listed(self._keys())} order by {AT}, {VALID_AT})"
+        parts = {
+            "key": listed(self._keys()),
+            "columns": listed(c.name for c in columns),
+            "filled": ", ".join(f"max(`{c.name}`) {window} as `{c.name}`" if c.may_be_unchanged else f"`{c.name}`" for c in columns),
+            "values": ", ".join(value_of(c) if c.may_be_unchanged else f"`{c.name}`" for c in columns),
+            "transaction_width": _LSN_WIDTH,
+            "swept_generation": self.swept_generation,
+            "read": cdc.READ,
+            "zero": cdc.ZERO_POSITION,
+        }
+        return query(self.spark, "history_versions", parts, placed=self._placed(log, inherited))
 
     def _placed(self, log: DataFrame, inherited: DataFrame | None) -> DataFrame:
         """Changes with their place as sortable text, their time of validity, and partial columns after their place."""
@@ -194,13 +160,6 @@ class History:
 
 
 _SNAPSHOT = f"{cdc.OPERATION} = '{cdc.LOAD}' and {cdc.POSITION} = '{cdc.ZERO_POSITION}' and {GENERATION} > 0"
-_EXPORTED = f"{cdc.POSITION} like '%{cdc.READ}' and {cdc.POSITION} <> '{cdc.ZERO_POSITION}'"
-_LOADED = f"concat({AT}, cast({VALID_AT} as string))"
-_TRANSACTION = f"case when {cdc.POSITION} = '{cdc.ZERO_POSITION}' then {_LOADED} else substring({AT}, 1, {_LSN_WIDTH}) end"
-
-
-def _quoted(names: Iterable[str], row: str = "") -> str:
-    return ", ".join(f"{row}`{name}`" for name in names)
 
 
 def _equal(names: Iterable[str]) -> str:
