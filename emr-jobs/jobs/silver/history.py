@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -85,9 +86,7 @@ class History:
         first, last = changes.selectExpr(f"min({cdc.POSITION})", f"max({cdc.POSITION})").collect()[0]
         if first is None:
             return
-        values = more(f"{greatest(c)} as `{c.name}`" for c in self.contract.columns if c.key is None)
-        parts = {"key": listed(self._keys()), "values": values, "zero": cdc.ZERO_POSITION}
-        distinct = query(self.spark, "history_log", parts, delivered=changes)
+        distinct = query(self.spark, "history_log", log_parts(self.contract), delivered=changes)
         source = staging.source(distinct, f"{self.log}_new", self.bucket)
         same = f"t.{cdc.POSITION} = s.{cdc.POSITION} AND (s.{cdc.POSITION} <> '{cdc.ZERO_POSITION}' OR t.{VALID_AT} = s.{VALID_AT})"
         near = f"t.{cdc.POSITION} BETWEEN '{first}' AND '{last}'"
@@ -104,7 +103,8 @@ class History:
         inheritance = Inheritance(self.spark, self.contract, everything, keys)
         keys = inheritance.keys()
         log = self._last_loads(everything.join(keys, self._keys(), "left_semi"))
-        versions = self._versions(log, inheritance.values())
+        placed = self._placed(log, inheritance.values())
+        versions = query(self.spark, "history_versions", version_parts(self.contract, self.swept_generation), placed=placed)
         identity = [*self._keys(), GENERATION, cdc.POSITION, "valid_from"]
         names = [f.name for f in self._fields()]
         target = engine_name(SILVER, self.table)
@@ -125,22 +125,6 @@ class History:
         newest = f"max({VALID_AT}) over (partition by {listed(self._keys())}, {GENERATION}, {cdc.POSITION})"
         return log.selectExpr("*", f"{newest} as {NEWEST}").where(f"not ({_SNAPSHOT}) or {VALID_AT} = {NEWEST}").drop(NEWEST)
 
-    def _versions(self, log: DataFrame, inherited: DataFrame | None) -> DataFrame:
-        """Every version of the keys in ``log``."""
-        columns = self.contract.columns
-        window = f"over (partition by {listed(self._keys())} order by {AT}, {VALID_AT})"
-        parts = {
-            "key": listed(self._keys()),
-            "columns": listed(c.name for c in columns),
-            "filled": ", ".join(f"max(`{c.name}`) {window} as `{c.name}`" if c.may_be_unchanged else f"`{c.name}`" for c in columns),
-            "values": ", ".join(value_of(c) if c.may_be_unchanged else f"`{c.name}`" for c in columns),
-            "transaction_width": _LSN_WIDTH,
-            "swept_generation": self.swept_generation,
-            "read": cdc.READ,
-            "zero": cdc.ZERO_POSITION,
-        }
-        return query(self.spark, "history_versions", parts, placed=self._placed(log, inherited))
-
     def _placed(self, log: DataFrame, inherited: DataFrame | None) -> DataFrame:
         """Changes with their place as sortable text, their time of validity, and partial columns after their place."""
         placed = log.selectExpr(
@@ -160,6 +144,28 @@ class History:
 
 
 _SNAPSHOT = f"{cdc.OPERATION} = '{cdc.LOAD}' and {cdc.POSITION} = '{cdc.ZERO_POSITION}' and {GENERATION} > 0"
+
+
+def log_parts(contract: Contract) -> dict[str, Any]:
+    """The parts of history_log.sql."""
+    values = more(f"{greatest(c)} as `{c.name}`" for c in contract.columns if c.key is None)
+    return {"key": listed(c.name for c in contract.key), "values": values, "zero": cdc.ZERO_POSITION}
+
+
+def version_parts(contract: Contract, swept_generation: int) -> dict[str, Any]:
+    """The parts of history_versions.sql."""
+    key = listed(c.name for c in contract.key)
+    window = f"over (partition by {key} order by {AT}, {VALID_AT})"
+    return {
+        "key": key,
+        "columns": listed(c.name for c in contract.columns),
+        "filled": ", ".join(f"max(`{c.name}`) {window} as `{c.name}`" if c.may_be_unchanged else f"`{c.name}`" for c in contract.columns),
+        "values": ", ".join(value_of(c) if c.may_be_unchanged else f"`{c.name}`" for c in contract.columns),
+        "transaction_width": _LSN_WIDTH,
+        "swept_generation": swept_generation,
+        "read": cdc.READ,
+        "zero": cdc.ZERO_POSITION,
+    }
 
 
 def _equal(names: Iterable[str]) -> str:
