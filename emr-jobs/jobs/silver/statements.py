@@ -18,7 +18,7 @@ def text(name: str, parts: Mapping[str, Any]) -> str:
 def query(spark: SparkSession, name: str, parts: Mapping[str, Any], **frames: DataFrame) -> DataFrame:
     """The rows of a statement. It reads ``frames`` by their names, and no other statement of the session sees them."""
     escaped = {part: str(value).replace("{", "{{").replace("}", "}}") for part, value in parts.items()}
-    return spark.sql(text(name, {**escaped, **{frame: f"{{{frame}}}" for frame in frames}}), **frames)
+    return spark.sql(text(name, {**escaped, **{frame: f"{{{frame}}}" for frame in frames}}), None, **frames)
 
 
 def listed(names: Iterable[str], row: str = "") -> str:

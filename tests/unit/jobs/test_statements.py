@@ -42,7 +42,7 @@ class Recorder:
     def __init__(self) -> None:
         self.text = ""
 
-    def sql(self, text: str, **frames: str) -> Recorder:
+    def sql(self, text: str, _arguments: None, **frames: str) -> Recorder:
         self.text = text.format(**frames)
         return self
 
