@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +15,7 @@ from rich.markup import escape
 from datamaster.cli.output import err, fail, out, print_json, print_table
 
 if TYPE_CHECKING:
+    from datamaster.aws.deploy.deployment import Deployment
     from datamaster.aws.deploy.environments import Environment
     from datamaster.aws.deploy.watch import StackChanges
 
@@ -52,6 +53,26 @@ def deploy(
     if dry_run:
         return _show_plan(environment, stack or [], json)
     from datamaster.aws.deploy import account
+
+    who = account.connect(environment)
+    if drift:
+        return _show_drift(environment, stack or [], json)
+    err.print(f"Account {who.number}, {environment.region}, as {escape(who.identity)}")
+    if not _ready(environment, stack or [], who.identity, fix):
+        return 1
+    with _watch() as watch:
+        deployment = _brought(environment, stack or [], contracts, watch, yes)
+    if deployment is None:
+        return 1
+    if json:
+        _print_deployment(env, deployment, watch.outcomes)
+    else:
+        _say_deployment(deployment, watch.outcomes)
+    return 0
+
+
+def _brought(environment: Environment, stacks: list[str], contracts: Path | None, watch: _Watch, yes: bool) -> Deployment | None:
+    """The deployment, or None after an error that names what to do next."""
     from datamaster.aws.deploy.change_sets import Declined, StackStuck
     from datamaster.aws.deploy.deployment import deploy as bring
     from datamaster.aws.deploy.docker import DockerFailed
@@ -61,44 +82,40 @@ def deploy(
     from datamaster.aws.deploy.stacks import StackFailed
     from datamaster.aws.deploy.watch import Watch
 
-    who = account.connect(environment)
-    if drift:
-        return _show_drift(environment, stack or [], json)
-    err.print(f"Account {who.number}, {environment.region}, as {escape(who.identity)}")
-    if not _ready(environment, stack or [], who.identity, fix):
-        return 1
-    with _watch() as watch:
-        try:
-            asking = _Asking(yes, watch.pause)
-            seen = Watch(asking, watch.progress, watch.finished)
-            deployment = bring(env, contracts=contracts, variables=environment.variables, stacks=stack or [], watch=seen)
-        except (
-            StackFailed,
-            StackStuck,
-            Declined,
-            LakeOpen,
-            MigrationFailed,
-            MigrationChanged,
-            SourceStopped,
-            DockerFailed,
-            ReplicationFailed,
-        ) as error:
-            fail(str(error))
-            return 1
-    if json:
-        done = {"contracts": deployment.contracts_version, "migrations": deployment.migrations, "stacks": watch.outcomes}
-        replication = {"started": deployment.replication_started, "waits_for": deployment.replication_waits_for}
-        print_json({"environment": env, **done, "replication": replication, "outputs": deployment.outputs})
-    else:
-        unchanged = sum(outcome == "unchanged" for outcome in watch.outcomes.values())
-        ran = f" Migrations run: {', '.join(deployment.migrations)}." if deployment.migrations else ""
-        out.print(f"{len(watch.outcomes) - unchanged} stacks changed, {unchanged} unchanged.{ran}")
-        if deployment.replication_started:
-            out.print("The replication starts: it loads every table, then follows the changes.")
-        if deployment.replication_waits_for:
-            out.print(f"The replication is not started: {', '.join(map(escape, deployment.replication_waits_for))} is not there yet.")
-            out.print("Next: dm deploy again on a machine where Docker runs, which makes it.")
-    return 0
+    try:
+        asking = _Asking(yes, watch.pause)
+        seen = Watch(asking, watch.progress, watch.finished)
+        return bring(environment.name, contracts=contracts, variables=environment.variables, stacks=stacks, watch=seen)
+    except (
+        StackFailed,
+        StackStuck,
+        Declined,
+        LakeOpen,
+        MigrationFailed,
+        MigrationChanged,
+        SourceStopped,
+        DockerFailed,
+        ReplicationFailed,
+    ) as error:
+        fail(str(error))
+        return None
+
+
+def _print_deployment(env: str, deployment: Deployment, outcomes: Mapping[str, str]) -> None:
+    done = {"contracts": deployment.contracts_version, "migrations": deployment.migrations, "stacks": outcomes}
+    replication = {"started": deployment.replication_started, "waits_for": deployment.replication_waits_for}
+    print_json({"environment": env, **done, "replication": replication, "outputs": deployment.outputs})
+
+
+def _say_deployment(deployment: Deployment, outcomes: Mapping[str, str]) -> None:
+    unchanged = sum(outcome == "unchanged" for outcome in outcomes.values())
+    ran = f" Migrations run: {', '.join(deployment.migrations)}." if deployment.migrations else ""
+    out.print(f"{len(outcomes) - unchanged} stacks changed, {unchanged} unchanged.{ran}")
+    if deployment.replication_started:
+        out.print("The replication starts: it loads every table, then follows the changes.")
+    if deployment.replication_waits_for:
+        out.print(f"The replication is not started: {', '.join(map(escape, deployment.replication_waits_for))} is not there yet.")
+        out.print("Next: dm deploy again on a machine where Docker runs, which makes it.")
 
 
 def destroy(
