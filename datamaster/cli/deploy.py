@@ -61,7 +61,7 @@ def deploy(
     if not _ready(environment, stack or [], who.identity, fix):
         return 1
     with _watch() as watch:
-        deployment = _brought(environment, stack or [], contracts, watch, yes)
+        deployment = _brought(env, environment.variables, stack or [], contracts, watch, yes)
     if deployment is None:
         return 1
     if json:
@@ -71,7 +71,9 @@ def deploy(
     return 0
 
 
-def _brought(environment: Environment, stacks: list[str], contracts: Path | None, watch: _Watch, yes: bool) -> Deployment | None:
+def _brought(
+    env: str, variables: Mapping[str, Any], stacks: list[str], contracts: Path | None, watch: _Watch, yes: bool
+) -> Deployment | None:
     """The deployment, or None after an error that names what to do next."""
     from datamaster.aws.deploy.change_sets import Declined, StackStuck
     from datamaster.aws.deploy.deployment import deploy as bring
@@ -85,7 +87,7 @@ def _brought(environment: Environment, stacks: list[str], contracts: Path | None
     try:
         asking = _Asking(yes, watch.pause)
         seen = Watch(asking, watch.progress, watch.finished)
-        return bring(environment.name, contracts=contracts, variables=environment.variables, stacks=stacks, watch=seen)
+        return bring(env, contracts=contracts, variables=variables, stacks=stacks, watch=seen)
     except (
         StackFailed,
         StackStuck,
