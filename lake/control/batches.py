@@ -243,7 +243,7 @@ class ControlBatches(ControlStore):
 
     def pending(self, target: str) -> dict[str, str]:
         """The months to rebuild, each with its latest token."""
-        return {str(item["month"]): str(item["token"]) for item in self._items(target, "month#")}
+        return {str(item["month"]): str(item["token"]) for item in self.items_under(target_key(target, "")["pk"], "month#")}
 
     def tick_off(self, target: str, months: Mapping[str, str]) -> list[str]:
         """Remove the months that were rebuilt. Returns the months that stay because another batch requested them meanwhile."""
@@ -259,19 +259,6 @@ class ControlBatches(ControlStore):
             except self.condition_failed:
                 asked_again.append(month)
         return asked_again
-
-    def _items(self, target: str, prefix: str) -> Iterable[dict[str, Any]]:
-        arguments: dict[str, Any] = {
-            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
-            "ExpressionAttributeValues": {":pk": target_key(target, "")["pk"], ":prefix": prefix},
-            "ConsistentRead": True,
-        }
-        while True:
-            answer = self.table.query(**arguments)
-            yield from answer["Items"]
-            if "LastEvaluatedKey" not in answer:
-                return
-            arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     def _held(self, target: str) -> BatchHeld:
         batch = self.get_open(target)

@@ -59,37 +59,22 @@ class FileListing(ControlStore):
             yield ControlRecord.of_item(item)
 
     def _index(self, index: str, name: str, value: str, low: str, high: str, page_size: int) -> Iterator[dict[str, Any]]:
-        arguments: dict[str, Any] = {
-            "IndexName": index,
-            "KeyConditionExpression": "#key = :key AND listed_at BETWEEN :low AND :high",
-            "ExpressionAttributeNames": {"#key": name},
-            "ExpressionAttributeValues": {":key": value, ":low": low, ":high": high},
-            "ScanIndexForward": False,
-            "Limit": page_size,
-        }
-        while True:
-            answer = self.table.query(**arguments)
+        from boto3.dynamodb.conditions import Key
+
+        condition = Key(name).eq(value) & Key("listed_at").between(low, high)
+        paging = {"PageSize": page_size}
+        for page in self.query_pages(IndexName=index, KeyConditionExpression=condition, ScanIndexForward=False, PaginationConfig=paging):
             # BETWEEN includes both ends, but the cursor's own item was on the last page
-            yield from (item for item in answer["Items"] if item["listed_at"] != high)
-            if "LastEvaluatedKey" not in answer:
-                return
-            arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+            yield from (item for item in page["Items"] if item["listed_at"] != high)
 
     def count_files(self, table: str, status: str) -> int:
         """The number of a table's files in a status."""
-        arguments: dict[str, Any] = {
-            "IndexName": "by_table_status",
-            "KeyConditionExpression": "table_status = :key",
-            "ExpressionAttributeValues": {":key": f"{table}#{status}"},
-            "Select": "COUNT",
-        }
-        total: int = 0
-        while True:
-            answer = self.table.query(**arguments)
-            total += answer["Count"]
-            if "LastEvaluatedKey" not in answer:
-                return total
-            arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        from boto3.dynamodb.conditions import Key
+
+        condition = Key("table_status").eq(f"{table}#{status}")
+        return sum(
+            page["Count"] for page in self.query_pages(IndexName="by_table_status", KeyConditionExpression=condition, Select="COUNT")
+        )
 
     def known(self, file_ids: Iterable[str]) -> dict[str, str]:
         """The status of each of these files that has a record, by file id."""

@@ -5,7 +5,7 @@ Expressions: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Ex
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -62,17 +62,19 @@ class ControlStore:
 
     def items_of(self, table: str, prefix: str) -> Iterable[dict[str, Any]]:
         """A table's items whose sort key begins with ``prefix``, in the order of that key."""
-        arguments: dict[str, Any] = {
-            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
-            "ExpressionAttributeValues": {":pk": f"table#{table}", ":prefix": prefix},
-            "ConsistentRead": True,
-        }
-        while True:
-            answer = self.table.query(**arguments)
-            yield from answer["Items"]
-            if "LastEvaluatedKey" not in answer:
-                return
-            arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        return self.items_under(f"table#{table}", prefix)
+
+    def items_under(self, partition: str, prefix: str) -> Iterator[dict[str, Any]]:
+        """A partition's items whose sort key begins with ``prefix``, in its order."""
+        from boto3.dynamodb.conditions import Key
+
+        condition = Key("pk").eq(partition) & Key("sk").begins_with(prefix)
+        for page in self.query_pages(KeyConditionExpression=condition, ConsistentRead=True):
+            yield from page["Items"]
+
+    def query_pages(self, **query: Any) -> Iterator[dict[str, Any]]:
+        """Every page of a query. The resource's own client takes conditions and Python values, and so does its paginator."""
+        yield from self.table.meta.client.get_paginator("query").paginate(TableName=self.name, **query)
 
     @property
     def condition_failed(self) -> type[Exception]:
