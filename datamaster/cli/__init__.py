@@ -44,12 +44,12 @@ app.callback()(version.root)
 
 
 def main() -> None:
-    """Run the command line and end the process with its exit code."""
+    """Run the command line and exit with its code."""
     sys.exit(run())
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
+    """Run the command line and return the exit code."""
     try:
         code = app(args=arguments, prog_name="dm", standalone_mode=False)
     except typer.Abort:

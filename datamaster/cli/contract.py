@@ -23,7 +23,7 @@ Folder = Annotated[
 
 @app.command()
 def check(folder: Folder = None, home: Home = Path(".dm")) -> None:
-    """Hold every contract against the standard and the lake's rules."""
+    """Check every contract against the Open Data Contract Standard and the lake's rules."""
     from datamaster.cli.contract_files import check_contracts
 
     contracts = check_contracts(folder or contracts_folder(home))
@@ -37,7 +37,10 @@ def check(folder: Folder = None, home: Home = Path(".dm")) -> None:
 
 @app.command()
 def publish(folder: Folder = None, home: Home = Path(".dm")) -> int:
-    """Put contracts in force on the running platform, and say what that does to rows that are there. Exits 1 if a table is left out."""
+    """Publish contracts to the running platform, and show the effect on existing rows.
+
+    Exits 1 if the folder lacks a table that the platform carries.
+    """
     from datamaster.cli.contract_files import check_contracts
     from datamaster.laptop.actions import current_contracts
     from datamaster.platform.contract_changes import changes
@@ -64,7 +67,7 @@ def diff(
     new: Annotated[Path | None, typer.Argument(help="Folder of contracts; the platform's folder where not given.", exists=True)] = None,
     home: Home = Path(".dm"),
 ) -> int:
-    """Say what other contracts do to the rows that are there. Exits 1 if they differ."""
+    """Compare two sets of contracts, and show the effect on existing rows. Exits 1 if they differ."""
     from datamaster.cli.contract_files import check_contracts
     from datamaster.laptop.actions import current_contracts
     from datamaster.platform.contract_changes import changes

@@ -1,4 +1,4 @@
-"""``dm contract check``: the lake's own reading of a contract, and the standard's."""
+"""``dm contract check``: the checks of the lake and of the Open Data Contract Standard."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lake.contract import ContractSet, InvalidContract
 
 
 def check_contracts(folder: Path) -> ContractSet:
-    """Hold every contract of a folder against the standard's model and the lake's rules. Raises ``InvalidContract``."""
+    """Check every contract of a folder against the standard's model and the lake's rules. Raises ``InvalidContract``."""
     contracts = ContractSet.from_directory(folder)
     for path in sorted(folder.glob("*.yaml")):
         try:

@@ -1,4 +1,4 @@
-"""Commands on the Grafana dashboards, and the console."""
+"""Commands on the Grafana dashboards, and ``dm console``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WorkGroup = Annotated[str, typer.Option(help="Athena's work group; dm-lake-<envi
 
 @app.command()
 def diff(url: Url, environment: Environment = "prod", secret: Secret = "", work_group: WorkGroup = "", home: Home = Path(".dm")) -> int:
-    """Show what a push would change. Exit code 1 where it would change something."""
+    """Show the changes that a push would make. Exits 1 if there are any."""
     from datamaster.aws.dashboards.made_files import stored
 
     grafana, place = _target(url, environment, secret, work_group, home)
@@ -36,7 +36,7 @@ def diff(url: Url, environment: Environment = "prod", secret: Secret = "", work_
 
 @app.command()
 def push(url: Url, environment: Environment = "prod", secret: Secret = "", work_group: WorkGroup = "", home: Home = Path(".dm")) -> int:
-    """Create or change data sources and dashboards; what is as it should be is left alone."""
+    """Create or change data sources and dashboards. Those that are up to date are not touched."""
     from datamaster.aws.dashboards.made_files import stored
 
     grafana, place = _target(url, environment, secret, work_group, home)
@@ -46,7 +46,7 @@ def push(url: Url, environment: Environment = "prod", secret: Secret = "", work_
 
 @app.command()
 def check(environment: Environment = "local", work_group: WorkGroup = "", home: Home = Path(".dm")) -> int:
-    """Run every panel's query. Exit code 1 where one fails or brings nothing."""
+    """Run every panel's query. Exits 1 if one fails or returns nothing."""
     import boto3
 
     from datamaster.aws.dashboards.made_files import stored
@@ -69,7 +69,7 @@ def console(
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser.")] = False,
     home: Home = Path(".dm"),
 ) -> int:
-    """Serve the console: the road, files, tables, charts, and SQL. It runs until Ctrl-C."""
+    """Serve the console: files, tables, charts and SQL in a browser. It runs until Ctrl-C."""
     from datamaster.console import serve
 
     _connected(home)
@@ -105,7 +105,7 @@ def _place(environment: str, work_group: str, home: Path) -> DashboardScope:
 
 
 def _connected(home: Path) -> None:
-    """The laptop's platform where one runs; else whatever DM_API_URL and the AWS variables lead to."""
+    """Connect to the laptop's platform. If none runs, use DM_API_URL and the AWS variables."""
     import os
 
     try:

@@ -1,4 +1,4 @@
-"""Commands that read rows of the source anew: ``dm export``, ``dm reload``."""
+"""Commands that read rows of the source again: ``dm export``, ``dm reload``."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def reload(
     ] = False,
     home: Home = Path(".dm"),
 ) -> None:
-    """Load a table anew: a fence, then every row; what is gone from the source is gone from the lake."""
+    """Load every row of a table again. The lake then drops rows that the source no longer has."""
     from datamaster.laptop import actions
 
     running = connect(home)

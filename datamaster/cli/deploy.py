@@ -1,4 +1,4 @@
-"""``dm deploy`` and ``dm destroy``: an AWS account to the running lakehouse, and back."""
+"""``dm deploy`` and ``dm destroy``: create the lakehouse in an AWS account, and delete it."""
 
 from __future__ import annotations
 
@@ -45,9 +45,10 @@ def deploy(
         Path | None, typer.Option("--contracts", help="Folder of the contracts; the environment's where not given.", file_okay=False)
     ] = None,
 ) -> int:
-    """Bring an AWS account to what the templates say. Changes are shown and asked for; what did not change is not touched.
+    """Deploy the templates to an AWS account. Shows the changes and asks before it makes them.
 
-    Exits 1 where a stack failed, a change was not agreed to, or something drifted; 3 where AWS cannot be reached.
+    Resources without a change are not touched. Exits 1 if the account is not ready, a stack failed, you did not agree, or
+    something drifted. Exits 3 if AWS cannot be reached.
     """
     environment = _environment(env, set_ or [])
     if dry_run:
@@ -127,9 +128,9 @@ def destroy(
     delete_data: Annotated[bool, typer.Option("--delete-data", help="Also delete buckets with every version, tables, keys.")] = False,
     yes: Yes = False,
 ) -> int:
-    """Delete an environment's stacks. Those that hold data stay, with all that lies in them, unless --delete-data is given.
+    """Delete an environment's stacks. Stacks that hold data stay, unless --delete-data is given.
 
-    Exits 1 where a stack could not be deleted or nobody agreed; 3 where AWS cannot be reached.
+    Exits 1 if a stack could not be deleted or you did not agree. Exits 3 if AWS cannot be reached.
     """
     from datamaster.aws.deploy import account
     from datamaster.aws.deploy import removal as removing
@@ -172,7 +173,7 @@ def destroy(
 
 
 def _ready(environment: Environment, stacks: Sequence[str], identity: str, fix: bool) -> bool:
-    """Show what the account lacks, close what may be closed; returns whether the deployment can begin."""
+    """Show what the account lacks, and fix what can be fixed. Returns whether the deployment can begin."""
     from datamaster.aws.deploy.account_preflight import preflight
     from datamaster.aws.deploy.stacks import deployed, launch_order
 
@@ -262,7 +263,7 @@ def _show_drift(environment: Environment, stacks: Sequence[str], json: bool) -> 
 
 
 class _Asking:
-    """Shows the changes of a level and asks whether to make them; ``a`` agrees to all that follow."""
+    """Shows the changes of a level and asks whether to make them. The answer ``a`` agrees to all later levels too."""
 
     def __init__(self, yes: bool, pause: Callable[[], None]) -> None:
         self._agreed, self._pause = yes, pause
@@ -282,27 +283,27 @@ class _Asking:
 
 
 class _Watch:
-    """What a deployment tells while it runs: one line a stack that ended, and on a terminal what is waited for."""
+    """Progress of a deployment: one line for each finished stack and, on a terminal, a status line."""
 
     def __init__(self) -> None:
         self.outcomes: dict[str, str] = {}
         self._status = err.status("") if err.is_terminal else None
 
     def progress(self, message: str) -> None:
-        """Tell what is waited for."""
+        """Show the current step in the status line."""
         if self._status:
             self._status.update(escape(message))
             self._status.start()
 
     def finished(self, stack: str, outcome: str, seconds: float) -> None:
-        """Tell that a stack is done with."""
+        """Print the outcome of a stack, unless it is unchanged."""
         self.outcomes[stack] = outcome
         if outcome != "unchanged":
             mark = "[red]✗[/red]" if outcome == "failed" else "[green]✓[/green]"
             err.print(f"{mark} {stack}: {outcome} [dim]({seconds:.1f} s)[/dim]")
 
     def pause(self) -> None:
-        """Take the status line away while something is asked."""
+        """Hide the status line, so that a question can be asked."""
         if self._status:
             self._status.stop()
 

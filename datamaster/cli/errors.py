@@ -1,4 +1,4 @@
-"""``dm errors``: rows that were refused on their way, counted first and then one by one."""
+"""``dm errors``: refused rows, counted by reason or listed one by one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROWS = ("time", "table", "by", "operation", "row", "reason")
 
 @app.command("ls")
 def list_errors(table: Table = None, json: Json = False, home: Home = Path(".dm")) -> int:
-    """Count refused rows by table and reason. Open are those that no later load of the table has made good; exits 1 if any is."""
+    """Count refused rows by table and reason. A row is open until a later load of its table repairs it. Exits 1 if a row is open."""
     from datamaster.laptop import platform_troubles
 
     groups, _ = platform_troubles.refusals(connect(home), table=table)
@@ -45,7 +45,7 @@ def show(
     json: Json = False,
     home: Home = Path(".dm"),
 ) -> None:
-    """Show refused rows, the newest first. Columns that may hold personal data are hidden, as in the lake."""
+    """Show refused rows, newest first. Columns that may hold personal data are hidden, as in the lake."""
     from datamaster.laptop import platform_troubles
     from datamaster.platform.refused import shown
 

@@ -1,4 +1,4 @@
-"""``dm files``: the files on the road, through the control API."""
+"""``dm files``: the files of the platform, through the control API."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def list_files(
 
 
 def _shown(name: str, value: object) -> object:
-    """A listing shows times to the second."""
+    """A value as the listing shows it. Times are cut to the second."""
     return str(value)[:19].replace("T", " ") if name == "created_at" else value
 
 
 @app.command()
 def show(file_id: FileId, json: Json = False, home: Home = Path(".dm")) -> None:
-    """Show one file: where it lies, what became of it, and why."""
+    """Show one file: its place, its status, and the reason."""
     from datamaster.platform.api_client import show_file
 
     connect(home)
@@ -83,7 +83,7 @@ def retry(
 
 @app.command()
 def sweep(json: Json = False, home: Home = Path(".dm")) -> None:
-    """Register objects that no event announced, restart what hangs, end what cannot go on."""
+    """Register objects that no event announced, restart files that hang, and fail those that cannot go on."""
     from datamaster.platform.api_client import sweep_files
 
     connect(home)

@@ -25,7 +25,7 @@ class RunLayer(StrEnum):
 
 
 class Format(StrEnum):
-    """How ``dm query`` writes its rows."""
+    """The output formats of ``dm query``."""
 
     table = "table"
     csv = "csv"
@@ -47,7 +47,7 @@ def run(
     keep_days: Annotated[float, typer.Option(min=0, help="How many days of snapshots maintenance keeps.")] = 5,
     home: Home = Path(".dm"),
 ) -> int:
-    """Run bronze to silver, silver to gold, or the tables' maintenance, now instead of on schedule. Exits 1 where a table failed."""
+    """Run a merge into silver, a build of gold, or the tables' maintenance now, before its schedule. Exits 1 if a table failed."""
     from datamaster.laptop import actions
     from datamaster.platform import pipelines
 
@@ -75,7 +75,7 @@ MAINTAINED = ("table", "files before", "after", "kB stored before", "after ", "s
 
 
 def maintained_row(done: Mapping[str, Any]) -> tuple[str | int, ...]:
-    """What maintenance did to one table, in the order of ``MAINTAINED``."""
+    """The effect of maintenance on one table, in the order of ``MAINTAINED``."""
     before, after = done["before"], done["after"]
     stored = (f"{size['stored_bytes'] / 1000:,.1f}" for size in (before, after))
     return (done["table"], before["files"], after["files"], *stored, done["snapshots_expired"], done["objects_removed"])
@@ -89,9 +89,9 @@ def query(
     limit: Annotated[int, typer.Option(min=1, help="How many rows to show at most.")] = 1000,
     home: Home = Path(".dm"),
 ) -> int:
-    """Ask the lake through Athena. Exits 1 where the statement is refused or fails, and says why.
+    """Query the lake through Athena. Exits 1 if the statement is refused or fails, and prints the reason.
 
-    A table that is wider than the terminal is shown a row at a time.
+    If the result is wider than the terminal, each row is shown as a record.
     """
     from datamaster.platform.query import Athena, QueryFailed, as_records, as_table, width, write_csv, write_json
 
@@ -116,8 +116,10 @@ def verify(
     json: Annotated[bool, typer.Option("--json", help="JSON for scripts.")] = False,
     home: Home = Path(".dm"),
 ) -> int:
-    """Compare the lake with its source, row by row and column by column. Exits 1 on any difference, 3 where none was found but
-    not all could be compared."""
+    """Compare the lake with its source, row by row and column by column.
+
+    Exits 1 if there is a difference. Exits 3 if there is none, but some tables could not be compared in full.
+    """
     from datamaster.verify import verify_lake
 
     running = connect(home)
@@ -141,9 +143,9 @@ def convert(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="JSON for scripts.")] = False,
 ) -> int:
-    """Convert one local file to Parquet by its contract, as the platform would. Needs no platform.
+    """Convert one local file to Parquet by its contract, as the platform does. Needs no platform.
 
-    Exit code 0: every record is a row; 1: some were rejected; 2: the file failed, and nothing was written.
+    Exits 0 if every record became a row, and 1 if some were rejected. Exits 2 if the file failed and nothing was written.
     """
     from convert.local_file import convert as convert_file
 

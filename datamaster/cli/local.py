@@ -1,4 +1,4 @@
-"""Commands on the platform itself: ``dm up``, ``dm down``, ``dm status``, ``dm doctor``."""
+"""Commands on the platform: ``dm up``, ``dm down``, ``dm status``, ``dm doctor``."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def up(
     yes: taking.Yes = False,
     home: Home = Path(".dm"),
 ) -> int:
-    """Start the platform and deploy to it. Returns once rows flow; it runs until dm down.
+    """Start the platform and deploy to it. Returns once rows flow. The platform runs until dm down.
 
-    Of your own database every table that can be taken is taken, unless options choose. Contracts go to HOME/contracts; tables
-    that have one there already are taken again. Exits 1 if a table that was asked for by name had to be left out.
+    From your own database it takes every table that it can, unless options choose. It writes contracts to HOME/contracts.
+    Tables that have a contract there are taken again. Exits 1 if a table that you named was left out.
     """
     if source is not None:
         return _up_with(source, taking.choice(table, schema, include, exclude), yes, home)
@@ -90,7 +90,7 @@ def down(
     forget: Annotated[bool, typer.Option(help="Also drop slot, publication and task tables in your own database.")] = False,
     home: Home = Path(".dm"),
 ) -> None:
-    """Stop the platform. Its lake is gone with it."""
+    """Stop the platform. Its lake is not kept."""
     from datamaster.laptop import lifecycle
 
     with step("Stop the platform") as current:
@@ -98,7 +98,7 @@ def down(
 
 
 def status(json: Json = False, home: Home = Path(".dm")) -> int:
-    """Show what needs a person, the replication's state, the processes and the files. Exits 1 if anything needs a person."""
+    """Show the replication, the processes, the files, and every problem that needs you. Exits 1 if there is a problem."""
     from datamaster.laptop import actions, lifecycle, platform_troubles
 
     found = lifecycle.status(home)
@@ -122,7 +122,7 @@ def status(json: Json = False, home: Home = Path(".dm")) -> int:
 
 
 def doctor(json: Json = False) -> int:
-    """Look at what this machine has of what the platform needs. Exits 1 where it cannot run."""
+    """Check that this machine has everything the platform needs. Exits 1 if it cannot run."""
     from datamaster.laptop.doctor import examine
 
     findings = examine()

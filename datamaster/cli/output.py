@@ -1,4 +1,4 @@
-"""What the commands write: lines with times, tables, JSON. Colour and spinners on a terminal only."""
+"""Output of the commands: step lines, tables and JSON. Spinners appear on a terminal only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WIDTH_WITHOUT_TERMINAL = 160
 
 
 def _console(stream: TextIO, stderr: bool) -> Console:
-    """A console as wide as the terminal; where there is none, wide enough that a script finds one row a line."""
+    """A console as wide as the terminal. Without a terminal it is wide enough for one row a line, so that scripts can read it."""
     width = None if stream.isatty() else WIDTH_WITHOUT_TERMINAL
     return Console(stderr=stderr, highlight=False, soft_wrap=True, width=width)
 
@@ -27,27 +27,27 @@ out = _console(sys.stdout, stderr=False)
 err = _console(sys.stderr, stderr=True)
 
 LINE_SECONDS = 5.0
-"""How often a step says how far it is where there is no terminal."""
+"""Seconds between two lines about a step's progress, if there is no terminal."""
 
 
 class Step:
-    """One step of a longer command. ``say`` changes what its line tells while it runs, ``done`` what it tells at the end."""
+    """One step of a longer command. ``say`` sets its text while it runs, ``done`` its text at the end."""
 
     def __init__(self, title: str, show: Callable[[str], None]) -> None:
         self._title, self._show, self.result = title, show, ""
 
     def say(self, text: str) -> None:
-        """Tell how far the step has come."""
+        """Show the progress of the step."""
         self._show(f"{self._title}: {text}" if text else self._title)
 
     def done(self, result: str) -> None:
-        """Tell what came of it, once it ends."""
+        """Set the result that is shown when the step ends."""
         self.result = result
 
 
 @contextmanager
 def step(title: str) -> Iterator[Step]:
-    """Show a step while it runs, on standard error, and its result and seconds when it has ended."""
+    """Show a step on standard error while it runs, then its result and seconds."""
     begin = time.monotonic()
     if not err.is_terminal:
         current = Step(title, _lines(begin))
@@ -62,7 +62,7 @@ def step(title: str) -> Iterator[Step]:
 
 
 def _lines(begin: float) -> Callable[[str], None]:
-    """Shows a step as a line every few seconds, so that a log says what is waited for."""
+    """Print a step's progress as a line every few seconds, for logs."""
     last = begin
 
     def show(text: str) -> None:
@@ -82,7 +82,7 @@ def print_table(
     numeric: Iterable[str] = (),
     whole: Iterable[str] = (),
 ) -> None:
-    """A readable table on standard output; columns in ``numeric`` are set flush right, those in ``whole`` are never folded."""
+    """Print a table on standard output. Columns in ``numeric`` are aligned right, those in ``whole`` are never folded."""
     table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD)
     right, unfolded = set(numeric), set(whole)
     for name in columns:
@@ -93,11 +93,11 @@ def print_table(
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on standard output."""
+    """Print one JSON document on standard output."""
     text = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS, default=str)
     sys.stdout.write(text.decode())
 
 
 def fail(message: str) -> None:
-    """One error on standard error."""
+    """Print one error on standard error."""
     err.print(f"[red]dm:[/red] {escape(message)}")

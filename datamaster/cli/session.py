@@ -1,4 +1,4 @@
-"""The platform that a command talks to."""
+"""The connection of a command to the platform."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Home = Annotated[Path, typer.Option("--home", help="Where the platform keeps its
 
 
 def connect(home: Path) -> State:
-    """The running platform's state; its endpoints and credentials go into this process's environment.
+    """The running platform's state. Puts its endpoints and credentials into this process's environment.
 
     Raises ``PlatformNotRunning``.
     """
@@ -37,7 +37,7 @@ def source_dsn(home: Path) -> str:
 
 
 def contracts_folder(home: Path) -> Path:
-    """The folder of the contracts of the platform that runs in ``home``, or ran there; the demo's where there was none."""
+    """The contracts of the platform that runs, or last ran, in ``home``. If there was none, those of the demo."""
     from datamaster.project import demo_contracts
 
     try:

@@ -1,4 +1,4 @@
-"""``dm size``: how far the road carries on AWS, and what a month of it costs."""
+"""``dm size``: the rate of changes that the templates carry on AWS, and the cost of a month."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class NoSuchEnvironment(TerminalError):
 
 
 class InvalidRate(TerminalError):
-    """A rate of changes that is none."""
+    """The rate of changes is not above 0."""
 
     def __init__(self, rate: float) -> None:
         super().__init__(f"--changes {rate:g}: changes a second, more than 0, expected")
@@ -39,7 +39,7 @@ def scale(
     changes: Annotated[float | None, typer.Option(help="Changes a second; five loads where none is given.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Which service binds first at a rate of changes, and what to raise."""
+    """Show which service reaches its limit first at a rate of changes, and the settings to raise."""
     if changes is not None and changes <= 0:
         raise InvalidRate(changes)
     loads = LOADS if changes is None else (ChangeRate(f"{changes:g}/s", changes),)
@@ -49,7 +49,7 @@ def scale(
 
 @app.command()
 def cost(env: Environment = "prod", as_json: AsJson = False) -> None:
-    """A month of 1 GB, 100 GB and 5 TB of changes, by service, beside other ways."""
+    """Show the cost of a month of 1 GB, 100 GB and 5 TB of changes, by service, beside other products."""
     road = _road(env)
     typer.echo(json.dumps(cost_document(road), indent=2) if as_json else cost_page(road))
 

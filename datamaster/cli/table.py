@@ -43,7 +43,7 @@ def show(
     json: Json = False,
     home: Home = Path(".dm"),
 ) -> None:
-    """Show one table: its partitions and files with their sizes, its snapshots, what changed last."""
+    """Show one table: its partitions, files, sizes, snapshots and latest changes."""
     from datamaster.platform import lake_tables
 
     connect(home)

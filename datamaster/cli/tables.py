@@ -1,4 +1,4 @@
-"""``dm tables``: the tables of the source that a running platform carries."""
+"""``dm tables``: the tables of the source that a running platform replicates or exports."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COLUMNS = ("table", "in the lake", "state", "loaded", "inserts", "updates", "del
 
 @app.command("ls")
 def list_tables(json: Json = False, home: Home = Path(".dm")) -> None:
-    """List the carried tables: how far their loads are, how many changes came since."""
+    """List the carried tables with the state of their loads and the number of changes since."""
     from datamaster.laptop.actions import current_contracts
     from datamaster.laptop.replication_state import replication_state
 
@@ -52,7 +52,7 @@ def add(
     yes: taking.Yes = False,
     home: Home = Path(".dm"),
 ) -> int:
-    """Take more tables of the source; only these are loaded. Exits 1 if a table that was named had to be left out."""
+    """Take more tables of the source, and load only these. Exits 1 if a table that you named was left out."""
     from datamaster.laptop import carried
     from datamaster.source.preparation import plan
 
@@ -73,7 +73,7 @@ def add(
 
 @app.command()
 def drop(table: Annotated[str, typer.Argument(help="The lake's name of the table.")], home: Home = Path(".dm")) -> None:
-    """Carry a table no more: what is on its way arrives first, its contract goes, its rows in the lake stay."""
+    """Stop carrying a table. Changes on their way arrive first. Its contract is removed, and its rows in the lake stay."""
     from datamaster.laptop import carried
     from datamaster.laptop.actions import contract_of
 

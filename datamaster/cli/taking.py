@@ -1,4 +1,4 @@
-"""What ``dm up`` and ``dm tables add`` say of a user's database, and ask before they take tables of it."""
+"""Output and questions of ``dm up`` and ``dm tables add`` about a user's database."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def choice(
     include: Sequence[str] | None = None,
     exclude: Sequence[str] | None = None,
 ) -> Choice:
-    """The options as a choice. Raises ``typer.BadParameter`` for a name that is not schema.table."""
+    """The options as a choice. Raises ``typer.BadParameter`` if a name is not schema.table, or if options exclude each other."""
     from datamaster.source.naming import SourceName
     from datamaster.source.survey import Choice
     from lake.contract.model import split_physical_name
@@ -51,7 +51,7 @@ def choice(
 
 
 def show(plan: Preparation, asked: Choice) -> None:
-    """Print what there is, what comes of each table, and what keeps back the rest."""
+    """Print the tables of the database, their names in the lake, and the reasons for those left out."""
     findings("The database", plan.findings)
     left_out = [table for table in plan.tables if table.name not in plan.names and table.name not in plan.refused]
     if plan.tables:
@@ -63,14 +63,14 @@ def show(plan: Preparation, asked: Choice) -> None:
 
 
 def findings(title: str, found: Iterable[Finding]) -> None:
-    """Print what lacks, and how to give it."""
+    """Print problems of the database and their remedies."""
     rows = [(finding.subject, finding.problem, finding.remedy) for finding in found]
     if rows:
         print_table(("what", "found", "how to give it"), rows, title)
 
 
 def agreed(plan: Preparation, asked: Choice, yes: bool) -> bool:
-    """Whether to go on: asked on a terminal, where tables were not named one by one."""
+    """Whether to go on. Asks on a terminal, unless tables were named one by one or ``yes`` is set."""
     if yes or asked.tables or not plan.contracts or not sys.stdin.isatty():
         return True
     return typer.confirm(f"Take {counted(len(plan.names), 'table')}?", default=True, err=True)

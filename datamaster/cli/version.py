@@ -1,4 +1,4 @@
-"""``dm --version``: what a report of a fault should say."""
+"""``dm --version``: the version and commit, for bug reports."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from datamaster.project import PROJECT
 
 
 def tell(asked: bool) -> None:
-    """Print version and commit, and end."""
+    """Print version and commit, and exit."""
     if asked:
         known = commit()
         out.print(f"dm {version('datamaster')}" + (f", commit {known}" if known else ""))
@@ -21,7 +21,7 @@ def tell(asked: bool) -> None:
 
 
 def commit() -> str:
-    """The commit that is checked out, with "+" where files differ from it; empty where there is no git, or the project came without."""
+    """The commit that is checked out, with "+" if files differ from it. Empty if git is missing or the project is not a checkout."""
     if not (PROJECT / ".git").exists():
         return ""
     try:
