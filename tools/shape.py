@@ -10,7 +10,7 @@ import re
 import statistics
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,7 +55,7 @@ HABITS = {
     "tell": r"\b(?:tell|tells|told)\b",
     "riddle": r"\b(?:whoever|whatever|nobody|so (?:many|often|much))\b",
 }
-"""Habits of prose that make docstrings hard to read, counted per 1,000 words."""
+"""Habits of prose that make docstrings and pages hard to read, counted per 1,000 words."""
 
 
 @dataclass
@@ -68,6 +68,7 @@ class Shape:
     classes: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     functions: list[tuple[int, str]] = field(default_factory=list)
     prose: list[str] = field(default_factory=list)
+    pages: list[str] = field(default_factory=list)
 
     @property
     def back(self) -> list[tuple[str, str]]:
@@ -92,12 +93,17 @@ class Shape:
         """Class names that stand twice or more, except conventions."""
         return _doubled(self.classes)
 
-    @property
-    def habits(self) -> dict[str, float]:
-        """Each habit of prose per 1,000 words of docstrings."""
-        text = "\n".join(self.prose)
-        words = len(re.findall(r"[A-Za-z']+", text)) or 1
-        return {name: 1000 * len(re.findall(pattern, text, re.IGNORECASE)) / words for name, pattern in HABITS.items()}
+
+def habits(texts: Iterable[str]) -> dict[str, float]:
+    """Each habit of prose in 1,000 words."""
+    text = "\n".join(texts)
+    words = len(re.findall(r"[A-Za-z']+", text)) or 1
+    return {name: 1000 * len(re.findall(pattern, text, re.IGNORECASE)) / words for name, pattern in HABITS.items()}
+
+
+def prose(page: str) -> str:
+    """A page without its code and the targets of its links."""
+    return re.sub(r"```.*?```|`[^`\n]*`|(?<=\])\([^)]*\)", "", page, flags=re.DOTALL)
 
 
 def _doubled(found: dict[str, list[str]]) -> dict[str, list[str]]:
@@ -120,6 +126,7 @@ def measure(root: Path = ROOT) -> Shape:
                 if imported.split(".")[0] in FOLDERS and (target := _package(imported, packages)) != package:
                     shape.arrows[package, target] += 1
             _definitions(tree, str(path.relative_to(root)), shape)
+    shape.pages = [prose(path.read_text()) for path in sorted([*(root / "docs").rglob("*.md"), *root.glob("*.md")])]
     return shape
 
 
@@ -157,7 +164,8 @@ def report(shape: Shape) -> Iterator[str]:
         yield from (f"  {name}: {', '.join(places)}" for name, places in sorted(doubled.items()))
     lengths = sorted(shape.functions)
     yield f"functions: median {statistics.median(length for length, _ in lengths):.0f} lines, longest {lengths[-1][0]} ({lengths[-1][1]})"
-    yield "docstrings, in 1,000 words: " + ", ".join(f"{name} {count:.1f}" for name, count in shape.habits.items())
+    for kind, texts in (("docstrings", shape.prose), ("pages", shape.pages)):
+        yield f"{kind}, in 1,000 words: " + ", ".join(f"{name} {count:.2f}" for name, count in habits(texts).items())
 
 
 if __name__ == "__main__":

@@ -150,7 +150,7 @@ def runbook(listed: Iterable[Objective]) -> str:
     lines = [
         "# Runbook",
         "",
-        "One entry an alarm: what is broken, where to look first, what repairs it. Thresholds stand in `dashboards/objectives.yaml`,",
+        "One entry an alarm: the promise that is broken, the first look, the repair. Thresholds stand in `dashboards/objectives.yaml`,",
         "from which this page is written; alarms are called `dm-<environment>-<name>`.",
     ]
     for objective in listed:
