@@ -32,10 +32,6 @@ class ContractSet:
         except KeyError:
             raise UnknownTable(name, self.tables) from None
 
-    def by_source(self, schema: str, table: str) -> Contract | None:
-        """The contract whose source is ``schema.table``, if there is one."""
-        return next((c for c in self.tables.values() if (c.source_schema, c.source_table) == (schema, table)), None)
-
     def months_of(self, table: str) -> tuple[str, str]:
         """The year and month columns of a derived table, or of a contract with a partition. Raises ``UnknownTable``."""
         if table in self.derived:

@@ -13,7 +13,6 @@ from datamaster.platform.query import Athena
 from lake.errors import TerminalError
 
 VARIABLE = re.compile(r"\$\{(\w+)(?::(\w+))?\}|\$(\w+)")
-ALL = "$__all"
 EVERY = "*"
 PERIOD_SECONDS = 60
 METRICS_OF_A_REQUEST = 500

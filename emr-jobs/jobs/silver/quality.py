@@ -27,7 +27,7 @@ from lake.contract.names import QUALITY_RESULTS
 from lake.errors import TerminalError
 from lake.keys import silver_location, silver_quarantine_prefix
 
-WARN, QUARANTINE, STOP = "warn", "quarantine", "stop"
+QUARANTINE, STOP = "quarantine", "stop"
 FOUND, HELD, KNOWN = "cdc_found", "cdc_held", "cdc_known"
 FIELDS = [
     Field("checked_at", "timestamptz"),

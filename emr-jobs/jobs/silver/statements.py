@@ -10,15 +10,10 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 
 
-def text(name: str, parts: Mapping[str, Any]) -> str:
-    """The statement ``name``.sql with ``parts`` in their places."""
-    return _file(name).format_map(parts)
-
-
 def query(spark: SparkSession, name: str, parts: Mapping[str, Any], **frames: DataFrame) -> DataFrame:
     """The rows of a statement. It reads ``frames`` by their names, and no other statement of the session sees them."""
     escaped = {part: str(value).replace("{", "{{").replace("}", "}}") for part, value in parts.items()}
-    return spark.sql(text(name, {**escaped, **{frame: f"{{{frame}}}" for frame in frames}}), None, **frames)
+    return spark.sql(_file(name).format(**escaped, **{frame: f"{{{frame}}}" for frame in frames}), None, **frames)
 
 
 def listed(names: Iterable[str], row: str = "") -> str:
