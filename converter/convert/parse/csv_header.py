@@ -21,7 +21,7 @@ class WrongHeader(TerminalError):
 def read_header(data: bytes) -> tuple[tuple[str, ...], int, int]:
     """The column names, and the number of bytes and lines before the first data record.
 
-    Raises ``WrongHeader`` if there is no header, or if a name is empty or occurs twice.
+    Raises ``WrongHeader`` if there is no header, or if a name is empty, holds a line break or occurs twice.
     """
     lines = 0
     for span in record_spans(data):
@@ -62,6 +62,13 @@ def _names(record: bytes) -> tuple[str, ...]:
         raise WrongHeader(f"the header {_shown(names)} is cut by {separator}; fields are separated by commas")
     if "" in names:
         raise WrongHeader(f"the header {_shown(names)} has no name for column {names.index('') + 1}")
+    broken = next((number for number, name in enumerate(names, start=1) if "\n" in name or "\r" in name), None)
+    if broken:
+        name = names[broken - 1].split()
+        raise WrongHeader(
+            f'the name of column {broken} in the header, "{(name or [""])[0][:40]}…", runs on into the next line; '
+            "a name stands on one line: remove the quote before it, or the line break within it"
+        )
     longest = max(names, key=len)
     if len(longest) > NAME_CHARACTERS:
         raise WrongHeader(f'the header names a column "{longest[:40]}…", longer than {NAME_CHARACTERS} characters')

@@ -105,7 +105,7 @@ would be valid, e.g. how many fields a record has too many, and never repeats a 
 
 A record longer than 16 MiB, an open quote, a wrong header, another encoding or container (UTF-16, tar, gzip within gzip)
 and a damaged gzip stream fail the whole file. So does a header that names a column of the contract in another case or with
-blanks. docs/converter.md says how many rejects a file may have.
+blanks, or one with a name that holds a line break. docs/converter.md says how many rejects a file may have.
 """
 
 

@@ -124,6 +124,12 @@ def test_a_few_damages_of_each_kind_hide_no_loss(tmp_path: Path, monkeypatch: py
     hunt(range(100), tmp_path, monkeypatch)
 
 
+def test_a_quoted_name_of_the_header_takes_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    quote_before_the_last_name = 1_011_244
+
+    hunt(range(quote_before_the_last_name, quote_before_the_last_name + 1), tmp_path, monkeypatch)
+
+
 def whatever_was_accepted(tally: Any, contract: Any, file_format: str) -> None:
     """The verdict without the question whether anything was accepted."""
     with suppress(NothingAccepted, NotJsonLines):
