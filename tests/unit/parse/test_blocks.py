@@ -11,6 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lake import errors
+
 any_input = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -197,5 +199,5 @@ def test_an_empty_member_is_an_empty_stream(parse: ModuleType) -> None:
     ],
 )
 def test_what_is_no_whole_gzip_fails_the_file(parse: ModuleType, data: bytes, error: str, message: str) -> None:
-    with pytest.raises(getattr(parse, error), match=message):
+    with pytest.raises(getattr(errors, error), match=message):
         inflate(parse, data)
