@@ -1,1 +1,1 @@
-"""What AWS DMS does, on a laptop: a PostgreSQL's rows and changes, written to a Kinesis stream as DMS writes them."""
+"""A local counterpart of AWS DMS: it writes the rows and changes of a PostgreSQL to a Kinesis stream in DMS's format."""

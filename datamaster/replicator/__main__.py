@@ -1,4 +1,4 @@
-"""The replicator's process, and the command that asks it to read a table once more."""
+"""The replicator's process, and the command that requests a reload of tables."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from datamaster.wire.kinesis import KinesisRecords
 from lake.errors import LakeError
 
 CONNECT_SECONDS = 5
-"""How long a question for the statistics waits for a task that has just started."""
+"""Seconds that a request for statistics waits for a task that has just started."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the task until SIGTERM or SIGINT, or leave it a command; returns the exit code."""
+    """Run the task until SIGTERM or SIGINT, or request a reload. Returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("botocore").setLevel(logging.WARNING)
@@ -73,7 +73,7 @@ def _run(words: list[str]) -> int:
 
     endpoint = serve(chosen.statistics_port, tables, lambda names: ask_reload(settings.dsn, settings.slot, names))
     print(f"table statistics: http://127.0.0.1:{endpoint.server_address[1]}", flush=True)
-    with ThreadPoolExecutor(1, thread_name_prefix="task") as pool:  # Python answers no signal while its main thread waits for the server
+    with ThreadPoolExecutor(1, thread_name_prefix="task") as pool:  # Python handles no signal while its main thread serves
         pool.submit(task.run).result()
     endpoint.shutdown()
     return 0

@@ -1,4 +1,4 @@
-"""Following the log: changes in commit order, acknowledged only once they are in the stream."""
+"""Follow the log: read changes in commit order, and acknowledge them only after they are in the stream."""
 
 from __future__ import annotations
 
@@ -28,9 +28,8 @@ log = logging.getLogger(__name__)
 class ChangeReader:
     """Turns the messages of one replication connection into records.
 
-    Changes of other tables than ``names`` (each schema.table) are passed over: a publication may carry what nobody asked for.
-    ``commands`` is called about every second between transactions; it may read whole tables. ``truncated`` hears of each table
-    that was emptied.
+    It skips changes of tables outside ``names`` (each schema.table), because a publication may carry others. ``commands`` is called about
+    every second between transactions, and may read whole tables. ``truncated`` is called with the name of each emptied table.
     """
 
     def __init__(
@@ -63,7 +62,7 @@ class ChangeReader:
         self._saved = self._acknowledged = 0
 
     def follow(self, slot: str, publication: str) -> None:
-        """Read until ``stop`` is set. Raises psycopg2's errors where the connection breaks, and what delivery raises."""
+        """Read until ``stop`` is set. Raises psycopg2's errors if the connection breaks, and the errors of delivery."""
         options = {"proto_version": "1", "publication_names": publication}
         self._replication.start_replication(slot_name=slot, decode=False, options=options)
         while not self._stop.is_set():
@@ -82,12 +81,12 @@ class ChangeReader:
             self._acknowledge()
 
     def stay_alive(self) -> None:
-        """Tell the server that this side still reads."""
+        """Send the server a sign of life."""
         self._replication.send_feedback(reply=False, force=True)
         self._alive_at = time.monotonic()
 
     def read(self, payload: bytes, lsn: int) -> None:
-        """Take one message of the log at ``lsn``."""
+        """Process one message of the log at ``lsn``."""
         message = decode(payload, self._codec)
         if isinstance(message, RowChange):
             if table := self._tables.get(message.relation_id):
@@ -116,7 +115,7 @@ class ChangeReader:
             if self._tables.pop(relation.relation_id, None) is None:
                 log.info('changes of table "%s.%s" are not asked for', relation.schema, relation.name)
             return
-        # The log may describe a table under a name that the catalog has forgotten.
+        # The log may describe a table under a name that the catalog no longer has.
         key = self._key(relation)
         known = self._tables.get(relation.relation_id)
         columns = tuple(
@@ -139,16 +138,16 @@ class ChangeReader:
         statistics.signature = table.signature
 
     def _key(self, relation: Relation) -> tuple[str, ...]:
-        """The key of the relation itself: its name may be another table's by now, or nobody's."""
+        """The key of the relation itself. Its name may be free or another table's by now."""
         seen = self._state.statistics(relation.schema, relation.name).identity
         if seen is not None and seen.oid == relation.relation_id:
             return tuple(seen.key)
         return primary_key(self._catalog, relation.relation_id) or tuple(c.name for c in relation.columns if c.identity)
 
     def _between(self) -> bool:
-        """Send what was read, and now and then acknowledge, answer the server and look for commands.
+        """Send the changes that were read. Periodically acknowledge, send a sign of life and process commands.
 
-        Returns whether something waits for a batch on its way.
+        Returns whether changes wait for a batch that is being sent.
         """
         waits = self._outbox.push(self._complete)
         now = self._pushed_at = time.monotonic()
@@ -162,9 +161,9 @@ class ChangeReader:
         return waits
 
     def _acknowledge(self) -> None:
-        """Let the server forget what is delivered; the statistics are saved first, so that none of it goes uncounted.
+        """Allow the server to discard its log up to the delivered changes. Statistics are saved first, so that they count each change.
 
-        Once all is delivered, ``wal_end`` is what the server has read of its log: it holds no earlier commit to send.
+        Once everything is delivered, ``wal_end`` counts too: the server has no earlier commit left to send.
         """
         delivered = self._outbox.delivered
         if self._complete_commit > self._saved:
@@ -179,7 +178,7 @@ class ChangeReader:
 
 
 def alteration(old: list[list[object]], new: list[list[object]]) -> str:
-    """The control operation that leads from one definition (name and type of each column) to another."""
+    """The control operation for the step from one definition (name and type of each column) to another."""
     before, after = {str(name): kind for name, kind in old}, {str(name): kind for name, kind in new}
     if before.keys() == after.keys():
         return "column-type-change" if before != after else "change-columns"

@@ -1,4 +1,4 @@
-"""From rows and changes to records in the stream, counted per table."""
+"""Turn rows and changes into records of the stream, with counts for each table."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 class Emitter:
     """Writes messages to the outbox and keeps the statistics.
 
-    A row that cannot be written, or is too large for Kinesis, holds up no other. It goes without the large values that it
-    can do without, else it stays behind; table, key, column and the reason go to awsdms.apply_exceptions.
+    A row that cannot be written, or is too large for Kinesis, delays no other row. It is sent without its large optional values if that
+    helps, else it is left out. awsdms.apply_exceptions gets table, key, column and reason.
     """
 
     def __init__(self, task: str, outbox: Outbox, state: TaskState) -> None:
@@ -39,24 +39,24 @@ class Emitter:
         self.state = state
 
     def control(self, operation: str, table: Table) -> None:
-        """Announce something about a table, with its definition."""
+        """Announce a change of a table, with its definition."""
         self.outbox.add(control_record(self.task, operation, table.schema, table.name, table.definition))
 
     def task_begins(self) -> None:
-        """The control record that DMS writes when a task starts from nothing."""
+        """Write the control record of a task's first start, as DMS does."""
         self.outbox.add(control_record(self.task, "create-table", "", "awsdms_apply_exceptions"))
 
     def fence(self, table: Table) -> None:
-        """Tell that the table is loaded from its beginning: older rows belong to an earlier load."""
+        """Announce that the table is loaded from its beginning. Older rows belong to an earlier load."""
         self.dropped(table.schema, table.name)
         self.control("create-table", table)
 
     def dropped(self, schema: str, table: str) -> None:
-        """Announce that a table was dropped, as a load does before it begins."""
+        """Announce that a table was dropped. A load begins with this record too."""
         self.outbox.add(control_record(self.task, "drop-table", schema, table))
 
     def row(self, table: Table, values: Sequence[bytes | None]) -> None:
-        """Send a row that a full load read."""
+        """Send a row of a full load."""
         statistics = self.state.statistics(table.schema, table.name)
         if self._send(table, values, partial(load_record, table)):
             statistics.load_rows += 1
@@ -83,7 +83,7 @@ class Emitter:
         while True:
             try:
                 written = record(values, list(left_out))
-            except Exception as error:  # whatever one row's values raise concerns that row alone
+            except Exception as error:  # an error in one row's values concerns that row only
                 column, reason = unwritable(table, values, error)
                 may_go = column is not None and column.form.large and column.name not in table.key
             else:
@@ -102,7 +102,7 @@ class Emitter:
         return True
 
     def _report(self, table: Table, values: Sequence[Value], column: str | None, reason: Exception, row_sent: bool) -> None:
-        """Record which value, or which row, is not in the stream and why."""
+        """Record a value or row that is not in the stream, with the reason."""
         key = key_text(table, values)
         where = f'table "{table.schema}.{table.name}", {key}' + (f', column "{column}"' if column else "")
         what = "its row is sent without it" if row_sent else "left out"

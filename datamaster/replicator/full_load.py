@@ -1,4 +1,4 @@
-"""Reading whole tables: in the snapshot of a new slot, or once more while changes flow."""
+"""Read whole tables: in the snapshot of a new slot, or again while changes flow."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def _unescaped(field: bytes) -> bytes:
     for piece in pieces:
         if piece:
             parts.append(ESCAPES.get(piece[:1], piece[:1]) + piece[1:])
-        else:  # two backslashes are one, and what follows them is plain
+        else:  # two backslashes are one, and the following text is plain
             parts.append(b"\\" + next(pieces, b""))
     return b"".join(parts)
 
 
 class _Rows:
-    """What COPY writes to: a line a row. ``alive`` is called every few seconds."""
+    """The target of COPY, which writes one line for each row. ``alive`` is called every few seconds."""
 
     def __init__(self, table: Table, emitter: Emitter, stop: threading.Event, alive: Callable[[], None]) -> None:
         self._table = table
@@ -70,12 +70,12 @@ def load_tables(
     alive: Callable[[], None] = lambda: None,
     encoding: str = "UTF8",
 ) -> list[tuple[Table, psycopg2.Error]]:
-    """Send every row of ``tables`` as ``load``, each table behind its fence, and wait until all is delivered.
+    """Send every row of ``tables`` as ``load``, each table after its fence, and wait for delivery.
 
-    ``snapshot`` is the exported snapshot to read in. With None each table is read in a snapshot taken after its fence:
-    a change sent before the fence is in the snapshot, one sent after it outranks the loaded row. Values come in ``encoding``.
+    ``snapshot`` is the exported snapshot to read in. With None each table is read in a snapshot taken after its fence. So the snapshot
+    contains every change sent before the fence, and a change sent after it outranks the loaded row. Values come in ``encoding``.
 
-    Returns the tables that the source did not give, each with its error. Raises ``Stopped``, and what delivery raises.
+    Returns the tables that the source refused, each with its error. Raises ``Stopped``, and the errors of delivery.
     """
     failures: list[tuple[Table, psycopg2.Error]] = []
     connection = psycopg2.connect(dsn, options=session_options(encoding))

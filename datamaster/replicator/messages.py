@@ -1,8 +1,8 @@
-"""DMS's messages: the JSON that a data or control record of a Kinesis target holds.
+"""DMS's messages: the JSON of a data or control record for a Kinesis target.
 
-Settings of the endpoint that they follow: json-unformatted, IncludeTransactionDetails, IncludePartitionValue,
-PartitionIncludeSchemaTable, IncludeTableAlterOperations, IncludeControlDetails, IncludeNullAndEmpty; of the task:
-BeforeImageSettings with pk-only. https://docs.aws.amazon.com/dms/latest/userguide/CHAP_Target.Kinesis.html
+They follow these endpoint settings: json-unformatted, IncludeTransactionDetails, IncludePartitionValue, PartitionIncludeSchemaTable,
+IncludeTableAlterOperations, IncludeControlDetails, IncludeNullAndEmpty. The task has BeforeImageSettings with pk-only.
+https://docs.aws.amazon.com/dms/latest/userguide/CHAP_Target.Kinesis.html
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lake.errors import TerminalError
 POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 PARTITION_KEY_CHARACTERS = 256
 LEFT_OUT = "left-out-columns"
-"""Metadata that DMS has not: the columns whose values were too large, or could not be written."""
+"""Metadata that DMS does not have: columns whose values were too large or could not be written."""
 OPERATIONS = {"I": "insert", "U": "update", "D": "delete"}
 
 
@@ -44,7 +44,7 @@ class StreamRecord(NamedTuple):
 
 @dataclass(frozen=True)
 class Transaction:
-    """The transaction that changes belong to; ``previous`` names the last record of the one before."""
+    """The transaction of some changes. ``previous`` names the last record of the transaction before."""
 
     begin: Begin
     previous: tuple[int, int] | None = None
@@ -56,12 +56,12 @@ class Transaction:
 
 
 def iso(moment: datetime) -> str:
-    """A time of UTC as DMS writes it: microseconds and Z."""
+    """A UTC time in DMS's form, with microseconds and Z."""
     return moment.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def lsn_text(lsn: int) -> str:
-    """A log position as DMS writes it, e.g. 00000002/7C007178."""
+    """A log position in DMS's form, for example 00000002/7C007178."""
     return f"{lsn >> 32:08X}/{lsn & 0xFFFFFFFF:08X}"
 
 
@@ -78,8 +78,8 @@ def change_record(
 ) -> StreamRecord:
     """The record of a change: the ``number``-th of its transaction, from 1, at ``lsn`` of the log.
 
-    A column that an update did not carry is absent. A delete carries the key, of whatever type, and nulls; under REPLICA
-    IDENTITY FULL also what is no LOB.
+    A column that an update did not carry is absent. A delete carries its key, even if that is a LOB, and nulls. Under REPLICA IDENTITY FULL
+    it also carries other columns except LOBs.
     """
     begin = transaction.begin
     details: dict[str, object] = {
@@ -120,7 +120,7 @@ def control_record(task: str, operation: str, schema: str, table: str, definitio
 
 
 def key_text(table: Table, values: Sequence[Value]) -> str:
-    """A row's key for people, e.g. ``order_id=7, line=2``; bytes that are no text as ``\\xhh``."""
+    """A row's key for people, for example ``order_id=7, line=2``. Undecodable bytes appear as ``\\xhh``."""
     pairs = ((name, values[place] if place < len(values) else None) for name, place in zip(table.key, table.key_places, strict=True))
     shown = (
         f"{name}={value.decode(table.codec, 'backslashreplace')}" if isinstance(value, bytes) else f"{name}=?" for name, value in pairs
@@ -144,7 +144,7 @@ def unwritable(table: Table, values: Sequence[Value], error: Exception) -> tuple
                 orjson.dumps(column.form.write(value))
             except UnicodeDecodeError as failure:
                 return column, UnwritableValue(f"bytes that are no {failure.encoding.upper()}: {_shown(failure)}")
-            except Exception as failure:  # which one does not matter: the column is what is looked for
+            except Exception as failure:  # any error identifies the column
                 return column, failure
     return None, error
 
@@ -182,7 +182,7 @@ def _deleted(table: Table, values: Values) -> dict[str, object]:
 
 
 def _before_image(table: Table, old: Values | None, new: Values) -> dict[str, object]:
-    """The old key where it changed, else nothing."""
+    """The old key if it changed, else nothing."""
     if old is None:
         return {}
     image, changed = {}, False

@@ -1,4 +1,4 @@
-"""The way into the stream: records in order, resent until Kinesis has taken them.
+"""Send records to the stream in order, and resend them until Kinesis has accepted them.
 
 https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html
 """
@@ -27,22 +27,22 @@ log = logging.getLogger(__name__)
 
 
 class StreamRefused(TerminalError):
-    """Kinesis refuses the records and would refuse them again."""
+    """Kinesis refuses the records, and a retry would not help."""
 
 
 class Stopped(TransientError):
-    """The task was told to stop before everything was delivered."""
+    """The task was stopped before everything was delivered."""
 
 
 class RecordTooLarge(TerminalError):
-    """A record is larger than Kinesis takes."""
+    """A record is larger than Kinesis allows."""
 
     def __init__(self, record: StreamRecord) -> None:
         super().__init__(f'record "{record.partition_key}" has {record.size} bytes; Kinesis takes {RECORD_BYTES}')
 
 
 class PutRecords(Protocol):
-    """The one call of a Kinesis client that delivery needs."""
+    """The only method of a Kinesis client that delivery needs."""
 
     def put_records(self, *, StreamName: str, Records: Sequence[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
         """Put up to 500 records."""
@@ -65,7 +65,7 @@ def batches(records: Sequence[StreamRecord]) -> Iterator[list[StreamRecord]]:
 def to_resend(records: Sequence[StreamRecord], answers: Sequence[dict[str, Any]]) -> list[StreamRecord]:
     """What must be sent again after a partial failure: each failed record and all later ones of its partition key.
 
-    The later ones go again even where they were taken, so that the last copy of a key's records is in order.
+    Later records are resent even if Kinesis accepted them, so that the last copies of a key's records are in order.
     """
     failed: set[str] = set()
     again = []
@@ -79,7 +79,7 @@ def to_resend(records: Sequence[StreamRecord], answers: Sequence[dict[str, Any]]
 def deliver(client: PutRecords, stream: str, records: Sequence[StreamRecord], stop: threading.Event) -> int:
     """Put one batch, again and again until all of it is taken; returns how many calls it took.
 
-    Raises ``StreamRefused`` where trying again cannot help, ``Stopped`` where ``stop`` was set in between.
+    Raises ``StreamRefused`` if a retry cannot help, and ``Stopped`` if ``stop`` is set between calls.
     """
     waiting = list(records)
     pause = FIRST_PAUSE_SECONDS
@@ -107,7 +107,7 @@ def deliver(client: PutRecords, stream: str, records: Sequence[StreamRecord], st
 
 
 class Outbox:
-    """Records on their way, sent by a thread of its own so that reading goes on; one batch after the other.
+    """A queue of records, sent by its own thread in one batch after the other, so that reading goes on.
 
     ``delivered`` is the newest mark of ``push`` before which everything is in the stream.
     """
@@ -128,7 +128,7 @@ class Outbox:
     def add(self, record: StreamRecord) -> None:
         """Take a record; waits while too many are on their way.
 
-        Raises ``RecordTooLarge``, and what went wrong with earlier ones.
+        Raises ``RecordTooLarge``, and the error of an earlier delivery.
         """
         size = record.size
         if size > RECORD_BYTES:
@@ -139,9 +139,9 @@ class Outbox:
             self._hand_over()
 
     def push(self, mark: int) -> bool:
-        """Send what was added, unless a batch is still on its way: then it waits, so that batches grow under load.
+        """Send the added records, unless a batch is being sent. Then they wait, so that batches grow under load.
 
-        ``delivered`` becomes ``mark`` when everything added so far is in the stream. Returns whether something waits.
+        ``delivered`` becomes ``mark`` when everything added so far is in the stream. Returns whether records wait.
         """
         self._check()
         self._mark = mark
@@ -153,13 +153,13 @@ class Outbox:
         return False
 
     def flush(self) -> None:
-        """Wait until every record is in the stream. Raises what went wrong."""
+        """Wait until every record is in the stream. Raises the error of a delivery."""
         self._hand_over()
         self._batches.join()
         self._check()
 
     def close(self) -> None:
-        """End the thread; what was not flushed may be lost."""
+        """End the thread. Records that were not flushed may be lost."""
         self._batches.put(None)
         self._sender.join()
 
@@ -181,7 +181,7 @@ class Outbox:
                     for batch in batches(records):
                         deliver(self._client, self._stream, batch, self._stop)
                     self.delivered = mark
-            except Exception as error:  # raised again where records are handed over
+            except Exception as error:  # raised again in the thread that adds records
                 self._failure = error
             finally:
                 self._batches.task_done()

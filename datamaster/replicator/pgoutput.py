@@ -11,7 +11,7 @@ from enum import Enum
 
 
 class Unchanged(Enum):
-    """The one value of a column that an update did not carry: stored out of line and not written again."""
+    """The value of a column that an update did not carry, because it is stored out of line and did not change."""
 
     UNCHANGED = 0
 
@@ -23,7 +23,7 @@ Values = list[Value]
 
 @dataclass(frozen=True)
 class Begin:
-    """A transaction starts; ``commit_lsn`` is where it commits, ``committed_at`` microseconds since 2000-01-01 UTC."""
+    """The start of a transaction. ``commit_lsn`` is its commit's position, ``committed_at`` microseconds since 2000-01-01 UTC."""
 
     commit_lsn: int
     committed_at: int
@@ -32,14 +32,14 @@ class Begin:
 
 @dataclass(frozen=True)
 class Commit:
-    """A transaction is complete; everything before ``end_lsn`` has been sent."""
+    """The end of a transaction. Everything before ``end_lsn`` has been sent."""
 
     end_lsn: int
 
 
 @dataclass(frozen=True)
 class RelationColumn:
-    """A column as the stream describes it; ``identity`` tells that it is part of the replica identity."""
+    """A column of a relation message. ``identity`` means that it is part of the replica identity."""
 
     name: str
     type_id: int
@@ -49,7 +49,7 @@ class RelationColumn:
 
 @dataclass(frozen=True)
 class Relation:
-    """What a table looks like for the changes that follow."""
+    """The definition of a table for the changes that follow."""
 
     relation_id: int
     schema: str
@@ -85,7 +85,7 @@ _TEXT, _NULL, _TOAST = b"tnu"
 
 
 def decode(payload: bytes, codec: str = "utf-8") -> Message | None:
-    """Read one message, its names in ``codec``; None for kinds that say nothing about rows (types, origins, plugin messages)."""
+    """Decode one message, with names in ``codec``. None for kinds without rows (types, origins, plugin messages)."""
     kind = payload[:1]
     if kind in (b"I", b"U", b"D"):
         return _change(kind, payload)

@@ -1,4 +1,4 @@
-"""How far a task is, as the source's own tables tell it: for whoever waits for it."""
+"""A task's progress, read from the source's own tables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lake.source_session import SESSION_OPTIONS
 
 
 def current_lsn(dsn: str) -> str:
-    """Where the source's log ends now, e.g. ``0/423F748``: every transaction committed so far lies before it."""
+    """The current end of the source's log, for example ``0/423F748``. Every committed transaction lies before it."""
     with psycopg2.connect(dsn, options=SESSION_OPTIONS) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT pg_current_wal_lsn()::text")
         lsn = str(cursor.fetchone()[0])
@@ -20,7 +20,7 @@ def current_lsn(dsn: str) -> str:
 
 
 def unread_bytes(dsn: str, slot: str) -> int:
-    """Bytes of the source's log that it keeps for a slot; 0 where there is no such slot."""
+    """Bytes of log that the source keeps for a slot, or 0 without such a slot."""
     with psycopg2.connect(dsn, options=SESSION_OPTIONS) as connection, connection.cursor() as cursor:
         kept = "SELECT pg_current_wal_lsn() - confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = %s"
         cursor.execute(kept, (slot,))
@@ -30,10 +30,10 @@ def unread_bytes(dsn: str, slot: str) -> int:
 
 
 def caught_up(dsn: str, slot: str, upto_lsn: str | None = None, tables: Sequence[str] = ()) -> bool:
-    """Whether every load is complete and everything committed before ``upto_lsn`` (now, where None) is in the stream.
+    """Whether every load is complete and everything committed before ``upto_lsn`` is in the stream.
 
-    ``tables`` (each schema.table) are those that must be loaded, by default all that the task knows of; a table that is gone
-    or cannot be read is not waited for. False where the task has never run.
+    ``upto_lsn`` None means now. ``tables`` (each schema.table) are the loads to wait for, by default all that the task knows. A table that
+    is gone or cannot be read is skipped. False if the task has never run.
     """
     with psycopg2.connect(dsn, options=SESSION_OPTIONS) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass('awsdms.task') IS NOT NULL")

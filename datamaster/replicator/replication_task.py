@@ -1,4 +1,4 @@
-"""A replication task: a full load, then changes, across restarts of task and database."""
+"""A replication task: a full load, then changes, across restarts of the task and the database."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ log = logging.getLogger(__name__)
 
 
 class SlotBusy(TransientError):
-    """A session of the server still reads the slot."""
+    """A server session still reads the slot."""
 
 
 @dataclass(frozen=True)
 class TaskSettings:
-    """What a task replicates: ``tables`` (each schema.table) of the database at ``dsn`` into the Kinesis stream ``stream``."""
+    """A task's settings: ``tables`` (each schema.table) of the database at ``dsn``, and the Kinesis ``stream`` to write to."""
 
     dsn: str
     stream: str
@@ -60,9 +60,9 @@ class TaskSettings:
 
 
 class ReplicationTask:
-    """Runs until told to stop, and connects again where the database went away.
+    """Runs until it is stopped, and reconnects if the database goes away.
 
-    ``state`` is that of the current connection, for whoever answers for the statistics; ``connected`` is set once there is one.
+    ``state`` belongs to the current connection and serves the statistics endpoint. ``connected`` is set once there is one.
     """
 
     def __init__(self, settings: TaskSettings, client: PutRecords, stop: threading.Event) -> None:
@@ -75,7 +75,7 @@ class ReplicationTask:
         self._begins_anew = False
 
     def run(self) -> None:
-        """Replicate until ``stop`` is set. Raises ``TerminalError`` where trying again cannot help."""
+        """Replicate until ``stop`` is set. Raises ``TerminalError`` if a retry cannot help."""
         while not self._stop.is_set():
             try:
                 self._run_connected()
@@ -88,16 +88,16 @@ class ReplicationTask:
                 self._stop.wait(RECONNECT_SECONDS)
 
     def _curable(self, error: psycopg2.Error) -> bool:
-        """Whether another connection may do better, after what is changed here for it. Raises ``UnknownEncoding``."""
+        """Whether a new connection may help, after changes made here. Raises ``UnknownEncoding``."""
         if error.pgcode == UNDEFINED_OBJECT and "publication" in str(error):
-            # Before PostgreSQL 18, a change that was made while the publication was gone can never be read.
+            # Before PostgreSQL 18, a change made while the publication was missing can never be read.
             log.warning('publication "%s" was dropped and changes were made meanwhile', self.settings.publication)
             anew, self._begins_anew = not self._begins_anew, True
             return anew
         return _connection_lost(error) or self._other_encoding(error)
 
     def _other_encoding(self, error: psycopg2.Error) -> bool:
-        """Where the server cannot write a value as UTF-8, read its own encoding from now on, each value by itself."""
+        """Switch to the server's own encoding, because the server cannot write a value as UTF-8."""
         if error.pgcode not in NO_EQUIVALENT:
             return False
         before = self._encoding
@@ -130,7 +130,7 @@ class ReplicationTask:
         )
 
     def _slot_usable(self, state: TaskState) -> bool:
-        """Whether the slot is there and still has its log. Raises ``SlotBusy`` where a killed task's session still reads it."""
+        """Whether the slot exists and still has its log. Raises ``SlotBusy`` if a killed task's session still reads it."""
         state.cursor.execute("SELECT active, wal_status FROM pg_replication_slots WHERE slot_name = %s", (self.settings.slot,))
         row = state.cursor.fetchone()
         if row is not None and row[0]:
@@ -138,7 +138,7 @@ class ReplicationTask:
         return row is not None and row[1] != "lost"
 
     def _load(self, replication: Any, emitter: Emitter, watch: TableWatch) -> None:
-        """Load every table in the snapshot at which a new slot begins, so that load and changes meet without gap or overlap."""
+        """Load every table in the snapshot of a new slot, so that load and changes meet without gap or overlap."""
         state, slot = emitter.state, self.settings.slot
         if state.phase == CHANGES:
             log.warning('replication slot "%s" is gone or of no use any more: everything is loaded anew', slot)
@@ -185,5 +185,5 @@ class ReplicationTask:
 
 
 def _connection_lost(error: psycopg2.Error) -> bool:
-    """Whether another connection may do better; errors without a code come from the client's side of a broken one."""
+    """Whether a new connection may help. Errors without a code come from the client's side of a broken connection."""
     return isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) or error.pgcode is None

@@ -1,4 +1,4 @@
-"""Making the replication slot, which waits for every transaction that runs now, and says for whom."""
+"""Create the replication slot. The server waits for all running transactions, and the log names them."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ log = logging.getLogger(__name__)
 
 
 def create_slot(replication: Any, slot: str, dsn: str, stop: threading.Event) -> str:
-    """Make the slot and return its exported snapshot; ``stop`` ends the waiting at the server too. Raises ``Stopped``."""
+    """Create the slot and return its exported snapshot. Setting ``stop`` also ends the server's wait. Raises ``Stopped``."""
     log.info('making replication slot "%s"; this waits for the transactions that run now', slot)
-    with contextlib.suppress(psycopg2.Error), replication.cursor() as cursor:  # from PostgreSQL 14 on, and not on every system
-        cursor.execute("SET client_connection_check_interval = '2s'")  # the server then sees that a killed task is gone
+    with contextlib.suppress(psycopg2.Error), replication.cursor() as cursor:  # from PostgreSQL 14 on, and only on some systems
+        cursor.execute("SET client_connection_check_interval = '2s'")  # so the server notices that a killed task is gone
     with _waiting(replication.info.backend_pid, dsn, stop), replication.cursor() as cursor:
         try:
             cursor.execute(f"CREATE_REPLICATION_SLOT {quoted(slot)} LOGICAL pgoutput EXPORT_SNAPSHOT")
@@ -40,7 +40,7 @@ def create_slot(replication: Any, slot: str, dsn: str, stop: threading.Event) ->
 
 @contextlib.contextmanager
 def _waiting(pid: int, dsn: str, stop: threading.Event) -> Iterator[None]:
-    """Meanwhile a thread says whom the server waits for, and cancels the waiting of session ``pid`` where the task is stopped."""
+    """A thread logs the transactions that the server waits for, and cancels the statement of session ``pid`` on ``stop``."""
     done = threading.Event()
     thread = threading.Thread(target=_watch, args=(pid, dsn, stop, done), name="slot", daemon=True)
     thread.start()

@@ -1,4 +1,4 @@
-"""The part of DMS's API that asks how far a load is, answered over HTTP as AWS does (JSON 1.1).
+"""The DMS API for table statistics and reloads, over HTTP as on AWS (JSON 1.1).
 
 https://docs.aws.amazon.com/dms/latest/APIReference/API_DescribeTableStatistics.html
 """
@@ -28,7 +28,7 @@ class RequestFault(Exception):
 
 
 class NotConnected(Exception):
-    """The task has not read its state from the source yet; what it would answer now is not known."""
+    """The task has not read its state from the source yet, so there is no answer."""
 
 
 def answer(
@@ -64,7 +64,7 @@ def _page(request: dict[str, Any], tables: Iterable[TableStatistics]) -> tuple[l
 
 
 def describe(table: TableStatistics) -> dict[str, Any]:
-    """One table in DMS's words; times are seconds since 1970-01-01 UTC."""
+    """One table in DMS's terms. Times are seconds since 1970-01-01 UTC."""
     times: dict[str, datetime | None] = {
         "FullLoadStartTime": table.load_started,
         "FullLoadEndTime": table.load_ended,
@@ -87,7 +87,7 @@ def describe(table: TableStatistics) -> dict[str, Any]:
 
 
 def serve(port: int, tables: Callable[[], list[TableStatistics]], reload: Callable[[list[str]], None]) -> ThreadingHTTPServer:
-    """Answer on 127.0.0.1 from a thread of its own; ``port`` 0 takes a free one (``server_address`` tells which)."""
+    """Serve on 127.0.0.1 from a thread. ``port`` 0 takes a free port, found in ``server_address``."""
 
     class Door(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -111,7 +111,7 @@ def serve(port: int, tables: Callable[[], list[TableStatistics]], reload: Callab
             self.wfile.write(text)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing of every request."""
+            """Do not log requests."""
 
     server = ThreadingHTTPServer(("127.0.0.1", port), Door)
     threading.Thread(target=server.serve_forever, name="table-statistics", daemon=True).start()

@@ -1,7 +1,7 @@
-"""Looks at the source's catalog for what the log does not say, and has a table loaded anew where rows changed unseen.
+"""Watch the source's catalog for events that the log does not show, and request a reload if rows changed.
 
-A table is its object id and its definition, not its name. What happened is a warning in the log and a row in
-awsdms.table_events; the load that cures it is asked for here and starts by itself.
+A table's identity is its object id and definition, not its name. Each event is a warning in the log and a row in awsdms.table_events. The
+reload is requested here and starts by itself.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ log = logging.getLogger(__name__)
 
 
 class NothingToReplicate(TerminalError):
-    """None of a task's tables is there and has a key."""
+    """None of a task's tables exists with a key."""
 
 
 class TableWatch:
-    """Watches the tables of one task (each schema.table) over the connection of its state."""
+    """Watches the tables of one task (each schema.table) through its state's connection."""
 
     def __init__(self, dsn: str, names: Sequence[str], publication: str, emitter: Emitter) -> None:
         self._dsn = dsn
@@ -44,7 +44,7 @@ class TableWatch:
         self._away = True
 
     def begin(self) -> list[str]:
-        """Publish the tables that can be replicated before the first load; returns them. Of the others the state says why.
+        """Publish the tables that can be replicated before the first load, and return them. The state gives the reason for others.
 
         Raises ``NothingToReplicate``.
         """
@@ -60,7 +60,7 @@ class TableWatch:
         return readable
 
     def look(self) -> None:
-        """See what happened since the last look, and ask for the loads that cure it."""
+        """Record the events since the last look, and request the reloads that they need."""
         found = read_identities(self._state.cursor, self._names, self._publication)
         usable = {name: found[name] for name in self._names if self._usable(name, found.get(name))}
         if usable and self._publish(usable):
@@ -72,23 +72,23 @@ class TableWatch:
         self._away = False
 
     def remember(self, name: str) -> None:
-        """Take a table as it is now: a load of it begins."""
+        """Record a table's current identity, because a load of it begins."""
         found = read_identities(self._state.cursor, [name], self._publication)
         self._state.statistics(*split_name(name)).identity = found.get(name)
 
     def truncated(self, name: str) -> None:
-        """The log says that a table was emptied, which no message to the stream says."""
+        """Handle a truncated table. The log shows it, but DMS sends no message for it."""
         self._record(name, TableChange(TRUNCATED, "TRUNCATE is not sent, as DMS sends none", True))
         if split_name(name) not in {(command.schema, command.table) for command in self._state.commands()}:
             ask_reload(self._dsn, self._state.slot, [name])
 
     def failed(self, name: str, error: Exception) -> None:
-        """A table's load failed: the others go on, and it waits for a person."""
+        """Record that a table's load failed. Other loads go on, and this table waits for a person."""
         self._state.statistics(*split_name(name)).state = ERROR
         self._record(name, TableChange(UNREADABLE, str(error).strip(), False), "remove the cause, then load it anew")
 
     def ready(self) -> bool:
-        """Whether a table may be read: every transaction has ended that is older than the publication. Says whom it waits for."""
+        """Whether tables may be read: all transactions older than the publication have ended. Logs those that have not."""
         if self._older is None:
             return True
         if self._older.ended():
@@ -101,7 +101,7 @@ class TableWatch:
         return False
 
     def _publish(self, usable: dict[str, Identity]) -> bool:
-        """Repair the publication where it lacks a table or carries less than all of it; what others added stays. Returns whether it did."""
+        """Repair the publication if it lacks a table or part of one. Tables added by others stay. Returns whether it was repaired."""
         carried = published_oids(self._state.cursor, self._publication)
         if carried is not None and {identity.oid for identity in usable.values()} <= carried:
             return False
@@ -112,7 +112,7 @@ class TableWatch:
         return True
 
     def _usable(self, name: str, identity: Identity | None) -> bool:
-        """Whether a table is there and can be replicated; where that is new, the state and the log say so."""
+        """Whether a table exists and can be replicated. If it newly cannot, the state and the log give the reason."""
         if identity is not None and identity.problem is None:
             return True
         statistics = self._state.statistics(*split_name(name))
@@ -128,16 +128,16 @@ class TableWatch:
         return False
 
     def _unpublish(self, name: str) -> None:
-        """Take a table without a key out of the publication: while it is in there, PostgreSQL refuses its updates."""
+        """Remove a table without a key from the publication. PostgreSQL would refuse the table's updates otherwise."""
         identifier = ".".join(quoted(part) for part in split_name(name))
         self._state.cursor.execute(f"ALTER PUBLICATION {quoted(self._publication)} DROP TABLE ONLY {identifier}")
 
     def _changed(self, name: str, identity: Identity, asked: bool) -> bool:
-        """Whether a table has to be loaded anew; everything that happened to it is recorded."""
+        """Whether a table needs a reload. Records all its events."""
         statistics = self._state.statistics(*split_name(name))
         before, statistics.identity = statistics.identity, identity
         if statistics.state in (GONE, ERROR):
-            if before == identity:  # its load failed, and nothing has changed since
+            if before == identity:  # its load failed, and there is no change since
                 return False
             if not asked:
                 self._record(name, TableChange(MADE_AGAIN, "it can be replicated again", True))
@@ -154,7 +154,7 @@ class TableWatch:
         return any(change.reload for change in happened)
 
     def _empty_among(self, leaves: Set[str], identity: Identity) -> dict[str, int]:
-        """Those of some new partitions that hold no row yet: what comes into them is in the log."""
+        """The new partitions that hold no rows yet. Their later rows come through the log."""
         cursor = self._state.cursor
         cursor.execute("SET lock_timeout = '1s'")
         try:
@@ -168,7 +168,7 @@ class TableWatch:
             cursor.execute("SELECT %s::oid::regclass::text", (leaf,))
             cursor.execute(f"SELECT NOT EXISTS (SELECT FROM ONLY {cursor.fetchone()[0]})")
             return bool(cursor.fetchone() == (True,))
-        except psycopg2.Error:  # locked, or gone already: it is taken for one with rows
+        except psycopg2.Error:  # locked, or gone already: assume that it has rows
             return False
 
     def _record(self, name: str, change: TableChange, cure: str | None = None) -> None:

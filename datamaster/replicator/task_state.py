@@ -1,4 +1,4 @@
-"""What a task remembers between its lives, in the schema awsdms of the source: phase, table statistics, commands."""
+"""A task's persistent state in the source's schema awsdms: phase, table statistics, commands."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class TaskRunning(TransientError):
 
 @dataclass
 class TableStatistics:
-    """What DMS counts of one table; times are of UTC.
+    """DMS's counts of one table. Times are UTC.
 
-    ``signature`` is the definition last announced, ``identity`` the table as it was last seen.
+    ``signature`` is the definition last announced, ``identity`` the table's last known identity.
     """
 
     schema: str
@@ -49,12 +49,12 @@ class TableStatistics:
     identity: Identity | None = None
 
     def load_begins(self) -> None:
-        """A full load of the table begins, the first one or another."""
+        """Record that a full load of the table begins."""
         self.state = RELOADING if self.load_ended is not None else FULL_LOAD
         self.load_rows, self.load_error_rows, self.load_started, self.load_ended = 0, 0, datetime.now(UTC), None
 
     def load_completes(self) -> None:
-        """All rows of the load are in the stream."""
+        """Record that all rows of the load are in the stream."""
         self.state, self.load_ended = COMPLETED, datetime.now(UTC)
         self.updated_at = self.load_ended
 
@@ -71,7 +71,7 @@ class TableStatistics:
 
 @dataclass(frozen=True)
 class Command:
-    """A wish that someone left for the task: to read a table once more."""
+    """A request to the task to reload a table."""
 
     command_id: int
     schema: str
@@ -79,12 +79,12 @@ class Command:
 
 
 class TaskState:
-    """The rows of one task; holds the lock that keeps a second task away for as long as it is open.
+    """The rows of one task. While open, it holds the lock that prevents a second task.
 
-    The session of a task that was killed may hold it for a moment longer: ``TaskRunning`` is worth another try.
+    The session of a killed task may hold the lock a moment longer, so retry on ``TaskRunning``.
 
-    ``counted_lsn`` is the last commit that the statistics include, so that a transaction sent again is counted once.
-    ``previous`` are transaction id and number of records of the last transaction sent.
+    ``counted_lsn`` is the last commit in the statistics, so that a resent transaction is counted once. ``previous`` are transaction id and
+    number of records of the last transaction sent.
     """
 
     def __init__(self, dsn: str, slot: str, publication: str) -> None:
@@ -100,20 +100,20 @@ class TaskState:
         self._written: dict[str, bytes] = {}
 
     def close(self) -> None:
-        """Give the lock back."""
+        """Release the lock."""
         self.connection.close()
 
     def statistics(self, schema: str, table: str) -> TableStatistics:
-        """The numbers of a table, begun where there are none."""
+        """The statistics of a table, created if missing."""
         return self.tables.setdefault((schema, table), TableStatistics(schema, table))
 
     def set_phase(self, phase: str) -> None:
-        """Remember whether the first load is still running, or changes follow it."""
+        """Save whether the first load is running or changes follow it."""
         self.phase = phase
         self.save()
 
     def forget_progress(self) -> None:
-        """Begin anew: a full load under a new slot, with new counts."""
+        """Start over: a full load under a new slot, with new counts."""
         self.counted_lsn, self.previous = 0, None
         self.tables.clear()
         self._written.clear()
@@ -121,7 +121,7 @@ class TaskState:
         self.set_phase(LOADING)
 
     def save(self) -> None:
-        """Write what changed of task and statistics, all of it or nothing; an idle task writes nothing."""
+        """Write changes of task and statistics in one transaction. An idle task writes nothing."""
         transaction_id, count = self.previous or (None, None)
         statement = self.cursor.mogrify(
             "INSERT INTO awsdms.task VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (slot) DO UPDATE SET publication = excluded.publication,"
@@ -132,7 +132,7 @@ class TaskState:
         statements = {"": statement} | {f"{t.schema}.{t.table}": self._statement(t) for t in self.tables.values()}
         changed = {name: text for name, text in statements.items() if self._written.get(name) != text}
         if changed:
-            self.cursor.execute(b";".join(changed.values()))  # one message of several statements is one transaction
+            self.cursor.execute(b";".join(changed.values()))  # several statements in one message are one transaction
             self._written |= changed
 
     def _statement(self, t: TableStatistics) -> bytes:
@@ -155,7 +155,7 @@ class TaskState:
         return statement
 
     def commands(self) -> list[Command]:
-        """Commands not yet done, oldest first."""
+        """Pending commands, oldest first."""
         self.cursor.execute(
             "SELECT command_id, schema_name, table_name FROM awsdms.task_command WHERE slot = %s AND done_at IS NULL ORDER BY command_id",
             (self.slot,),
@@ -163,11 +163,11 @@ class TaskState:
         return [Command(*row) for row in self.cursor.fetchall()]
 
     def command_done(self, command: Command, error: str | None = None) -> None:
-        """Mark a command as done, or as failed for the reason ``error``."""
+        """Mark a command as done, or as failed with ``error``."""
         self.cursor.execute("UPDATE awsdms.task_command SET done_at = now(), error = %s WHERE command_id = %s", (error, command.command_id))
 
     def record_exception(self, table: Table, row_key: str, column: str | None, error: str, row_sent: bool) -> None:
-        """Keep key and column of what could not be sent and why; the same once more only gets its newer time."""
+        """Record key, column and reason of a value that could not be sent. A repeated entry only gets a new time."""
         where = (self.slot, table.schema, table.name, row_key.replace("\0", ""), column, error.replace("\0", ""), row_sent)
         self.cursor.execute(
             "UPDATE awsdms.apply_exceptions SET error_time = now() WHERE (slot, schema_name, table_name, row_key) = (%s, %s, %s, %s)"
@@ -182,7 +182,7 @@ class TaskState:
             )
 
     def record_event(self, schema: str, table: str, event: TableChange, cure: str) -> None:
-        """Keep what happened to a table outside the log, and what cures it."""
+        """Record a table's event and its cure."""
         self.cursor.execute(
             "INSERT INTO awsdms.table_events (slot, schema_name, table_name, event, detail, cure) VALUES (%s, %s, %s, %s, %s, %s)",
             (self.slot, schema, table, event.kind, event.detail, cure),
@@ -213,7 +213,7 @@ class TaskState:
 
 
 def ask_reload(dsn: str, slot: str, tables: Sequence[str]) -> None:
-    """Leave a command to read ``tables`` (each schema.table) once more; the running task picks it up within a second or two."""
+    """Request a reload of ``tables`` (each schema.table). The running task starts it within a second or two."""
     with psycopg2.connect(dsn, options=SESSION_OPTIONS) as connection, connection.cursor() as cursor:
         for table in tables:
             cursor.execute(

@@ -1,1 +1,1 @@
-"""The source database: its catalog, what it must have, and contracts for its tables."""
+"""The source database: its catalog, its requirements, and contracts for its tables."""

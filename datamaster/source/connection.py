@@ -1,4 +1,4 @@
-"""Connecting to a user's database; what goes wrong is one line with what to do next, and never shows a password."""
+"""Connect to a user's database. An error is one line with the next step, and never shows a password."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class SourceUnreachable(TransientError):
 
 
 class SourceRefused(TerminalError):
-    """The address is no address of a database, or the database does not let this user in."""
+    """The address is invalid, or the database rejects this user."""
 
 
 @contextmanager

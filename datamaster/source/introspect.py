@@ -1,4 +1,4 @@
-"""A first contract for a table, written from the source's catalog."""
+"""Write a first contract for a table from the source's catalog."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _property(cursor: Cursor, column: CatalogColumn, name: str, key: tuple[str, 
 
 
 def _spelling(cursor: Cursor, type_id: int, modifier: int) -> tuple[str, str]:
-    """A column's type as a contract spells it, by the table of value forms, and a word where that is another type."""
+    """A column's type in a contract, by the table of value forms, and a note if it differs from the source's type."""
     type_id, modifier, form = resolve(cursor, type_id, modifier)
     cursor.execute("SELECT format_type(%s, %s)", (type_id, modifier))
     (source,) = cursor.fetchone()
@@ -101,14 +101,14 @@ def _spelling(cursor: Cursor, type_id: int, modifier: int) -> tuple[str, str]:
 
 
 def _shortened(spelling: str) -> str:
-    """PostgreSQL's long names as contracts write them: varchar, timestamp, timestamptz."""
+    """PostgreSQL's long type names in their short forms: varchar, timestamp, timestamptz."""
     spelling = spelling.replace("character varying", "varchar")
     spelling = re.sub(r"timestamp(\(\d\))? with time zone", "timestamptz", spelling)
     return re.sub(r"timestamp(\(\d\))? without time zone", "timestamp", spelling)
 
 
 def _references(cursor: Cursor, source: SourceName, names: Mapping[SourceName, str]) -> dict[str, str]:
-    """Foreign keys of one column: the column, and table.column of the lake that it names."""
+    """Single-column foreign keys: the column, and the lake's table.column that it references."""
     cursor.execute(
         "SELECT a.attname, s.nspname, t.relname, f.attname, (SELECT array_agg(attname::text ORDER BY attnum) FROM pg_attribute"
         " WHERE attrelid = t.oid AND attnum > 0 AND NOT attisdropped)"

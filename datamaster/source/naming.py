@@ -1,8 +1,8 @@
-"""One lake name for every table and column of a source, unique within the set, and the same at every run.
+"""A unique, stable lake name for every table and column of a source.
 
-A table's name is of [a-z0-9_]: Glue, S3 and every engine take it. A name that is taken, or that the lake gives to tables of
-its own, gets its schema in front, then a number behind. Letters of other scripts cannot be kept: a short digest of the
-source's name stands for them. Names that a contract has already given stay.
+A table's name consists of [a-z0-9_], which Glue, S3 and every engine accept. If a name is taken, or reserved for the lake's own tables, it
+gets its schema as a prefix, then a number as a suffix. Letters of other scripts are replaced by a short digest of the source's name. Names
+in existing contracts stay.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lake.contract.names import OWN, QUALITY_RESULTS, column_problem, tables_bes
 
 
 class SourceName(NamedTuple):
-    """Schema and name of a table, as the source has them."""
+    """Schema and name of a table in the source."""
 
     schema: str
     table: str
@@ -29,7 +29,7 @@ class SourceName(NamedTuple):
 
 
 def table_names(sources: Iterable[SourceName], known: Mapping[SourceName, str]) -> dict[SourceName, str]:
-    """The lake's name of each table; ``known`` are those given already."""
+    """The lake's name of each table. ``known`` are names already given."""
     names = dict(known)
     new = sorted(set(sources) - known.keys(), key=lambda s: (folded(s.table) != s.table, s))
     wanted_as_is = Counter(s.table for s in new)
@@ -37,13 +37,13 @@ def table_names(sources: Iterable[SourceName], known: Mapping[SourceName, str]) 
         plain = folded(source.table)
         candidates = _candidates(source, plain)
         if plain == source.table and wanted_as_is[plain] > 1:
-            next(candidates)  # of two schemas with a table of this name neither takes it
+            next(candidates)  # if two schemas have a table of this name, neither gets it
         names[source] = next(name for name in candidates if _free(name, names.values()))
     return names
 
 
 def column_names(columns: Iterable[str]) -> dict[str, str]:
-    """The lake's name of each column of a table: lower case, letters, digits and underscores, none that the lake keeps for itself."""
+    """The lake's name of each column: lower-case letters, digits and underscores, and no reserved name."""
     given = list(columns)
     names: dict[str, str] = {}
     for column in sorted(given, key=lambda c: _column(c) != c):
@@ -54,7 +54,7 @@ def column_names(columns: Iterable[str]) -> dict[str, str]:
 
 
 def folded(name: str) -> str:
-    """A source's name in lower case, without accents, of [a-z0-9_], beginning with a letter."""
+    """A source's name in lower case without accents, of [a-z0-9_], starting with a letter."""
     bare = "".join(c for c in unicodedata.normalize("NFKD", name.casefold()) if not unicodedata.combining(c))
     plain = re.sub(r"[^a-z0-9_]+", "_", bare).strip("_")
     if any(c.isalnum() and not c.isascii() for c in bare) or not plain:
@@ -69,7 +69,7 @@ def _candidates(source: SourceName, plain: str) -> Iterator[str]:
 
 
 def _free(name: str, taken: Collection[str]) -> bool:
-    """Whether neither a contract nor the lake has a table of this name, nor would keep one beside this table."""
+    """Whether the name and its companion tables collide with no table of a contract or of the lake."""
     own = {beside for table in taken for beside in tables_beside(table)}
     return name not in {*taken, QUALITY_RESULTS, *own} and OWN not in name and set(tables_beside(name)).isdisjoint(taken)
 

@@ -1,4 +1,4 @@
-"""What the source's catalog says of a table: columns, value forms, key."""
+"""A table's definition in the source's catalog: columns, value forms, key."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class UnknownSourceTable(TerminalError):
 
 
 class UnknownEncoding(TerminalError):
-    """The server's encoding is one that Python does not read."""
+    """Python cannot read the server's encoding."""
 
 
 class TableWithoutKey(TerminalError):
-    """A table has no primary key, so its rows cannot be told apart."""
+    """A table has no primary key, so its rows cannot be identified."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class SourceColumn:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the source; ``key`` are the names of its primary key in the key's order, ``codec`` is what its values are written in."""
+    """A table of the source. ``key`` names the primary key's columns in order. ``codec`` is the encoding of its values."""
 
     schema: str
     name: str
@@ -58,18 +58,18 @@ class Table:
 
     @cached_property
     def key_places(self) -> tuple[int, ...]:
-        """Where the key's columns stand among ``columns``, in the key's order."""
+        """The positions of the key's columns in ``columns``, in the key's order."""
         names = [column.name for column in self.columns]
         return tuple(names.index(name) for name in self.key)
 
     @cached_property
     def writers(self) -> tuple[tuple[str, Callable[[bytes], object]], ...]:
-        """Name of each column, and what writes its values."""
+        """Each column's name and the function that writes its values."""
         return tuple((column.name, column.form.write) for column in self.columns)
 
     @property
     def signature(self) -> list[list[object]]:
-        """Names and types of the columns: what tells that a definition has changed."""
+        """Names and types of the columns. It differs if the definition has changed."""
         return [[column.name, column.type_id] for column in self.columns]
 
     @property
@@ -85,7 +85,7 @@ def quoted(name: str) -> str:
 
 
 def split_name(name: str) -> tuple[str, str]:
-    """Schema and table of ``schema.table``. Raises ``UnknownSourceTable`` where there is no schema."""
+    """Schema and table of ``schema.table``. Raises ``UnknownSourceTable`` if there is no schema."""
     schema, dot, table = name.partition(".")
     if not (schema and dot and table):
         raise UnknownSourceTable(f'table "{name}"; expected schema.table')
@@ -93,9 +93,9 @@ def split_name(name: str) -> tuple[str, str]:
 
 
 class CatalogColumn(NamedTuple):
-    """A column as the catalog has it; ``type_id`` and ``modifier`` are PostgreSQL's atttypid and atttypmod.
+    """A column of the catalog. ``type_id`` and ``modifier`` are PostgreSQL's atttypid and atttypmod.
 
-    ``may_be_out_of_line`` says that a long row's value is stored beside it (TOAST), so that an update may leave it out.
+    ``may_be_out_of_line`` means that a long value is stored out of line (TOAST), so an update may omit it.
     """
 
     name: str
@@ -128,7 +128,7 @@ def read_columns(cursor: Cursor, schema: str, name: str) -> tuple[list[CatalogCo
 
 
 def read_table(cursor: Cursor, schema: str, name: str, codec: str = UTF8) -> Table:
-    """Read a table from the catalog; ``codec`` is what its values will come in. Raises ``UnknownSourceTable``, ``TableWithoutKey``."""
+    """Read a table from the catalog. ``codec`` is the encoding of its values. Raises ``UnknownSourceTable``, ``TableWithoutKey``."""
     columns, key = read_columns(cursor, schema, name)
     if not key:
         raise TableWithoutKey(f'table "{schema}.{name}" has no primary key; add one')
@@ -137,7 +137,7 @@ def read_table(cursor: Cursor, schema: str, name: str, codec: str = UTF8) -> Tab
 
 
 def primary_key(cursor: Cursor, oid: int) -> tuple[str, ...]:
-    """The columns that the log tells a table's rows apart by, in the index's order; empty where there are none or the table is gone.
+    """The columns that identify a table's rows in the log, in the index's order. Empty if there are none or the table is gone.
 
     They are the primary key's, or those of the unique index that is the replica identity.
     """
@@ -152,9 +152,9 @@ def primary_key(cursor: Cursor, oid: int) -> tuple[str, ...]:
 
 
 def server_encoding(cursor: Cursor) -> tuple[str, str]:
-    """The server's encoding as PostgreSQL calls it, and the codec that reads it. Raises ``UnknownEncoding``.
+    """The server's encoding in PostgreSQL's terms, and the matching codec. Raises ``UnknownEncoding``.
 
-    A database of SQL_ASCII has no encoding: its values are read as UTF-8, one by one.
+    A SQL_ASCII database has no encoding. Its values are read as UTF-8, one by one.
     """
     cursor.execute("SHOW server_encoding")
     (name,) = cursor.fetchone()
@@ -165,13 +165,13 @@ def server_encoding(cursor: Cursor) -> tuple[str, str]:
 
 
 def resolve_form(cursor: Cursor, type_id: int, modifier: int, codec: str = UTF8) -> ValueForm:
-    """The value form of a type by its object id; a domain takes that of the type below it."""
+    """The value form of a type by its object id. A domain has the form of its base type."""
     _, _, form = resolve(cursor, type_id, modifier)
     return form if codec == UTF8 else replace(form, write=lambda value: form.write(value.decode(codec).encode()))
 
 
 def resolve(cursor: Cursor, type_id: int, modifier: int) -> tuple[int, int, ValueForm]:
-    """Type and typmod below all domains, and the form of its values."""
+    """Type and typmod below all domains, and the form of the values."""
     while True:
         cursor.execute("SELECT typname, typcategory, typtype, typbasetype::bigint, typtypmod FROM pg_type WHERE oid = %s", (type_id,))
         row = cursor.fetchone()
@@ -184,10 +184,10 @@ def resolve(cursor: Cursor, type_id: int, modifier: int) -> tuple[int, int, Valu
 
 
 def session_name(slot: str) -> str:
-    """What the sessions of a task call themselves at the server."""
+    """The application name of a task's sessions."""
     return f"awsdms {slot}"
 
 
 def lock_number(slot: str) -> int:
-    """The advisory lock that a task on ``slot`` holds, so that there is never a second one."""
+    """The number of the advisory lock that prevents a second task on ``slot``."""
     return zlib.crc32(f"awsdms {slot}".encode())

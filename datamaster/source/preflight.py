@@ -1,4 +1,4 @@
-"""Whether a user's own database can be replicated, and what to do where it cannot yet; and how to leave it as it was.
+"""Check whether a user's database can be replicated, with the next step if not. Also remove all traces of a replication.
 
 https://www.postgresql.org/docs/current/logical-replication-config.html, and for RDS and Aurora
 https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/AuroraPostgreSQL.Replication.Logical-Configure.html
@@ -21,7 +21,7 @@ from lake.errors import TerminalError
 from lake.source_session import SESSION_OPTIONS
 
 OLDEST_VERSION = 13
-FIRST_OF_ONE_NUMBER = 100_000  # before, a release had two numbers: 9.6
+FIRST_OF_ONE_NUMBER = 100_000  # earlier releases had two numbers: 9.6
 ALONE = ("server version", "kind of server")
 SESSION_ENDS_SECONDS = 10.0
 TASK_TABLES = ("task", "table_statistics", "task_command", "apply_exceptions", "table_events")
@@ -30,15 +30,15 @@ Cursor: TypeAlias = psycopg2.extensions.cursor
 
 
 class SlotInUse(TerminalError):
-    """A replicator still reads the slot that is to be dropped."""
+    """A replicator still reads the slot to be dropped."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that the database lacks.
+    """A requirement that the database does not meet.
 
-    ``subject`` names a setting, right or table, ``problem`` what was found, ``remedy`` the SQL or setting that cures it.
-    Where ``blocking`` is false, replication works without it.
+    ``subject`` names a setting, right or table, ``problem`` its state, ``remedy`` the SQL or setting that cures it. If ``blocking`` is
+    false, replication works without it.
     """
 
     subject: str
@@ -48,9 +48,9 @@ class Finding:
 
 
 def check(dsn: str, tables: Sequence[str], slot: str = SLOT, publication: str = PUBLICATION) -> list[Finding]:
-    """What stands between the database at ``dsn`` and the replication of ``tables`` (each schema.table); empty where nothing.
+    """Findings that prevent or affect the replication of ``tables`` (each schema.table) from the database at ``dsn``.
 
-    Reads the catalog only. Raises ``SourceUnreachable``, ``SourceRefused``.
+    Only reads the catalog. Raises ``SourceUnreachable``, ``SourceRefused``.
     """
     with connected(dsn, SESSION_OPTIONS) as connection, connection.cursor() as cursor:
         found = server_findings(dsn, cursor, slot)
@@ -61,7 +61,7 @@ def check(dsn: str, tables: Sequence[str], slot: str = SLOT, publication: str = 
 
 
 def server_findings(dsn: str, cursor: Cursor, slot: str) -> list[Finding]:
-    """What the database and its user lack, whatever the tables. One of ``ALONE`` makes all other questions pointless."""
+    """Findings about the database and its user. If one is of ``ALONE``, it is the only one."""
     source = _Source(cursor)
     for alone in source.kind():
         return [alone]
@@ -70,14 +70,14 @@ def server_findings(dsn: str, cursor: Cursor, slot: str) -> list[Finding]:
 
 
 def table_findings(cursor: Cursor, tables: Iterable[str], publication: str) -> dict[str, list[Finding]]:
-    """What each table (schema.table) lacks to be published together with the others."""
+    """Findings about each table (schema.table), if all are to be published together."""
     source, wanted = _Source(cursor), list(tables)
     publishes = source.published(publication) != set(wanted)
     return {table: [*(source.ownership(table) if publishes else ()), *source.table(table)] for table in wanted}
 
 
 def _replication(dsn: str) -> Iterator[Finding]:
-    """Whether a replication connection comes through: poolers and pg_hba.conf may stop what a plain one passes."""
+    """A finding if a replication connection fails. Poolers and pg_hba.conf may reject it and accept a plain one."""
     try:
         connect(dsn, SESSION_OPTIONS, psycopg2.extras.LogicalReplicationConnection).close()
     except (SourceRefused, SourceUnreachable) as error:
@@ -87,10 +87,10 @@ def _replication(dsn: str) -> Iterator[Finding]:
 
 
 def forget(dsn: str, slot: str = SLOT, publication: str = PUBLICATION) -> list[str]:
-    """Remove what replication left in the database: slot, publication, the task's rows in the schema awsdms.
+    """Remove everything that replication left in the database: slot, publication, the task's rows in the schema awsdms.
 
-    The schema's tables go with the last task, the schema itself only where nothing else lies in it. Returns what was
-    removed, in words. Raises ``SlotInUse`` where a replicator still runs.
+    The last task's removal also drops the tables of awsdms, and then the schema if it is empty. Returns descriptions of the removed
+    objects. Raises ``SlotInUse`` if a replicator still runs.
     """
     removed = []
     connection = psycopg2.connect(dsn, options=SESSION_OPTIONS)
@@ -115,7 +115,7 @@ def forget(dsn: str, slot: str = SLOT, publication: str = PUBLICATION) -> list[s
 
 
 def _end_own_session(cursor: Cursor, slot: str) -> None:
-    """End the session that still reads a slot, where it was left behind by a replicator that is gone. Raises ``SlotInUse``."""
+    """End the slot's session if the replicator that opened it is gone. Raises ``SlotInUse``."""
     cursor.execute(
         "SELECT s.active_pid, a.application_name, pg_try_advisory_lock(%s) FROM pg_replication_slots s"
         " LEFT JOIN pg_stat_activity a ON a.pid = s.active_pid WHERE s.slot_name = %s AND s.active",
@@ -171,7 +171,7 @@ class _Source:
         return row or ()
 
     def kind(self) -> Iterator[Finding]:
-        """A server that cannot be a source, however it is set up."""
+        """A server that can never be a source."""
         number = self.cursor.connection.server_version
         if number // 10_000 < OLDEST_VERSION:
             shown = f"{number // 10_000}.{number // 100 % 100}" if number < FIRST_OF_ONE_NUMBER else str(number // 10_000)
@@ -180,7 +180,7 @@ class _Source:
             yield Finding("kind of server", "a replica (standby), which takes no publication", "give the primary's address")
 
     def server(self, slot: str) -> Iterator[Finding]:
-        """Log level, room for a slot, a slot that someone reads."""
+        """Log level, free slots and senders, and a slot in use."""
         level = self.row("SHOW wal_level")[0]
         if level != "logical":
             own = "ALTER SYSTEM SET wal_level = 'logical';  -- then restart the server"
@@ -202,7 +202,7 @@ class _Source:
             " AND (a.application_name <> %s OR EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND objid = %s))",
             *(slot, session_name(slot), lock_number(slot)),
         )
-        if reader:  # a session that a replicator left behind is ended by forget
+        if reader:  # forget ends a session that a replicator left behind
             pid, since, where = reader
             problem = f'slot "{slot}" is read by process {pid} of the server, since {since}, from {where}'
             yield Finding("replication slot", problem, f"dm down where that platform runs; or SELECT pg_terminate_backend({pid});")
@@ -216,12 +216,12 @@ class _Source:
             yield Finding("max_slot_wal_keep_size", problem, remedy, blocking=False)
 
     def published(self, publication: str) -> set[str]:
-        """The tables, each schema.table, that a publication carries."""
+        """The tables (schema.table) of a publication."""
         self.cursor.execute("SELECT schemaname || '.' || tablename FROM pg_publication_tables WHERE pubname = %s", (publication,))
         return {row[0] for row in self.cursor.fetchall()}
 
     def _abandoned(self, slot: str) -> Iterator[Finding]:
-        """Other slots that nobody reads: each keeps the server's log, until the disk is full."""
+        """Other inactive slots. Each makes the server keep its log, until the disk is full."""
         self.cursor.execute(
             "SELECT slot_name, pg_size_pretty(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)) FROM pg_replication_slots"
             " WHERE NOT active AND slot_name <> %s AND restart_lsn IS NOT NULL AND NOT pg_is_in_recovery()",
@@ -232,7 +232,7 @@ class _Source:
             yield Finding(f"replication slot {name}", problem, f"SELECT pg_drop_replication_slot('{name}');", blocking=False)
 
     def rights(self) -> Iterator[Finding]:
-        """What the user may do with the database as a whole."""
+        """The user's rights on the whole database."""
         if self.superuser:
             return
         member = self.rds and self.row("SELECT pg_has_role(current_user, 'rds_replication', 'USAGE')")[0]
@@ -244,7 +244,7 @@ class _Source:
             yield Finding("right to create", problem, f"GRANT CREATE ON DATABASE {quoted(self.database)} TO {quoted(self.user)};")
 
     def ownership(self, table: str) -> Iterator[Finding]:
-        """Only a table's owner may put it into a publication."""
+        """A finding if the user does not own the table. Only an owner may publish it."""
         found = self.row(
             "SELECT pg_get_userbyid(c.relowner), pg_has_role(c.relowner, 'USAGE') FROM pg_class c"
             " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s",
@@ -255,7 +255,7 @@ class _Source:
             yield Finding(f"table {table}", problem, f"GRANT {quoted(found[0])} TO {quoted(self.user)};")
 
     def table(self, table: str) -> Iterator[Finding]:
-        """What one table lacks."""
+        """Findings about one table."""
         schema, name = split_name(table)
         found = self.row(
             "SELECT c.oid, c.relkind, c.relpersistence, c.relreplident, row_security_active(c.oid)"
@@ -283,7 +283,7 @@ class _Source:
             yield Finding(subject, problem, f"ALTER ROLE {quoted(self.user)} BYPASSRLS;")
 
     def _without_key(self, subject: str, identifier: str, oid: int, identity: str) -> Finding:
-        """Why the log cannot tell a table's rows apart: no key, or a replica identity that is none."""
+        """The finding for a table whose rows the log cannot identify: no key, or an unsuitable replica identity."""
         if self.row("SELECT count(*) FROM pg_index WHERE indrelid = %s AND indisprimary", oid)[0]:
             return Finding(subject, "its replica identity is not its primary key", f"ALTER TABLE {identifier} REPLICA IDENTITY DEFAULT;")
         unique = self.row(

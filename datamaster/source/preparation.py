@@ -1,7 +1,6 @@
-"""A user's own database as the source: what is there, what of it can be taken, and the contracts of that.
+"""Prepare a user's own database as the source: its tables, those that can be replicated, and their contracts.
 
-Everything is looked at before anything is written. A table that cannot be taken is named with its reason and its cure and
-stops no other.
+Nothing is written before everything is checked. A table that cannot be replicated is reported with its reason and cure, and stops no other.
 """
 
 from __future__ import annotations
@@ -26,9 +25,9 @@ from lake.source_session import SESSION_OPTIONS
 class Preparation:
     """What taking the chosen tables means.
 
-    ``findings`` are about the database as a whole, ``tables`` all that it has, ``names`` the lake's names of those taken,
-    ``refused`` those asked for that cannot be taken with what they lack, ``contracts`` the files to write by name.
-    ``known`` are the tables that have a contract already.
+    ``findings`` concern the whole database, ``tables`` are all its tables, ``names`` the lake names of the accepted ones. ``refused`` holds
+    requested tables with their findings. ``contracts`` holds the files to write, by name. ``known`` are the tables that already have a
+    contract.
     """
 
     findings: tuple[Finding, ...]
@@ -40,7 +39,7 @@ class Preparation:
 
     @property
     def possible(self) -> bool:
-        """Whether at least one table can be taken, and every table that has a contract."""
+        """Whether at least one table can be taken, and every table with a contract."""
         fit = not any(finding.blocking for finding in self.findings)
         return fit and bool(self.names) and self.known.isdisjoint(self.refused)
 
@@ -51,7 +50,7 @@ class Preparation:
             (folder / name).write_text(text, encoding="utf-8")
 
     def undo(self, folder: Path) -> None:
-        """Remove what ``write`` wrote."""
+        """Remove the contracts of ``write``."""
         for name in self.contracts:
             (folder / name).unlink(missing_ok=True)
 
@@ -59,9 +58,8 @@ class Preparation:
 def plan(dsn: str, choice: Choice, folder: Path, slot: str = SLOT, publication: str = PUBLICATION, *, running: bool = False) -> Preparation:
     """Look at the database and say what would be taken; nothing is written.
 
-    Tables that ``folder`` has contracts of are always among them, and are all of them if nothing else is chosen.
-    A ``running`` platform replicates already: its server is fit, and its slot is read.
-    Raises ``SourceRefused``, ``SourceUnreachable``, ``InvalidContract``.
+    Tables with contracts in ``folder`` are always included. They are the only ones if nothing else is chosen. A ``running`` platform
+    already replicates, so its server is not checked again. Raises ``SourceRefused``, ``SourceUnreachable``, ``InvalidContract``.
     """
     texts = {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.yaml"))}
     of_folder = ContractSet.of(texts).tables.values()
@@ -95,7 +93,7 @@ def _chosen(table: SourceTable, choice: Choice, known: Iterable[SourceName]) -> 
 def _refused(
     cursor: Cursor, tables: Iterable[SourceTable], wanted: Iterable[SourceName], publication: str
 ) -> dict[SourceName, tuple[Finding, ...]]:
-    """Those of the wanted tables that cannot be taken, each with all that it lacks."""
+    """The requested tables that cannot be taken, each with all its findings."""
     there = {table.name: table for table in tables}
     refused: dict[SourceName, tuple[Finding, ...]] = {}
     for name in wanted:

@@ -1,6 +1,6 @@
-"""The publication that carries the tables of a task, and nothing that a user did not ask for.
+"""The publication of a task's tables, without tables that the user did not choose.
 
-Only a table itself is published, never the tables that inherit from it: an UPDATE of one without a key would fail.
+It publishes a table itself, never the tables that inherit from it: an UPDATE of one without a key would fail.
 https://www.postgresql.org/docs/current/sql-createpublication.html
 """
 
@@ -15,9 +15,9 @@ WHOLE = "pubinsert AND pubupdate AND pubdelete AND pubtruncate AND pubviaroot"
 
 
 def published_oids(cursor: Cursor, publication: str) -> set[int] | None:
-    """The object ids of the tables that a publication carries whole; None where there is none that carries every change.
+    """Object ids of the tables that a publication carries whole. None if no publication carries every kind of change.
 
-    A table with a row filter or a column list is not carried whole.
+    A row filter or a column list means that a table is not carried whole.
     """
     cursor.execute(f"SELECT oid::bigint FROM pg_publication WHERE pubname = %s AND {WHOLE} AND NOT puballtables", (publication,))
     row = cursor.fetchone()
@@ -47,9 +47,9 @@ def publish(cursor: Cursor, publication: str, tables: Sequence[str]) -> None:
 
 
 class OlderTransactions:
-    """Transactions that may have written to a table before the publication carried it: those are sent in part.
+    """Transactions that may have written to a table before its publication, so only part of each is sent.
 
-    A table is read only once they have ended, so that nothing of it is missed.
+    A table is read after they have ended, so that no row is missed.
     """
 
     def __init__(self, cursor: Cursor) -> None:
@@ -64,7 +64,7 @@ class OlderTransactions:
 
 
 def open_transactions(cursor: Cursor) -> list[str]:
-    """The sessions and prepared transactions that hold a transaction open, the oldest first, each in a line for people."""
+    """Sessions and prepared transactions with an open transaction, oldest first, each as a line for people."""
     cursor.execute(
         "SELECT format('session %s of user %s, %s since %s: %s', pid, usename, state, to_char(xact_start, 'YYYY-MM-DD HH24:MI:SS TZ'),"
         " left(regexp_replace(query, '\\s+', ' ', 'g'), 100)) FROM pg_stat_activity"

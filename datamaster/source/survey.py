@@ -1,4 +1,4 @@
-"""What lies in a user's database: every table, how large, by which key, and why one cannot be taken."""
+"""List the tables of a user's database: size, key, and the reason if one cannot be taken."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datamaster.source.naming import SourceName
 from datamaster.source.pg_catalog import Cursor, quoted
 
 COUNTED_BYTES = 8 << 20
-"""A table that PostgreSQL never analysed is counted if it is no larger than this."""
+"""Rows of a table without statistics are counted up to this size."""
 KINDS = {"f": "a foreign table: PostgreSQL does not log its rows", "m": "a materialized view: PostgreSQL does not log its rows"}
 TABLES = """
     SELECT n.nspname, c.relname, c.relkind, pg_total_relation_size(c.oid),
@@ -33,7 +33,7 @@ TABLES = """
 class SourceTable:
     """A table of the source. ``rows`` is an estimate, None if there is none.
 
-    ``obstacle`` says why it cannot be taken at all; one of an ``extension`` is taken only if it is asked for by name.
+    ``obstacle`` is the reason why it cannot be taken. An ``extension``'s table is only taken if it is requested by name.
     """
 
     name: SourceName
@@ -46,9 +46,9 @@ class SourceTable:
 
 @dataclass(frozen=True)
 class Choice:
-    """Which tables are asked for: ``tables`` by name, or those of ``schemas`` that fit ``include`` and not ``exclude``.
+    """The requested tables: ``tables`` by name, or those of ``schemas`` that match ``include`` and not ``exclude``.
 
-    Patterns are of shell's kind (``*``, ``?``, ``[…]``), held against the table's name or schema.table.
+    Shell patterns (``*``, ``?``, ``[…]``) match the table's name or schema.table.
     """
 
     tables: tuple[SourceName, ...] = ()
@@ -57,7 +57,7 @@ class Choice:
     exclude: tuple[str, ...] = ()
 
     def takes(self, name: SourceName) -> bool:
-        """Whether a table is asked for."""
+        """Whether a table is requested."""
         if self.tables:
             return name in self.tables
         if self.schemas and name.schema not in self.schemas:
@@ -66,7 +66,7 @@ class Choice:
 
 
 def survey(cursor: Cursor) -> list[SourceTable]:
-    """Every table of the database, but for partitions (they come with their table) and temporary ones."""
+    """Every table of the database, except partitions (they come with their table) and temporary tables."""
     cursor.execute(TABLES)
     return [_table(cursor, *row) for row in cursor.fetchall()]
 

@@ -1,7 +1,7 @@
-"""What a table is: its object id, its definition, its files and its place in the publication, not its name.
+"""A table's identity: its object id, definition, files and place in the publication, but not its name.
 
-Nothing of this is in the log: a table that was swapped by a rename, truncated as a partition or taken out of the publication
-is seen by looking at the catalog. The catalog is read without locks on the tables.
+The log shows none of these. Only the catalog shows that a table was swapped by a rename, truncated as a partition, or removed from the
+publication. It is read without locks on the tables.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ ATTACHED, DETACHED, PUBLICATION_CHANGED, KEY_CHANGED = "partition attached", "pa
 class Identity:
     """A table at one moment.
 
-    ``files`` are the file nodes of the table or of its leaf partitions by their object ids, ``columns`` name, type, typmod and
-    version of each catalog row by attribute number. ``published`` names the publication's rows of the catalog and their
-    versions; None where the publication does not carry the table. ``key`` is what the log tells rows apart by.
+    ``files`` holds the file nodes of the table or its leaf partitions by object id. ``columns`` holds name, type, typmod and row version by
+    attribute number. ``published`` holds the publication's catalog rows and their versions, or None if it does not carry the table. ``key``
+    identifies rows in the log.
     """
 
     oid: int
@@ -60,16 +60,16 @@ class Identity:
     key: Sequence[str]
 
     def with_files(self, files: Mapping[str, int]) -> Identity:
-        """The same with some more files."""
+        """A copy with some more files."""
         return replace(self, files={**self.files, **files})
 
     def json(self) -> dict[str, Any]:
-        """The form that a task's state keeps."""
+        """The JSON form for a task's state."""
         return asdict(self)
 
     @property
     def problem(self) -> tuple[str, str] | None:
-        """Why the table cannot be replicated, and the statement that cures it; None where it can."""
+        """The reason why the table cannot be replicated, and the statement that cures it. None if it can."""
         if not self.key:
             return "has no primary key; add one", "ALTER TABLE … ADD PRIMARY KEY (…), or REPLICA IDENTITY DEFAULT where it has one"
         if not self.logged:
@@ -78,7 +78,7 @@ class Identity:
 
 
 class TableChange(NamedTuple):
-    """Something that happened to a table: ``kind`` in a word, ``detail`` for people; ``reload`` where rows changed unseen."""
+    """An event of a table: ``kind`` is a word, ``detail`` is for people. ``reload`` means that rows may have changed unseen."""
 
     kind: str
     detail: str
@@ -86,16 +86,16 @@ class TableChange(NamedTuple):
 
 
 def read_identities(cursor: Cursor, names: Sequence[str], publication: str) -> dict[str, Identity]:
-    """Those of ``names`` (each schema.table) that the source has, as they are now."""
+    """The current identities of those ``names`` (each schema.table) that exist."""
     schemas, tables = zip(*map(split_name, names), strict=True)
     cursor.execute(READ, (list(schemas), list(tables), publication))
     return {name: Identity(*rest) for name, *rest in cursor.fetchall()}
 
 
 def changes(old: Identity, new: Identity, away: bool) -> Iterator[TableChange]:
-    """What happened between two moments; ``away`` says that nobody looked in between.
+    """The events between two moments. ``away`` means that nothing watched in between.
 
-    A new file alone (VACUUM FULL, pg_repack) changes no row. A leaf partition's TRUNCATE is not in the log, so its file tells.
+    A new file alone (VACUUM FULL, pg_repack) changes no row. The log does not show a leaf partition's TRUNCATE, but its file does.
     """
     if new.oid != old.oid:
         yield TableChange(REPLACED, "another table has its name now", True)

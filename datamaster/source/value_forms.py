@@ -1,8 +1,8 @@
-"""The one table of value forms: what DMS writes into JSON for each PostgreSQL type, and which type a contract gives it.
+"""The table of value forms: DMS's JSON for each PostgreSQL type, and the type in a contract.
 
-``evidence`` tells how sure a form is: ``observed`` in a message that someone captured and published, ``documented`` by AWS
-(https://docs.aws.amazon.com/dms/latest/userguide/CHAP_Source.PostgreSQL.html, "Source data types for PostgreSQL"), or
-``assumed``. docs/dms-messages.md shows the same table.
+``evidence`` gives the source of a form. ``observed`` is a captured and published message, ``documented`` is AWS's page
+(https://docs.aws.amazon.com/dms/latest/userguide/CHAP_Source.PostgreSQL.html, "Source data types for PostgreSQL"), and ``assumed`` is
+neither. docs/dms-messages.md shows the same table.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ OWN_SPELLING = ""
 
 @dataclass(frozen=True)
 class ValueForm:
-    """How the values of some PostgreSQL types look in a message.
+    """The form of some PostgreSQL types in a message.
 
-    ``types`` are names of pg_type, ``dms`` the type that a table definition names, ``write`` makes the JSON value from
-    PostgreSQL's text. ``large`` types are LOBs: part of a before-image only as a key. ``contract`` is the type that a
-    contract written from the catalog gives such a column, by default the source's own spelling.
+    ``types`` are names of pg_type, ``dms`` is the type in a table definition, and ``write`` makes the JSON value from PostgreSQL's text.
+    ``large`` types are LOBs, which a before-image only carries as a key. ``contract`` is the type in a generated contract, by default the
+    source's own.
     """
 
     name: str
@@ -39,12 +39,12 @@ class ValueForm:
 
 
 def number(text: bytes) -> Json:
-    """The number token PostgreSQL wrote, digit by digit; a string where JSON has no such number."""
+    """PostgreSQL's number token, digit by digit, or a string if JSON has no such number."""
     return text.decode() if text in NOT_NUMBERS else orjson.Fragment(text)
 
 
 def floating(text: bytes) -> Json:
-    """A number token; minus zero keeps its sign only as a decimal, since -0 is read as an integer."""
+    """A number token. Minus zero is written as -0.0, because -0 is read as an integer."""
     return orjson.Fragment(b"-0.0") if text == b"-0" else number(text)
 
 
@@ -54,9 +54,9 @@ def truth(text: bytes) -> Json:
 
 
 def moment(text: bytes) -> Json:
-    """Date and time with six decimals and no zone, in UTC, from PostgreSQL's ISO style in a session of UTC.
+    """Date and time with six decimals and no zone, in UTC, from PostgreSQL's ISO style in a UTC session.
 
-    Infinity and years before 1 stay PostgreSQL's own words: they are no other moment, and the router refuses them.
+    Infinity and years before 1 stay as PostgreSQL writes them, and the router refuses them.
     """
     if text.endswith((b"infinity", b" BC")):
         return text.decode()
@@ -66,7 +66,7 @@ def moment(text: bytes) -> Json:
 
 
 def hexadecimal(text: bytes) -> Json:
-    """Hexadecimal digits in upper case behind 0x, from PostgreSQL's hex output."""
+    """Upper-case hexadecimal digits after 0x, from PostgreSQL's hex output."""
     return "0x" + text[2:].decode().upper()
 
 
@@ -118,8 +118,8 @@ BY_TYPE = {name: form for form in forms() for name in form.types}
 def form_of(type_name: str, category: str, modifier: int) -> ValueForm:
     """The form of a column.
 
-    ``type_name`` and ``category`` are those of pg_type (the base type of a domain), ``modifier`` is the column's typmod,
-    -1 where it has none. https://www.postgresql.org/docs/current/catalog-pg-type.html
+    ``type_name`` and ``category`` come from pg_type (the base type of a domain). ``modifier`` is the column's typmod, or -1 without one.
+    https://www.postgresql.org/docs/current/catalog-pg-type.html
     """
     if category == "A":
         return BY_NAME["array"]
@@ -132,7 +132,7 @@ def form_of(type_name: str, category: str, modifier: int) -> ValueForm:
 
 
 def numeric_size(modifier: int) -> tuple[int, int] | None:
-    """Digits and decimals that hold every value of a numeric of this typmod; None where it has no bound.
+    """Digits and decimals that hold every value of a numeric of this typmod, or None without a bound.
 
     The scale has 11 bits and a sign: numeric(5,-2) holds multiples of 100 of up to 7 digits, numeric(3,5) 5 decimals.
     """
