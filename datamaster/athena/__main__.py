@@ -22,10 +22,10 @@ from datamaster.wire.aws_json import AwsJsonServer
 def server(
     port: int, memory_limit: str, threads: int, spill: Path, allowed: AccessCheck = everyone, *, authorize: bool = False
 ) -> AwsJsonServer:
-    """The endpoint over the AWS that ``AWS_ENDPOINT_URL`` names, not yet serving.
+    """The endpoint over the AWS of ``AWS_ENDPOINT_URL``, not yet serving.
 
-    ``allowed`` decides who reads which tables. ``authorize`` lets the callers' own policies decide that, and what else they may;
-    this process's own credentials may everything then.
+    ``allowed`` decides who reads which tables. With ``authorize`` the callers' own policies decide that and all other rights. This
+    process's own credentials then have every right.
     """
     endpoint = os.environ.get("AWS_ENDPOINT_URL")
     s3 = boto3.client("s3")

@@ -1,4 +1,4 @@
-"""Arithmetic whose result hangs on the operands' types: what is divided by zero, decimals, a date and an interval.
+"""Arithmetic that depends on the operands' types: division by zero, decimals, a date and an interval.
 
 https://trino.io/docs/current/functions/math.html, https://trino.io/docs/current/functions/decimal.html
 """
@@ -36,7 +36,7 @@ def exact(tree: exp.Expr, type_of: TypeOf) -> exp.Expr:
 
 
 def _divided(node: exp.Div | exp.Mod, left: str | None, right: str | None) -> exp.Expr:
-    """The division with what Athena does for a zero: doubles go to infinity, everything else fails."""
+    """The division with Athena's result for a zero: doubles become infinite, everything else fails."""
     dividend, divisor = exp.paren(node.this.copy()), exp.paren(node.expression.copy())
     result: exp.Expr = type(node)(this=dividend, expression=divisor)
     if left in DOUBLES or right in DOUBLES:
@@ -57,7 +57,7 @@ def _unless_zero(divisor: exp.Expr, then: exp.Expr, result: exp.Expr) -> exp.Exp
 
 
 def _quotient_type(left: str | None, right: str | None) -> str:
-    """Trino's type of a decimal quotient; the narrowest integer for others, which take their own."""
+    """Trino's type of a decimal quotient. Others get the narrowest integer, and keep their own type."""
     above, below = _digits(left), _digits(right)
     if above is None or below is None or (left in INTEGERS and right in INTEGERS):
         return "TINYINT"

@@ -1,4 +1,4 @@
-"""Athena's SQL in the engine's words, where the translation of sqlglot is not exact.
+"""Translate Athena's SQL to the engine's if sqlglot's translation is not exact.
 
 Engine version 3 is Trino's SQL: https://docs.aws.amazon.com/athena/latest/ug/engine-versions-reference-0003.html,
 https://trino.io/docs/current/functions/datetime.html
@@ -27,9 +27,9 @@ _JODA_PART = re.compile(r"'((?:[^']|'')*)'|([A-Za-z])\2*|[^A-Za-z']+")
 
 
 def engine_sql(tree: exp.Query, type_of: TypeOf) -> str:
-    """The statement as DuckDB takes it. ``type_of`` gives the engine's type of an expression where it stands.
+    """The statement as DuckDB's SQL. ``type_of`` gives the engine's type of an expression at its place.
 
-    Raises ``StatementFailed`` for a form that DuckDB has no words for.
+    Raises ``StatementFailed`` for a form that DuckDB does not have.
     """
     try:
         translated = rewritten(with_zones(tree.copy()), _translated)

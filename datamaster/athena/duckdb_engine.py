@@ -64,7 +64,7 @@ class S3Access:
 
 
 class Engine:
-    """One DuckDB. ``memory_limit`` (bytes with a unit, e.g. ``1GB``) holds for all statements together; more is spilled to ``spill``."""
+    """One DuckDB. ``memory_limit`` (for example ``1GB``) covers all statements together. More is spilled to ``spill``."""
 
     def __init__(self, access: S3Access, memory_limit: str = "1GB", threads: int = 2, spill: Path | None = None) -> None:
         config: dict[str, Any] = {"memory_limit": memory_limit, "threads": threads, "allow_unsigned_extensions": "true"}
@@ -83,7 +83,7 @@ class Engine:
         self.database.execute("SET GLOBAL disabled_filesystems = 'LocalFileSystem'")
 
     def session(self) -> duckdb.DuckDBPyConnection:
-        """A connection for one statement; close it after use."""
+        """A connection for one statement. Close it after use."""
         return self.database.cursor()
 
     def constant(self, expression: str) -> Any:
@@ -93,7 +93,7 @@ class Engine:
 
 
 def extension(name: str) -> Path:
-    """Where the wheel of a DuckDB extension has put it. Raises ``MissingExtension``."""
+    """The path of a DuckDB extension installed by its wheel. Raises ``MissingExtension``."""
     spec = find_spec(f"duckdb_extension_{name}")
     if spec is None or spec.origin is None:
         raise MissingExtension(

@@ -47,7 +47,7 @@ FORWARDED = frozenset(
 class AthenaService:
     """The operations on query executions. ``emulator`` is a client of the emulator's Athena, for its work groups.
 
-    ``rights`` are the callers' on work groups and results; without them everybody may everything.
+    ``rights`` are the callers' rights on work groups and results. Without them every caller has all rights.
     """
 
     def __init__(self, executions: QueryExecutions, emulator: Any, s3: Any, rights: CallerRights | None = None) -> None:
@@ -68,7 +68,7 @@ class AthenaService:
         }
 
     def start(self, call: Call) -> dict[str, Any]:
-        """StartQueryExecution: takes any text; what is wrong with it is told by the execution's state, as on AWS."""
+        """StartQueryExecution: accepts any text. The execution's state reports errors in it, as on AWS."""
         sql = call.body.get("QueryString") or ""
         if not sql.strip():
             raise _invalid("queryString must not be empty")
@@ -134,7 +134,7 @@ class AthenaService:
         return {}
 
     def statistics(self, call: Call) -> dict[str, Any]:
-        """GetQueryRuntimeStatistics: times and rows; bytes read are not known here."""
+        """GetQueryRuntimeStatistics: times and rows. Bytes read are unknown here."""
         execution = self._execution(call)
         elapsed = execution.described()["Statistics"]["TotalExecutionTimeInMillis"]
         rows = execution.answer.rows if execution.answer else 0
@@ -166,7 +166,7 @@ class AthenaService:
         return answer | ({"NextToken": found.token} if found.token else {})
 
     def work_group(self, call: Call) -> dict[str, Any]:
-        """GetWorkGroup: the emulator's answer with the settings that AWS always tells."""
+        """GetWorkGroup: the emulator's answer with the settings that AWS always returns."""
         name = call.body.get("WorkGroup") or "primary"
         self._permit(call, name)
         try:
@@ -178,7 +178,7 @@ class AthenaService:
         return {"WorkGroup": group | ({"CreationTime": created.timestamp()} if created else {})}
 
     def forward(self, call: Call) -> tuple[int, bytes]:
-        """Hand what only describes to the emulator's Athena; anything else is refused."""
+        """Forward read-only operations to the emulator's Athena. Others are refused."""
         if call.operation not in FORWARDED:
             known = sorted({*self.operations, *FORWARDED})
             raise ServiceError(
@@ -209,7 +209,7 @@ class AthenaService:
             self.rights.operation(call.access_key, call.operation, work_group)
 
     def _output(self, body: dict[str, Any], work_group: str) -> tuple[str, str]:
-        """Bucket and key prefix of the result: the work group's where it enforces it or the request names none."""
+        """Bucket and key prefix of the result: the work group's if it is enforced or the request names none."""
         configuration = self._work_group(work_group)
         own = (configuration.get("ResultConfiguration") or {}).get("OutputLocation")
         asked = (body.get("ResultConfiguration") or {}).get("OutputLocation")
@@ -223,7 +223,7 @@ class AthenaService:
         return bucket, prefix.rstrip("/") + "/" if prefix else ""
 
     def _work_group(self, name: str) -> dict[str, Any]:
-        """The work group's configuration; one that the emulator does not know is taken as named, with none."""
+        """The work group's configuration, or an empty one if the emulator does not know the group."""
         try:
             return dict(self.emulator.get_work_group(WorkGroup=name)["WorkGroup"].get("Configuration") or {})
         except ClientError:

@@ -30,7 +30,7 @@ class AccessCheck(Protocol):
     """Decides whether a caller may read tables."""
 
     def __call__(self, access_key: str | None, tables: frozenset[TableName]) -> None:
-        """Raise ``StatementFailed`` (PERMISSION_DENIED) where the owner of ``access_key`` may not read one of ``tables``."""
+        """Raise ``StatementFailed`` (PERMISSION_DENIED) if the owner of ``access_key`` may not read one of ``tables``."""
 
 
 def everyone(access_key: str | None, tables: frozenset[TableName]) -> None:
@@ -39,7 +39,7 @@ def everyone(access_key: str | None, tables: frozenset[TableName]) -> None:
 
 @dataclass(frozen=True)
 class Job:
-    """What to run, for whom, and where the result goes."""
+    """A statement, its caller, and the location of its result."""
 
     statement: Statement
     database: str
@@ -57,14 +57,14 @@ class Answer:
 
 
 class Executor:
-    """Runs statements on one engine; safe to use from several threads."""
+    """Runs statements on one engine. Several threads may use it."""
 
     def __init__(self, engine: Engine, catalog: Catalog, s3: Any, file_io: dict[str, str], allowed: AccessCheck = everyone) -> None:
         self.engine, self.catalog, self.s3, self.allowed = engine, catalog, s3, allowed
         self.planner = ScanPlanner(catalog, file_io, engine.constant)
 
     def run(self, job: Job, started: Callable[[duckdb.DuckDBPyConnection], None]) -> Answer:
-        """Run ``job`` and put its result into S3; ``started`` gets the session, so that it can be interrupted.
+        """Run ``job`` and put its result into S3. ``started`` gets the session, so that it can be interrupted.
 
         Raises ``StatementFailed`` with Athena's reason.
         """
@@ -140,7 +140,7 @@ def _name_columns(tree: exp.Query) -> None:
 
 
 class Types:
-    """The engine's types of expressions, each asked of the engine where it stands: with its FROM and what WITH names before it."""
+    """The engine's types of expressions, each determined at its place: with its FROM and the WITH names before it."""
 
     def __init__(self, session: duckdb.DuckDBPyConnection) -> None:
         self.session = session

@@ -8,7 +8,7 @@ import duckdb
 
 
 class StatementFailed(Exception):
-    """The statement ends FAILED; ``str()`` is its StateChangeReason, e.g. ``TABLE_NOT_FOUND: …``."""
+    """The statement ends FAILED. ``str()`` is its StateChangeReason, for example ``TABLE_NOT_FOUND: …``."""
 
     def __init__(self, name: str, message: str) -> None:
         super().__init__(f"{name}: {message}")
@@ -30,7 +30,7 @@ class SchemaNotFound(StatementFailed):
 
 
 class NotAnswered(StatementFailed):
-    """The statement would write, or needs what only AWS has. Nothing was done."""
+    """The statement would write, or needs a feature that only AWS has. Nothing was done."""
 
     ANSWERED = "SELECT, VALUES, DESCRIBE, SHOW DATABASES, TABLES, VIEWS, COLUMNS, PARTITIONS, TBLPROPERTIES, CREATE TABLE, CREATE VIEW"
     WRITES = "the local Athena reads the lake and never writes to it"
@@ -44,7 +44,7 @@ _FUNCTION = re.compile(r"Function with name (\S+) does not exist")
 
 
 def explained(error: duckdb.Error) -> StatementFailed:
-    """The engine's error in Athena's terms; unknown ones keep the engine's text."""
+    """The engine's error in Athena's terms. Unknown errors keep the engine's text."""
     text = str(error).strip()
     first = text.splitlines()[0]
     column = _COLUMN.search(text)

@@ -1,4 +1,4 @@
-"""The Glue catalog as a statement sees it: databases, and what each table is made of."""
+"""The Glue catalog for statements: databases, and the definition of each table."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class GlueColumn:
 
 @dataclass(frozen=True)
 class View:
-    """What a view stands for; unqualified names in it belong to ``database``."""
+    """A view's SQL. Unqualified names in it belong to ``database``."""
 
     sql: str
     database: str
@@ -36,8 +36,10 @@ class View:
 
 @dataclass(frozen=True)
 class GlueTable:
-    """One table of the catalog. ``metadata_location`` is set for Iceberg, ``view`` for views, else both are None; ``projected``
-    tells that its partitions are counted up, not registered."""
+    """One table of the catalog. ``metadata_location`` is set for Iceberg, ``view`` for views, else both are None.
+
+    ``projected`` means that its partitions are computed, not registered.
+    """
 
     name: TableName
     columns: tuple[GlueColumn, ...]
@@ -53,7 +55,7 @@ class GlueTable:
 
 
 class Catalog:
-    """Reads databases and tables of Glue; nothing is kept, so a commit is seen by the next statement."""
+    """Reads databases and tables of Glue. It caches nothing, so the next statement sees a commit."""
 
     def __init__(self, glue: Any) -> None:
         self.glue = glue
@@ -90,7 +92,7 @@ class Catalog:
         return True
 
     def partition_locations(self, name: TableName) -> Iterator[str]:
-        """The S3 locations of a Hive table's registered partitions; Athena reads no others."""
+        """The S3 locations of a Hive table's registered partitions. Athena reads no others."""
         return (partition["StorageDescriptor"]["Location"] for partition in self._partitions(name))
 
     def partition_values(self, name: TableName) -> Iterator[list[str]]:

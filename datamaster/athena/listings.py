@@ -1,4 +1,4 @@
-"""What SHOW and DESCRIBE answer: lines of plain text, tabs between the columns of a line."""
+"""The answers of SHOW and DESCRIBE: lines of plain text, with tabs between the columns."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class QueryExecution:
 
     @property
     def asked(self) -> tuple[Any, ...]:
-        """What its caller asked for."""
+        """The caller's request."""
         return self.sql, self.work_group, self.context, self.parameters
 
     def described(self) -> dict[str, Any]:

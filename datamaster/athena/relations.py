@@ -40,7 +40,7 @@ Constant = Callable[[str], Any]
 class ScanPlan:
     """What the engine runs: the tree, every table and view that it reads, and tables that exist in memory only.
 
-    ``visible`` tells of which databases the caller may see the tables.
+    ``visible`` decides whether the caller may see a database's tables.
     """
 
     tree: exp.Query
@@ -49,7 +49,7 @@ class ScanPlan:
     visible: Callable[[str], bool] = lambda _database: True
 
     def hold(self, table: pyarrow.Table) -> exp.Table:
-        """Keep a table in memory; returns the node that names it."""
+        """Keep a table in memory. Returns the node that names it."""
         name = f"memory_{len(self.memory)}"
         self.memory[name] = table
         return exp.Table(this=exp.to_identifier(name, quoted=True))
@@ -58,7 +58,7 @@ class ScanPlan:
 class ScanPlanner:
     """Replaces the tables of a statement by scans.
 
-    ``file_io`` are PyIceberg's properties to reach S3; ``constant`` evaluates the moment of FOR TIMESTAMP AS OF, and what lies at a place.
+    ``file_io`` holds PyIceberg's properties for S3. ``constant`` evaluates the time of FOR TIMESTAMP AS OF.
     """
 
     def __init__(self, catalog: Catalog, file_io: Mapping[str, str], constant: Constant) -> None:

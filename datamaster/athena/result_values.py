@@ -56,7 +56,7 @@ _DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 
 @dataclass(frozen=True)
 class ResultColumn:
-    """A column of a result. ``engine_type`` is DuckDB's word, the rest is what Athena's ColumnInfo tells."""
+    """A column of a result. ``engine_type`` is DuckDB's type, the rest is Athena's ColumnInfo."""
 
     name: str
     engine_type: str
@@ -79,7 +79,7 @@ class ResultColumn:
         }
 
     def text(self, expression: str) -> str:
-        """The SQL that turns ``expression`` into Athena's text; nested values stay as they are, for ``nested_text``."""
+        """The SQL that turns ``expression`` into Athena's text. Nested values stay for ``nested_text``."""
         kind = self.engine_type
         if kind == ZONED:
             return zoned_text(expression, TIMESTAMP_FORM)
@@ -116,7 +116,7 @@ def _athena_type(engine_type: str) -> tuple[str, int, int]:
 
 
 def _interval_text(expression: str) -> str:
-    """``2-3`` for years and months, ``1 02:03:04.567`` for the rest; in the engine one type holds both."""
+    """``2-3`` for years and months, ``1 02:03:04.567`` for the rest. The engine has one type for both."""
     months = f"(date_part('year', {expression}) * 12 + date_part('month', {expression}))"
     sign = f"CASE WHEN {expression} < INTERVAL 0 DAY THEN '-' ELSE '' END"
     whole = f"CAST(trunc(abs(epoch({expression}))) AS BIGINT)"
@@ -193,7 +193,7 @@ def _exponent(number: Decimal) -> str:
 
 
 def nested_text(value: Any, kind: pyarrow.DataType) -> str:
-    """An array, map or row in Trino's words: ``[a, b]``, ``{k=v}``; null inside is ``null``."""
+    """An array, map or row in Trino's form: ``[a, b]``, ``{k=v}``. Null inside is ``null``."""
     if value is None:
         return "null"
     if pyarrow.types.is_map(kind):

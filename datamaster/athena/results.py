@@ -37,7 +37,7 @@ class ResultPage:
 
 
 def write_csv(batches: Iterable[pyarrow.RecordBatch], names: list[str], path: Path) -> int:
-    """Write a result with its header row; returns the number of rows."""
+    """Write a result with its header row. Returns the number of rows."""
     rows = 0
     with path.open("wb") as sink:
         sink.write(",".join(_quoted(name) for name in names).encode() + b"\n")
@@ -58,7 +58,7 @@ def write_lines(lines: Iterable[str], path: Path) -> None:
 def page(s3: Any, bucket: str, key: str, token: str | None, limit: int) -> ResultPage:
     """Read at most ``limit`` rows (the header is one) of a CSV result. Raises ``InvalidToken``.
 
-    The token is the byte where the next page begins, so no state is kept and no row is read twice.
+    The token is the byte offset of the next page, so no state is kept and no row is read twice.
     """
     start = _offset(token)
     size = s3.head_object(Bucket=bucket, Key=key)["ContentLength"]

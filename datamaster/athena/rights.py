@@ -1,9 +1,10 @@
-"""What a caller may do, asked of the emulator's IAM with the caller's own policies, and of the access matrix for Lake Formation.
+"""A caller's rights, from the emulator's IAM with the caller's own policies, and from the access matrix for Lake Formation.
 
-Athena checks three things, each with the caller's rights: the operation on the work group, the description of every table in Glue,
-and its data. Data is reached through Lake Formation or, where the caller holds s3:GetObject on the location, as objects:
-https://docs.aws.amazon.com/athena/latest/ug/security-athena-lake-formation.html. Lake Formation is not emulated: its grants are taken
-from governance/access.yaml, which the templates are held to. A table with hidden cells is refused here: nothing on a laptop hides them.
+Athena checks three rights of the caller: the operation on the work group, the description of every table in Glue, and the table's data.
+Data is read through Lake Formation, or as objects if the caller holds s3:GetObject on the location:
+https://docs.aws.amazon.com/athena/latest/ug/security-athena-lake-formation.html. Lake Formation is not emulated. Its grants come from
+governance/access.yaml, which a test compares with the templates. A table with hidden cells is refused here, because a laptop cannot hide
+them.
 """
 
 from __future__ import annotations
@@ -23,17 +24,17 @@ from datamaster.wire.aws_json import ServiceError
 
 
 class CallerRights:
-    """Decides by the policies of the IAM user that an access key belongs to.
+    """Decides by the policies of the IAM user that owns an access key.
 
-    ``administrator`` is the access key that may everything: the emulator's own. The sessions of a role are refused, since the
-    emulator does not tell whose a session's key is.
+    ``administrator`` is the emulator's own access key, with every right. A role's sessions are refused, because the emulator does not
+    report a session's owner.
     """
 
     def __init__(self, iam: Any, catalog: Catalog, matrix: Matrix, administrator: str) -> None:
         self.iam, self.catalog, self.matrix, self.administrator = iam, catalog, matrix, administrator
 
     def __call__(self, access_key: str | None, tables: Iterable[TableName]) -> None:
-        """Raise ``StatementFailed`` (PERMISSION_DENIED) where the caller may not read one of ``tables``."""
+        """Raise ``StatementFailed`` (PERMISSION_DENIED) if the caller may not read one of ``tables``."""
         if access_key == self.administrator:
             return
         user = self._user(access_key)
@@ -45,11 +46,11 @@ class CallerRights:
                 raise StatementFailed("PERMISSION_DENIED", f"user {user} {reason}")
 
     def operation(self, access_key: str | None, action: str, work_group: str) -> None:
-        """Raise ``AccessDeniedException`` where the caller may not call an operation of Athena on a work group."""
+        """Raise ``AccessDeniedException`` if the caller may not call an operation of Athena on a work group."""
         self._must(access_key, f"athena:{action}", f"arn:aws:athena:{REGION}:{ACCOUNT}:workgroup/{work_group}")
 
     def result(self, access_key: str | None, bucket: str, key: str) -> None:
-        """Raise ``AccessDeniedException`` where the caller may not write the result of a query."""
+        """Raise ``AccessDeniedException`` if the caller may not write the result of a query."""
         self._must(access_key, "s3:PutObject", f"arn:aws:s3:::{bucket}/{key}")
 
     def _must(self, access_key: str | None, action: str, resource: str) -> None:
@@ -61,7 +62,7 @@ class CallerRights:
             raise ServiceError("AccessDeniedException", f"{who} is not authorized to perform: {action} on resource: {resource}")
 
     def _refused(self, user: str, name: TableName) -> str | None:
-        """Why the user does not read the table, None where it does."""
+        """The reason why the user may not read the table, or None."""
         database = f"arn:aws:glue:{REGION}:{ACCOUNT}:database/{name.database}"
         if name.table == EVERY_TABLE:
             return None if self._may(user, "glue:GetTables", database) else f"is not authorized to perform: glue:GetTables on {database}"

@@ -1,4 +1,4 @@
-"""Statements: what kind one is, and which tables it reads, decided on the parsed tree and never on the text."""
+"""Statements: their kind and the tables that they read, from the parsed tree and never from the text."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ Statement = Select | Show
 
 
 def parse(sql: str, parameters: Sequence[str] = ()) -> Statement:
-    """Read one statement; ``parameters`` are SQL literals for its question marks, in order.
+    """Parse one statement. ``parameters`` are SQL literals for its question marks, in order.
 
     Raises ``StatementFailed``: a syntax error, more than one statement, or one that is refused (``NotAnswered``).
     """
@@ -77,11 +77,11 @@ def parse(sql: str, parameters: Sequence[str] = ()) -> Statement:
 
 
 def tables_read(statement: Statement, database: str) -> frozenset[TableName]:
-    """Every table or view that the statement reads by name, wherever in it; ``database`` is that of unqualified names.
+    """Every table or view that the statement reads by name. Unqualified names belong to ``database``.
 
-    Names of common table expressions are none. Metadata tables (``"t$snapshots"``) count as the table they belong to.
-    SHOW TABLES reads ``EVERY_TABLE`` of its database. information_schema is none: it holds what its reader may see.
-    A caller's rights are checked against this set, so it has to be whole.
+    Common table expressions are excluded. Metadata tables (``"t$snapshots"``) count as their table. SHOW TABLES reads ``EVERY_TABLE`` of
+    its database. information_schema is excluded, because it only shows tables that its reader may see. A caller's rights are checked
+    against this set, so it has to be complete.
     """
     if isinstance(statement, Select):
         named = {name_of(table, database) for table in table_nodes(statement.tree)}
@@ -139,7 +139,7 @@ def _bound(tree: exp.Query, parameters: Sequence[str]) -> exp.Query:
 
 
 def _names_expression(table: exp.Table) -> bool:
-    """Whether the node names a common table expression that is visible where it stands."""
+    """Whether the node names a common table expression that is visible at its place."""
     if table.db:
         return False
     name, node = table.name.lower(), table

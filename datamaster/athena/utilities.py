@@ -31,7 +31,7 @@ _READERS = {kind: re.compile(form, re.IGNORECASE) for kind, form in _FORMS.items
 
 @dataclass(frozen=True)
 class Show:
-    """``SHOW <kind>``, or DESCRIBE. ``pattern`` filters names; for TBLPROPERTIES it is the one property asked for."""
+    """``SHOW <kind>``, or DESCRIBE. ``pattern`` filters names. For TBLPROPERTIES it is the requested property."""
 
     kind: str
     database: str | None = None

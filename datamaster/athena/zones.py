@@ -1,7 +1,7 @@
-"""Values with a zone of their own: ``AT TIME ZONE``, which the engine's timestamps, all of UTC, cannot hold.
+"""Values with their own time zone (``AT TIME ZONE``). The engine's timestamps are all UTC and cannot hold a zone.
 
-Such a value is an instant where it is compared, a local time where its fields are read, and else a pair of both, ``ZONED``, whose text is
-Athena's. What Athena would compute beyond that fails in the engine as a mismatch of types.
+Such a value is an instant in a comparison and a local time when its fields are read. Otherwise it is a pair of both, ``ZONED``, with
+Athena's text. Other computations fail in the engine with a type mismatch.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def with_zones(tree: exp.Expr) -> exp.Expr:
 
 
 def rewritten(tree: exp.Expr, rule: Callable[[exp.Expr], exp.Expr]) -> exp.Expr:
-    """Apply a rule to every node but the root, the deepest first, so that it also holds within what it has replaced."""
+    """Apply a rule to every node but the root, the deepest first, so that it also applies inside its replacements."""
     for node in reversed(list(tree.bfs())):
         if node is not tree and (new := rule(node)) is not node:
             node.replace(new)

@@ -1,1 +1,1 @@
-"""What stands in for AWS on a laptop: an emulator, and a worker for each service that it lacks."""
+"""The local platform: an emulator of AWS, and a worker for each service that it lacks."""

@@ -1,4 +1,4 @@
-"""Actions on a running platform: wait for what is on its way, export, load anew."""
+"""Actions on a running platform: wait for pending changes, export, reload."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def export_table(running: State, table: str, whole: bool, progress: Progress) ->
 
 
 def export_missing(running: State, table: str, progress: Progress) -> table_export.Export | None:
-    """Export the rows of which ``cdc_missing`` names a column; None if there are none. Raises as ``export_table``, and ``QueryFailed``."""
+    """Export the rows with a column in ``cdc_missing``. None if there are none. Raises like ``export_table``, and ``QueryFailed``."""
     control, contract = ControlTable(running.control_table), contract_of(running, table)
     keys = missing_keys(Athena(running.work_group, database="dm_silver"), contract, control)
     if keys == []:
@@ -103,7 +103,7 @@ def reload_table(running: State, table: str) -> None:
 
 
 def accept_load(running: State, table: str) -> str:
-    """Take a table's last load as it is; returns why it waited. Raises ``NoWaitingLoad``."""
+    """Accept a table's last load as it is. Returns the reason of its wait. Raises ``NoWaitingLoad``."""
     target, batches = f"silver/{contract_of(running, table).table}", ControlBatches(running.control_table)
     newest, waits = max(ControlTable(running.control_table).fences(table), default=None), batches.load_waits(target)
     if newest is None or waits is None:

@@ -57,7 +57,7 @@ def add(running: State, plan: Preparation, progress: Progress) -> int:
 
 
 def drop(running: State, contract: Contract, progress: Progress) -> None:
-    """Carry a table no more: what is on its way arrives first; its rows in the lake stay. Raises ``NotOurs``, ``InvalidContract``."""
+    """Stop carrying a table. Pending changes arrive first, and its rows in the lake stay. Raises ``NotOurs``, ``InvalidContract``."""
     _check_ours(running)
     files = {path: path.read_text(encoding="utf-8") for path in sorted(running.contracts.glob("*.yaml"))}
     own = next(path for path, text in files.items() if parse_contract(text, path.name).table == contract.table)
@@ -77,7 +77,7 @@ def _check_ours(running: State) -> None:
 
 
 def _carry(running: State, contracts: ContractSet) -> None:
-    """Let the replicator start again with these contracts' tables; the supervisor starts it."""
+    """Restart the replicator with these contracts' tables. The supervisor starts it."""
     carried_tables.save(running.home, sorted(f"{c.source_schema}.{c.source_table}" for c in contracts.tables.values() if c.cdc))
     before = state.processes(running.home)["replicator"]
     if before["pid"]:

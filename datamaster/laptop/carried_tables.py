@@ -13,7 +13,7 @@ LIST = "carried-tables"
 
 
 def save(home: Path, tables: Iterable[str]) -> Path:
-    """Write the list, schema.table each, as a line of CSV; returns its path."""
+    """Write the list (schema.table each) as a line of CSV. Returns its path."""
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(tables)
     home.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What was deployed, in the words of those who use it: the settings of functions and jobs, and the platform's state."""
+"""Derive the settings of functions and jobs, and the platform's state, from a deployment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from datamaster.platform import deployed_names
 
 
 def names(deployment: Deployment) -> dict[str, str]:
-    """What functions, containers and jobs read of a deployment."""
+    """The environment variables of functions, containers and jobs."""
     outputs, variables = deployment.outputs, load_environment(deployment.environment).variables
     storage, artifacts = outputs["storage"], outputs["storage"]["ArtifactsBucket"]
     return {

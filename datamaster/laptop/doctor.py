@@ -1,4 +1,4 @@
-"""``dm doctor``: what this machine has of what the laptop's lakehouse uses, and what is missing."""
+"""``dm doctor``: check this machine for everything that the local platform uses."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What becomes a Spark driver: loaded once with the libraries that jobs use, forked for each job.
+"""The template process of Spark drivers: it loads the jobs' libraries once and is forked for each job.
 
-The module is imported by the fork server of ``datamaster.laptop.drivers`` and by nothing else: importing it costs two seconds of CPU.
+Only the fork server of ``datamaster.laptop.drivers`` imports this module. The import takes two seconds of CPU.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Processes for Spark drivers, forked from one that has Spark's client and PyIceberg loaded.
+"""Processes for Spark drivers, forked from one that has loaded Spark's client and PyIceberg.
 
-Loading them takes longer than most jobs here; EMR Serverless keeps pre-initialised workers for the same reason. A driver still has a
-process, session, environment and module path of its own.
-https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/pre-init-capacity.html
+Loading them takes longer than most jobs here. EMR Serverless keeps pre-initialised workers for the same reason. A driver still has its own
+process, session, environment and module path. https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/pre-init-capacity.html
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ class Driver:
 
     @property
     def returncode(self) -> int | None:
-        """Exit code, negative where a signal ended it; None while it runs."""
+        """Exit code, negative after a signal, or None while it runs."""
         return self._process.exitcode
 
     def poll(self) -> int | None:
@@ -36,7 +35,7 @@ class Driver:
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for the end; returns the exit code. Raises ``TimeoutExpired`` after ``timeout`` seconds."""
+        """Wait for the end and return the exit code. Raises ``TimeoutExpired`` after ``timeout`` seconds."""
         self._process.join(timeout)
         code = self.returncode
         if code is None:
@@ -55,9 +54,9 @@ def preload() -> None:
 
 
 def start_driver(script: Path, arguments: Sequence[str], path: Sequence[str], environment: Mapping[str, str], log: Path) -> Driver:
-    """Run a Python script as a program, with ``path`` before the modules that are installed, appending its output to ``log``.
+    """Run a Python script as a program, with ``path`` before the installed modules. Its output is appended to ``log``.
 
-    The driver leads a session of its own, and dies with this process, also where this process is killed.
+    The driver leads its own session. It dies with this process, even if this process is killed.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     preload()

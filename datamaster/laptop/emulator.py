@@ -39,7 +39,7 @@ class EmulatorFailed(TransientError):
 class Emulator:
     """A running emulator.
 
-    ``environment`` holds what an AWS client needs to find it (endpoint, credentials, region) and nothing else.
+    ``environment`` holds exactly the variables that an AWS client needs: endpoint, credentials, region.
     """
 
     endpoint: str
@@ -65,13 +65,13 @@ def start_emulator(
     lambda_environment: Mapping[str, str] | None = None,
     log: Path | None = None,
 ) -> Emulator:
-    """Start an emulator with no state and wait until it answers.
+    """Start an empty emulator and wait until it answers.
 
-    ``directory`` takes its temporary files (a fresh one under the system's own where none is given), ``authorize`` makes
-    it check signatures and policies, ``lambda_concurrency`` bounds the functions that run at once, and
-    ``lambda_environment`` is added to what every function sees: the endpoints that are not the emulator's.
+    ``directory`` takes its temporary files, by default a new one of the system. ``authorize`` makes it check signatures and policies.
+    ``lambda_concurrency`` limits the functions that run at once. ``lambda_environment`` is added to every function's environment, for
+    endpoints outside the emulator.
 
-    Raises ``EmulatorFailed`` where it does not answer within 30 seconds.
+    Raises ``EmulatorFailed`` if it does not answer within 30 seconds.
     """
     home = directory or Path(tempfile.mkdtemp(prefix="dm-emulator-"))
     home.mkdir(parents=True, exist_ok=True)
@@ -110,7 +110,7 @@ def plain_environment() -> dict[str, str]:
 
 
 def emulator_command() -> list[str]:
-    """The program; its settings are all in its environment."""
+    """The command to run. All its settings are in its environment."""
     return [sys.executable, "-m", "datamaster.laptop.emulator_process"]
 
 

@@ -1,4 +1,4 @@
-"""What holds the road of a running platform: a source's session, a load, a process that ends again and again."""
+"""Reasons why a running platform waits: a source's session, a load, a process that keeps crashing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Watched:
         self._before = {name: self._restarts(name) for name in names}
 
     def look(self) -> str:
-        """What is wrong with them, in words; nothing where all is well. Raises ``NotSettled`` for one that ends again and again."""
+        """A description of the problem, or an empty text. Raises ``NotSettled`` for a process that keeps crashing."""
         for name, before in self._before.items():
             process = state.processes(self.home).get(name)
             if process is None or (process["pid"] and process["restarts"] == before):
@@ -38,7 +38,7 @@ class Watched:
 
 
 def replication(home: Path, dsn: str, slot: str) -> Callable[[], str]:
-    """What holds the way from the source into the stream, asked again at every call."""
+    """A function that describes the current wait between source and stream."""
     watched = Watched(home, ["replicator"])
 
     def held() -> str:
@@ -53,5 +53,5 @@ def replication(home: Path, dsn: str, slot: str) -> Callable[[], str]:
 
 
 def processes(home: Path, *names: str) -> Callable[[], str]:
-    """What is wrong with these processes, asked again at every call."""
+    """A function that describes the current problem of these processes."""
     return Watched(home, names).look

@@ -1,4 +1,4 @@
-"""The whole road on one machine: ``up`` starts it and returns, ``down`` ends it, ``status`` tells how it is."""
+"""The whole platform on one machine: ``up`` starts it and returns, ``down`` ends it, ``status`` reports on it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ Progress = Callable[[str], None]
 
 
 def silent(_message: str) -> None:
-    """Tell nobody."""
+    """Ignore a message."""
 
 
 def up(
@@ -59,13 +59,13 @@ def up(
 ) -> State:
     """Start a platform in ``home``, deploy every stack to it, and return once rows can flow.
 
-    ``source`` is the user's own database, an embedded PostgreSQL where it is not given. ``contracts`` is the folder that says which
-    tables are carried: the environment's, or <home>/contracts for an own database. ``seed`` is called with the connection string
-    beside the deployment, before the first row is carried; it makes the tables of an embedded database. ``variables`` replace
-    values of environments/local.yaml. ``delivery_seconds`` bounds how long a raw object is buffered.
+    ``source`` is the user's own database. Without it an embedded PostgreSQL is used. ``contracts`` is the folder of the tables to carry:
+    the environment's, or <home>/contracts for an own database. ``seed`` is called with the connection string during the deployment, before
+    the first row is carried, and creates an embedded database's tables. ``variables`` replace values of environments/local.yaml.
+    ``delivery_seconds`` limits the buffering of a raw object.
 
-    This process's AWS variables lead to the platform afterwards. Raises ``PlatformRunning``, ``ServiceFailed``, and what
-    ``deploy`` raises; then nothing is left running.
+    Afterwards this process's AWS variables point to the platform. Raises ``PlatformRunning``, ``ServiceFailed``, and the errors of
+    ``deploy``. After an error nothing is left running.
     """
     home = home.absolute()
     owner = state.owner_of(home)
@@ -102,7 +102,7 @@ def up(
 
 @contextmanager
 def _nothing_left_in(source: str | None) -> Iterator[None]:
-    """Take slot, publication and schema out of a user's database again where the platform does not come up."""
+    """Remove slot, publication and schema from a user's database if the platform does not start."""
     try:
         yield
     except BaseException:
@@ -126,10 +126,10 @@ def _wait_until_it_streams(home: Path, dsn: str, slot: str, alive: Callable[[], 
 
 
 def down(home: Path, *, forget: bool = False) -> list[str]:
-    """End the platform of ``home``; nothing of it is left running. Without one this does nothing.
+    """End the platform of ``home`` with all its processes. Does nothing without one.
 
-    ``forget`` also removes slot, publication and the task's tables from the source that the last platform had. Returns what was
-    ended and removed, in words.
+    ``forget`` also removes slot, publication and the task's tables from the last platform's source. Returns descriptions of everything that
+    was ended or removed.
     """
     home = home.absolute()
     owner = state.owner_of(home)
@@ -185,7 +185,7 @@ class _Supervisor:
             self.alive()
 
     def alive(self) -> None:
-        """Raise where the supervisor, or a child that it cannot do without, has ended."""
+        """Raise if the supervisor has ended, or a child that it needs."""
         code = self.process.poll()
         if code == EXIT_HELD:
             raise PlatformRunning(self.home, state.owner_of(self.home))
@@ -198,7 +198,7 @@ class _Supervisor:
 
 @contextmanager
 def _supervisor(home: Path) -> Iterator[_Supervisor]:
-    """A supervisor that ends with all its children where the block is left by an error."""
+    """A supervisor that ends with all its children if the block raises."""
     logs = home / state.LOGS
     logs.mkdir(parents=True, exist_ok=True)
     with (logs / "supervisor.log").open("ab") as log:
@@ -279,7 +279,7 @@ def _activities(variables: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _clear(home: Path) -> None:
-    """Take away what an earlier platform left: its lake lived in an emulator that is gone."""
+    """Remove the files of an earlier platform. Its lake was in an emulator that is gone."""
     home.mkdir(parents=True, exist_ok=True)
     for name in LEFT_OVERS:
         shutil.rmtree(home / name, ignore_errors=True)

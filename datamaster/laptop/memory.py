@@ -13,9 +13,9 @@ SAMPLE_SECONDS = 1.0
 
 
 class MemoryWatch:
-    """Samples the memory of processes and all their descendants while it is entered.
+    """Samples the memory of processes and all their descendants inside the block.
 
-    Linux counts shared pages once (proportional set size). Other systems report only the pages that a process shares with nobody.
+    Linux counts shared pages once (proportional set size). Other systems only report unshared pages.
     """
 
     def __init__(self, pids: Iterable[int]) -> None:
@@ -43,7 +43,7 @@ def memory_of(roots: Iterable[int]) -> int:
 
 
 def family(pid: int) -> list[psutil.Process]:
-    """The process and all its descendants; none if it has ended."""
+    """The process and all its descendants, or none if it has ended."""
     try:
         process = psutil.Process(pid)
         return [process, *process.children(recursive=True)]

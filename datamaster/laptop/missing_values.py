@@ -1,4 +1,4 @@
-"""The rows of which ``cdc_missing`` names a column, so that an export of them brings what is missing."""
+"""Rows with a column in ``cdc_missing``, so that their export restores the missing values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ READ_AS_WRITTEN = ("int", "long", "date", "string")
 
 
 def missing_keys(athena: Athena, contract: Contract, control: ControlTable) -> list[tuple[str, ...]] | None:
-    """The keys of these rows as texts, [] if there are none; None if the lake's keys are not the source's, or are too many.
+    """The keys of these rows as texts, or [] if there are none. None if the lake's keys differ from the source's, or are too many.
 
     Raises ``QueryFailed``, ``AthenaUnreachable``.
     """

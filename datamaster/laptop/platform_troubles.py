@@ -1,4 +1,4 @@
-"""The one picture of trouble of a running platform: its processes, its source, what was refused, what failed, what waits."""
+"""All troubles of a running platform: processes, source, refused rows, failures, waits."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LOAD_FAILED = ("Table error",)
 
 @dataclass(frozen=True)
 class Picture:
-    """Trouble, the processes, and the replication's state (None where the source does not answer)."""
+    """Troubles, processes, and the replication's state (None if the source does not answer)."""
 
     troubles: tuple[Trouble, ...]
     processes: dict[str, dict[str, Any]]
@@ -42,7 +42,7 @@ class Picture:
 
 
 def picture(running: State) -> Picture:
-    """Look at everything; what does not answer is a trouble itself."""
+    """Check everything. A part that does not answer is a trouble itself."""
     found = state.processes(running.home)
     troubles = list(_processes(running, found))
     replication = None
@@ -77,7 +77,7 @@ def refusals(running: State, reports: TaskReports | None = None, table: str | No
 
 
 def hidden_columns(running: State) -> dict[str, frozenset[str]]:
-    """The columns of each source table whose values nobody is shown."""
+    """The masked columns of each source table."""
     control, contracts = ControlTable(running.control_table), ContractStore(running.contracts_uri).current()
     return {
         f"{contract.source_schema}.{contract.source_table}": frozenset(

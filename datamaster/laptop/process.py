@@ -14,13 +14,13 @@ from typing import Any, Protocol
 
 
 class Process(Protocol):
-    """A process that was started: what is used here of ``subprocess.Popen``."""
+    """A started process: the part of ``subprocess.Popen`` that is used here."""
 
     pid: int
 
     @property
     def returncode(self) -> int | Any:
-        """Exit code, negative where a signal ended it; None while it runs."""
+        """Exit code, negative after a signal, or None while it runs."""
 
     def poll(self) -> int | None:
         """Look for the end without waiting."""
@@ -42,10 +42,10 @@ def spawn(
     log: Path,
     directory: Path | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start ``command`` in a session of its own, appending stdout and stderr to ``log``.
+    """Start ``command`` in its own session, appending stdout and stderr to ``log``.
 
-    The child dies with this process, also where this process is killed. The tie is to the thread that
-    calls ``spawn`` (prctl(2)), so call it from one that lives as long as the child should.
+    The child dies with this process, even if this process is killed. The tie is to the thread that calls ``spawn`` (prctl(2)), so call it
+    from a thread that lives as long as the child should.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as sink:

@@ -1,6 +1,4 @@
-"""How the replication of a database stands, as its own catalog and the schema awsdms tell it: what ``dm up``, ``dm run`` and
-``dm status`` say while something is waited for.
-"""
+"""The state of a database's replication, from its catalog and the schema awsdms, for ``dm up``, ``dm run`` and ``dm status``."""
 
 from __future__ import annotations
 
@@ -37,7 +35,7 @@ class Session:
 
     @property
     def text(self) -> str:
-        """Who it is, what it does, since when."""
+        """The session's user, process, state and start."""
         who = " ".join(filter(None, (f'user "{self.user}"', f"({self.application})" if self.application else "")))
         return f"process {self.pid} of the source, {who}, {self.state} since {self.since.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
@@ -63,7 +61,7 @@ class TableLoad:
 
 @dataclass(frozen=True)
 class ReplicationState:
-    """A task's phase (None where it never ran), its slot and what it waits for. Lag and retained log are bytes."""
+    """A task's phase (None if it never ran), its slot, and the sessions that it waits for. Lag and retained log are bytes."""
 
     phase: str | None
     slot_active: bool
@@ -80,7 +78,7 @@ class ReplicationState:
 
     @property
     def text(self) -> str:
-        """What it does now, in one line."""
+        """Its current activity, in one line."""
         if self.waits_for:
             return f"it waits for {self.waits_for[0].text}; it goes on once that transaction ends"
         if self.phase is None:

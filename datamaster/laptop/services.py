@@ -1,4 +1,4 @@
-"""The processes of a local platform: what stands in for which AWS service, how each is started, and when it answers."""
+"""The processes of a local platform: their AWS counterparts, their start commands, and their readiness checks."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def process_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def services(home: Path, ports: Ports, *, embedded_source: bool) -> list[Child]:
-    """What must run before anything is deployed."""
+    """The processes that must run before the deployment."""
     environment = process_environment(ports.environment)
     emulator = emulator_settings(ports.emulator, home / "emulator", lambda_environment=ports.endpoints)
     found = [
@@ -100,7 +100,7 @@ def services(home: Path, ports: Ports, *, embedded_source: bool) -> list[Child]:
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """What carries rows, once the stacks are deployed. ``environment`` is the platform's with the names of what is deployed."""
+    """The workers' settings, known after the deployment. ``environment`` is the platform's, with the names of deployed resources."""
 
     environment: Mapping[str, str]
     outputs: Mapping[str, Mapping[str, str]]
@@ -115,7 +115,7 @@ class WorkerSettings:
 
 
 def workers(home: Path, ports: Ports, road: WorkerSettings) -> list[Child]:
-    """What moves and converts rows."""
+    """The processes that move and convert rows."""
     environment = process_environment(road.environment)
     parameters = {
         "Environment": "local",
@@ -142,7 +142,7 @@ def workers(home: Path, ports: Ports, road: WorkerSettings) -> list[Child]:
 
 
 def wait_for_emulator(ports: Ports, alive: Callable[[], None]) -> None:
-    """Wait until the emulator answers. ``alive`` raises where waiting is of no use."""
+    """Wait until the emulator answers. ``alive`` raises if a wait is useless."""
 
     def answers() -> bool:
         try:

@@ -1,8 +1,8 @@
 """Spark on a laptop: one Sail server, which speaks Spark Connect, and a runner that takes EMR Serverless's job parameters.
 
-A job sees what it sees on EMR: an entry point, its arguments, its modules in an archive, and a session that
-``SparkSession.builder.getOrCreate()`` finds. Sail: https://docs.lakesail.com/sail/latest/
-StartJobRun: https://docs.aws.amazon.com/emr-serverless/latest/APIReference/API_StartJobRun.html
+A job runs as on EMR: it has an entry point, its arguments, its modules in an archive, and a session from
+``SparkSession.builder.getOrCreate()``. Sail: https://docs.lakesail.com/sail/latest/ StartJobRun:
+https://docs.aws.amazon.com/emr-serverless/latest/APIReference/API_StartJobRun.html
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class InvalidJob(TerminalError):
 
 @dataclass(frozen=True)
 class SparkServer:
-    """A running Sail server; ``remote`` is its Spark Connect address."""
+    """A running Sail server. ``remote`` is its Spark Connect address."""
 
     remote: str
     process: subprocess.Popen[bytes]
@@ -59,9 +59,9 @@ class SparkServer:
 
 
 def start_spark(environment: Mapping[str, str], log: Path) -> SparkServer:
-    """Start Sail with the Glue catalog that ``environment`` (endpoint, credentials, region) leads to.
+    """Start Sail on the Glue catalog of ``environment`` (endpoint, credentials, region).
 
-    Raises ``SparkFailed`` where it does not listen within 30 seconds.
+    Raises ``SparkFailed`` if it does not listen within 30 seconds.
     """
     port = free_port()
     command = [sys.executable, "-m", "pysail", "spark", "server", "--ip", "127.0.0.1", "--port", str(port)]
@@ -77,7 +77,7 @@ def start_spark(environment: Mapping[str, str], log: Path) -> SparkServer:
 
 
 def server_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """What the server needs beside ``environment``: the catalog, and the endpoint under the names that its S3 client reads."""
+    """The server's variables: ``environment``, the catalog, and the endpoint under the names that its S3 client reads."""
     endpoint, region = environment["AWS_ENDPOINT_URL"], environment["AWS_REGION"]
     return {
         **environment,
@@ -91,17 +91,17 @@ def server_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def job_environment(environment: Mapping[str, str], remote: str) -> dict[str, str]:
-    """What a job's driver needs beside ``environment``: where Spark is, and that all times are UTC."""
+    """A job driver's variables: ``environment``, Spark's address, and UTC as the time zone."""
     return {**environment, "SPARK_REMOTE": remote, "TZ": "UTC", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def run_job(parameters: Mapping[str, Any], environment: Mapping[str, str], directory: Path) -> Driver:
-    """Start the job that StartJobRun's ``parameters`` describe, as a process.
+    """Start the job of StartJobRun's ``parameters`` as a process.
 
-    ``environment`` is ``job_environment``'s; ``directory`` keeps downloaded entry points and archives, and the job's
-    log as ``<Name>.log``. The caller waits for the process, or stops it where the execution was stopped.
+    ``environment`` comes from ``job_environment``. ``directory`` keeps downloaded entry points and archives, and the job's log as
+    ``<Name>.log``. The caller waits for the process, or ends it if the execution was stopped.
 
-    Raises ``InvalidJob`` where the parameters name no entry point.
+    Raises ``InvalidJob`` if the parameters name no entry point.
     """
     try:
         submit = parameters["JobDriver"]["SparkSubmit"]
@@ -113,7 +113,7 @@ def run_job(parameters: Mapping[str, Any], environment: Mapping[str, str], direc
 
 
 def job_log(parameters: Mapping[str, Any], directory: Path) -> Path:
-    """Where a job's output goes."""
+    """The file of a job's output."""
     return directory / f"{parameters.get('Name', 'job')}.log"
 
 

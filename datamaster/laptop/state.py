@@ -1,4 +1,4 @@
-"""What a running platform tells its commands: endpoints, names of what is deployed, processes. Kept in <home>/state.json."""
+"""A running platform's state in <home>/state.json: endpoints, names of deployed resources, processes."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class State(Platform):
 
     @property
     def delivery(self) -> Path:
-        """Where the delivery worker keeps its checkpoint and takes the word to flush."""
+        """The folder of the delivery worker's checkpoint and flush requests."""
         return self.home / "delivery"
 
     @property
@@ -85,14 +85,14 @@ def last(home: Path) -> State:
 
 
 def processes(home: Path) -> dict[str, dict[str, Any]]:
-    """What the supervisor says of its children, by name: pid (null while it is down), restarts, last exit code."""
+    """The supervisor's children by name: pid (null while it is down), restarts, last exit code."""
     path = home / PROCESSES
     found: dict[str, dict[str, Any]] = json.loads(path.read_text()) if path.exists() else {}
     return found
 
 
 def owner_of(home: Path) -> int | None:
-    """The process id of the supervisor that holds ``home``; None where none does."""
+    """The process id of the supervisor that holds ``home``, or None."""
     path = home / LOCK
     if not path.exists():
         return None

@@ -1,12 +1,12 @@
 """Owns every process of a local platform: starts them, restarts one that crashes, and leaves none behind.
 
-The program reads commands from standard input, one JSON object a line, until it is told that it stands on its own:
+The program reads commands from standard input, one JSON object a line, until it is detached:
 
-``{"start": [child, ...]}``  start these, after those before; a child is ``Child``'s fields
-``{"detach": true}``  the platform is up; from here on the end of the input means nothing
+``{"start": [child, ...]}``  start these, after those before. A child has ``Child``'s fields.
+``{"detach": true}``  the platform is up. From now on the end of the input is ignored.
 
-The end of the input before that ends the platform: whoever was building it is gone. So does the end of a vital child,
-SIGTERM, and SIGINT. Where the supervisor itself is killed the kernel kills its children (tether.py).
+The end of the input before that ends the platform, because its builder is gone. So does the end of a vital child, SIGTERM, and SIGINT. If
+the supervisor itself is killed, the kernel kills its children (tether.py).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ logger = logging.getLogger("supervisor")
 class Child:
     """A process to keep running.
 
-    ``vital``: it holds what cannot be rebuilt, so its end is the platform's. ``grace_seconds``: how long it may take to end.
+    ``vital``: its state cannot be rebuilt, so the platform ends with it. ``grace_seconds``: the time it has to end.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Supervisor:
     ended: bool = False
 
     def start(self, children: list[Child]) -> None:
-        """Start a batch of children; it is stopped before the batches that were started earlier."""
+        """Start a batch of children. It is stopped before earlier batches."""
         self.batches += 1
         for child in children:
             entry = _Kept(child, self.batches)
@@ -84,7 +84,7 @@ class Supervisor:
         self._publish()
 
     def look(self) -> None:
-        """Notice children that ended; start those whose pause is over. A vital one's end ends the platform."""
+        """Detect children that ended, and restart those whose pause is over. The end of a vital child ends the platform."""
         changed = False
         for entry in self.kept:
             if entry.process is not None and entry.process.poll() is not None:
@@ -144,7 +144,7 @@ class Supervisor:
 
 
 def run(home: Path, commands: IO[bytes]) -> int:
-    """Keep a platform until it is told to end. Returns the exit code: 0, or 1 where a vital child was lost."""
+    """Keep a platform until it is stopped. Returns the exit code: 0, or 1 if a vital child was lost."""
     supervisor = Supervisor(home)
     told = False
     attached = True
@@ -183,7 +183,7 @@ DETACH = json.dumps({"detach": True}).encode() + b"\n"
 
 
 def main() -> int:
-    """``python -m datamaster.laptop.supervisor HOME``. Exit code 3 where another supervisor holds HOME."""
+    """``python -m datamaster.laptop.supervisor HOME``. Exit code 3 means that another supervisor holds HOME."""
     home = Path(sys.argv[1])
     lock = (home / LOCK).open("a+")
     if not _held(lock.fileno()):
@@ -197,7 +197,7 @@ def main() -> int:
 
 
 def _held(lock: int) -> bool:
-    """Take the lock. Whoever only asks who holds it does so for a moment, hence the second tries."""
+    """Take the lock. A process that checks its owner holds it for a moment, so there are several attempts."""
     for _ in range(LOCK_ATTEMPTS):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

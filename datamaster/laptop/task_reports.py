@@ -1,4 +1,4 @@
-"""What the replicator wrote down for a person: rows that it left out, and what happened to tables at their source."""
+"""The replicator's reports for people: left-out rows, and events of tables at their source."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lake.source_session import SESSION_OPTIONS
 
 @dataclass(frozen=True)
 class TableEvent:
-    """Something that happened to a table (schema.table) outside its rows, and what cures it."""
+    """An event of a table (schema.table) outside its rows, and its cure."""
 
     table: str
     event: str
@@ -25,7 +25,7 @@ class TableEvent:
 
 @dataclass(frozen=True)
 class TaskReports:
-    """``loaded_at`` is when each table's newest load began: what is older has been made good by it."""
+    """``loaded_at`` is the start of each table's newest load, which repaired everything older."""
 
     left_out: tuple[Refused, ...]
     events: tuple[TableEvent, ...]

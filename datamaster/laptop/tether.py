@@ -31,7 +31,7 @@ def become(parent: int, command: list[str]) -> None:
 
 
 def watch(parent: int, command: list[str]) -> int:
-    """Run ``command`` until it ends or process ``parent`` is gone; returns its exit code."""
+    """Run ``command`` until it ends or process ``parent`` is gone. Returns its exit code."""
     child = subprocess.Popen(command)
 
     def forward(number: int, _frame: FrameType | None) -> None:

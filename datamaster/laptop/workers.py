@@ -1,7 +1,7 @@
-"""Runs what a state machine asks ECS and EMR Serverless for, as processes: the same parameters, the same command.
+"""Run a state machine's ECS and EMR Serverless tasks as processes, with the same parameters and commands.
 
-A state machine's ``Resource`` is an activity on a laptop. A worker polls it, runs the task, and answers; it ends the process
-where the execution that asked is over. https://docs.aws.amazon.com/step-functions/latest/dg/concepts-activities.html
+On a laptop a state machine's ``Resource`` is an activity. A worker polls it, runs the task and answers. It ends the process if the
+execution is over. https://docs.aws.amazon.com/step-functions/latest/dg/concepts-activities.html
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class InvalidTask(TerminalError):
 
 @dataclass(frozen=True)
 class Started:
-    """A task's process, its log, the execution that asked for it ("" where unknown), and how long it may take."""
+    """A task's process, its log, its execution ("" if unknown), and its time limit."""
 
     process: Process
     log: Path
@@ -93,7 +93,7 @@ class ActivityWorker:
         notes.mkdir(parents=True, exist_ok=True)
 
     def run(self, parallel: int) -> None:
-        """Work until ``stopping`` is set; the processes that still run are then ended and their tasks failed."""
+        """Work until ``stopping`` is set. Then end the running processes and fail their tasks."""
         self.disown()
         threads = [threading.Thread(target=self._work, daemon=True) for _ in range(parallel)]
         for thread in threads:
@@ -121,7 +121,7 @@ class ActivityWorker:
                 self.take(task["taskToken"], task["input"])
 
     def take(self, token: str, text: str) -> None:
-        """Run one task and answer for it; as long as that takes, its note tells token, process id and log."""
+        """Run one task and answer for it. Until then its note holds token, process id and log."""
         note = self.notes / f"{token[-36:]}.json"
         note.write_text(json.dumps({"token": token}))
         try:
@@ -141,7 +141,7 @@ class ActivityWorker:
             note.unlink()
 
     def _watch(self, started: Started) -> tuple[int, str]:
-        """Wait for a task's process; end it where nobody waits for it any more. Returns exit code, and why it was ended."""
+        """Wait for a task's process, or end it if its execution is over. Returns the exit code, and the reason if it was ended."""
         begin = time.monotonic()
         reason = ""
         while started.process.poll() is None and not reason:

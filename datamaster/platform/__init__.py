@@ -11,10 +11,10 @@ APPS = ("ingest-router", "converter", "control-api")
 
 @dataclass(frozen=True)
 class Platform:
-    """An installation by the names of what was deployed.
+    """An installation, by the names of its deployed resources.
 
-    ``environment`` holds the variables that its AWS clients, functions and jobs read. ``dsn`` is the connection string of the
-    source, empty if this machine cannot reach it.
+    ``environment`` holds the variables for its AWS clients, functions and jobs. ``dsn`` is the source's connection string, empty if this
+    machine cannot reach it.
     """
 
     environment: dict[str, str]

@@ -1,7 +1,7 @@
-"""The files on the road, as the control API tells them; and the sweep, which is a function of its own.
+"""The pipeline's files through the control API, and the sweep for lost files through its own function.
 
-Requests are signed like every call of AWS (Signature Version 4, service execute-api). ``DM_API_URL`` is the deployed stage's
-address, ``DM_SWEEP_FUNCTION`` the name of the router's function: the same on AWS and on the laptop.
+Requests are signed like every AWS call (Signature Version 4, service execute-api). ``DM_API_URL`` is the deployed stage's address and
+``DM_SWEEP_FUNCTION`` the name of the router's function, both on AWS and on a laptop.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FileView = dict[str, Any]
 
 
 class ApiRefused(TerminalError):
-    """The API answered that it will not do this; ``status`` is HTTP's, the message the API's own."""
+    """The API refused a request. ``status`` is HTTP's, the message is the API's."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -53,7 +53,7 @@ class SweepFailed(TransientError):
 
 
 def list_files(table: str | None = None, status: str | None = None, since: str | None = None, limit: int = 50) -> list[FileView]:
-    """At most ``limit`` files, newest first; pages are fetched as needed. Raises ``ApiRefused``, ``ApiUnreachable``."""
+    """At most ``limit`` files, newest first. Pages are fetched as needed. Raises ``ApiRefused``, ``ApiUnreachable``."""
     asked = {"table": table, "status": status, "since": since}
     filters = {name: value for name, value in asked.items() if value is not None}
     found: list[FileView] = []
@@ -68,22 +68,22 @@ def list_files(table: str | None = None, status: str | None = None, since: str |
 
 
 def show_file(file_id: str) -> FileView:
-    """One file. Raises ``ApiRefused`` where there is none."""
+    """One file. Raises ``ApiRefused`` if there is none."""
     return _call("GET", f"/files/{quote(file_id, safe='')}")
 
 
 def retry_file(file_id: str, force: bool = False) -> FileView:
-    """Send a file down the road again. Raises ``ApiRefused`` where its status does not allow it."""
+    """Process a file again. Raises ``ApiRefused`` if its status does not allow it."""
     return _call("POST", f"/files/{quote(file_id, safe='')}/retry", {"force": "true"} if force else {})
 
 
 def list_tables() -> dict[str, Any]:
-    """Every table: its files by status, its batches, what it waits for."""
+    """Every table: its files by status, its batches, and pending work."""
     return _call("GET", "/tables")
 
 
 def sweep_files() -> dict[str, int]:
-    """Run the scheduled sweep now and wait for it; returns what it did, a count each and an age. Raises ``SweepFailed``."""
+    """Run the scheduled sweep now and wait for it. Returns its counts and an age. Raises ``SweepFailed``."""
     function = _setting(SWEEP_VARIABLE)
     totals: dict[str, int] = {}
     first_key: str | None = None

@@ -1,4 +1,4 @@
-"""What other contracts would do to the rows that are there: table by table, column by column."""
+"""The effects of new contracts on existing rows, table by table and column by column."""
 
 from __future__ import annotations
 

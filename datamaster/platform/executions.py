@@ -24,7 +24,7 @@ class ExecutionFailed(TerminalError):
 
 @dataclass(frozen=True)
 class Execution:
-    """A finished execution: what it returned and how long it took."""
+    """A finished execution: its output and its duration."""
 
     arn: str
     output: Any
@@ -32,7 +32,7 @@ class Execution:
 
 
 def run(state_machine_arn: str, payload: Mapping[str, Any] | None = None, progress: Callable[[str], None] | None = None) -> Execution:
-    """Run a state machine to its end; ``progress`` hears the name of every state entered. Raises ``ExecutionFailed``."""
+    """Run a state machine to its end. ``progress`` is called with the name of every state entered. Raises ``ExecutionFailed``."""
     client = boto3.client("stepfunctions")
     begin = time.monotonic()
     arn = client.start_execution(stateMachineArn=state_machine_arn, input=orjson.dumps(payload or {}).decode())["executionArn"]

@@ -1,4 +1,4 @@
-"""What a lake table consists of now: snapshots, partitions, files and their sizes, read from its Iceberg metadata."""
+"""The current state of a lake table from its Iceberg metadata: snapshots, partitions, files and sizes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class NotInLake(TerminalError):
 
 @dataclass(frozen=True)
 class SnapshotLine:
-    """One commit: when, of which kind, and what it added to rows and files and took from them."""
+    """One commit: its time, its kind, and the rows and files that it added and removed."""
 
     snapshot_id: int
     committed_at: datetime
@@ -39,7 +39,7 @@ class SnapshotLine:
 
 @dataclass(frozen=True)
 class PartitionLine:
-    """One partition; ``partition`` is empty for a table without. Rows are those left by position deletes, sizes in bytes."""
+    """One partition. ``partition`` is empty for an unpartitioned table. Rows exclude position deletes. Sizes are in bytes."""
 
     partition: str
     rows: int

@@ -1,4 +1,4 @@
-"""Runs the state machines that bring silver and gold up to date and look after their tables, and reads what became of each table."""
+"""Run the state machines of silver, gold and maintenance, and read each table's result."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ def run(running: Platform, layer: str, progress: Callable[[str], None], asked: M
     """Bring a layer ("silver" or "gold") up to date: rounds of its state machine until none leaves files behind. Or look
     after the tables ("maintenance"). ``asked`` is the executions' input.
 
-    Raises ``ExecutionFailed`` where the state machine itself fails; a table that fails is in the result.
+    It runs the state machine until no files are left. ``asked`` is the executions' input. Raises ``ExecutionFailed`` if the state machine
+    itself fails. A failed table is in the result.
     """
     settled: list[str] = []
     skipped: dict[str, str] = {}
@@ -69,7 +70,7 @@ def _answers(output: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
 
 
 def _reason(error: Any) -> str:
-    """What a person needs of an error: its name and the last line of its cause, where a trace ends with what went wrong."""
+    """An error for people: its name and the last line of its cause, which is the message at the end of a trace."""
     if not isinstance(error, Mapping):
         return _last_line(str(error))
     name, cause = str(error.get("Error") or ""), str(error.get("Cause") or "")
@@ -83,7 +84,7 @@ def _reason(error: Any) -> str:
 
 
 def _last_line(text: str) -> str:
-    """The last line; of a Python trace the last that is no frame, with what follows it."""
+    """The last line. For a Python trace, its message with all following lines."""
     lines = [line for line in text.strip().splitlines() if line.strip()]
     if not any(line.startswith("Traceback") for line in lines):
         return " ".join(text.split())

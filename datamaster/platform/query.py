@@ -1,6 +1,6 @@
-"""Run SQL on Athena and show what comes back: as a table, as CSV or as JSON.
+"""Run SQL on Athena and show the result as a table, as CSV or as JSON.
 
-The same calls serve AWS and the local endpoint; ``AWS_ENDPOINT_URL_ATHENA`` decides who answers.
+The same calls serve AWS and the local endpoint. ``AWS_ENDPOINT_URL_ATHENA`` selects one.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Row = tuple[str | None, ...]
 
 
 class QueryFailed(TerminalError):
-    """Athena ended the statement without a result; the message is its reason."""
+    """Athena ended the statement without a result. The message is its reason."""
 
 
 class AthenaUnreachable(TransientError):
@@ -43,7 +43,7 @@ class AthenaUnreachable(TransientError):
 class QueryResult:
     """Rows as Athena's text, null as None; a column's type is Athena's name, e.g. ``timestamp with time zone``.
 
-    ``more`` tells that the statement has rows beyond these.
+    ``more`` means that the statement has further rows.
     """
 
     columns: tuple[str, ...]
@@ -60,9 +60,9 @@ class QueryResult:
 
 
 class Athena:
-    """Statements through Athena's API.
+    """Runs statements through Athena's API.
 
-    ``output`` is the S3 place of results, needed where the work group sets none. ``database`` is that of unqualified names.
+    ``output`` is the S3 location of results, for a work group that sets none. Unqualified names belong to ``database``.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Athena:
     def run(self, sql: str, limit: int | None = 1000) -> QueryResult:
         """Run a statement and read at most ``limit`` rows of it (None: all).
 
-        Raises ``QueryFailed`` with Athena's reason, ``AthenaUnreachable`` where there is no answer.
+        Raises ``QueryFailed`` with Athena's reason, and ``AthenaUnreachable`` without an answer.
         """
         execution = self._finished(sql)
         seconds = execution["Statistics"].get("TotalExecutionTimeInMillis", 0) / 1000
@@ -181,7 +181,7 @@ def write_json(result: QueryResult, stream: TextIO) -> None:
 
 
 def _line_cells(cells: Row, count: int) -> Row:
-    """SHOW and DESCRIBE answer with one text a row, tabs between what its columns are."""
+    """Split a row of SHOW or DESCRIBE, which is one text with tabs between its columns."""
     parts = [part.strip() for part in (cells[0] or "").split("\t")]
     return tuple((parts + [""] * count)[:count])
 

@@ -66,7 +66,7 @@ class Group:
 
 
 def refused_records(bucket: str, objects: int = OBJECTS_READ) -> Iterator[Refused]:
-    """What lies under errors/, newest object first."""
+    """The records under errors/, newest object first."""
     s3 = boto3.client("s3")
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=ERRORS)
     found = sorted((entry for page in pages for entry in page.get("Contents", ())), key=lambda entry: entry["LastModified"], reverse=True)
@@ -103,9 +103,9 @@ def _message(raw: bytes) -> dict[str, Any]:
 
 
 def grouped(rows: Iterable[Refused], loaded_at: Mapping[str, datetime]) -> list[Group]:
-    """Counts by table and reason, whatever numbers the reason holds; those with open rows first.
+    """Counts by table and reason, ignoring numbers in the reason. Groups with open rows come first.
 
-    ``loaded_at`` is when each table's newest load began.
+    ``loaded_at`` is the start of each table's newest load.
     """
     groups: dict[tuple[str, str, str], list[Refused]] = {}
     for row in rows:

@@ -1,4 +1,4 @@
-"""Waits until what was committed in the source has come as far as bronze, and says what it waits for."""
+"""Wait until everything committed in the source has reached bronze, and report the reason of the wait."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ ENOUGH_SECONDS = 900.0
 
 
 class NotSettled(TransientError):
-    """What was committed did not arrive in time, or cannot arrive."""
+    """Committed changes did not arrive in time, or cannot arrive."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One part of the road: whether it is through, and what holds it. ``holds`` raises ``NotSettled`` where waiting is of no use."""
+    """A stage of the pipeline: whether it is done, and the reason if not. ``holds`` raises ``NotSettled`` if a wait is useless."""
 
     title: str
     ready: Callable[[], bool]
@@ -36,9 +36,9 @@ class Stage:
 
 
 def wait_for(stages: Iterable[Stage], progress: Callable[[str], None], timeout_seconds: float = ENOUGH_SECONDS) -> None:
-    """Wait for one stage after the other; ``progress`` hears which and what holds it.
+    """Wait for one stage after the other. ``progress`` is called with each stage and the reason of its wait.
 
-    Raises ``NotSettled`` where all together take longer than ``timeout_seconds``, with what held the last.
+    Raises ``NotSettled`` with the last reason if all together take longer than ``timeout_seconds``.
     """
     deadline = time.monotonic() + timeout_seconds
     for stage in stages:
@@ -73,7 +73,7 @@ class Conversion:
         return statuses.total() >= expected and not statuses[PENDING] + statuses[RUNNING]
 
     def holds(self) -> str:
-        """What is not converted yet, and why."""
+        """The number of converted files, and the reasons why others wait."""
         expected, statuses = raw_objects(self.stage_bucket), self.statuses()
         waiting = [record for record in self.control.files(status=PENDING) if (record.not_before or "") and record.wait_count]
         told = [f"{statuses.total() - statuses[PENDING] - statuses[RUNNING]} of {expected}"]

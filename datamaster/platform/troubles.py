@@ -1,4 +1,4 @@
-"""What needs a person: one line for each kind of trouble and table, with the command that looks closer."""
+"""Troubles that need a person: one line for each kind and table, with the command for details."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LONGEST_REASON = 300
 
 @dataclass(frozen=True)
 class Trouble:
-    """``subject`` is a table, file, process or session; ``count`` how many rows, records or files; ``since`` ISO 8601, UTC."""
+    """``subject`` is a table, file, process or session. ``count`` counts rows, records or files. ``since`` is ISO 8601, UTC."""
 
     kind: str
     subject: str
@@ -29,7 +29,7 @@ class Trouble:
 
 
 def of_tables(tables: Iterable[Mapping[str, Any]]) -> Iterator[Trouble]:
-    """Frozen tables, loads that cannot end, batches that failed: as GET /tables tells them."""
+    """Troubles in GET /tables: frozen tables, loads that cannot end, failed batches."""
     for table in tables:
         name, opened = table["table"], table.get("open_batch") or {}
         if table.get("frozen_reason"):

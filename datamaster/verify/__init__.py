@@ -1,8 +1,9 @@
-"""Is the lake equal to its source? Silver row by row and column by column, with its history and the quality rules' results;
-derived tables by their own SQL over the source's rows, or by checks that their domain brings.
+"""Compare the lake with its source: silver row by row and column by column, with history and quality results.
 
-The source is read in one snapshot by COPY, the lake through Athena's API; both meet in a DuckDB file of its own, so memory
-stays bounded whatever the size of a table.
+Derived tables are compared by their own SQL over the source's rows, or by checks of their domain.
+
+The source is read in one snapshot by COPY, the lake through Athena's API. Both are loaded into a DuckDB file, so memory stays bounded for
+tables of any size.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ Progress = Callable[[str], None]
 def verify_lake(running: Platform, progress: Progress = lambda _text: None) -> Report:
     """Compare the lake of a running platform with its source, by the contracts in force.
 
-    A table that the lake lacks is a difference; one that cannot be compared is named with the reason. Raises
-    ``AthenaUnreachable``, ``SourceLost``.
+    A table missing in the lake is a difference. A table that cannot be compared is named with the reason. Raises ``AthenaUnreachable``,
+    ``SourceLost``.
     """
     secret = boto3.client("secretsmanager").get_secret_value(SecretId=os.environ["MASK_KEY_SECRET"])["SecretString"]
     athena = Athena(running.work_group, database="dm_silver")
@@ -60,7 +61,7 @@ def compare_lake(
     progress: Progress,
     checks: Checks = no_checks,
 ) -> Report:
-    """The comparison itself; ``mask_key`` is the 32 bytes that hashed columns were hashed with."""
+    """The comparison itself. ``mask_key`` is the 32-byte key of hashed columns."""
     started = time.monotonic()
     masks = {name: masked_columns(contract, control) for name, contract in contracts.tables.items()}
     reports: list[TableReport] = []
@@ -83,7 +84,7 @@ def compare_lake(
 
 
 def _guarded(table: str, compare: Callable[[], TableReport]) -> TableReport:
-    """One table's report; what the source or DuckDB refuses is said of that table and ends nothing else."""
+    """One table's report. An error of the source or DuckDB is reported for this table only."""
     try:
         return compare()
     except duckdb.CatalogException:

@@ -1,8 +1,7 @@
-"""Derived tables against the source: their own SQL, which DuckDB runs over the source's rows, masked as in the lake.
+"""Compare derived tables with the source: DuckDB runs their SQL over the source's rows, masked as in the lake.
 
-So what is proved is that the lake's table is what its file says of the source now: no month was forgotten, none is stale. A
-domain may bring a check that also proves the SQL, as the demo does. Numbers with a point are compared to nine digits, for
-sums of them depend on their order.
+This proves that the lake's table matches its file and the source's current state: no month is missing or stale. A domain may add a check
+that also proves the SQL, as the demo does. Floating-point numbers are compared to nine digits, because their sums depend on the order.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ def no_checks(_contracts: ContractSet) -> Mapping[str, Check]:
 
 
 def compare_derived(table: DerivedTable, sides: Sides) -> TableReport:
-    """Compare a derived table with what its SQL makes of the source's rows, as sets of whole rows."""
+    """Compare a derived table with the result of its SQL over the source's rows, as sets of whole rows."""
     name, bench = f"dm_{table.layer}.{table.name}", sides.bench
     path = bench.folder / "derived.csv"
     try:

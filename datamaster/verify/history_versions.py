@@ -1,7 +1,7 @@
-"""``<table>_history``: its present against the source, its past against itself.
+"""Check ``<table>_history``: current versions against the source, past versions for consistency.
 
-The source forgets, so of the past only this is told: the versions of a key follow one another, and the last of them is
-current exactly where the source has the row.
+The source keeps no past. So past versions are only checked for this: the versions of a key follow one another, and the last is current
+exactly if the source has the row.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Masks as SQL over the source's text: what a masked column of the lake has to hold.
+"""Masks as SQL over the source's text: the expected values of a masked column.
 
-Written apart from lake.privacy, which writes the lake: the rules are those of docs/semantics.md. HMAC is RFC 2104.
+This is independent of lake.privacy, which writes the lake. The rules are those of docs/semantics.md. HMAC is RFC 2104.
 """
 
 from __future__ import annotations

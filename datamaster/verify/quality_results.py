@@ -1,7 +1,7 @@
-"""``dm_silver.quality_results``: a row that breaks a rule at the source was seen to break it on its way.
+"""Check ``dm_silver.quality_results``: the lake counted every row that breaks a rule at the source.
 
-The rules are asked again of the source's rows, in DuckDB's SQL; the jobs ask them of each batch's images in Spark's. The
-lake may have counted more, for it saw values that the source has corrected since. It may not have counted less.
+The rules run here over the source's rows in DuckDB's SQL, and in the jobs over each batch's images in Spark's. The lake may have counted
+more, because it also saw values that the source has corrected since. It may not have counted less.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ def has_rules(contracts: ContractSet) -> bool:
 
 
 def compare_quality(bench: Workbench, athena: Athena, contracts: ContractSet, masks: Mapping[str, Mapping[str, str]]) -> TableReport:
-    """Compare what the lake has counted with the source's rows, which ``compare_silver`` left on the bench.
+    """Compare the lake's counts with the source's rows, which ``compare_silver`` left on the bench.
 
-    Rules of masked columns are left out, but for not_null: the lake checks values, and the bench holds their masks.
+    Rules of masked columns are skipped except not_null. The lake checks values, and the bench has their masks.
     """
     path = bench.folder / "quality.csv"
     try:
@@ -56,7 +56,7 @@ def compare_quality(bench: Workbench, athena: Athena, contracts: ContractSet, ma
 
 
 def _broken(bench: Workbench, contract: Contract, rule: QualityRule) -> int:
-    """How many of the source's rows break a rule; of rows that share a value which has to be unique, all but one."""
+    """The number of the source's rows that break a rule. Of rows with a duplicate unique value, all but one count."""
     table, column = quoted(source_table(contract.table)), quoted(rule.column)
     if rule.kind == "unique":
         return int(bench.rows(f"SELECT count({column}) - count(DISTINCT {column}) FROM {table}")[0][0])

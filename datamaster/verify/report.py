@@ -1,4 +1,4 @@
-"""What verify found: counts a table, and the first differences with key, column, expected and got."""
+"""The result of verify: counts for each table, and the first differences with key, column, expected and actual value."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EQUAL, DIFFERENT, UNDECIDED = 0, 1, 3
 
 @dataclass(frozen=True)
 class Difference:
-    """One difference: where, what the source says, what the lake holds. ``column`` may be one of the words above."""
+    """One difference: its place, the source's value, the lake's value. ``column`` may be one of the words above."""
 
     table: str
     key: str
@@ -33,9 +33,9 @@ class Difference:
 
 @dataclass(frozen=True)
 class TableReport:
-    """One table: rows at the source and in the lake, the number of differences by column, the first of each column.
+    """One table: rows at the source and in the lake, differences by column, and the first of each column.
 
-    ``trouble`` are sentences about what could not be compared: the whole table, or some of its columns.
+    ``trouble`` holds sentences about parts that could not be compared: the whole table, or some columns.
     """
 
     table: str
@@ -75,7 +75,7 @@ class Report:
 
     @property
     def equal(self) -> bool:
-        """Whether everything was compared and the lake is what its source says."""
+        """Whether everything was compared and equal."""
         return self.exit_code == EQUAL
 
     @property
@@ -85,7 +85,7 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0 where the lake is equal to its source, 1 where it differs, 3 where no difference was found but not all could be compared."""
+        """0 if the lake is equal to its source, 1 if it differs, 3 if not everything could be compared and the rest is equal."""
         if self.differences:
             return DIFFERENT
         return UNDECIDED if self.trouble else EQUAL

@@ -22,7 +22,7 @@ def compare_silver(
 ) -> TableReport:
     """Compare dm_silver.<table> with the table of its contract. The source's rows stay on the bench as ``source_<table>``.
 
-    Columns that the source has no more are named in the report's ``trouble``. Raises what the source or the bench refuses.
+    The report's ``trouble`` names columns that the source no longer has. Raises errors of the source and the bench.
     """
     table, columns = contract.table, names(contract.columns)
     of_source, of_lake = bench.folder / f"{table}.source.csv", bench.folder / f"{table}.lake.csv"
@@ -53,7 +53,7 @@ def compare_silver(
 
 
 def _numbered(contract: Contract, values: Mapping[str, str]) -> Mapping[str, str]:
-    """Rows of a table without a key are told apart by all that they hold; equal ones are numbered."""
+    """The rows of a table without a key are identified by all their values. Equal rows are numbered."""
     if not contract.is_keyless:
         return values
     alike = ", ".join(expression for name, expression in values.items() if name not in (ROW, ROW + AS_WRITTEN))

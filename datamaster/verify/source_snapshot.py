@@ -1,4 +1,4 @@
-"""The source in one snapshot: whatever is read of it belongs to the same moment."""
+"""The source in one snapshot: all reads see the same moment."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class SourceLost(TransientError):
 class SourceSnapshot:
     """A read-only transaction on the source that sees one snapshot (REPEATABLE READ).
 
-    A statement that the source refuses ends that statement only. Raises ``SourceLost`` where there is no session any more.
+    A refused statement ends only itself. Raises ``SourceLost`` if the session is gone.
     """
 
     def __init__(self, dsn: str) -> None:
@@ -51,10 +51,10 @@ class SourceSnapshot:
         self.connection.close()
 
     def copy_table(self, contract: Contract, path: Path) -> frozenset[str]:
-        """Write the contract's columns of its table to a CSV file: a header row, null as nothing, empty text as ``\"\"``.
+        """Write the contract's columns of its table to a CSV file: with a header row, null as nothing, empty text as ``\"\"``.
 
-        Returns the columns that the table has no more; they are null in the file. A key is read in any case.
-        Raises ``UnknownSourceTable``, psycopg2's errors.
+        Returns the columns that the table no longer has. They are null in the file. A key is read in any case. Raises
+        ``UnknownSourceTable``, psycopg2's errors.
         """
         with self.connection.cursor() as cursor:
             cursor.execute(COLUMNS, (contract.source_schema, contract.source_table))
@@ -69,7 +69,7 @@ class SourceSnapshot:
         return gone
 
     def copy_statement(self, statement: str, schema: str, path: Path) -> None:
-        """Write a statement's rows; its unqualified tables lie in ``schema``. Raises psycopg2's errors."""
+        """Write a statement's rows. Its unqualified tables belong to ``schema``. Raises psycopg2's errors."""
         with self.connection.cursor() as cursor:
             cursor.execute(sql.SQL("SET LOCAL search_path TO {}").format(sql.Identifier(schema)))
         self._copy(sql.SQL(statement), path)

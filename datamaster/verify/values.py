@@ -1,7 +1,7 @@
-"""Values as SQL over text, PostgreSQL's or Athena's: of the lake's type where the text is one, and as written where it is not.
+"""Values as SQL over text from PostgreSQL or Athena: of the lake's type if the text is one, else as written.
 
-Nothing here can fail on a value: a text that its column's type cannot hold to the last digit is compared as the text it is.
-The rules are those of docs/types.md and docs/semantics.md, written apart from the code that writes the lake.
+Nothing here fails on a value. A text that its column's type cannot hold exactly is compared as text. The rules are those of docs/types.md
+and docs/semantics.md, independent of the code that writes the lake.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799  # of the years 1 t
 
 
 def typed(column: Column) -> str:
-    """The SQL of a column's value; null where the text is no value of the column's type."""
+    """The SQL of a column's value. Null if the text is no value of the column's type."""
     name, kind = quoted(column.name), column.type
     if kind.name == "bytea":
         return f"replace(replace(lower({name}), '\\x', ''), ' ', '')"
@@ -29,7 +29,7 @@ def typed(column: Column) -> str:
 
 
 def both_forms(columns: Sequence[Column], hidden: Container[str] = ()) -> dict[str, str]:
-    """The SQL of each column's value, and of its text where that is no value; those in ``hidden`` are masks, so texts."""
+    """The SQL of each column's value, and of its text if that is no value. Columns in ``hidden`` are masks, so texts."""
     values = {}
     for column in columns:
         name = quoted(column.name)
@@ -58,7 +58,7 @@ def _cast(column: Column) -> str:
 
 
 def _fits(column: Column) -> str | None:
-    """The SQL that tells whether the text is a value of the column's type, exactly; None where every text is."""
+    """The SQL condition that the text is exactly a value of the column's type. None if every text is."""
     name, kind = quoted(column.name), column.type.name
     if kind == "numeric" or kind in INTEGERS:
         return f"{_without_zeros(name)} = {_without_zeros(f'CAST({_cast(column)} AS VARCHAR)')}"
@@ -74,7 +74,7 @@ def _without_zeros(text: str) -> str:
 
 
 def _months(partition: MonthPartition, contract: Contract) -> dict[str, str]:
-    """Year and month of the partition column; 0 and 0 where it has none within the years 1 to 9999."""
+    """Year and month of the partition column, or 0 and 0 without a value in the years 1 to 9999."""
     column = contract.by_name[partition.column]
     if partition.unit in A_SECOND_HOLDS:
         share = A_SECOND_HOLDS[partition.unit]
@@ -88,7 +88,7 @@ def _months(partition: MonthPartition, contract: Contract) -> dict[str, str]:
 
 
 def _raw_text(column: Column) -> str:
-    """The SQL of the text that raw lines carry, which is what is masked."""
+    """The SQL of the text in raw lines, which is the input of masks."""
     kind = column.type.name
     if kind in MOMENTS:
         return f"strftime({typed(column)}, '%Y-%m-%dT%H:%M:%S.%fZ')"

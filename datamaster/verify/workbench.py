@@ -1,4 +1,4 @@
-"""Where source and lake meet: a DuckDB file with a bounded memory, in which two tables are compared as sets."""
+"""A DuckDB file with bounded memory, in which tables of source and lake are compared as sets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ AS_WRITTEN = " as written"
 
 @dataclass(frozen=True)
 class Check:
-    """One thing compared: the rows of the join where it is wrong, and what to show of them, in SQL."""
+    """One comparison in SQL: the condition of a difference on the joined rows, and the values to show."""
 
     label: str
     wrong: str
@@ -30,7 +30,7 @@ class Check:
 
 
 class Workbench:
-    """Tables of text files, compared in SQL. ``folder`` holds the files and what does not fit into memory."""
+    """Tables of text files, compared in SQL. ``folder`` holds the files and data that does not fit into memory."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -45,9 +45,9 @@ class Workbench:
         self.database.close()
 
     def load(self, table: str, csv: Path, columns: Sequence[str], values: Mapping[str, str]) -> None:
-        """Fill a table from a CSV file with these columns, all text; ``values`` are the SQL of the table's columns over them.
+        """Fill a table from a CSV file with these columns, all text. ``values`` holds the SQL of the table's columns over them.
 
-        The file is removed: it is as large as the table.
+        The file is removed, because it is as large as the table.
         """
         given = ", ".join(f"{text(name)}: 'VARCHAR'" for name in columns)
         selected = ", ".join(f"{expression} AS {quoted(name)}" for name, expression in values.items())
@@ -70,10 +70,10 @@ class Workbench:
     def compare(
         self, name: str, expected: str, got: str, keys: Sequence[str], columns: Sequence[str], soft_deletes: bool = False
     ) -> TableReport:
-        """Compare two loaded tables by key; ``name`` is what the report calls them.
+        """Compare two loaded tables by key. ``name`` is their name in the report.
 
-        With ``soft_deletes`` a row of ``got`` whose deleted_at is set counts as absent, and may be there or not. Where both
-        tables have a column ``<name> as written``, it is compared with ``<name>``.
+        With ``soft_deletes`` a row of ``got`` with deleted_at counts as absent, and may exist or not. If both tables have a column ``<name>
+        as written``, it is compared with ``<name>``.
         """
         written = {name.removesuffix(AS_WRITTEN) for name in self._columns(expected) & self._columns(got) if name.endswith(AS_WRITTEN)}
         checks = [*_row_checks(soft_deletes), *(_column_check(column, column in written, soft_deletes) for column in columns)]

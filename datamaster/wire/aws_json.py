@@ -1,7 +1,7 @@
-"""A small AWS-JSON server: what a local stand-in for one AWS service needs, and nothing of the service itself.
+"""A small AWS-JSON server: the protocol for local AWS services, without anything of a service itself.
 
-The protocol is https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html: POST /, the operation in ``X-Amz-Target``
-after the last dot, a JSON body each way, errors as a ``__type`` with status 400.
+The protocol is https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html: POST /, the operation in ``X-Amz-Target`` after the last
+dot, a JSON body each way, errors as a ``__type`` with status 400.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/]+)/")
 
 
 class ServiceError(Exception):
-    """An error of the service's own model: ``code`` is the exception's name there, ``message`` what the caller reads."""
+    """An error of the service's own model. ``code`` is the exception's name, ``message`` its text for the caller."""
 
     def __init__(self, code: str, message: str, *, status: int = 400, **fields: str) -> None:
         super().__init__(message)
@@ -32,7 +32,7 @@ class ServiceError(Exception):
 
 @dataclass(frozen=True)
 class Call:
-    """One request: its operation, parsed body, and who signed it (access key id and region, None where unsigned)."""
+    """One request: its operation, parsed body, and signer (access key id and region, None if unsigned)."""
 
     operation: str
     body: dict[str, Any]
@@ -47,10 +47,10 @@ Fallback = Callable[[Call], tuple[int, bytes]]
 
 
 class AwsJsonServer(ThreadingHTTPServer):
-    """Serves the operations of one service on 127.0.0.1, a thread a connection.
+    """Serves the operations of one service on 127.0.0.1, with a thread for each connection.
 
-    ``fallback`` answers operations that are not in ``operations`` with (status, body); without one they are
-    ``UnknownOperationException``. Port 0 takes a free one; ``url`` tells which.
+    ``fallback`` answers operations outside ``operations`` with (status, body). Without one they are ``UnknownOperationException``. Port 0
+    takes a free one, shown in ``url``.
     """
 
     daemon_threads = True
@@ -62,11 +62,11 @@ class AwsJsonServer(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Where the service answers."""
+        """The service's address."""
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def answer(self, call: Call) -> tuple[int, bytes]:
-        """Run one operation; every failure becomes an error of the protocol."""
+        """Run one operation. Every failure becomes an error of the protocol."""
         try:
             operation = self.operations.get(call.operation)
             if operation is not None:
@@ -81,7 +81,7 @@ class AwsJsonServer(ThreadingHTTPServer):
             return 500, orjson.dumps({"__type": "InternalServerException", "message": f"{type(error).__name__}: {error}"})
 
     def run_until_terminated(self) -> None:
-        """Serve until SIGTERM or SIGINT; prints the address once connections are taken."""
+        """Serve until SIGTERM or SIGINT. Prints the address once it accepts connections."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: threading.Thread(target=self.shutdown).start())
         print(f"listening on {self.url}", flush=True)
@@ -119,4 +119,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Stay silent: each operation logs what matters to it."""
+        """Log nothing here. Each operation logs for itself."""

@@ -51,7 +51,7 @@ OPTIONS: Mapping[str, object] = {
 
 
 def athena(sql: str) -> athena_builders.Dataquery:
-    """A target that asks Athena; the answer is a table."""
+    """An Athena query as a target. Its result is a table."""
     default = "__default"
     place = athena_builders.ConnectionArgs().catalog(default).database(default).region(default)
     return athena_builders.Dataquery().datasource(_ATHENA).connection_args(place).format(FormatOptions.TABLE).raw_sql(sql)
@@ -60,7 +60,7 @@ def athena(sql: str) -> athena_builders.Dataquery:
 def metric(
     namespace: str, name: str, dimensions: Mapping[str, str], statistic: str = "Sum", *, label: str = ""
 ) -> cloudwatch.CloudWatchMetricsQuery:
-    """A target that asks CloudWatch for one metric; a dimension's ``*`` stands for all its values, a series each."""
+    """One CloudWatch metric as a target. A dimension's ``*`` matches all its values and gives a series for each."""
     shown = label or " ".join(f"${{PROP('Dim.{key}')}}" for key, value in dimensions.items() if value == "*") or name
     asked = cloudwatch.CloudWatchMetricsQuery().datasource(_CLOUDWATCH).region("$region").id("").expression("").period("").match_exact(True)
     asked.query_mode(CloudWatchQueryMode.METRICS).metric_query_type(MetricQueryType.SEARCH).metric_editor_mode(MetricEditorMode.BUILDER)
@@ -69,7 +69,7 @@ def metric(
 
 
 def thresholds(*steps: tuple[str, float | None]) -> grafana.ThresholdsConfig:
-    """Colours from a value on; the first has none: it is the colour below the others."""
+    """Colours by value. Each applies from its value on. The first has no value and applies below the others."""
     return grafana.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps([Threshold(value, color) for color, value in steps])
 
 
@@ -84,7 +84,7 @@ def panel(
     options: object = None,
     custom: object = None,
 ) -> grafana.Panel:
-    """A panel without its place; its targets are lettered in order."""
+    """A panel without its position. Its targets are lettered in order."""
     color = FieldColorModeId.THRESHOLDS if limits else FieldColorModeId.PALETTE_CLASSIC
     made = grafana.Panel().type(kind).title(title).description(description).transparent(False).options(options or OPTIONS[kind])
     made.unit(unit).color_scheme(grafana.FieldColor().mode(color)).thresholds(limits or thresholds((GREEN, None))).custom(custom or {})
@@ -124,7 +124,7 @@ def asked(name: str, label: str, sql: str, *, several: bool = False) -> grafana.
 
 
 class Board(grafana.Dashboard):
-    """A dashboard of this project. ``since`` is where its time begins, e.g. ``now-6h``."""
+    """A dashboard of this project. ``since`` is the start of its time range, for example ``now-6h``."""
 
     def __init__(self, uid: str, title: str, description: str, variables: Iterable[Any], *, since: str, refresh: str = "") -> None:
         super().__init__(title)
@@ -136,7 +136,7 @@ class Board(grafana.Dashboard):
         self.with_row(grafana.Row(title))
 
     def add(self, width: int, height: int, placed: grafana.Panel) -> None:
-        """Put a panel to the right of the last one; a row has 24 columns."""
+        """Add a panel to the right of the last one. A row has 24 columns."""
         self.with_panel(placed.span(width).height(height))
 
     def json(self) -> Json:

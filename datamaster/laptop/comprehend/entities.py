@@ -1,4 +1,4 @@
-"""What is personal in a text, in Comprehend's words, found by Presidio's recognisers.
+"""Find personal data in a text with Presidio's recognisers, named in Comprehend's types.
 
 https://docs.aws.amazon.com/comprehend/latest/dg/how-pii.html, https://microsoft.github.io/presidio/supported_entities/
 """
@@ -31,7 +31,7 @@ class MailRecognizer(known.EmailRecognizer):
     """Mail addresses, those on reserved domains (RFC 2606) too, which the list of public suffixes does not hold."""
 
     def validate_result(self, pattern_text: str) -> bool | None:
-        """True on a public suffix; None, so the pattern's own score, on any other."""
+        """True for a public suffix. Otherwise None, so the pattern's own score counts."""
         return super().validate_result(pattern_text) or None
 
 
@@ -78,9 +78,9 @@ RECOGNIZERS: tuple[tuple[str, EntityRecognizer], ...] = (
 
 
 def detect(text: str) -> list[Entity]:
-    """Everything personal in ``text``, by place; where finds overlap, the surest and then the longest stays.
+    """All personal data in ``text``, by position. Of overlapping results the surest stays, then the longest.
 
-    Each line is looked at by itself: values that were joined line by line do not lend each other digits or context.
+    Each line is searched by itself. So values joined line by line do not share digits or context.
     """
     found: list[Entity] = []
     start = 0
@@ -100,7 +100,7 @@ def _finds(line: str) -> Iterator[Entity]:
 
 
 def _score(kind: str, result: RecognizerResult, line: str, context: Sequence[str]) -> float | None:
-    """Comprehend's scores run from 0.5 for a guess to 1; None where nothing speaks for the match."""
+    """Comprehend's score, from 0.5 for a guess to 1. None if nothing supports the match."""
     if kind == "SSN" and line[result.start] == "9":
         return None  # no Social Security number begins with 9, but every individual tax number does
     bare_phone = kind == "PHONE" and line[result.start : result.end].isdigit()

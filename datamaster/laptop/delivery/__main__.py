@@ -14,7 +14,7 @@ from lake.errors import LakeError
 
 
 def main() -> int:
-    """0 when stopped, 2 where the template cannot be used."""
+    """Run the worker. Returns 0 when it is stopped, or 2 if the template cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m datamaster.laptop.delivery", description=__doc__)
     parser.add_argument("--template", type=Path, required=True, help="the template with the delivery stream")
     parser.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE", help="a template parameter, attribute or import")

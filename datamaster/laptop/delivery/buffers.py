@@ -1,4 +1,4 @@
-"""What waits to be written: one open object a prefix, compressed as it grows, with the shard positions that it holds back."""
+"""Open objects, one for each prefix, compressed as they grow, with the shard positions that they hold back."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ START = Mark(0, None)
 
 @dataclass
 class Buffer:
-    """One object in the making. ``since`` says, for each shard in it, up to where the shard was delivered before."""
+    """An open object. ``since`` holds, for each shard in it, the position delivered before."""
 
     compressed: bool
     opened_at: float = field(default_factory=time.monotonic)
@@ -37,7 +37,7 @@ class Buffer:
         self._gzip = isal_zlib.compressobj(GZIP_LEVEL, isal_zlib.DEFLATED, GZIP_WINDOW) if self.compressed else None
 
     def append(self, data: bytes, shard: str, before: Mark) -> None:
-        """Add what a record of ``shard`` became; ``before`` is the shard's last delivered place without it."""
+        """Add a transformed record of ``shard``. ``before`` is the shard's last delivered position without it."""
         self.size += len(data)
         self.since.setdefault(shard, before)
         part = self._gzip.compress(data) if self._gzip else data
@@ -64,7 +64,7 @@ class Buffers:
         self._handed: dict[str, Mark] = {}
 
     def append(self, prefix: str, data: bytes, shard: str) -> None:
-        """Add what a record of ``shard`` became to the object under ``prefix``."""
+        """Add a transformed record of ``shard`` to the object under ``prefix``."""
         buffer = self._open.get(prefix)
         if buffer is None:
             buffer = self._open[prefix] = Buffer(self._compressed)
@@ -75,7 +75,7 @@ class Buffers:
         self._handed[shard] = Mark(self._handed.get(shard, START).ordinal + 1, sequence_number)
 
     def due(self, everything: bool = False) -> list[str]:
-        """The prefixes whose objects are full or old enough; all with ``everything``."""
+        """The prefixes whose objects are full or old enough, or all with ``everything``."""
         now = time.monotonic()
         return [
             prefix
@@ -84,7 +84,7 @@ class Buffers:
         ]
 
     def body(self, prefix: str) -> bytes:
-        """The bytes to be written under ``prefix``; its object is closed, and kept until ``written``."""
+        """Close the object of ``prefix`` and return its bytes. It is kept until ``written``."""
         return self._open[prefix].close()
 
     def written(self, prefix: str) -> None:

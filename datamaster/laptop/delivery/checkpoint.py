@@ -15,10 +15,10 @@ SHARD_END = "SHARD_END"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Sequence numbers up to which everything lies in S3, by shard; ``SHARD_END`` where a closed shard is finished.
+    """Sequence numbers up to which everything is in S3, by shard. ``SHARD_END`` marks a finished closed shard.
 
-    ``stream_created_at`` tells a stream from an earlier one of the same name, whose positions mean nothing here.
-    ``counts`` are the worker's totals: records received, ok, failed, dropped, and objects written.
+    ``stream_created_at`` distinguishes a stream from an earlier one of the same name, whose positions are invalid here. ``counts`` are the
+    worker's totals: records received, ok, failed, dropped, and objects written.
     """
 
     stream_created_at: str
@@ -36,7 +36,7 @@ class Checkpoint:
 
 
 def load_checkpoint(path: Path, stream_created_at: str) -> Checkpoint:
-    """The checkpoint of this very stream; an empty one where there is none, or it is an earlier stream's."""
+    """The checkpoint of this stream. Empty if there is none, or if it belongs to an earlier stream."""
     try:
         stored = orjson.loads(path.read_bytes())
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Asks a running worker to write what it holds, and tells whether everything on the stream lies in S3."""
+"""Ask a running worker to flush, and check whether everything on the stream is in S3."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ def _nothing_after(kinesis: Any, stream: str, shard: str, position: str | None) 
 
 
 def flushed(state: Path, stream_name: str) -> bool:
-    """Whether everything on the stream lies in S3; where not, the worker is asked to flush. To be called until it is so.
+    """Whether everything on the stream is in S3. If not, ask the worker to flush. Call it until it is true.
 
-    The stream itself is asked only once the worker has answered: that costs the emulator a search through all records.
+    The stream is only queried after the worker's answer, because the emulator then searches all records.
     """
     if (state / FLUSH_REQUEST).exists():
         return False

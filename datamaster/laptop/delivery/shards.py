@@ -36,16 +36,16 @@ class Shard:
 
 
 class GetRecords(Protocol):
-    """The one call that is made for every record; arrival is in seconds since 1970."""
+    """The call made for every batch of records. Arrival times are seconds since 1970."""
 
     def get_records(self, *, ShardIterator: str, Limit: int) -> dict[str, Any]:  # noqa: N803
         """Read up to 10,000 records."""
 
 
 class ShardReader:
-    """Reads all shards of a stream from the positions given; a shard without one from its beginning.
+    """Reads all shards of a stream from given positions. A shard without a position is read from its beginning.
 
-    ``kinesis`` is a boto3 client, ``source`` what reads the records.
+    ``kinesis`` is a boto3 client. ``source`` reads the records.
     """
 
     def __init__(self, kinesis: Any, source: GetRecords, stream_arn: str, positions: Mapping[str, str]) -> None:

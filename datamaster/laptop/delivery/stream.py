@@ -1,4 +1,4 @@
-"""What a delivery stream is told to do, read from the template that deploys it on AWS.
+"""A delivery stream's settings, read from the template that deploys it on AWS.
 
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html
 """

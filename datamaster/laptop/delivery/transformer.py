@@ -1,6 +1,6 @@
-"""Invokes the transformation function as Firehose does and holds its answer to the contract.
+"""Invoke the transformation function as Firehose does, and check its answer.
 
-https://docs.aws.amazon.com/firehose/latest/dev/data-transformation.html ; error codes:
+https://docs.aws.amazon.com/firehose/latest/dev/data-transformation.html, error codes:
 https://docs.aws.amazon.com/firehose/latest/dev/monitoring-with-cloudwatch-logs.html
 """
 
@@ -33,7 +33,7 @@ THROTTLED = ("TooManyRequestsException", "EC2ThrottledException")
 
 
 class InvocationFailed(Exception):
-    """One invocation gave no usable answer; ``code`` is Firehose's word for why, ``repeated`` says whether Firehose tries again."""
+    """An invocation gave no usable answer. ``code`` is Firehose's error code. ``repeated`` means that Firehose retries."""
 
     def __init__(self, code: str, message: str, *, repeated: bool = False) -> None:
         super().__init__(message)
@@ -41,7 +41,7 @@ class InvocationFailed(Exception):
 
 
 class Stopping(Exception):
-    """The worker is to stop; nothing was decided about the records."""
+    """The worker is stopping. The records are undecided."""
 
 
 class DeliveryRecord(NamedTuple):
@@ -59,7 +59,7 @@ NO_KEYS: Mapping[str, str] = {}
 
 
 class Transformed(NamedTuple):
-    """What the function made of a record: ``data`` for the partition that ``keys`` name, nothing, or an error with its code."""
+    """A transformed record: ``data`` for the partition of ``keys``, nothing if it was dropped, or an error with its code."""
 
     record: DeliveryRecord
     result: str
@@ -73,7 +73,7 @@ class Transformed(NamedTuple):
 class Transformer:
     """The transformation function of one delivery stream.
 
-    ``stopping`` ends the wait between two attempts; ``invoked`` hears of each attempt whether it succeeded.
+    ``stopping`` ends the wait between two attempts. ``invoked`` is called with each attempt's success.
     """
 
     def __init__(self, stream: DeliveryStream, stopping: threading.Event, invoked: Callable[[bool], None]) -> None:
@@ -84,8 +84,9 @@ class Transformer:
     def transform(self, records: Sequence[DeliveryRecord]) -> list[Transformed]:
         """Every record's outcome, in order. An invocation that timed out or was throttled is repeated; then its records have failed.
 
-        Any other failure is not repeated: https://docs.aws.amazon.com/firehose/latest/dev/data-transformation-failure-handling.html
-        Raises ``Stopping``, and what botocore raises if Lambda did not answer at all: nothing was tried then.
+        Other failures are not retried: https://docs.aws.amazon.com/firehose/latest/dev/data-transformation-failure-handling.html
+
+        Raises ``Stopping``. Raises botocore's errors if Lambda did not answer at all.
         """
         event = self._event(records)
         attempts = self._stream.retries + 1

@@ -51,9 +51,8 @@ _COUNTED = {OK: "ok", DROPPED: "dropped", FAILED: "failed"}
 class DeliveryWorker:
     """Delivers one stream.
 
-    The checkpoint moves to a record only when that record and all before it in its shard lie in S3, so a worker that was
-    killed reads some records again and misses none. ``seconds_limit`` caps how long an object may grow, below what the
-    delivery stream says.
+    The checkpoint moves to a record after this record and all before it in its shard are in S3. So a killed worker rereads some records and
+    misses none. ``seconds_limit`` caps an object's age, below the delivery stream's setting.
     """
 
     def __init__(self, stream: DeliveryStream, state: Path, seconds_limit: float | None = None) -> None:
@@ -71,11 +70,11 @@ class DeliveryWorker:
         self._pool = ThreadPoolExecutor(SHARDS_AT_ONCE, thread_name_prefix="shard")
 
     def stop(self) -> None:
-        """Make ``run`` write what is open and return."""
+        """Make ``run`` write all open objects and return."""
         self._stopping.set()
 
     def run(self) -> None:
-        """Deliver until ``stop``. Raises what AWS answers where waiting cannot help, for example that the stream is gone."""
+        """Deliver until ``stop``. Raises AWS's error if a wait cannot help, for example if the stream is gone."""
         self._state.mkdir(parents=True, exist_ok=True)
         created_at = self._patiently(self._reader.created_at)
         self._checkpoint = load_checkpoint(self._state / CHECKPOINT, created_at)
@@ -107,7 +106,7 @@ class DeliveryWorker:
         return read
 
     def _transformed(self, shard: Shard) -> tuple[Shard, list[list[Transformed]]]:
-        """One read of a shard and what its records became. Asked to stop, it leaves the rest to the next worker."""
+        """One read of a shard, with its records transformed. If the worker is stopping, the rest stays for the next worker."""
         batches = []
         for request in requests(self._patiently(lambda: self._reader.read(shard)), self._stream.request_bytes):
             if self._stopping.is_set():
@@ -119,7 +118,7 @@ class DeliveryWorker:
         return shard, batches
 
     def _count_invocation(self, succeeded: bool) -> None:
-        """Shards count side by side; whoever looks finds the file whole."""
+        """Count an invocation. Shards count in parallel, and the file is replaced atomically."""
         with self._counting:
             self._invocations[SUCCEEDED if succeeded else NOT_SUCCEEDED] += 1
             part = self._state / f"{INVOCATIONS}.part"
@@ -127,7 +126,7 @@ class DeliveryWorker:
             part.replace(self._state / INVOCATIONS)
 
     def _flush_requested(self, read: int) -> bool:
-        """Whether someone asked for it; answered once the stream has been read to its end."""
+        """Whether a flush was requested. It is answered once the stream has been read to its end."""
         request = self._state / FLUSH_REQUEST
         if read or not request.exists():
             return False
@@ -135,7 +134,7 @@ class DeliveryWorker:
         return True
 
     def _append(self, outcomes: list[Transformed]) -> None:
-        """Hand on what consecutive records of one shard became: good ones to their partition's object, the others' raw data to errors/."""
+        """Add consecutive records of one shard to their objects: good ones by partition, raw data of others under errors/."""
         last = outcomes[-1].record
         self._counts["received"] += len(outcomes)
         now = datetime.now(UTC)
@@ -188,7 +187,7 @@ class DeliveryWorker:
         return self._stream.extension or (".gz" if self._stream.compressed else "")
 
     def _patiently(self, call: Callable[[], T]) -> T:
-        """Make a call again while it may yet succeed. Firehose gives up after retries or a day; this worker when it is stopped."""
+        """Retry a call while it may succeed. Firehose gives up after its retries or a day, this worker when it is stopped."""
         while True:
             try:
                 return call()
@@ -200,7 +199,7 @@ class DeliveryWorker:
 
 
 def _passes(error: BotoCoreError | ClientError) -> bool:
-    """Whether waiting may help: nobody answered, the service failed, or it had no room."""
+    """Whether a wait may help: no answer, a service failure, or throttling."""
     if not isinstance(error, ClientError):
         return True
     return error.response["ResponseMetadata"].get("HTTPStatusCode", 500) >= 500 or error.response["Error"]["Code"] in THROTTLED

@@ -1,1 +1,1 @@
-"""CloudWatch's work that the emulator leaves undone: metrics out of logs, and what AWS's services tell of themselves."""
+"""CloudWatch features that the emulator lacks: metrics from logs, and the services' own metrics."""

@@ -32,7 +32,7 @@ Source = Callable[[], Iterable[Datum]]
 
 
 def send(data: Iterable[Datum]) -> int:
-    """Put metrics into CloudWatch; returns how many."""
+    """Put metrics into CloudWatch. Returns their number."""
     by_namespace = defaultdict(list)
     for datum in data:
         by_namespace[datum.namespace].append(datum.request())
@@ -45,7 +45,7 @@ def send(data: Iterable[Datum]) -> int:
 
 
 def report_state(function: str) -> None:
-    """Do what the schedule does on AWS: have the control table's state told."""
+    """Invoke the report of the control table's state, as the schedule does on AWS."""
     event = REPORT_EVENT | {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "resources": [], "detail": {}}
     service_metrics.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event).encode(), InvocationType="Event")
 

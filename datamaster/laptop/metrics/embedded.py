@@ -38,7 +38,7 @@ class Datum:
 
 
 def metrics_of(line: str) -> Iterator[Datum]:
-    """The metrics that a log line carries; none where it is another line, or says something that CloudWatch would pass over."""
+    """The metrics in a log line. None for another kind of line, or for content that CloudWatch ignores."""
     if MARK not in line:
         return
     try:

@@ -1,7 +1,7 @@
-"""What AWS's services tell CloudWatch of themselves, told by the laptop's stand-ins. Names, units and dimensions are AWS's.
+"""The metrics that AWS's services send to CloudWatch, sent by their local counterparts. Names, units and dimensions are AWS's.
 
-Lambda's own metrics come from the emulator. The rest is read from what the stand-ins know: executions, queues, the delivery
-worker's checkpoint, the replicator's statistics.
+Lambda's own metrics come from the emulator. The rest comes from executions, queues, the delivery worker's checkpoint and the replicator's
+statistics.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ENDED = {
 
 @cache
 def client(service: str) -> Any:
-    """A client of the emulator or of what stands beside it; making one costs more than a call."""
+    """A client of a local endpoint. Making one takes longer than a call."""
     return boto3.client(service, config=Config(read_timeout=READ_SECONDS, retries={"total_max_attempts": 2}))
 
 
@@ -69,7 +69,7 @@ class ExecutionMetrics:
     seen: set[str] = field(default_factory=set)
 
     def new(self) -> Iterator[Datum]:
-        """What has begun or ended since the last call."""
+        """Metrics of executions that began or ended since the last call."""
         states = client("stepfunctions")
         for machine in states.list_state_machines()["stateMachines"]:
             arn = machine["stateMachineArn"]
@@ -134,7 +134,7 @@ class StreamMetrics:
         yield from self._invocations(delivery)
 
     def _invocations(self, delivery: str) -> Iterator[Datum]:
-        """The share of the function's invocations that succeeded since the last call; nothing if there were none."""
+        """The share of the function's successful invocations since the last call, or nothing without invocations."""
         try:
             counts: dict[str, int] = orjson.loads((self.state / INVOCATIONS).read_bytes())
         except FileNotFoundError:
@@ -145,7 +145,7 @@ class StreamMetrics:
         self.invoked = counts
 
     def _age(self, shards: dict[str, str]) -> float:
-        """Seconds since the oldest undelivered record came; 0 where there is none."""
+        """Seconds since the arrival of the oldest undelivered record, or 0 without one."""
         kinesis = client("kinesis")
         ages = [0.0]
         for shard in kinesis.list_shards(StreamName=self.name)["Shards"]:
@@ -226,7 +226,7 @@ class LostBatches:
 
 @dataclass
 class SourceLog:
-    """What the source keeps of its log for the replication, which the database tells whether that runs or not.
+    """The size of the log that the source keeps for the replication, whether the replication runs or not.
 
     https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/Aurora.AuroraMonitoring.Metrics.html
     """
