@@ -1,4 +1,4 @@
-"""Where the project's files lie: templates, apps, contracts."""
+"""The places of the project's files: templates, apps, contracts."""
 
 from pathlib import Path
 
@@ -8,5 +8,5 @@ PROJECT = Path(__file__).resolve().parents[1]
 
 
 def demo_contracts() -> Path:
-    """The folder of the contracts and derived tables that the laptop's environment names: the demo's."""
+    """The folder of the demo's contracts and derived tables, as the laptop's environment names it."""
     return PROJECT / str(yaml.safe_load((PROJECT / "environments" / "local.yaml").read_text())["contracts"])

@@ -75,7 +75,7 @@ def deploy(
 def _brought(
     env: str, variables: Mapping[str, Any], stacks: list[str], contracts: Path | None, watch: _Watch, yes: bool
 ) -> Deployment | None:
-    """The deployment, or None after an error that names what to do next."""
+    """The deployment, or None after an error. The error names the next step."""
     from datamaster.aws.deploy.change_sets import Declined, StackStuck
     from datamaster.aws.deploy.deployment import deploy as bring
     from datamaster.aws.deploy.docker import DockerFailed
@@ -173,7 +173,7 @@ def destroy(
 
 
 def _ready(environment: Environment, stacks: Sequence[str], identity: str, fix: bool) -> bool:
-    """Show what the account lacks, and fix what can be fixed. Returns whether the deployment can begin."""
+    """Show the problems of the account and fix those that ``fix`` allows. Returns whether the deployment can begin."""
     from datamaster.aws.deploy.account_preflight import preflight
     from datamaster.aws.deploy.stacks import deployed, launch_order
 

@@ -17,7 +17,7 @@ from datamaster.platform.counts import counted
 
 
 class RunLayer(StrEnum):
-    """What ``dm run`` brings up to date."""
+    """The layers that ``dm run`` updates, and maintenance."""
 
     silver = "silver"
     gold = "gold"

@@ -1,7 +1,7 @@
-"""A small AWS-JSON server: the protocol for local AWS services, without anything of a service itself.
+"""A small AWS-JSON server for local stand-ins of AWS services. It contains nothing of a particular service.
 
-The protocol is https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html: POST /, the operation in ``X-Amz-Target`` after the last
-dot, a JSON body each way, errors as a ``__type`` with status 400.
+The protocol is https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html. A request is POST /. Its operation follows
+the last dot of ``X-Amz-Target``. Both bodies are JSON. An error is a body with ``__type``, usually with status 400.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/]+)/")
 
 
 class ServiceError(Exception):
-    """An error of the service's own model. ``code`` is the exception's name, ``message`` its text for the caller."""
+    """An error of the service's model. ``code`` is the name of the exception there."""
 
     def __init__(self, code: str, message: str, *, status: int = 400, **fields: str) -> None:
         super().__init__(message)
@@ -32,7 +32,7 @@ class ServiceError(Exception):
 
 @dataclass(frozen=True)
 class Call:
-    """One request: its operation, parsed body, and signer (access key id and region, None if unsigned)."""
+    """One request: its operation, its parsed body, and the signer's access key and region (None if the request is unsigned)."""
 
     operation: str
     body: dict[str, Any]
@@ -49,8 +49,8 @@ Fallback = Callable[[Call], tuple[int, bytes]]
 class AwsJsonServer(ThreadingHTTPServer):
     """Serves the operations of one service on 127.0.0.1, with a thread for each connection.
 
-    ``fallback`` answers operations outside ``operations`` with (status, body). Without one they are ``UnknownOperationException``. Port 0
-    takes a free one, shown in ``url``.
+    ``fallback`` answers operations that are not in ``operations`` with (status, body). Without a fallback such operations are
+    ``UnknownOperationException``. Port 0 takes a free port, which ``url`` contains.
     """
 
     daemon_threads = True
@@ -62,7 +62,7 @@ class AwsJsonServer(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """The service's address."""
+        """The address of the service."""
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def answer(self, call: Call) -> tuple[int, bytes]:
@@ -81,7 +81,7 @@ class AwsJsonServer(ThreadingHTTPServer):
             return 500, orjson.dumps({"__type": "InternalServerException", "message": f"{type(error).__name__}: {error}"})
 
     def run_until_terminated(self) -> None:
-        """Serve until SIGTERM or SIGINT. Prints the address once it accepts connections."""
+        """Serve until SIGTERM or SIGINT. Prints the address once the server accepts connections."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: threading.Thread(target=self.shutdown).start())
         print(f"listening on {self.url}", flush=True)
@@ -91,7 +91,7 @@ class AwsJsonServer(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    # The headers and the body leave in two writes; without this each answer waits for a delayed ACK.
+    # Headers and body are two writes. With Nagle's algorithm each answer would wait for a delayed ACK.
     disable_nagle_algorithm = True
     server: AwsJsonServer
 
@@ -119,4 +119,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Log nothing here. Each operation logs for itself."""
+        """Log nothing here. Operations log for themselves."""
