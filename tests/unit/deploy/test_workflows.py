@@ -104,4 +104,4 @@ def test_each_target_of_ci_run_is_one_of_make_and_another_is_refused() -> None:
 
     assert set(targets) <= set(made)
     assert unknown.returncode == 2
-    assert 'unknown target "nonsense"; one of docs test' in unknown.stderr
+    assert 'unknown target "nonsense"; one of test docs' in unknown.stderr
