@@ -107,6 +107,7 @@ class ChangeReader:
         if self._number:
             self._state.previous = (begin.transaction_id, self._number)
             self._complete_commit = begin.commit_lsn
+            self._state.counted_lsn = max(self._state.counted_lsn, begin.commit_lsn)
         self._complete = message.end_lsn
         self._open = False
 
@@ -167,7 +168,6 @@ class ChangeReader:
         """
         delivered = self._outbox.delivered
         if self._complete_commit > self._saved:
-            self._state.counted_lsn = max(self._state.counted_lsn, self._complete_commit)
             self._state.save()
             self._saved = self._complete_commit
         reached = delivered if delivered < self._complete else max(delivered, self._replication.wal_end)
