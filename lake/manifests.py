@@ -143,7 +143,8 @@ class SilverOutcome:
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> SilverOutcome:
-        """Parse the JSON form."""
+        """Parse the JSON form. In one of a job before 0.2.0 ``missing`` is a number without months, which is left to the next batch."""
+        missing = document.get("missing")
         return cls(
             snapshot_id=document["snapshot_id"],
             rows_read=int(document["rows_read"]),
@@ -155,7 +156,7 @@ class SilverOutcome:
             months=months_by_table(document),
             swept=bool(document.get("swept", False)),
             quality=tuple(document.get("quality", ())),
-            missing=document.get("missing") or {},
+            missing=missing if isinstance(missing, Mapping) else {},
             without_month=int(document.get("without_month", 0)),
         )
 

@@ -29,6 +29,8 @@ def export(
     """Export a table from the source in one consistent snapshot, down the same road as its changes. Exits 1 if a file is refused."""
     from datamaster.laptop import actions
 
+    if whole and missing:
+        raise typer.BadParameter("it exports every row already, those of --missing among them", param_hint="--whole")
     running = connect(home)
     with step(f"Export of {table}") as current:
         if missing:
