@@ -7,6 +7,7 @@ import gzip
 import json
 import random
 import shutil
+import time
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from boto3.dynamodb.types import TypeSerializer
 
 from beer import CONTRACTS
 from datamaster.project import PROJECT
+from ingest.conversions import execution_name
 from lake.contract.store import publish
 from lake.control import ControlTable, NewFile, Outcome
 from lake.control.batches import MAINTENANCE, ControlBatches
@@ -96,6 +98,15 @@ class Work:
             ExpressionAttributeValues={f":{name}": value for name, value in attributes.items()},
         )
 
+    def ends(self, execution: str) -> None:
+        """Wait until an execution has ended."""
+        states, machine = boto3.client("stepfunctions"), self.lake.machine
+        arn = f"{machine.replace(':stateMachine:', ':execution:')}:{execution}"
+        deadline = time.monotonic() + 60
+        while states.describe_execution(executionArn=arn)["status"] == "RUNNING":
+            assert time.monotonic() < deadline, arn
+            time.sleep(0.05)
+
     def merged(self, identity: str) -> None:
         """Take a converted file to silver."""
         self.control.assign(identity, "20200101T000000000000-00000000")
@@ -153,6 +164,7 @@ class Work:
         change = {"Keys": {name: image[name] for name in ("pk", "sk")}, "NewImage": image, "SequenceNumber": "1"}
         event = {"Records": [{"eventID": "1", "eventName": "INSERT", "eventSource": "aws:dynamodb", "dynamodb": change}]}
         assert self.run("StartConversions", "start_conversions", event) == {"batchItemFailures": []}
+        self.ends(execution_name(self.control.get(identity)))
         self.ages(identity, updated_at=LONG_AGO)
 
     def sweep(self) -> None:
