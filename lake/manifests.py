@@ -50,8 +50,8 @@ class FailedFile:
 class SilverManifest:
     """The files of one silver run, and the rules in force when plan chose them.
 
-    ``swept_generation`` (microseconds since 1970, 0 for none) is the newest generation whose load is complete. The run
-    retires (soft-deletes) rows of older generations. ``sweep`` is True if the table's present rows still need this pass.
+    ``retired_below`` (microseconds since 1970, 0 for none) is the newest generation whose load is complete. The run
+    retires (soft-deletes) rows of older generations. ``retires`` is True if the table's present rows still need this pass.
     ``opened_at`` is the time that the run writes into created_at, updated_at and deleted_at, so that a repeated run
     writes the same rows.
     """
@@ -62,8 +62,8 @@ class SilverManifest:
     contracts_uri: str
     files: tuple[BatchFile, ...]
     fences: tuple[Fence, ...]
-    swept_generation: int
-    sweep: bool
+    retired_below: int
+    retires: bool
     opened_at: datetime
     read_until: Mapping[str, int] = field(default_factory=dict)
 
@@ -78,8 +78,8 @@ class SilverManifest:
                 {"file_id": f.file_id, "contract_version": f.contract_version, "bronze_keys": list(f.bronze_keys)} for f in self.files
             ],
             "fences": [{"at": timestamp(f.at), "kind": f.kind} for f in self.fences],
-            "swept_generation": self.swept_generation,
-            "sweep": self.sweep,
+            "retired_below": self.retired_below,
+            "retires": self.retires,
             "opened_at": timestamp(self.opened_at),
             "read_until": dict(self.read_until),
         }
@@ -94,8 +94,8 @@ class SilverManifest:
             contracts_uri=document["contracts_uri"],
             files=tuple(BatchFile(f["file_id"], f["contract_version"], tuple(f["bronze_keys"])) for f in document["files"]),
             fences=tuple(Fence(parse_timestamp(f["at"]), f["kind"]) for f in document["fences"]),
-            swept_generation=int(document["swept_generation"]),
-            sweep=bool(document.get("sweep", False)),
+            retired_below=int(document.get("retired_below", document.get("swept_generation", 0))),
+            retires=bool(document.get("retires", document.get("sweep", False))),
             opened_at=parse_timestamp(document["opened_at"]),
             read_until={generation: int(until) for generation, until in document.get("read_until", {}).items()},
         )
@@ -119,7 +119,6 @@ class SilverOutcome:
     loads: Mapping[str, int] = field(default_factory=dict)
     read_until: Mapping[str, int] = field(default_factory=dict)
     months: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    swept: bool = False
     quality: tuple[Mapping[str, Any], ...] = ()
     missing: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     without_month: int = 0
@@ -135,7 +134,6 @@ class SilverOutcome:
             "loads": dict(self.loads),
             "read_until": dict(self.read_until),
             "months": {table: list(months) for table, months in self.months.items()},
-            "swept": self.swept,
             "quality": [dict(result) for result in self.quality],
             "missing": {month: dict(rows) for month, rows in self.missing.items()},
             "without_month": self.without_month,
@@ -154,7 +152,6 @@ class SilverOutcome:
             loads={generation: int(rows) for generation, rows in document.get("loads", {}).items()},
             read_until={generation: int(until) for generation, until in document.get("read_until", {}).items()},
             months=months_by_table(document),
-            swept=bool(document.get("swept", False)),
             quality=tuple(document.get("quality", ())),
             missing=missing if isinstance(missing, Mapping) else {},
             without_month=int(document.get("without_month", 0)),

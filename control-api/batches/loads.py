@@ -34,9 +34,9 @@ class Loads:
     batches: ControlBatches
     statistics: LoadStatistics
 
-    def state(self, contract: Contract, newest: Fence | None, swept: int) -> LoadState:
+    def state(self, contract: Contract, newest: Fence | None, retired_below: int) -> LoadState:
         """The state of the load behind the newest fence, if its older generations still stand."""
-        if newest is None or newest.generation <= swept:
+        if newest is None or newest.generation <= retired_below:
             return LoadState()
         if not contract.cdc:
             return LoadState(newest.generation) if self._all_settled(contract.table, newest) else LoadState()

@@ -139,10 +139,9 @@ class Planner:
         self._requeue_behind_fresh_fences(contract.table)
         files = self._bronze_files(contract.table)
         state = self.batches.state(f"silver/{contract.table}")
-        swept = state.swept_generation
-        load = Loads(self.control, self.batches, self.statistics).state(contract, newest(fences), swept)
+        load = Loads(self.control, self.batches, self.statistics).state(contract, newest(fences), state.retired_below)
         self.batches.note_load(f"silver/{contract.table}", load.waits)
-        if not files and load.complete <= swept:
+        if not files and load.complete <= state.retired_below:
             return f"no new files; {load.waits}" if load.waits else "no new files"
         batch_id = new_batch_id(now := utc_now())
         manifest = SilverManifest(
@@ -152,8 +151,8 @@ class Planner:
             contracts_uri=self.settings.contracts_uri,
             files=tuple(BatchFile(r.file_id, r.contract_version or version, self._uris(r)) for r in files),
             fences=fences,
-            swept_generation=max(load.complete, swept),
-            sweep=load.complete > swept,
+            retired_below=max(load.complete, state.retired_below),
+            retires=load.complete > state.retired_below,
             opened_at=now,
             read_until=state.read_until or {},
         )

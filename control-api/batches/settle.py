@@ -69,8 +69,8 @@ class Settler:
         self._requeue_behind_new_fences(manifest)
         Tags().settle([record for file in merged if (record := self._settled(file, manifest.batch_id))], self.settings.lake_bucket)
         after = self._after(target, manifest, outcome)
-        if outcome.swept:
-            self.control.forget_refusals(manifest.table, after.swept_generation)
+        if manifest.retires:
+            self.control.forget_refusals(manifest.table, after.retired_below)
         self.batches.keep_state(target, after)
         self.batches.close(target, manifest.batch_id, self.owner)
         count("RowsMerged", outcome.rows_merged, table=manifest.table)
@@ -154,11 +154,10 @@ class Settler:
         state = self.batches.state(target)
         loads = {**(state.loads or {}), **outcome.loads}
         read_until = {**(state.read_until or {}), **outcome.read_until}
-        swept = manifest.swept_generation if outcome.swept else state.swept_generation
-        swept = max(swept, state.swept_generation)
+        below = max(manifest.retired_below, state.retired_below)
         kept = {} if WHOLE in outcome.missing else state.missing or {}
         missing = {month: rows for month, rows in {**kept, **outcome.missing}.items() if rows}
-        return replace(state, loads=loads, read_until=read_until, swept_generation=swept, settled_batch=manifest.batch_id, missing=missing)
+        return replace(state, loads=loads, read_until=read_until, retired_below=below, settled_batch=manifest.batch_id, missing=missing)
 
 
 class Tags:
@@ -191,7 +190,7 @@ def _may_complete(manifest: SilverManifest, outcome: SilverOutcome, after: Targe
     A table's first load has no older rows, so it can wait for the next batch.
     """
     last = newest(manifest.fences)
-    if last is None or last.generation <= after.swept_generation or str(last.generation) not in outcome.loads:
+    if last is None or last.generation <= after.retired_below or str(last.generation) not in outcome.loads:
         return False
     return any(fence.kind == CREATED and fence.generation < last.generation for fence in manifest.fences)
 

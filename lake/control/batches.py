@@ -48,13 +48,13 @@ class OpenBatch:
 class TargetState:
     """A target's state beyond its open batch.
 
-    ``swept_generation`` is the newest generation whose predecessors were retired. ``loads`` counts the keys that each load
+    ``retired_below`` is the newest generation whose predecessors were retired. ``loads`` counts the keys that each load
     has brought, by generation. ``read_until`` is the latest time at which a load or an export can have read a row
     (microseconds since 1970), by generation. ``definition`` is that of the last whole or partial build (derived tables).
     ``missing`` counts the rows with columns in ``cdc_missing``, by month and by those columns.
     """
 
-    swept_generation: int = 0
+    retired_below: int = 0
     loads: Mapping[str, int] | None = None
     definition: str | None = None
     settled_batch: str | None = None
@@ -175,7 +175,7 @@ class ControlBatches(ControlStore):
         item = self.table.get_item(Key=target_key(target, "state"), ConsistentRead=True).get("Item") or {}
         loads, read_until = ({key: int(value) for key, value in (item.get(name) or {}).items()} for name in ("loads", "read_until"))
         return TargetState(
-            int(item.get("swept_generation", 0)),
+            int(item.get("retired_below", item.get("swept_generation", 0))),
             loads,
             item.get("definition"),
             item.get("settled_batch"),
@@ -188,7 +188,7 @@ class ControlBatches(ControlStore):
         """Write the target's state once per batch. A repeated call for the same batch changes nothing."""
         item = {
             **target_key(target, "state"),
-            "swept_generation": state.swept_generation,
+            "retired_below": state.retired_below,
             "loads": dict(state.loads or {}),
             "read_until": dict(state.read_until or {}),
             "missing": {month: dict(rows) for month, rows in (state.missing or {}).items()},

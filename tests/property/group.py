@@ -288,26 +288,26 @@ class Group:
 
     def _holds_the_fold(self, when: str) -> None:
         expected, found = self.fold.rows(), {row["note_id"]: row for row in self.lake.rows(LAKE_TABLE)}
-        swept = self.lake.batches.state(TARGET).swept_generation
+        retired_below = self.lake.batches.state(TARGET).retired_below
         broken: dict[int, list[str]] = {}
         for key in sorted({*expected, *found} - self.fold.undecided()):
-            lines = differences(expected.get(key), found.get(key), swept)
+            lines = differences(expected.get(key), found.get(key), retired_below)
             created = found[key]["created_at"] if key in found else None
             if created != self.created.setdefault(key, created):
                 lines.append(f"created_at: {created}, was {self.created[key]}")
             if lines:
                 broken.setdefault(key // WIDTH - 1, []).extend(f"key {key}: {line}" for line in lines)
-        for key, lines in self._history_differences(swept):
+        for key, lines in self._history_differences(retired_below):
             broken.setdefault(key // WIDTH - 1, []).extend(f"key {key}: {line}" for line in lines)
-        if reason := self._sweeps_too_early(swept):
+        if reason := self._retires_too_early(retired_below):
             broken[-1] = [reason]
         if broken:
             raise Broken(f"after a settle, {when}", broken)
 
-    def _history_differences(self, swept: int) -> Iterator[tuple[int, list[str]]]:
+    def _history_differences(self, retired_below: int) -> Iterator[tuple[int, list[str]]]:
         expected: dict[int, list[tuple[Any, ...]]] = {
             key: [(v.image, v.valid_from, v.valid_to, v.valid_to is None) for v in versions]
-            for key, versions in self.fold.versions(swept).items()
+            for key, versions in self.fold.versions(retired_below).items()
             if versions
         }
         found: dict[int, list[tuple[Any, ...]]] = {}
@@ -322,15 +322,15 @@ class Group:
                 extra, absent = [v for v in got if v not in wanted], [v for v in wanted if v not in got]
                 yield key, [f"history has {shown(v)}" for v in extra] + [f"history lacks {shown(v)}" for v in absent]
 
-    def _sweeps_too_early(self, swept: int) -> str | None:
+    def _retires_too_early(self, newest: int) -> str | None:
         """A generation may end the ones before it once every row of its load is settled."""
         fences = self.fences
         everything: list[Any] = [*self.records, *self.exports]
         lines = [line for one in everything for line in one.lines if line["cdc_position"] == ZERO]
-        loaded = {line["note_id"] for line in lines if line["operation"] == "load" and generation(line, self._all_fences()) == swept > 0}
-        settled = {key for place, key in self.fold.events if place == (swept, ZERO)}
-        if swept and (swept not in fences or loaded - settled):
-            return f"generation {swept} is swept; rows of its load that are not settled: {sorted(loaded - settled)}"
+        loaded = {line["note_id"] for line in lines if line["operation"] == "load" and generation(line, self._all_fences()) == newest > 0}
+        settled = {key for place, key in self.fold.events if place == (newest, ZERO)}
+        if newest and (newest not in fences or loaded - settled):
+            return f"generation {newest} is complete; rows of its load that are not settled: {sorted(loaded - settled)}"
         return None
 
     def _all_fences(self) -> set[int]:

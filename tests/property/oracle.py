@@ -64,9 +64,9 @@ class Row:
         moment = datetime.fromtimestamp(self.whole["written"], UTC)
         return moment.year, moment.month
 
-    def is_live(self, swept: int) -> bool:
-        """Whether readers see it, once generations below ``swept`` are swept."""
-        return not self.is_deleted and self.place[0] >= swept
+    def is_live(self, retired_below: int) -> bool:
+        """Whether readers see it, once generations below ``retired_below`` are retired."""
+        return not self.is_deleted and self.place[0] >= retired_below
 
     @property
     def image(self) -> Image | None:
@@ -123,14 +123,14 @@ class Fold:
         """The scenarios in which a load may have read a row before a key change or after it."""
         return {row.key // WIDTH - 1 for row in replayed((place, line) for (place, _), line in self.events.items()) if row.doubted}
 
-    def versions(self, swept: int) -> dict[int, list[Version]]:
+    def versions(self, retired_below: int) -> dict[int, list[Version]]:
         """Every key's versions: one a transaction, equal neighbours as one, each until the next or the end of its generation."""
         steps: dict[int, list[tuple[Row, Line]]] = {}
         past = [((own, line["cdc_position"]), line) for own, line in self._past.values()]
         lines = [line for _, line in in_order(past)]
         for row, line in zip(replayed(past), lines, strict=True):
             steps.setdefault(row.key, []).append((row, line))
-        return {key: list(_versions(taken, swept)) for key, taken in steps.items()}
+        return {key: list(_versions(taken, retired_below)) for key, taken in steps.items()}
 
 
 def in_order(events: Iterable[tuple[Place, Line]]) -> list[tuple[Place, Line]]:
@@ -182,7 +182,7 @@ def reread(source: tuple[Place, Line], key: int, place: Place, beginnings: dict[
     return any(later[0] == own and later > place and micros(begun["cdc_committed_at"]) <= until for later, begun in beginnings.get(key, ()))
 
 
-def _versions(every: Sequence[tuple[Row, Line]], swept: int) -> Iterator[Version]:
+def _versions(every: Sequence[tuple[Row, Line]], retired_below: int) -> Iterator[Version]:
     starts: dict[Place, int] = {}
     latest = 0
     for step in every:
@@ -202,7 +202,7 @@ def _versions(every: Sequence[tuple[Row, Line]], swept: int) -> Iterator[Version
     for step, after in itertools.zip_longest(distinct, distinct[1:]):
         if step[0].image is not None:
             newest = every[-1][0].place[0]
-            end = starts[after[0].place] if after is not None else swept if newest < swept else None
+            end = starts[after[0].place] if after is not None else retired_below if newest < retired_below else None
             yield Version(step[0].image, starts[step[0].place], end)
 
 
@@ -227,16 +227,16 @@ def valid_from(step: tuple[Row, Line]) -> int:
     return micros(line["cdc_committed_at"] or line["cdc_built_at"])
 
 
-def differences(expected: Row | None, found: Line | None, swept: int) -> list[str]:
+def differences(expected: Row | None, found: Line | None, retired_below: int) -> list[str]:
     """How a silver row differs from what is expected of it."""
     if expected is None or found is None:
         return [f"row in silver: {found is not None}, events of the key: {expected is not None}"]
     answers = {
-        "live": (found["deleted_at"] is None, expected.is_live(swept)),
+        "live": (found["deleted_at"] is None, expected.is_live(retired_below)),
         "cdc_generation": (found["cdc_generation"], expected.place[0]),
         "cdc_position": (found["cdc_position"], expected.place[1]),
     }
-    if expected.is_live(swept):  # a tombstone that came before its image has no values
+    if expected.is_live(retired_below):  # a tombstone that came before its image has no values
         answers["note_year, note_month"] = (found["note_year"], found["note_month"]), expected.month
         answers |= {name: (found[name], expected.whole[name]) for name in WHOLE}
         missing = set(found["cdc_missing"].split(",")) if found["cdc_missing"] else set()

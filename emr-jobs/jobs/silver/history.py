@@ -35,12 +35,12 @@ _LSN_WIDTH = GENERATION_WIDTH + 1 + 16
 
 @dataclass(frozen=True)
 class History:
-    """The history of one table. ``swept_generation`` as in the batch's manifest."""
+    """The history of one table. ``retired_below`` as in the batch's manifest."""
 
     spark: SparkSession
     contract: Contract
     bucket: str
-    swept_generation: int
+    retired_below: int
 
     def keep(self, changes: DataFrame, keys: DataFrame) -> None:
         """Add a batch's changes and derive the versions of ``keys`` again. Repeating it changes nothing."""
@@ -104,7 +104,7 @@ class History:
         keys = inheritance.keys()
         log = self._last_loads(everything.join(keys, self._keys(), "left_semi"))
         placed = self._placed(log, inheritance.values())
-        versions = query(self.spark, "history_versions", version_parts(self.contract, self.swept_generation), placed=placed)
+        versions = query(self.spark, "history_versions", version_parts(self.contract, self.retired_below), placed=placed)
         identity = [*self._keys(), GENERATION, cdc.POSITION, "valid_from"]
         names = [f.name for f in self._fields()]
         target = engine_name(SILVER, self.table)
@@ -152,7 +152,7 @@ def log_parts(contract: Contract) -> dict[str, Any]:
     return {"key": listed(c.name for c in contract.key), "values": values, "zero": cdc.ZERO_POSITION}
 
 
-def version_parts(contract: Contract, swept_generation: int) -> dict[str, Any]:
+def version_parts(contract: Contract, retired_below: int) -> dict[str, Any]:
     """The parts of history_versions.sql."""
     key = listed(c.name for c in contract.key)
     window = f"over (partition by {key} order by {AT}, {VALID_AT})"
@@ -162,7 +162,7 @@ def version_parts(contract: Contract, swept_generation: int) -> dict[str, Any]:
         "filled": ", ".join(f"max(`{c.name}`) {window} as `{c.name}`" if c.may_be_unchanged else f"`{c.name}`" for c in contract.columns),
         "values": ", ".join(value_of(c) if c.may_be_unchanged else f"`{c.name}`" for c in contract.columns),
         "transaction_width": _LSN_WIDTH,
-        "swept_generation": swept_generation,
+        "retired_below": retired_below,
         "read": cdc.READ,
         "zero": cdc.ZERO_POSITION,
     }

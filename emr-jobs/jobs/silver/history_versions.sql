@@ -71,7 +71,7 @@ ended as (
         *,
         coalesce(
             cdc_until,
-            case when cdc_newest >= 0 and cdc_newest < {swept_generation} then timestamp_micros({swept_generation}) end
+            case when cdc_newest >= 0 and cdc_newest < {retired_below} then timestamp_micros({retired_below}) end
         ) as cdc_end
     from distinct_images
 )

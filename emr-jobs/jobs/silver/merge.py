@@ -21,22 +21,22 @@ NAMED_MONTHS_LIMIT = 240
 """With more months, the predicate costs more than it saves, because most of the table is touched anyway."""
 
 
-def statement(target: str, source: str, contract: Contract, months: Collection[Month] | None, now: datetime, swept_generation: int) -> str:
+def statement(target: str, source: str, contract: Contract, months: Collection[Month] | None, now: datetime, retired_below: int) -> str:
     """The MERGE statement. ``source`` is the view of changes.fold and changes.with_month, ``months`` None without a partition."""
-    return _Merge(contract, now, swept_generation).text(target, source, months)
+    return _Merge(contract, now, retired_below).text(target, source, months)
 
 
-def sweep_statement(target: str, now: datetime, swept_generation: int) -> str:
+def retire_statement(target: str, now: datetime, retired_below: int) -> str:
     """The UPDATE that soft-deletes the rows that a completed load did not bring again."""
     return (
         f"UPDATE {target} SET deleted_at = {timestamp_literal(now)}, updated_at = {timestamp_literal(now)}, "
-        f"{MISSING} = cast(null as string) WHERE {swept_condition(swept_generation)}"
+        f"{MISSING} = cast(null as string) WHERE {retired_condition(retired_below)}"
     )
 
 
-def swept_condition(swept_generation: int, row: str = "") -> str:
+def retired_condition(retired_below: int, row: str = "") -> str:
     """The condition for live rows of a generation older than the newest complete load. Foreign rows (-1) belong to no generation."""
-    return f"{row}cdc_generation >= 0 AND {row}cdc_generation < {swept_generation} AND {row}deleted_at IS NULL"
+    return f"{row}cdc_generation >= 0 AND {row}cdc_generation < {retired_below} AND {row}deleted_at IS NULL"
 
 
 def months_predicate(partition: MonthPartition, months: Collection[Month], row: str = "t.") -> str:
@@ -63,11 +63,11 @@ def newer(generation: str, position: str) -> str:
 class _Merge:
     """Builds the clauses: each column's value for a row that the table has, and for one that it lacks."""
 
-    def __init__(self, contract: Contract, now: datetime, swept_generation: int) -> None:
+    def __init__(self, contract: Contract, now: datetime, retired_below: int) -> None:
         self.contract = contract
         self.now = timestamp_literal(now)
-        old = f"({LAST_GENERATION} >= 0 AND {LAST_GENERATION} < {swept_generation})"
-        self.dead = f"(s.{IS_DELETE} OR {old})" if swept_generation else f"s.{IS_DELETE}"
+        old = f"({LAST_GENERATION} >= 0 AND {LAST_GENERATION} < {retired_below})"
+        self.dead = f"(s.{IS_DELETE} OR {old})" if retired_below else f"s.{IS_DELETE}"
         self.applied = newer(LAST_GENERATION, LAST_POSITION)
         self.imaged = newer(f"s.{IMAGE}_generation", f"s.{IMAGE}_position")
         self.changed = " OR ".join([self.applied, *(self.carried(c.name) for c in contract.partial_columns)])

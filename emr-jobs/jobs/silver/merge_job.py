@@ -128,8 +128,8 @@ class Batch:
         write_document(sibling(self.uri, TOUCHED), {"months": touched})
         if files.rows:
             self._merge(ordered, resolved, own)
-        if self.manifest.sweep:
-            self.spark.sql(merge.sweep_statement(self.target, self.manifest.opened_at, self.manifest.swept_generation)).collect()
+        if self.manifest.retires:
+            self.spark.sql(merge.retire_statement(self.target, self.manifest.opened_at, self.manifest.retired_below)).collect()
         if self.contract.history:
             self._keep_history(delivered)
         return SilverOutcome(
@@ -140,11 +140,10 @@ class Batch:
             quarantined=checked.quarantined_rows,
             loads=self._loads(reads),
             read_until=read_until,
-            missing=self._missing(own) if files.rows or self.manifest.sweep else {},
+            missing=self._missing(own) if files.rows or self.manifest.retires else {},
             without_month=self.without_month,
             quality=checked.summary(),
             months=both(touched, self._derived_months(own, keys)),
-            swept=self.manifest.sweep,
         )
 
     def _loads(self, reads: list[Read]) -> dict[str, int]:
@@ -196,12 +195,12 @@ class Batch:
 
     def _keep_history(self, delivered: DataFrame) -> None:
         """Derive the history of the batch's keys, and of those that this run retires."""
-        swept = self.manifest.swept_generation
+        below = self.manifest.retired_below
         keys = delivered.select(*(c.name for c in self.contract.key))
-        if self.manifest.sweep:
-            old = self.spark.table(self.target).where(f"cdc_generation >= 0 and cdc_generation < {swept}")
+        if self.manifest.retires:
+            old = self.spark.table(self.target).where(f"cdc_generation >= 0 and cdc_generation < {below}")
             keys = keys.union(old.select(*keys.columns))
-        History(self.spark, self.contract, split_uri(self.uri)[0], swept).keep(delivered, keys.distinct())
+        History(self.spark, self.contract, split_uri(self.uri)[0], below).keep(delivered, keys.distinct())
 
     def _checked(self, ordered: DataFrame) -> quality.Checked:
         """The changes that follow the contract's rules. The others go to the quarantine. Raises ``quality.TableStopped``."""
@@ -227,7 +226,7 @@ class Batch:
         rows = changes.with_month(folded, self.contract.partition)
         source = staging.source(rows, f"{self.contract.table}_folded", split_uri(self.uri)[0])
         manifest = self.manifest
-        statement = merge.statement(self.target, source, self.contract, own, manifest.opened_at, manifest.swept_generation)
+        statement = merge.statement(self.target, source, self.contract, own, manifest.opened_at, manifest.retired_below)
         self.spark.sql(statement).collect()
 
     def _own_months(self, ordered: DataFrame, keys: DataFrame) -> set[Month] | None:
@@ -238,18 +237,18 @@ class Batch:
         images = months.of_images(ordered, partition)
         self.without_month = images.get(TOMBSTONES, 0)
         found = months.of_keys(self.spark, self.contract, partition, keys) | images.keys()
-        if self.manifest.sweep:
-            found |= months.of_sweep(self.spark, self.contract.table, partition, self.manifest.swept_generation)
+        if self.manifest.retires:
+            found |= months.of_retired(self.spark, self.contract.table, partition, self.manifest.retired_below)
         return found
 
     def _derived_months(self, own: set[Month] | None, keys: DataFrame) -> dict[str, tuple[str, ...]]:
         """The months of each derived table that this batch may change."""
-        if self.manifest.sweep:
-            swept = self.spark.table(self.target).where(
-                f"cdc_generation < {self.manifest.swept_generation} and deleted_at is not null or "
-                + merge.swept_condition(self.manifest.swept_generation)
+        if self.manifest.retires:
+            retired = self.spark.table(self.target).where(
+                f"cdc_generation < {self.manifest.retired_below} and deleted_at is not null or "
+                + merge.retired_condition(self.manifest.retired_below)
             )
-            keys = keys.union(swept.select(*keys.columns)).distinct()
+            keys = keys.union(retired.select(*keys.columns)).distinct()
         found = months.of_derived(self.spark, self.contracts, self.contract.table, own or set(), keys)
         return {table: month_texts(touched) for table, touched in found.items()}
 

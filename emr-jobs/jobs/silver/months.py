@@ -8,7 +8,7 @@ from pyspark.sql.functions import expr
 from jobs.iceberg.catalog import SILVER, engine_name, exists
 from jobs.silver import key_index
 from jobs.silver.changes import IS_DELETE
-from jobs.silver.merge import Month, swept_condition
+from jobs.silver.merge import Month, retired_condition
 from jobs.silver.month_rule import month_fields
 from lake.contract import Contract, ContractSet, Join, MonthPartition
 
@@ -29,9 +29,9 @@ def of_images(changes: DataFrame, partition: MonthPartition) -> dict[Month, int]
     return {(int(year), int(month)): int(images) for year, month, images in counted}
 
 
-def of_sweep(spark: SparkSession, table: str, partition: MonthPartition, generation: int) -> set[Month]:
+def of_retired(spark: SparkSession, table: str, partition: MonthPartition, generation: int) -> set[Month]:
     """The months with rows that this run retires."""
-    return _months(spark.table(engine_name(SILVER, table)).where(swept_condition(generation)), partition)
+    return _months(spark.table(engine_name(SILVER, table)).where(retired_condition(generation)), partition)
 
 
 def of_derived(spark: SparkSession, contracts: ContractSet, table: str, own: set[Month], keys: DataFrame) -> dict[str, set[Month]]:

@@ -109,9 +109,9 @@ def newer(change: Place | None, row: Place) -> bool:
     return change is not None and change > row
 
 
-def dead(folded: Folded, swept: int) -> bool:
-    """Whether the row is deleted, or retired with its generation by a younger, complete load (``swept``, 0 for none)."""
-    return folded.is_delete or 0 <= folded.last.generation < swept
+def dead(folded: Folded, retired_below: int) -> bool:
+    """Whether the row is deleted, or retired with its generation by a younger, complete load (``retired_below``, 0 for none)."""
+    return folded.is_delete or 0 <= folded.last.generation < retired_below
 
 
 def missing(paths: Mapping[str, str | None], is_deleted: bool) -> tuple[str, ...]:
@@ -126,14 +126,14 @@ def _is_doubtful(path: str) -> bool:
     return path[:GENERATION_WIDTH] > max(oldest, "0" * GENERATION_WIDTH)
 
 
-def merged(row: Row | None, folded: Folded, swept: int) -> Row:
+def merged(row: Row | None, folded: Folded, retired_below: int) -> Row:
     """The key's row in silver after a batch."""
     before = row or Row(Place(FOREIGN_GENERATION - 1, ""), folded.whole, {}, True)
     is_applied, is_imaged = newer(folded.last, before.place), row is None or newer(folded.image, before.place)
     partial = {
         name: max(before.partial.get(name, (None, None)), new, key=lambda value: value[1] or "") for name, new in folded.partial.items()
     }
-    is_deleted = dead(folded, swept) if is_applied else before.is_deleted
+    is_deleted = dead(folded, retired_below) if is_applied else before.is_deleted
     loads = [generation for generation in (before.loaded, folded.loaded) if generation is not None]
     return Row(
         folded.last if is_applied else before.place,

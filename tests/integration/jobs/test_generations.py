@@ -158,7 +158,7 @@ def test_statistics_of_the_load_before_do_not_end_the_reload(lake: Lake) -> None
     assert [n for n, _ in names(lake)] == [1, 2]
 
 
-def test_a_late_row_of_a_swept_generation_stays_deleted(lake: Lake) -> None:
+def test_a_late_row_of_a_retired_generation_stays_deleted(lake: Lake) -> None:
     lake.fence("brewery", 10)
     lake.arrives(brewery(1, built=11))
     lake.source_says_loaded("brewery", 1)

@@ -139,13 +139,13 @@ def row_of_sql(row: Any) -> rules.Row:
 @given(
     lives=st.lists(histories(), min_size=KEYS, max_size=KEYS),
     later=st.lists(histories(), min_size=KEYS, max_size=KEYS),
-    swept=st.sampled_from([0, FENCES[0].generation, FENCES[1].generation]),
+    retired_below=st.sampled_from([0, FENCES[0].generation, FENCES[1].generation]),
 )
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 def test_fold_and_merge_are_the_same_in_python_and_in_sql(
-    spark: Any, lives: list[list[rules.Change]], later: list[list[rules.Change]], swept: int
+    spark: Any, lives: list[list[rules.Change]], later: list[list[rules.Change]], retired_below: int
 ) -> None:
-    clauses = merge._Merge(CONTRACT, EPOCH, swept)
+    clauses = merge._Merge(CONTRACT, EPOCH, retired_below)
     first, second = folded_rows(spark, lives), folded_rows(spark, later)
     expected = [[rules.fold(changes, FENCES, WHOLE, PARTIAL) for changes in batch] for batch in (lives, later)]
     for frame, batch in zip((first, second), expected, strict=True):
@@ -153,7 +153,7 @@ def test_fold_and_merge_are_the_same_in_python_and_in_sql(
 
     first.createOrReplaceTempView("t")
     inserted = select(spark, first, clauses.inserts())
-    rows = [rules.merged(None, folded, swept) for folded in expected[0]]
+    rows = [rules.merged(None, folded, retired_below) for folded in expected[0]]
     assert [row_of_sql(inserted[key]) for key in range(KEYS)] == rows
 
     names = [name for name in next(iter(inserted.values())).asDict() if name != "created_at"]
@@ -162,7 +162,7 @@ def test_fold_and_merge_are_the_same_in_python_and_in_sql(
     spark.createDataFrame([tuple(row[name] for name in names) for row in inserted.values()], schema).createOrReplaceTempView("t")
     updated = select(spark, second, clauses.updates())
     assert [row_of_sql(updated[key]) for key in range(KEYS)] == [
-        rules.merged(row, folded, swept) for row, folded in zip(rows, expected[1], strict=True)
+        rules.merged(row, folded, retired_below) for row, folded in zip(rows, expected[1], strict=True)
     ]
 
 

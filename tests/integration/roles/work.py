@@ -26,7 +26,7 @@ from lake.control.batches import MAINTENANCE, ControlBatches
 from lake.control.records import Refusal
 from lake.generations import Fence
 from lake.keys import file_id, raw_prefix
-from lake.manifests import OUTCOME, TOUCHED, SilverOutcome, sibling, write_document
+from lake.manifests import OUTCOME, TOUCHED, SilverOutcome, read_document, sibling, write_document
 
 from .conftest import LONG_AGO, Context, Guarded
 from .recorder import Call, recorded
@@ -226,8 +226,8 @@ class Work:
         for table in ("beer", "review"):
             manifest = by_table[table]["manifest"]
             write_document(sibling(manifest, TOUCHED), {"months": months})
-            outcome = SilverOutcome("1", 1, 1, months=months, loads={"0": 1}, swept=table == "review")
-            write_document(sibling(manifest, OUTCOME), outcome.document())
+            write_document(manifest, read_document(manifest) | {"retires": table == "review"})
+            write_document(sibling(manifest, OUTCOME), SilverOutcome("1", 1, 1, months=months, loads={"0": 1}).document())
             assert self.run("SettleSilver", "settle_silver", {"execution": RUN, **by_table[table]})["status"] == "settled"
 
     def contracts(self) -> Path:

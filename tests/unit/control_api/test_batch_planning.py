@@ -48,11 +48,11 @@ def test_a_stopped_replication_has_no_complete_load_and_raises_nothing(brewery: 
     assert statistics.complete_load(brewery) is None
 
 
-def test_dms_is_not_asked_about_a_generation_that_is_swept(make_planner: Callable[..., Any], brewery: Contract) -> None:
+def test_dms_is_not_asked_about_a_generation_whose_load_is_complete(make_planner: Callable[..., Any], brewery: Contract) -> None:
     fence, statistics, control, batches = Fence(MOMENT, "create-table"), MagicMock(), MagicMock(), MagicMock()
     control.fences.return_value = [fence]
     control.items_of.return_value = control.files.return_value = []
-    batches.state.return_value = TargetState(swept_generation=fence.generation)
+    batches.state.return_value = TargetState(retired_below=fence.generation)
 
     assert make_planner(control=control, batches=batches, statistics=statistics)._open_silver(brewery, "1") == "no new files"
     statistics.complete_load.assert_not_called()
