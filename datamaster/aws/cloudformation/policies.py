@@ -39,12 +39,15 @@ class Request:
 
 def decide(policies: Iterable[Policy], request: Request) -> str:
     """``allowed``, ``explicitDeny`` or ``implicitDeny``, by these identity policies."""
-    return _decide(policies, request, lambda _statement: True)
-
-
-def decide_by_resource(policy: Policy, request: Request) -> str:
-    """The same by a resource's own policy (a bucket's or key's), whose statements name their principals."""
-    return _decide([policy], request, lambda statement: _names(statement.get("Principal"), request.principal))
+    decision = NOT_ALLOWED
+    for policy in policies:
+        for statement in listed(policy["Statement"]):
+            if not _asks(statement, request):
+                continue
+            if statement["Effect"] == "Deny":
+                return DENIED
+            decision = ALLOWED
+    return decision
 
 
 def matches(pattern: str, text: str, *, ignore_case: bool = False) -> bool:
@@ -58,36 +61,12 @@ def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
-def _decide(policies: Iterable[Policy], request: Request, concerns: Callable[[Mapping[str, Any]], bool]) -> str:
-    decision = NOT_ALLOWED
-    for policy in policies:
-        for statement in listed(policy["Statement"]):
-            if not (concerns(statement) and _asks(statement, request)):
-                continue
-            if statement["Effect"] == "Deny":
-                return DENIED
-            decision = ALLOWED
-    return decision
-
-
 def _asks(statement: Mapping[str, Any], request: Request) -> bool:
     if "NotAction" in statement or "NotResource" in statement or "NotPrincipal" in statement:
         raise TerminalError(f"a statement says what it does not concern: {dict(statement)}; write what it does")
     action = any(matches(pattern, request.action, ignore_case=True) for pattern in listed(statement["Action"]))
     resource = any(matches(pattern, request.resource) for pattern in listed(statement.get("Resource", "*")))
     return action and resource and _holds(statement.get("Condition") or {}, request.keys)
-
-
-def _names(principal: Any, caller: str) -> bool:
-    if principal == "*":
-        return True
-    if not isinstance(principal, dict):
-        return False
-    account = caller.split(":")[4] if caller.startswith("arn:") else None
-    for name in listed(principal.get("AWS")):
-        if name in ("*", caller) or (account and name.endswith(":root") and f":{account}:" in name):
-            return True
-    return caller in listed(principal.get("Service"))
 
 
 def _holds(condition: Mapping[str, Mapping[str, Any]], keys: Mapping[str, str]) -> bool:

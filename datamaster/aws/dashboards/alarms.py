@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from datamaster.aws.dashboards.objectives import ENVIRONMENTS, Objective
 
@@ -167,36 +164,6 @@ def runbook(listed: Iterable[Objective]) -> str:
             f"- **Repair**: {objective.repair}",
         ]
     return "\n".join(lines) + "\n"
-
-
-def breached(client: Any, alarm: str) -> bool | None:
-    """Whether a deployed alarm's condition holds now. None if there is no data and the alarm ignores that.
-
-    CloudWatch evaluates an alarm once a period. This evaluates the same periods immediately.
-    """
-    [described] = client.describe_alarms(AlarmNames=[alarm])["MetricAlarms"]
-    period, periods = described["Period"], described["EvaluationPeriods"]
-    end = datetime.now(UTC) + timedelta(seconds=1)
-    answer = client.get_metric_data(
-        MetricDataQueries=[
-            {
-                "Id": "m",
-                "MetricStat": {
-                    "Metric": {key: described[key] for key in ("Namespace", "MetricName", "Dimensions")},
-                    "Period": period,
-                    "Stat": described["Statistic"],
-                },
-            }
-        ],
-        StartTime=end - timedelta(seconds=period * (periods + 2)),
-        EndTime=end,
-        ScanBy="TimestampAscending",
-    )
-    values = answer["MetricDataResults"][0]["Values"][-periods:]
-    if not values:
-        return True if described.get("TreatMissingData") == "breaching" else None
-    beyond = operator.lt if described["ComparisonOperator"] == BELOW else operator.gt
-    return all(beyond(value, described["Threshold"]) for value in values)
 
 
 def _without_data(objective: Objective) -> str:

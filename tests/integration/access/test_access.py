@@ -3,8 +3,8 @@
 import boto3
 import pytest
 
-from datamaster.aws.access.matrix_page import ALLOWED, DENIED, NOT_SERVED, result_lines
 from tests.integration.access.conftest import MATRIX, PROBE, Caller, bucket_of, was_allowed
+from tests.integration.access.tried_squares import ALLOWED, DENIED, NOT_SERVED, result_lines
 
 pytestmark = pytest.mark.integration
 WORK_GROUP = {"lake": "dm-lake-local", "analysts": "dm-analysts-local", "demo": "dm-demo-local"}

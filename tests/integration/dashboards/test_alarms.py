@@ -14,13 +14,13 @@ import boto3
 import psycopg2
 import pytest
 
-from datamaster.aws.dashboards.alarms import breached
 from datamaster.aws.dashboards.objectives import objectives
 from datamaster.laptop import actions, lifecycle, state
 from datamaster.platform import pipelines
 from datamaster.platform.api_client import sweep_files
 from lake.control import ControlTable
 from lake.control.batches import ControlBatches
+from tests.integration.dashboards.deployed_alarms import breached
 
 pytestmark = pytest.mark.integration
 PATIENCE_SECONDS = 120

@@ -3,8 +3,9 @@
 import pytest
 
 from datamaster.aws.access.matrix import load_matrix
-from datamaster.aws.cloudformation.policies import ALLOWED, DENIED, NOT_ALLOWED, Request, decide, decide_by_resource
+from datamaster.aws.cloudformation.policies import ALLOWED, DENIED, NOT_ALLOWED, Request, decide
 from tests.unit.access.conftest import ACCOUNT, VALUES, key
+from tests.unit.access.resource_policies import decide_by_resource
 
 MATRIX = load_matrix()
 PROTECTED = {"StreamKey": ("StreamKeyArn", {"stream"}), "StageKey": ("StageKeyArn", {"raw", "errors"})}

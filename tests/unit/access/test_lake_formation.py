@@ -2,8 +2,8 @@
 
 import pytest
 
-from datamaster.aws.access.lake_formation import EVERYONE, Grants
 from datamaster.aws.access.matrix import load_matrix
+from tests.unit.access.lake_formation import EVERYONE, Grants
 
 MATRIX = load_matrix()
 DATABASES = {layer.database: layer for layer in MATRIX.layers.values() if layer.database}

@@ -5,10 +5,11 @@ from itertools import product
 import pytest
 
 from datamaster.aws.access.matrix import load_matrix
-from datamaster.aws.cloudformation.policies import ALLOWED, NOT_ALLOWED, Request, UnknownOperator, decide, decide_by_resource, matches
+from datamaster.aws.cloudformation.policies import ALLOWED, NOT_ALLOWED, Request, UnknownOperator, decide, matches
 from datamaster.aws.cloudformation.rendering import Template, stack
 from datamaster.project import PROJECT
 from tests.unit.access.conftest import ACCOUNT, VALUES
+from tests.unit.access.resource_policies import decide_by_resource
 
 MATRIX = load_matrix()
 GLUE = f"arn:aws:glue:us-east-1:{ACCOUNT}"
