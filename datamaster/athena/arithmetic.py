@@ -12,7 +12,7 @@ from sqlglot import exp
 from sqlglot.optimizer.scope import traverse_scope
 
 TypeOf = Callable[[exp.Expr], str | None]
-"""Gives the engine's type of an expression that stands in its statement, None where the engine cannot tell."""
+"""Gives the engine's type of an expression that stands in its statement, None if the engine cannot say."""
 
 ZERO = "Division by zero"
 DAYS = (exp.Add, exp.Sub, exp.DateAdd, exp.DateTrunc, exp.TimestampTrunc)

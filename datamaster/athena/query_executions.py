@@ -102,7 +102,7 @@ class QueryExecutions:
         return execution.id
 
     def get(self, execution_id: str) -> QueryExecution | None:
-        """The execution, None where it is unknown."""
+        """The execution, None if it is unknown."""
         with self.lock:
             return self.by_id.get(execution_id)
 

@@ -17,7 +17,7 @@ from datamaster.athena.utilities import Show, read_show
 CATALOG = "awsdatacatalog"
 INFORMATION_SCHEMA = "information_schema"
 EVERY_TABLE = "*"
-"""Stands for all tables of a database where a statement names the database alone."""
+"""Stands for all tables of a database if a statement names the database alone."""
 _RESERVED = re.compile(
     r"""
     ALTER|AND|AS|BETWEEN|BY|CASE|CAST|CONSTRAINT|CREATE|CROSS|CUBE|DEALLOCATE|DELETE|DESCRIBE|DISTINCT|DROP|ELSE|END|ESCAPE

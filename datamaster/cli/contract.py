@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Write, check, compare and publish contracts: one YAML file a source table.")
 Folder = Annotated[
-    Path | None, typer.Option("--contracts", help="Folder of the contracts; the platform's in --home where not given.", file_okay=False)
+    Path | None,
+    typer.Option("--contracts", help="Folder of the contracts. Default: the folder of the platform in --home.", file_okay=False),
 ]
 
 
@@ -62,9 +63,9 @@ def publish(folder: Folder = None, home: Home = Path(".dm")) -> int:
 @app.command()
 def diff(
     old: Annotated[
-        Path | None, typer.Argument(help="Folder of contracts; those in force on the running platform where not given.", exists=True)
+        Path | None, typer.Argument(help="Folder of contracts. Default: those in force on the running platform.", exists=True)
     ] = None,
-    new: Annotated[Path | None, typer.Argument(help="Folder of contracts; the platform's folder where not given.", exists=True)] = None,
+    new: Annotated[Path | None, typer.Argument(help="Folder of contracts. Default: the platform's folder.", exists=True)] = None,
     home: Home = Path(".dm"),
 ) -> int:
     """Compare two sets of contracts, and show the effect on existing rows. Exits 1 if they differ."""
@@ -89,7 +90,7 @@ def _print_changes(found: Sequence[ContractChange]) -> None:
 @app.command()
 def init(
     table: Annotated[str, typer.Argument(help="The source table, as schema.table.")],
-    source: Annotated[str | None, typer.Option(help="The database, as postgresql://…; the running platform's where not given.")] = None,
+    source: Annotated[str | None, typer.Option(help="The database, as postgresql://…. Default: the running platform's.")] = None,
     folder: Folder = None,
     home: Home = Path(".dm"),
     force: Annotated[bool, typer.Option(help="Write over a contract that is there.")] = False,

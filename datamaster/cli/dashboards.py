@@ -19,8 +19,8 @@ app = typer.Typer(no_args_is_help=True, help="The Grafana dashboards: what would
 
 Url = Annotated[str, typer.Option(help="Address of Grafana.", envvar="DM_GRAFANA_URL")]
 Environment = Annotated[str, typer.Option(help="The environment that the dashboards show.")]
-Secret = Annotated[str, typer.Option(help="Secret that holds Grafana's token; dm-grafana-<environment> where not given.")]
-WorkGroup = Annotated[str, typer.Option(help="Athena's work group; dm-lake-<environment> where not given.")]
+Secret = Annotated[str, typer.Option(help="Secret that holds Grafana's token. Default: dm-grafana-<environment>.")]
+WorkGroup = Annotated[str, typer.Option(help="Athena's work group. Default: dm-lake-<environment>.")]
 
 
 @app.command()

@@ -58,7 +58,7 @@ def export(
 def reload(
     table: Annotated[str, typer.Argument(help="The lake's name of the table.")],
     accept: Annotated[
-        bool, typer.Option("--accept", help="Load nothing; take the last load as it is, though rows of it are missing.")
+        bool, typer.Option("--accept", help="Load nothing. Take the last load as it is, although rows of it are missing.")
     ] = False,
     home: Home = Path(".dm"),
 ) -> None:

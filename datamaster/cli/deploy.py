@@ -39,10 +39,10 @@ def deploy(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show order, parameters and resources; call nothing on AWS.")] = False,
     drift: Annotated[bool, typer.Option("--drift", help="Show what was changed by hand; change nothing.")] = False,
     yes: Yes = False,
-    fix: Annotated[bool, typer.Option("--fix", help="Close what the account lacks where nothing else in it can feel that.")] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Close the gaps of the account that nothing else in it depends on.")] = False,
     json: Annotated[bool, typer.Option("--json", help="JSON for scripts.")] = False,
     contracts: Annotated[
-        Path | None, typer.Option("--contracts", help="Folder of the contracts; the environment's where not given.", file_okay=False)
+        Path | None, typer.Option("--contracts", help="Folder of the contracts. Default: the environment's.", file_okay=False)
     ] = None,
 ) -> int:
     """Deploy the templates to an AWS account. Shows the changes and asks before it makes them.

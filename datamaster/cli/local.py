@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 
 def up(
-    source: Annotated[str | None, typer.Option(help="Your own database, as postgresql://…; an embedded one where not given.")] = None,
+    source: Annotated[str | None, typer.Option(help="Your own database, as postgresql://…. Default: an embedded one.")] = None,
     table: taking.Tables = None,
     schema: taking.Schemas = None,
     include: taking.Include = None,

@@ -36,7 +36,7 @@ class InvalidRate(TerminalError):
 @app.command()
 def scale(
     env: Environment = "prod",
-    changes: Annotated[float | None, typer.Option(help="Changes a second; five loads where none is given.")] = None,
+    changes: Annotated[float | None, typer.Option(help="Changes a second. Default: five loads.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show which service reaches its limit first at a rate of changes, and the settings to raise."""

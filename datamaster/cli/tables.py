@@ -43,9 +43,7 @@ def list_tables(json: Json = False, home: Home = Path(".dm")) -> None:
 
 @app.command()
 def add(
-    tables: Annotated[
-        list[str] | None, typer.Argument(help="Tables, as schema.table; every table that can be taken where none is named.")
-    ] = None,
+    tables: Annotated[list[str] | None, typer.Argument(help="Tables, as schema.table. Default: every table that can be taken.")] = None,
     schema: taking.Schemas = None,
     include: taking.Include = None,
     exclude: taking.Exclude = None,

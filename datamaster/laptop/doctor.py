@@ -19,7 +19,7 @@ PACKAGES = ("ministack", "pysail", "pyspark-client", "pyiceberg", "pyarrow", "du
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One thing looked at: ``good`` is False where the platform cannot run, None where it runs with less."""
+    """One thing looked at: ``good`` is False if the platform cannot run, None if it runs with less."""
 
     subject: str
     found: str

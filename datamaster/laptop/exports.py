@@ -22,7 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m datamaster.laptop.exports", description="The running platform's variables as shell lines."
     )
-    parser.add_argument("--home", type=Path, default=Path(".dm"), help="where the platform keeps its state")
+    parser.add_argument("--home", type=Path, default=Path(".dm"), help="folder of the platform's state")
     print(exports(load(parser.parse_args().home)), end="")
 
 

@@ -282,7 +282,7 @@ def _wait_until_ready(server: Server, log: Path) -> None:
 def main() -> int:
     """Run a server in the foreground until SIGTERM or SIGINT. Returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m datamaster.laptop.postgres", description=main.__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="data directory, made where it is missing")
+    parser.add_argument("--data", type=Path, required=True, help="data directory, created if it is missing")
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
     arguments = parser.parse_args()
     server = start(arguments.data, arguments.port)

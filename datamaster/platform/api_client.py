@@ -42,7 +42,7 @@ class ApiUnreachable(TransientError):
 
 
 class NoApiAddress(TerminalError):
-    """Nothing tells where the API is."""
+    """The API's address is not known."""
 
     def __init__(self, variable: str) -> None:
         super().__init__(f"{variable} is not set; start a platform with dm up, or set it to the deployed one")

@@ -11,7 +11,7 @@ from lake.types import widens
 
 @dataclass(frozen=True)
 class ContractChange:
-    """One change. ``column`` is empty where it is the table's; ``effect`` is a sentence about rows that are there."""
+    """One change. ``column`` is empty for a change of the table; ``effect`` is a sentence about rows that are there."""
 
     table: str
     column: str

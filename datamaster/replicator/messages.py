@@ -137,7 +137,7 @@ def largest(table: Table, values: Sequence[Value]) -> SourceColumn | None:
 
 
 def unwritable(table: Table, values: Sequence[Value], error: Exception) -> tuple[SourceColumn | None, Exception]:
-    """The first column whose value cannot be written, and why; without a column where the row as a whole cannot."""
+    """The first column whose value cannot be written, and why; without a column if the row as a whole cannot."""
     for column, value in zip(table.columns, values, strict=False):
         if isinstance(value, bytes):
             try:

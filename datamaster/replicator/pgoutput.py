@@ -59,7 +59,7 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class RowChange:
-    """One changed row: ``kind`` is I, U or D; ``old`` holds the key or the whole row where the server sent one."""
+    """One changed row: ``kind`` is I, U or D; ``old`` holds the key or the whole row if the server sent one."""
 
     kind: str
     relation_id: int

@@ -71,7 +71,7 @@ class Identity:
     def problem(self) -> tuple[str, str] | None:
         """The reason why the table cannot be replicated, and the statement that cures it. None if it can."""
         if not self.key:
-            return "has no primary key; add one", "ALTER TABLE … ADD PRIMARY KEY (…), or REPLICA IDENTITY DEFAULT where it has one"
+            return "has no primary key; add one", "ALTER TABLE … ADD PRIMARY KEY (…), or REPLICA IDENTITY DEFAULT if it has one"
         if not self.logged:
             return "is unlogged, so its changes are not in the log", "ALTER TABLE … SET LOGGED"
         return None

@@ -16,7 +16,7 @@ from datamaster.platform.counts import counted
 
 SHOWN = 5
 ROW, DUPLICATE, DELETED_AT, TABLE = "(row)", "(duplicate)", "deleted_at", "(table)"
-"""What a difference is about where it is no column of the table: a row too few or too many, a key held twice, a table missing."""
+"""Differences that no column has: a row too few or too many, a key held twice, a table missing."""
 EQUAL, DIFFERENT, UNDECIDED = 0, 1, 3
 
 

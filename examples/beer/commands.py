@@ -52,7 +52,7 @@ def seed(
 
 def churn(
     changes: Annotated[int, typer.Option(min=1, help="How many row changes.")] = 5_000,
-    rate: Annotated[float | None, typer.Option(min=0.1, help="Changes a second; as fast as it goes where not given.")] = None,
+    rate: Annotated[float | None, typer.Option(min=0.1, help="Changes a second. Default: as fast as it goes.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same changes.")] = 1,
     home: Home = Path(".dm"),
 ) -> None:

@@ -18,7 +18,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m datamaster.laptop.delivery", description=__doc__)
     parser.add_argument("--template", type=Path, required=True, help="the template with the delivery stream")
     parser.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE", help="a template parameter, attribute or import")
-    parser.add_argument("--state", type=Path, required=True, help="where checkpoint.json lies; a file flush put there makes it write now")
+    parser.add_argument(
+        "--state", type=Path, required=True, help="folder of checkpoint.json; a file named flush in it makes the worker write now"
+    )
     parser.add_argument("--interval-seconds", type=float, help="cap for the buffer interval, below what the template says")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
