@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -12,6 +12,7 @@ import boto3
 
 from datamaster.laptop.state import State
 from lake.keys import RAW
+from tests.waiting import eventually
 
 QUEUE = "dm-arrivals-local"
 
@@ -49,7 +50,7 @@ class Arrivals:
         """Leave the messages in the queue from now on."""
         self._lambda.update_event_source_mapping(UUID=self._mapping, Enabled=False)
 
-    def hold_back(self, table: str, count: int, wait: Callable[..., Any]) -> list[str]:
+    def hold_back(self, table: str, count: int) -> list[str]:
         """Take every second of a table's messages off the queue, oldest file first, and let the others go on.
 
         Returns the ``count`` messages that were taken.
@@ -61,7 +62,7 @@ class Arrivals:
             found = sorted((message for message in messages if f"{RAW}{table}/" in message), key=keys_in)
             return found[: 2 * count] if len(found) >= 2 * count else None
 
-        held: list[str] = wait(enough, f"messages about files of {table}", pause=0.2)[::2]
+        held = (eventually(enough, f"messages about files of {table}", pause=0.2) or [])[::2]
         self.late += [key for message in held for key in keys_in(message)]
         self._send(message for message in messages if message not in held)
         self._lambda.update_event_source_mapping(UUID=self._mapping, Enabled=True)

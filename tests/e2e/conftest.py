@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
 
 import psutil
 import pytest
 
 from datamaster.laptop.state import State
 from tests.platforms import running_platform
-
-PATIENCE_SECONDS = 120.0
-T = TypeVar("T")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -29,20 +24,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def start_platform() -> Callable[..., AbstractContextManager[State]]:
     """``with start_platform(home, **options) as running``: ``platform.up`` and its end; this process's AWS is that platform's."""
     return running_platform
-
-
-@pytest.fixture(scope="session")
-def wait_until() -> Callable[..., Any]:
-    """``wait_until(condition, what)`` returns the condition's value once it is true; fails with ``what`` when that takes too long."""
-
-    def wait(condition: Callable[[], T], what: str, seconds: float = PATIENCE_SECONDS, pause: float = 0.02) -> T:
-        deadline = time.monotonic() + seconds
-        while not (value := condition()):
-            assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
-            time.sleep(pause)
-        return value
-
-    return wait
 
 
 @pytest.fixture(scope="session")

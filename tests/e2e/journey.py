@@ -27,13 +27,13 @@ from lake.control import ControlRecord, ControlTable
 from lake.control.records import BRONZE, CONTAINER, LAMBDA, PENDING, RUNNING, SILVER
 from lake.keys import is_export_manifest
 from tests.e2e.arrivals import Arrivals
+from tests.waiting import eventually
 
 CHANGES = 3_000
 CHANGES_A_SECOND = 120
 LATE = 2
 PASSED = (BRONZE, SILVER)
 
-Wait = Callable[..., Any]
 Find = Callable[..., Mapping[int, str]]
 
 
@@ -79,7 +79,6 @@ class Journey:
     """One journey of a source's rows to gold, with everything that can happen on the way."""
 
     home: Path
-    wait: Wait
     find: Find
     kills: dict[str, Kill] = field(default_factory=dict)
     silver_before_the_late: int = 0
@@ -97,26 +96,26 @@ class Journey:
         self.kills[name] = Kill(pid, delivered, total)
 
     def pid_of(self, name: str) -> int:
-        return int(self.wait(lambda: state.processes(self.home).get(name, {}).get("pid"), f"a process {name}"))
+        return int(eventually(lambda: state.processes(self.home).get(name, {}).get("pid"), f"a process {name}"))
 
     def kill_replicator_amid_the_load(self, dsn: str) -> None:
         """Wait until some tables are loaded and review is being read."""
-        self.wait(lambda: read(dsn, REVIEWS_LOADING), "the load of review", pause=0.005)
+        eventually(lambda: read(dsn, REVIEWS_LOADING), "the load of review", pause=0.005)
         self.kill("replicator amid the load", self.pid_of("replicator"), read(dsn, LOADED), read(dsn, ROWS))
 
     def kill_replicator_amid_changes(self, before: int) -> None:
         dsn = self.running.dsn
-        self.wait(lambda: read(dsn, CHANGES_SENT) - before > CHANGES // 10, "changes in the stream")
+        eventually(lambda: read(dsn, CHANGES_SENT) - before > CHANGES // 10, "changes in the stream")
         self.kill("replicator amid changes", self.pid_of("replicator"), read(dsn, CHANGES_SENT) - before, CHANGES)
 
     def kill_delivery(self) -> None:
         before = self.records_delivered()
-        self.wait(lambda: self.records_delivered() > before, "changes in S3")
+        eventually(lambda: self.records_delivered() > before, "changes in S3")
         self.kill("delivery worker", self.pid_of("delivery"), self.records_delivered() - before, CHANGES)
 
     def kill_container(self) -> None:
         """Wait until the export's file is held by a container."""
-        self.wait(lambda: self.held(CONTAINER), "a container that holds a file")
+        eventually(lambda: self.held(CONTAINER), "a container that holds a file")
         [pid] = self.find(str(self.running.environment["AWS_ENDPOINT_URL"]), "-m convert.container --file-id")
         self.kill("container", pid, *self.records_converted())
         self.killed_container = self.held(CONTAINER)[0].file_id
@@ -124,7 +123,7 @@ class Journey:
     def kill_lambda(self) -> None:
         """End the converter's worker of the emulator while a file is in its hands."""
         while "lambda" not in self.kills:
-            [held, *_] = self.wait(lambda: self.held(LAMBDA), "a Lambda that holds a file", pause=0.005)
+            [held, *_] = eventually(lambda: self.held(LAMBDA), "a Lambda that holds a file", pause=0.005)
             progress = self.records_converted()
             for pid in self.find(f"{self.home}/emulator/tmp/ministack-lambda-dm-converter-local-convert_file"):
                 os.kill(pid, signal.SIGKILL)
@@ -143,7 +142,7 @@ class Journey:
     def kill_silver_job(self) -> None:
         """Wait until the job of review has said which months it touches and is about to merge."""
         touched = set(self.keys_of(self.running.lake_bucket, "batches/review/", "/touched.json"))
-        self.wait(lambda: set(self.keys_of(self.running.lake_bucket, "batches/review/", "/touched.json")) - touched, "touched months")
+        eventually(lambda: set(self.keys_of(self.running.lake_bucket, "batches/review/", "/touched.json")) - touched, "touched months")
         [pid] = [note["pid"] for note in self.jobs_taken() if Path(note["log"]).name.startswith("review-")]
         statuses = Counter(record.status for record in self.control.files())
         self.kill("silver job", pid, statuses[SILVER], statuses.total())
@@ -173,7 +172,7 @@ class Journey:
             known = {record.object_key: record.status for record in self.control.files()}
             return set(self.raw_keys()) - set(self.arrivals.late) <= set(known) and not {PENDING, RUNNING} & set(known.values())
 
-        self.wait(converted, "all files but the late ones in bronze", seconds=240, pause=0.3)
+        eventually(converted, "all files but the late ones in bronze", seconds=240, pause=0.3)
 
     # ---- the way
 
@@ -206,7 +205,7 @@ class Journey:
         self.kill_delivery()
         self.arrivals.stop_registration()
         self.kill_replicator_amid_changes(sent_before)
-        self.held_back = self.arrivals.hold_back("review", LATE, self.wait)
+        self.held_back = self.arrivals.hold_back("review", LATE)
         self.kill_lambda()
         self.arrivals.announce_again()
         changing.result(120)

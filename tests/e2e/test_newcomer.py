@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,10 @@ from datamaster.laptop import actions, postgres, state
 from lake.contract.store import POINTER_TTL_SECONDS
 from tests.e2e.newcomer import Newcomer
 from tests.processes import alive, descendants
+from tests.waiting import eventually
 
 REVIEWS = 12_000
 NAN_ALLOWED = "physicalType: double precision\n    customProperties: [{property: allowNaN, value: true}]"
-
-Wait = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
@@ -126,16 +125,16 @@ def test_down_leaves_no_process_and_commands_then_say_how_to_start(newcomer: New
     ],
     ids=["up, while it starts", "demo, while rows flow"],
 )
-def test_ctrl_c_leaves_no_process_behind(tmp_path: Path, wait_until: Wait, words: tuple[str, ...], seen: str) -> None:
+def test_ctrl_c_leaves_no_process_behind(tmp_path: Path, words: tuple[str, ...], seen: str) -> None:
     newcomer = Newcomer(tmp_path)
     process = newcomer.begins(*words)
     try:
-        wait_until(lambda: seen in state.processes(newcomer.home), f"a process {seen}")
+        eventually(lambda: seen in state.processes(newcomer.home), f"a process {seen}")
         started = descendants(process.pid)
         assert len(started) > 3
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130
-        wait_until(lambda: not alive(started), f"the end of {alive(started)}", seconds=15)
+        eventually(lambda: not alive(started), f"the end of {alive(started)}", seconds=15)
         assert state.owner_of(newcomer.home) is None
         assert "Traceback" not in (tmp_path / "screen.txt").read_text()
     finally:

@@ -11,7 +11,7 @@ import pytest
 
 from beer import generate
 from lake.control.records import CONTAINER, FAILED, LAMBDA, SILVER
-from tests.e2e.journey import LATE, Find, Journey, Wait
+from tests.e2e.journey import LATE, Find, Journey
 
 pytestmark = pytest.mark.timeout(1200)  # all of it is the first test's
 
@@ -20,10 +20,10 @@ CONTAINER_FROM_RECORDS = 2_000
 
 
 @pytest.fixture(scope="module")
-def journey(tmp_path_factory: pytest.TempPathFactory, start_platform: Any, wait_until: Wait, processes_with: Find) -> Iterator[Journey]:
+def journey(tmp_path_factory: pytest.TempPathFactory, start_platform: Any, processes_with: Find) -> Iterator[Journey]:
     """A journey that has come to its end; its platform still runs."""
     home = tmp_path_factory.mktemp("road")
-    journey = Journey(home, wait_until, processes_with)
+    journey = Journey(home, processes_with)
     loading: list[threading.Thread] = []
 
     def seed(dsn: str) -> None:

@@ -31,7 +31,7 @@ OPENAPI = yaml.safe_load((ROOT / "control-api" / "openapi.yaml").read_text())
 def eventually(url):
     for _ in range(150):
         try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
+            with urllib.request.urlopen(url, timeout=30) as answer:
                 return json.load(answer)
         except urllib.error.URLError:
             time.sleep(0.1)

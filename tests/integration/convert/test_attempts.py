@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 from chalice.test import Client
@@ -17,6 +15,7 @@ from convert.local_file import convert
 from convert.settings import Settings
 from convert.sink import S3Sink
 from tests.integration.convert.conftest import EXECUTION, ROOT, Road, gz_lines, load
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -26,13 +25,6 @@ ROWS_A_MEMBER = 20_000
 def big_file(members: int) -> bytes:
     """Many gzip members of the same lines: much to convert, little to build."""
     return gz_lines(*(load(brewery_id=n, brewery_name=f"brewery {n}") for n in range(ROWS_A_MEMBER))) * members
-
-
-def wait_for(condition: Any, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_the_container_writes_the_same_bytes_as_the_function(road: Road) -> None:
@@ -53,7 +45,7 @@ def test_the_container_writes_the_same_bytes_as_the_function(road: Road) -> None
 def test_sigterm_aborts_the_attempt_and_gives_the_lease_back(road: Road) -> None:
     file_id = road.arrives("brewery", "terminated.gz", big_file(200))
     process = road.container(file_id)
-    wait_for(lambda: road.record(file_id).contract_version is not None)
+    eventually(lambda: road.record(file_id).contract_version is not None, "the start of the conversion", pause=0.02)
 
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=60)

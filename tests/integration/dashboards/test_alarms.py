@@ -6,9 +6,9 @@ import gzip
 import json
 import os
 import signal
-import time
 import uuid
 from contextlib import contextmanager
+from functools import partial
 
 import boto3
 import psycopg2
@@ -21,9 +21,9 @@ from datamaster.platform.api_client import sweep_files
 from lake.control import ControlTable
 from lake.control.batches import ControlBatches
 from tests.integration.dashboards.deployed_alarms import breached
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.integration
-PATIENCE_SECONDS = 120
 KNOWN = objectives()
 QUEUES = ("arrivals", "ingest-router", "converter", "control-api")
 DEAD_LETTERS = " and ".join(objective.name for objective in KNOWN if objective.name.startswith("dead-letters-"))
@@ -63,7 +63,8 @@ def unreadable_file(lake):
     control, key = ControlTable(lake.control_table), f"raw/beer/export/{uuid.uuid4().hex}/00001.csv.gz"
     lines = ["beer_id,brewery_id,beer_name,beer_style,beer_abv", *(f"x{n},1,a,b,5" for n in range(50))]
     boto3.client("s3").put_object(Bucket=lake.stage_bucket, Key=key, Body=gzip.compress("\n".join(lines).encode()))
-    [file] = until(lambda: [f for f in control.files(table="beer", status="failed") if f.object_key == key])
+    failed = partial(control.files, table="beer", status="failed")
+    [file] = eventually(lambda: [file for file in failed() if file.object_key == key], "the failed file", pause=1)
     yield
     # The sweep's view of the last 24 hours: the record is forgotten, as its age would do.
     control.table.delete_item(Key={"pk": f"file#{file.file_id}", "sk": "file"})
@@ -183,14 +184,6 @@ FAULTS = {
 }
 
 
-def until(condition):
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(1)
-    return found
-
-
 def test_every_objective_has_a_fault():
     assert sorted(name for names in FAULTS for name in names.split(" and ")) == sorted(objective.name for objective in KNOWN)
 
@@ -207,10 +200,10 @@ def test_a_fault_makes_the_alarms_condition_true_and_its_removal_clears_it(fault
             report_now(lake)
         return [breached(cloudwatch, f"dm-local-{name}") is True for name in names]
 
-    until(lambda: not any(holding()))
+    eventually(lambda: not any(holding()), "no alarm", pause=1)
     with FAULTS[fault](lake):
-        until(lambda: all(holding()))
-    until(lambda: not any(holding()))
+        eventually(lambda: all(holding()), "every alarm", pause=1)
+    eventually(lambda: not any(holding()), "no alarm", pause=1)
     with capsys.disabled():
         for name in names:
             print(f"\n  alarm dm-local-{name}: on by its fault, off after", end="")

@@ -9,7 +9,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 import uuid
 import zipfile
 from collections.abc import Callable, Iterator
@@ -26,6 +25,7 @@ from datamaster.laptop.delivery import wait_until_delivered
 from datamaster.laptop.emulator import Emulator
 from datamaster.laptop.process import spawn, stop
 from lake.contract.store import publish
+from tests.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[3]
 TEMPLATE = ROOT / "templates" / "streaming-delivery.yaml"
@@ -97,24 +97,16 @@ class Delivery:
 
     def wait_for_objects(self, count: int) -> None:
         """Wait until that many objects lie in the bucket."""
-        deadline = time.monotonic() + 30
-        while len(self.keys()) < count:
-            assert time.monotonic() < deadline, self.log.read_text()
-            time.sleep(0.05)
+        eventually(lambda: len(self.keys()) >= count, self.log.read_text)
 
     def wait_for_log(self, text: str) -> None:
         """Wait until the worker says so."""
-        deadline = time.monotonic() + 30
-        while text not in self.log.read_text():
-            assert time.monotonic() < deadline, self.log.read_text()
-            time.sleep(0.05)
+        eventually(lambda: text in self.log.read_text(), self.log.read_text)
 
     def wait_until_transformed(self, count: int) -> None:
         """Wait until the worker holds what that many records became."""
-        deadline = time.monotonic() + 30
-        while sum(map(int, re.findall(r"(\d+) records transformed", self.log.read_text()))) < count:
-            assert time.monotonic() < deadline, self.log.read_text()
-            time.sleep(0.05)
+        transformed = re.compile(r"(\d+) records transformed")
+        eventually(lambda: sum(map(int, transformed.findall(self.log.read_text()))) >= count, self.log.read_text)
 
     def keys(self, prefix: str = "") -> list[str]:
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)

@@ -21,6 +21,7 @@ from ingest import door
 from lake.contract.store import publish
 from lake.control import ControlRecord, ControlTable
 from tests.conftest import fresh
+from tests.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[3]
 LAMBDA_LIMIT = 100
@@ -129,13 +130,12 @@ class Road:
     def wait_for_end(self, key: str) -> None:
         """Wait until no execution of a file runs any more."""
         file_id = self.record(key).file_id
-        deadline = time.monotonic() + 20
-        while any(
-            entry["name"].startswith(file_id)
-            for entry in self.states.list_executions(stateMachineArn=self.machine, statusFilter="RUNNING")["executions"]
-        ):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+
+        def running() -> bool:
+            listed = self.states.list_executions(stateMachineArn=self.machine, statusFilter="RUNNING")["executions"]
+            return any(entry["name"].startswith(file_id) for entry in listed)
+
+        eventually(lambda: not running(), f"the end of {file_id}'s execution")
 
 
 @pytest.fixture(scope="module")

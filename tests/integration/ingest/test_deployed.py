@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from pathlib import Path
 
 import boto3
@@ -15,6 +14,7 @@ from datamaster.aws.deploy.deployment import deploy
 from datamaster.laptop.delivery import wait_until_delivered
 from datamaster.laptop.process import spawn, stop
 from lake.control import ControlTable
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -68,12 +68,8 @@ def test_changes_on_the_stream_reach_bronze_and_a_stray_object_fails_with_its_re
 
     wait_until_delivered(worker, stream, SECONDS)
     control = ControlTable(outputs["control"]["TableName"])
-    deadline = time.monotonic() + SECONDS
-    while time.monotonic() < deadline:
-        records = {record.table_name: record for record in control.files()}
-        if {record.status for record in records.values()} == {"bronze", "failed"}:
-            break
-        time.sleep(0.2)
+    eventually(lambda: {record.status for record in control.files()} == {"bronze", "failed"}, "a file in bronze and a failed one")
+    records = {record.table_name: record for record in control.files()}
 
     assert (records["beer"].status, records["beer"].records_written, records["beer"].records_rejected) == ("bronze", 300, 0)
     assert (records["lager"].status, records["lager"].error_type) == ("failed", "UnknownTable")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 from collections.abc import Callable
 
 import boto3
@@ -12,6 +11,7 @@ import pytest
 from datamaster.aws.deploy.environments import load_environment
 from datamaster.aws.deploy.stacks import deployed
 from datamaster.cli import run
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.integration
 QUICK = ["--env", "dev", "--set", "poll_seconds=0.05"]
@@ -49,13 +49,6 @@ def empty(dm: Command) -> Command:
     """An account with nothing of this environment."""
     assert dm("destroy", *QUICK, "--delete-data", "--yes")[0] == 0
     return dm
-
-
-def until(reached: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not reached():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def statuses() -> dict[str, str]:
@@ -163,7 +156,7 @@ def test_data_that_an_interrupted_removal_left_is_found_again(dm: Command):
     dm("deploy", *QUICK, *DATA, "--yes")
     for name in ("control", "storage"):
         boto3.client("cloudformation").delete_stack(StackName=f"dm-dev-{name}")
-    until(lambda: not {"control", "storage"} & statuses().keys())
+    eventually(lambda: not {"control", "storage"} & statuses().keys(), "the end of both stacks")
 
     assert dm("destroy", *QUICK, "--delete-data", "--yes")[0] == 0
     assert boto3.client("s3").list_buckets()["Buckets"] == []
@@ -171,7 +164,7 @@ def test_data_that_an_interrupted_removal_left_is_found_again(dm: Command):
 
 def test_a_stack_that_never_came_up_is_made_by_the_next_deployment(empty: Command):
     boto3.client("cloudformation").create_stack(StackName="dm-dev-streaming", TemplateBody=FAILS)
-    until(lambda: statuses()["streaming"] == "ROLLBACK_COMPLETE")
+    eventually(lambda: statuses()["streaming"] == "ROLLBACK_COMPLETE", "the rollback")
 
     assert empty("deploy", *QUICK, "--stack", "streaming", "--yes")[0] == 0
     assert statuses()["streaming"] == "CREATE_COMPLETE"

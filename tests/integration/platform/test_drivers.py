@@ -7,13 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from datamaster.laptop.drivers import Driver, start_driver
 from tests.processes import runs
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -35,6 +35,7 @@ PARENT = """
 import os, sys, time
 from pathlib import Path
 from datamaster.laptop.drivers import start_driver
+from tests.waiting import eventually
 script, log = map(Path, sys.argv[1:])
 print(start_driver(script, [], [], os.environ, log).pid, flush=True)
 time.sleep(600)
@@ -95,7 +96,4 @@ def test_a_driver_ends_with_the_worker_that_was_killed(tmp_path: Path):
     parent.kill()
     parent.wait()
 
-    deadline = time.monotonic() + 30
-    while runs(driver):
-        assert time.monotonic() < deadline, "the driver outlived its worker"
-        time.sleep(0.05)
+    eventually(lambda: not runs(driver), "the end of the driver")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -22,9 +21,9 @@ from datamaster.laptop.state import PlatformNotRunning, PlatformRunning, State
 from lake.control import ControlTable
 from tests.platforms import running_platform
 from tests.processes import alive, listening
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.integration
-PATIENCE_SECONDS = 60
 SEEDED = "INSERT INTO dm_core.brewery SELECT n, 'Brewery ' || n FROM generate_series(1, 50) AS n"
 
 
@@ -44,9 +43,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, taken_ports: None) -> Iter
 
 def test_rows_of_the_source_come_as_far_as_bronze(running: State):
     control = ControlTable(running.control_table)
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not (bronze := list(control.files(table="brewery", status="bronze"))) and time.monotonic() < deadline:
-        time.sleep(0.5)
+    bronze = eventually(lambda: list(control.files(table="brewery", status="bronze")), "a file in bronze", pause=0.5)
 
     assert sum(file.operations.get("load", 0) for file in bronze) == 50
 
@@ -79,10 +76,7 @@ def test_a_worker_that_is_killed_comes_back(running: State):
 
     os.kill(before, signal.SIGKILL)
 
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while running.pids.get("delivery") in (None, before) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert running.pids["delivery"] != before
+    eventually(lambda: running.pids.get("delivery") not in (None, before), "another delivery worker")
 
 
 def test_a_home_without_a_platform_says_how_to_start_one(tmp_path: Path):
@@ -94,11 +88,14 @@ def test_a_home_without_a_platform_says_how_to_start_one(tmp_path: Path):
 def test_after_down_amid_changes_and_a_merge_no_process_of_it_is_left(running: State):
     boto3.client("stepfunctions").start_execution(stateMachineArn=running.state_machines["bronze-to-silver"])
     drivers: set[int] = set()
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not drivers and time.monotonic() < deadline:
+
+    def taken() -> set[int]:
         for note in (running.home / "work" / "jobs-taken").iterdir():
             with suppress(OSError, ValueError):  # it is being written
-                drivers |= {pid for name, pid in json.loads(note.read_text()).items() if name == "pid"}
+                drivers.update(pid for name, pid in json.loads(note.read_text()).items() if name == "pid")
+        return drivers
+
+    eventually(taken, "a job's driver")
     with psycopg2.connect(running.dsn) as connection, connection.cursor() as cursor:
         cursor.execute("INSERT INTO dm_core.brewery SELECT n, 'Brewery ' || n FROM generate_series(1000, 30000) AS n")
     connection.close()
@@ -108,10 +105,8 @@ def test_after_down_amid_changes_and_a_merge_no_process_of_it_is_left(running: S
 
     lifecycle.down(running.home)
 
-    deadline = time.monotonic() + 5  # the kernel takes a moment to clear away what was killed
-    while (left := alive(everyone)) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert left == []
+    # the kernel takes a moment to clear away what was killed
+    eventually(lambda: not alive(everyone), lambda: f"the end of {alive(everyone)}", seconds=30)
     with pytest.raises(PlatformNotRunning):
         state.load(running.home)
 

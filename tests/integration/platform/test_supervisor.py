@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,9 +16,9 @@ from datamaster.laptop import state
 from datamaster.laptop.memory import family
 from datamaster.laptop.supervisor import DETACH, EXIT_HELD, Child, message
 from tests.processes import alive, runs
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 pytestmark = pytest.mark.integration
-PATIENCE_SECONDS = 20
 
 
 def sleeper(name: str, seconds: float = 600, vital: bool = False) -> Child:
@@ -32,13 +32,6 @@ def parent_of_two() -> Child:
     program = "import signal, subprocess, sys, time; subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(600)']); "
     program += "signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
     return Child("stubborn", [sys.executable, "-S", "-c", program], {})
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.05)
 
 
 class Running:
@@ -57,7 +50,7 @@ class Running:
 
     def start(self, *children: Child) -> None:
         self.tell(message(list(children)))
-        eventually(lambda: all(self.pid(child.name) for child in children))
+        eventually(lambda: all(self.pid(child.name) for child in children), "every child's process")
 
     def pid(self, name: str) -> int | None:
         return state.processes(self.home).get(name, {}).get("pid")
@@ -77,7 +70,7 @@ def test_a_process_that_crashed_is_started_again(supervisor: Running):
 
     os.kill(first, signal.SIGKILL)
 
-    eventually(lambda: supervisor.pid("worker") not in (None, first))
+    eventually(lambda: supervisor.pid("worker") not in (None, first), "another worker")
     assert state.processes(supervisor.home)["worker"]["restarts"] == 1
 
 
@@ -93,7 +86,7 @@ def test_a_process_that_ends_at_once_again_and_again_is_started_less_and_less_of
 def test_stopping_leaves_no_process_even_of_those_that_do_not_listen(supervisor: Running):
     supervisor.start(sleeper("worker"), parent_of_two())
     pids = [supervisor.pid("worker"), supervisor.pid("stubborn")]
-    eventually(lambda: len(family(pids[1])) == 2)
+    eventually(lambda: len(family(pids[1])) == 2, "the child of the child")
     started = [process for pid in pids for process in family(pid)]
 
     supervisor.process.terminate()
@@ -110,7 +103,7 @@ def test_a_supervisor_that_is_killed_takes_its_children_along(supervisor: Runnin
 
     supervisor.process.kill()
 
-    eventually(lambda: not any(runs(pid) for pid in pids))
+    eventually(lambda: not any(runs(pid) for pid in pids), "the end of the processes")
 
 
 def test_the_platform_ends_where_its_builder_goes_before_it_was_complete(supervisor: Running):

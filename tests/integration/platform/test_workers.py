@@ -6,7 +6,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pytest
 from datamaster.laptop.emulator import plain_environment
 from datamaster.laptop.process import spawn
 from datamaster.laptop.workers import ActivityWorker, InvalidTask, Started, start_container
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -63,13 +64,6 @@ def bench(emulator: object, tmp_path: Path, request: pytest.FixtureRequest) -> I
     made.worker.stopping.set()
 
 
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.05)
-
-
 def test_a_command_that_ends_well_ends_its_task_well(bench: Bench):
     assert bench.end(bench.run("pass"))["status"] == "SUCCEEDED"
 
@@ -85,7 +79,7 @@ def test_a_command_that_fails_fails_its_task_with_code_and_the_end_of_its_log(be
 def test_two_tasks_run_side_by_side(bench: Bench):
     executions = [bench.run("import time; time.sleep(600)") for _ in range(2)]
 
-    eventually(lambda: len(bench.started) == 2 and all(started.process.poll() is None for started in bench.started))
+    eventually(lambda: len(bench.started) == 2 and all(started.process.poll() is None for started in bench.started), "two running tasks")
 
     for execution in executions:
         bench.states.stop_execution(executionArn=execution)
@@ -93,11 +87,11 @@ def test_two_tasks_run_side_by_side(bench: Bench):
 
 def test_the_command_of_a_stopped_execution_is_ended(bench: Bench):
     execution = bench.run("import time; time.sleep(600)")
-    eventually(lambda: bool(bench.started))
+    eventually(lambda: bool(bench.started), "a task")
 
     bench.states.stop_execution(executionArn=execution)
 
-    eventually(lambda: bench.started[0].process.poll() is not None)
+    eventually(lambda: bench.started[0].process.poll() is not None, "the end of the task")
 
 
 def test_a_task_whose_worker_was_killed_fails_when_the_worker_comes_back(bench: Bench, tmp_path: Path):

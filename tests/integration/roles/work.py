@@ -7,7 +7,6 @@ import gzip
 import json
 import random
 import shutil
-import time
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,6 +26,7 @@ from lake.control.records import Refusal
 from lake.generations import Fence
 from lake.keys import file_id, raw_prefix
 from lake.manifests import OUTCOME, TOUCHED, SilverOutcome, read_document, sibling, write_document
+from tests.waiting import eventually
 
 from .conftest import LONG_AGO, Context, Guarded
 from .recorder import Call, recorded
@@ -102,10 +102,7 @@ class Work:
         """Wait until an execution has ended."""
         states, machine = boto3.client("stepfunctions"), self.lake.machine
         arn = f"{machine.replace(':stateMachine:', ':execution:')}:{execution}"
-        deadline = time.monotonic() + 60
-        while states.describe_execution(executionArn=arn)["status"] == "RUNNING":
-            assert time.monotonic() < deadline, arn
-            time.sleep(0.05)
+        eventually(lambda: states.describe_execution(executionArn=arn)["status"] != "RUNNING", f"the end of {arn}")
 
     def merged(self, identity: str) -> None:
         """Take a converted file to silver."""

@@ -6,7 +6,6 @@ import itertools
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,20 +20,11 @@ from datamaster.laptop.emulator import Emulator
 from datamaster.laptop.process import spawn, stop
 from datamaster.replicator.positions import caught_up
 from lake.cdc import ZERO_POSITION, Position
+from tests.waiting import eventually
 
 NUMBERS = itertools.count(1)
 Message = dict[str, Any]
 Row = dict[str, Any]
-
-
-def eventually(condition: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
-    """Wait until ``condition`` gives something true; returns that."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        time.sleep(0.05)
-    raise AssertionError(f"{what}: not within {seconds} s")
 
 
 @pytest.fixture(scope="session")

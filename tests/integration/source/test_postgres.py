@@ -7,12 +7,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import psycopg2
 import pytest
 
 from datamaster.laptop import postgres
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -101,11 +101,11 @@ def test_the_server_ends_with_the_process_that_runs_it(data, ending):
     runner.send_signal(ending)
     runner.wait(20)
 
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
+    def silent() -> bool:
         try:
             psycopg2.connect(dsn).close()
         except psycopg2.OperationalError:
-            return
-        time.sleep(0.05)
-    pytest.fail("the server still answers")
+            return True
+        return False
+
+    eventually(silent, "the end of the server")

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import psycopg2
 import pytest
 
-from datamaster.laptop.replication_state import replication_state
-
-from .conftest import eventually
+from datamaster.laptop.replication_state import ReplicationState, replication_state
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.integration
+
+
+def when(condition: Callable[[ReplicationState], bool], database: Any, replication: Any) -> ReplicationState:
+    """The state of the replication, once it is so."""
+    states: list[ReplicationState] = []
+
+    def reached() -> bool:
+        states.append(replication_state(database.dsn, replication.slot))
+        return condition(states[-1])
+
+    eventually(reached, "a state of the replication")
+    return states[-1]
 
 
 def test_an_open_transaction_that_holds_up_the_start_is_named(database, replication):
@@ -19,7 +33,7 @@ def test_an_open_transaction_that_holds_up_the_start_is_named(database, replicat
             cursor.execute("INSERT INTO one VALUES (2)")
         replication.start("public.one")
 
-        state = eventually(lambda: (s := replication_state(database.dsn, replication.slot)).waits_for and s, "waits")
+        state = when(lambda state: bool(state.waits_for), database, replication)
         assert [session.pid for session in state.waits_for] == [idle.info.backend_pid]
         assert (
             f'it waits for process {idle.info.backend_pid} of the source, user "postgres" (shop), idle in transaction since' in state.text
@@ -27,7 +41,7 @@ def test_an_open_transaction_that_holds_up_the_start_is_named(database, replicat
         assert not state.streams
     idle.close()
 
-    state = eventually(lambda: (s := replication_state(database.dsn, replication.slot)).streams and s, "streams")
+    state = when(lambda state: state.streams, database, replication)
     assert state.waits_for == ()
     assert [(load.name, load.rows, load.ended) for load in state.loads] == [("public.one", 2, True)]
     assert "kB of the source's log" in state.text
