@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import pyarrow as pa
-
 from convert.parse import BlockParser, ParsedBlock, RowSchema
-from convert.parse.csv_fields import record_spans
 from lake.cdc import OPERATION
 from lake.types import TEXT
 
@@ -42,29 +39,21 @@ class SwallowedRowDetector:
         self._parser = parser if told >= _TELLING else None
 
     def look(self, data: memoryview, parsed: ParsedBlock) -> Swallowed:
-        """The swallowed rows in the accepted records of a block."""
-        if self._parser is None or parsed.lines < parsed.rows_read + 2:
+        """The swallowed rows in the accepted records of a block, in columns that the contract does not know too."""
+        if self._parser is None or not parsed.long_records:
             return NOTHING
-        texts = [column for column in parsed.batch.columns if pa.types.is_string(column.type) and column.null_count < len(column)]
-        long = [text for column in texts for text in column.to_pylist() if text and "\n" in text]
-        rows = self._rows([line for text in long for line in _written(text).split(b"\n")[1:-1]])
-        return Swallowed(rows, self._first(bytes(data))) if rows else NOTHING
+        lines = [_lines_within(data[start : start + size]) for start, size in parsed.long_records]
+        rows = self._rows(b"".join(lines))
+        if not rows:
+            return NOTHING
+        first = next(place for (place, _), within in zip(parsed.long_records, lines, strict=True) if self._rows(within))
+        return Swallowed(rows, bytes(data[:first]).count(b"\n"))
 
-    def _rows(self, lines: list[bytes]) -> int:
-        # an odd quote would swallow the lines after it
-        whole = b"\n".join(line for line in lines if line.count(b'"') % 2 == 0)
-        return self._parser.parse(whole).batch.num_rows if whole and self._parser else 0
-
-    def _first(self, data: bytes) -> int:
-        line = 0
-        for span in record_spans(data):
-            record = data[span.start : span.after]
-            if self._rows(record.split(b"\n")[1:-2]):
-                break
-            line += record.count(b"\n")
-        return line
+    def _rows(self, lines: bytes) -> int:
+        return self._parser.parse(lines).batch.num_rows if lines and self._parser else 0
 
 
-def _written(text: str) -> bytes:
-    """A quoted text as the file has it."""
-    return text.replace('"', '""').encode()
+def _lines_within(record: memoryview) -> bytes:
+    """The whole lines within the texts of a record. Every quote in such a line is doubled, so none opens a field."""
+    lines = bytes(record).split(b"\n")[1:-1]
+    return b"".join(line + b"\n" for line in lines if b'"' not in line.replace(b'""', b""))

@@ -6,6 +6,7 @@ An unquoted empty field is NULL, a quoted one is empty text.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from convert.parse.csv_fields import cells, record_spans
@@ -34,6 +35,7 @@ class CsvRecords:
         """Parse a block of whole records. The last one may lack its line feed."""
         data = bytes(block)
         rows = RowCollector(self._schema, self._details)
+        long_records: list[tuple[int, int]] = []
         line = 0
         for span in record_spans(data):
             if span.stop > span.start:
@@ -42,10 +44,12 @@ class CsvRecords:
                     if span.is_open:
                         raise Problem(Reason.OPEN_QUOTE)
                     rows.keep(*self.row(record))
+                    if record.count(b"\n") > 1:
+                        long_records.append((span.start, len(record)))
                 except Problem as problem:
                     rows.reject(problem, line, span.start, record)
             line += data.count(b"\n", span.start, span.after)
-        return rows.block(lines_in(data))
+        return replace(rows.block(lines_in(data)), long_records=long_records)
 
     def row(self, record: bytes) -> tuple[list[Any], list[str]]:
         """The values of one record and the names of its unknown columns. Raises ``Problem``."""

@@ -32,12 +32,13 @@ class KernelParser:
 
     def parse(self, block: Any) -> ParsedBlock:
         """Parse a block of whole records. The last one may lack its line feed. A read-only block is not copied."""
-        rows, rows_read, lines, rejects, extra, operations, built_at = self._parser.parse(block)
+        rows, rows_read, lines, rejects, long_records, extra, operations, built_at = self._parser.parse(block)
         return ParsedBlock(
             batch=pa.record_batch(rows),
             rows_read=rows_read,
             lines=lines,
             rejects=[self._reject(block, *found) for found in rejects],
+            long_records=long_records,
             extra=extra,
             operations=operations,
             built_at=built_at,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -63,7 +63,8 @@ class Reject(NamedTuple):
 class ParsedBlock:
     """The result of one block, with ``rows_read == batch.num_rows + len(rejects)``.
 
-    ``lines`` is the number of lines in the block, including blank ones. ``extra`` counts the values of accepted rows that
+    ``lines`` is the number of lines in the block, including blank ones. ``long_records`` holds offset and length of each
+    accepted CSV record with whole lines within its texts. ``extra`` counts the values of accepted rows that
     the contract does not know, by name. ``operations`` counts the rows by operation. ``built_at`` is the earliest and the
     latest ``cdc_built_at`` of rows other than fences, in microseconds since 1970, or None.
     """
@@ -75,3 +76,4 @@ class ParsedBlock:
     extra: Mapping[str, int] = field(default_factory=dict)
     operations: Mapping[str, int] = field(default_factory=dict)
     built_at: tuple[int, int] | None = None
+    long_records: Sequence[tuple[int, int]] = ()

@@ -4,7 +4,7 @@ use crate::column::{Column, Values};
 use crate::json::{names, plain_decimal, special};
 use crate::moment::{self, Clock};
 use crate::number::{Grammar, Number, csv_int, non_finite, short_float, short_int};
-use crate::reject::{Fail, Parsed, Reason};
+use crate::reject::{Fail, Parsed, Reason, Reject};
 use crate::rows::{Operation, Rows};
 use crate::schema::{Field, Kind, Schema};
 use crate::syntax::{after_space, is_json};
@@ -111,8 +111,12 @@ impl CsvParser {
                 }
             };
         }
-        let ends = memchr::memchr_iter(b'\n', data).count();
-        rows.finish(ends + usize::from(data.last().is_some_and(|&byte| byte != b'\n')))
+        let lines = memchr::memchr_iter(b'\n', data).count() + usize::from(data.last().is_some_and(|&byte| byte != b'\n'));
+        let mut parsed = rows.finish(lines)?;
+        if lines > parsed.rows_read + 1 {
+            parsed.long_records = long_records(data, &parsed.rejects);
+        }
+        Ok(parsed)
     }
 
     /// Append the cells of the record that begins at `at` to the columns. Returns the place after its line break.
@@ -276,6 +280,21 @@ impl<'a> Cell<'a> {
     }
 }
 
+/// Offset and length of each accepted record with whole lines within its texts.
+fn long_records(data: &[u8], rejects: &[Reject]) -> Vec<(usize, usize)> {
+    let mut rejected = rejects.iter().map(|reject| reject.offset).peekable();
+    let (mut start, mut found) = (0, Vec::new());
+    while start < data.len() {
+        let span = Span::at(data, start);
+        let is_long = memchr::memchr_iter(b'\n', &data[start..span.stop]).nth(1).is_some();
+        if rejected.next_if_eq(&start).is_none() && is_long {
+            found.push((start, span.stop - start));
+        }
+        start = span.after;
+    }
+    found
+}
+
 /// The end of a record: `stop` before its line break, `after` after it.
 struct Span {
     stop: usize,
@@ -286,7 +305,7 @@ struct Span {
 
 impl Span {
     /// The span of the record at `start`. A quote opens a cell only at the cell's start.
-    #[cold]
+    #[inline(never)]
     fn at(data: &[u8], start: usize) -> Span {
         let (mut at, mut is_open) = (start, false);
         let end = loop {

@@ -21,12 +21,14 @@ use crate::schema::{Evolution, Field, Kind, Schema};
 type FieldTuple = (String, String, bool, bool, bool, u8, u8);
 /// Record, line, offset, length, column, reason.
 type RejectTuple = (u32, u32, usize, usize, String, &'static str);
-/// Batch, records read, lines, rejects, values of unknown columns, rows by operation, earliest and latest time of building.
+/// Batch, records read, lines, rejects, long records, values of unknown columns, rows by operation, earliest and latest time
+/// of building.
 type Outcome = (
     Batch,
     usize,
     usize,
     Vec<RejectTuple>,
+    Vec<(usize, usize)>,
     HashMap<String, u64>,
     HashMap<&'static str, u64>,
     Option<(i64, i64)>,
@@ -95,6 +97,7 @@ fn run(py: Python<'_>, block: &Bound<'_, PyAny>, parse: impl Fn(&[u8]) -> Result
         parsed.rows_read,
         parsed.lines,
         rejects.collect(),
+        parsed.long_records,
         parsed.extra.into_iter().collect(),
         parsed.operations.into_iter().collect(),
         parsed.built_at,

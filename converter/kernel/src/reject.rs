@@ -110,6 +110,8 @@ pub struct Parsed {
     pub rows_read: usize,
     pub lines: usize,
     pub rejects: Vec<Reject>,
+    /// Offset and length of each accepted CSV record with whole lines within its texts.
+    pub long_records: Vec<(usize, usize)>,
     /// The number of accepted rows with a value, for each column that the contract does not know.
     pub extra: Vec<(String, u64)>,
     /// The number of rows of each operation.

@@ -254,6 +254,7 @@ impl<'s> Rows<'s> {
             rows_read: self.records as usize,
             lines,
             rejects: self.rejects,
+            long_records: Vec::new(),
             extra: counted
                 .map(|(name, count)| (String::from_utf8_lossy(&name).into_owned(), count))
                 .collect(),

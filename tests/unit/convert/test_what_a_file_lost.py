@@ -45,6 +45,16 @@ def test_rows_within_a_text_that_another_stray_quote_closes_fail_the_file_and_na
         converted(text)
 
 
+@pytest.mark.parametrize("evolution", ["evolve", "discard_value"])
+def test_rows_within_a_text_of_an_unknown_column_weigh_as_those_of_a_known_one(converted: Converted, evolution: str) -> None:
+    header, rows = HEADER.replace("\n", ",remark\n"), ROWS.replace("\n", ",fine\n")
+    text = header + rows + record(100, 'ok,"half') + rows * 29 + record(3_000, 'ok,fine"') + rows
+    contract = NOTE + f"    customProperties: [{{property: evolution, value: {evolution}}}]\n"
+
+    with pytest.raises(TerminalError, match=r"2,871 of 3,071 lines are rows by themselves .* stray quote opens in the record at line 101"):
+        converted(text, contract=contract)
+
+
 @pytest.mark.parametrize(
     ("text", "contract"),
     [

@@ -178,7 +178,7 @@ def outcome(parsed: Any) -> tuple[Any, ...]:
         ]
         for column in parsed.batch
     ]
-    return rows, parsed.rows_read, parsed.lines, parsed.rejects, dict(parsed.extra), dict(parsed.operations), parsed.built_at
+    return rows, parsed.rows_read, parsed.lines, parsed.rejects, list(parsed.long_records), dict(parsed.extra), dict(parsed.operations), parsed.built_at
 
 
 @pytest.fixture
