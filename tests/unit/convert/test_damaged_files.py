@@ -79,7 +79,7 @@ def judge(case: Case, found: tuple[Outcome, list[dict[str, Any]]] | TerminalErro
         raise Found("no record was accepted, and the file was published")
     if not case.spoilt and outcome.records_written + outcome.records_rejected != records_of(case):
         raise Found(f"{outcome.records_written} + {outcome.records_rejected} records; a naive reader counts {records_of(case)}")
-    if any(all(str(row[name]).strip("\ufeff") == name for name in case.header) for row in rows):
+    if any(all(str(row[column.name]).strip("\ufeff") == column.name for column in case.contract.columns) for row in rows):
         raise Found("the header is a row")
     lost = lines_left(case) - Counter(_texts(case, row) for row in rows)
     lines = case.plain.count(b"\n")
