@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
 
@@ -90,47 +90,68 @@ def convert(plan: ConversionPlan, source: Any, sink: Sink, workers: int, checkpo
     parse = parser(schema, plan.file_format, reader.header)
     detector = SwallowedRowDetector(schema, reader.header, parse)
     work = [partial(_piece, reader, parse, detector, _Hider(plan, schema, reader.header))] * workers
-    tally = Tally()
-    names: list[str] = []
-
-    def open_part(number: int) -> Any:
-        names.append(plan.part_name(number))
-        return sink.open(names[-1])
-
-    parts = PartWriter(schema.arrow_schema, plan.metadata, _spread(plan.contract, plan.file_format), open_part)
-    quarantine: QuarantineWriter | None = None
+    objects, tally = _Objects(plan, schema, sink), Tally()
     line = reader.first_line + 1
     try:
         with closing(in_order(reader, work)) as pieces:
             for piece in pieces:
                 checkpoint()
-                parts.write(piece.batch)
-                for reject in piece.rejects:
-                    if reject.reason == Reason.OPEN_QUOTE:
-                        behind = piece.parsed.lines - reject.line - 1
-                        raise OpenQuote(line + reject.line, piece.offset + reject.offset, behind)
-                    quarantine = quarantine or QuarantineWriter(sink.open(plan.quarantine_name), plan.metadata)
-                    quarantine.write(reject, line, piece.offset)
+                objects.write(piece, line)
                 tally.take(piece.parsed, line, piece.lost_lines, piece.swallowed)
                 line += piece.parsed.lines
-        parts.close()
-        if quarantine is not None:
-            quarantine.close()
-    except BaseException as error:
-        # a Parquet writer that is still open writes its footer on garbage collection, after the object is gone
-        parts.stop()
-        if quarantine is not None:
-            quarantine.stop()
-        if isinstance(error, RecordTooLong):
-            raise error.at_line(line) from None
-        raise
+        objects.close()
+    except RecordTooLong as error:
+        raise error.at_line(line) from None
+    finally:
+        objects.stop()
     judge(tally, plan.contract, plan.file_format)
+    return _outcome(plan, tally, objects)
+
+
+class _Objects:
+    """The objects of one conversion: its parts, and a quarantine if a record was rejected."""
+
+    def __init__(self, plan: ConversionPlan, schema: RowSchema, sink: Sink) -> None:
+        self._plan = plan
+        self._sink = sink
+        self._parts = PartWriter(schema.arrow_schema, plan.metadata, _spread(plan.contract, plan.file_format), self._open_part)
+        self.parts: list[str] = []
+        self.quarantine: QuarantineWriter | None = None
+
+    def _open_part(self, number: int) -> BinaryIO:
+        self.parts.append(self._plan.part_name(number))
+        return self._sink.open(self.parts[-1])
+
+    def write(self, piece: _Piece, line: int) -> None:
+        """Write the rows and rejects of the block that begins at ``line``. Raises ``OpenQuote``."""
+        self._parts.write(piece.batch)
+        for reject in piece.rejects:
+            if reject.reason == Reason.OPEN_QUOTE:
+                behind = piece.parsed.lines - reject.line - 1
+                raise OpenQuote(line + reject.line, piece.offset + reject.offset, behind)
+            self.quarantine = self.quarantine or QuarantineWriter(self._sink.open(self._plan.quarantine_name), self._plan.metadata)
+            self.quarantine.write(reject, line, piece.offset)
+
+    def close(self) -> None:
+        """Write what is left."""
+        self._parts.close()
+        if self.quarantine is not None:
+            self.quarantine.close()
+
+    def stop(self) -> None:
+        """Release unfinished objects: an open Parquet writer writes its footer on garbage collection, after its object is gone."""
+        self._parts.stop()
+        if self.quarantine is not None:
+            self.quarantine.stop()
+
+
+def _outcome(plan: ConversionPlan, tally: Tally, objects: _Objects) -> Outcome:
     return Outcome(
         records_read=tally.read,
         records_written=tally.written,
         records_rejected=tally.rejected,
-        bronze_keys=tuple(names),
-        quarantine_key=plan.quarantine_name if quarantine is not None else None,
+        bronze_keys=tuple(objects.parts),
+        quarantine_key=plan.quarantine_name if objects.quarantine is not None else None,
         built_at_min=tally.built_at_min,
         built_at_max=tally.built_at_max,
         operations=dict(tally.operations),
@@ -138,7 +159,7 @@ def convert(plan: ConversionPlan, source: Any, sink: Sink, workers: int, checkpo
         unknown_columns=tally.commonest_unknown_columns(),
         rejects=tally.worst(),
         lines_without_record=tally.lines_without_record if plan.file_format == CSV else 0,
-        refusals=quarantine.refusals if quarantine is not None else (),
+        refusals=objects.quarantine.refusals if objects.quarantine is not None else (),
     )
 
 
