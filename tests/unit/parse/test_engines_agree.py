@@ -178,7 +178,8 @@ def outcome(parsed: Any) -> tuple[Any, ...]:
         ]
         for column in parsed.batch
     ]
-    return rows, parsed.rows_read, parsed.lines, parsed.rejects, list(parsed.long_records), dict(parsed.extra), dict(parsed.operations), parsed.built_at
+    records = parsed.rows_read, parsed.lines, parsed.rejects, list(parsed.long_records)
+    return rows, records, dict(parsed.extra), dict(parsed.operations), parsed.built_at
 
 
 @pytest.fixture
