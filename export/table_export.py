@@ -96,7 +96,7 @@ def export_table(
     export a generation. A table without an export watermark is always exported whole.
     Raises ``ExportFailed``, ``NotRegistered``.
     """
-    since = None if whole or not contract.cdc or contract.export_watermark is None else control.watermark(contract.table)
+    since = None if whole or not contract.cdc or contract.export_watermark is None else control.watermarks.get(contract.table)
     export_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     try:
         with _snapshot(dsn, contract.cdc) as snapshot:
@@ -116,9 +116,9 @@ def export_table(
     if not contract.cdc:
         # The fence comes last. Older generations are retired once no file of a known fence waits, and an unregistered file
         # would be overlooked. Files that were merged before are merged again.
-        control.add_fence(contract.table, Fence(snapshot.taken_at))
+        control.fences.add(contract.table, Fence(snapshot.taken_at))
     if watermark is not None:
-        control.set_watermark(contract.table, watermark, export_id)
+        control.watermarks.set(contract.table, watermark, export_id)
     return export
 
 
@@ -235,7 +235,7 @@ def _wait_until_registered(export: Export, bucket: str, control: ControlTable, s
 
 def _is_registered(control: ControlTable, file_id: str) -> bool:
     try:
-        control.get(file_id)
+        control.files.get(file_id)
     except UnknownFile:
         return False
     return True

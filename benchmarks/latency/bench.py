@@ -110,7 +110,7 @@ def seconds_by_stage(running: State, since: datetime) -> dict[str, Seconds]:
     snapshots = snapshot_times(running)
     files = S3FileSystem(endpoint_override=running.environment["AWS_ENDPOINT_URL"], region="us-east-1")
     found: dict[str, list[float]] = {stage: [] for stage in STAGES}
-    for record in ControlTable(running.control_table).files(since=since):
+    for record in ControlTable(running.control_table).listing.files(since=since):
         ends = {
             "raw": written[record.object_key],
             "registered": parse_timestamp(record.created_at).timestamp(),

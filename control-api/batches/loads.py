@@ -6,14 +6,12 @@ refused than the contract allows, the load waits and reports it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from batches.load_statistics import Load, LoadStatistics
 from lake.cdc import LOAD
 from lake.contract import Contract
 from lake.control import ControlTable
-from lake.control.batches import ControlBatches
 from lake.control.records import BRONZE, FAILED, PENDING, RUNNING, timestamp
 from lake.generations import Fence
 
@@ -31,7 +29,6 @@ class Loads:
     """Compares the source's counts with the lake's rows."""
 
     control: ControlTable
-    batches: ControlBatches
     statistics: LoadStatistics
 
     def state(self, contract: Contract, newest: Fence | None, retired_below: int) -> LoadState:
@@ -47,12 +44,11 @@ class Loads:
 
     def _counted(self, contract: Contract, newest: Fence, load: Load) -> LoadState:
         target = f"silver/{contract.table}"
-        loads: Mapping[str, int] = self.batches.state(target).loads or {}
-        missing = load.rows - loads.get(str(newest.generation), 0)
+        missing = load.rows - self.control.states.get(target).loads.get(str(newest.generation), 0)
         if missing < 0:  # the source reports a later load, whose fence has not arrived
             return LoadState()
-        refused = self.control.refused(contract.table, newest) if missing or load.left_out else 0
-        if self.batches.accepted_load(target) == newest.generation:
+        refused = self.control.refusals.count(contract.table, newest) if missing or load.left_out else 0
+        if self.control.loads.accepted(target) == newest.generation:
             return LoadState(newest.generation)
         reason = _missing(missing - refused, load) or _too_many(refused, load, contract.reject_ratio)
         if reason is None:
@@ -62,16 +58,16 @@ class Loads:
 
     def _is_under_way(self, table: str, fence: Fence) -> bool:
         """Whether an unmerged file may hold rows of the load behind the fence. An unconverted file may hold any rows."""
-        if any(self.control.count_files(table, status) for status in (PENDING, RUNNING)):
+        if any(self.control.listing.count(table, status) for status in (PENDING, RUNNING)):
             return True
         at = timestamp(fence.at)
-        waiting = self.control.files(table=table, status=BRONZE)
+        waiting = self.control.listing.files(table=table, status=BRONZE)
         return any((r.built_at_max is None or r.built_at_max >= at) and (not r.operations or LOAD in r.operations) for r in waiting)
 
     def _all_settled(self, table: str, fence: Fence) -> bool:
         """Whether every file of an export is merged. Its fence is stored after the last file was registered."""
-        waiting = any(self.control.count_files(table, status) for status in (PENDING, RUNNING, BRONZE))
-        return not waiting and next(iter(self.control.files(table=table, status=FAILED, since=fence.at)), None) is None
+        waiting = any(self.control.listing.count(table, status) for status in (PENDING, RUNNING, BRONZE))
+        return not waiting and next(iter(self.control.listing.files(table=table, status=FAILED, since=fence.at)), None) is None
 
 
 def _missing(missing: int, load: Load) -> str | None:

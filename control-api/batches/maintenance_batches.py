@@ -19,7 +19,8 @@ from batches.settings import BatchSettings
 from lake.contract import Contract, ContractSet
 from lake.contract.names import tables_beside
 from lake.contract.store import ContractStore
-from lake.control.batches import MAINTENANCE, QUALITY_RESULTS, BatchHeld, ControlBatches, OpenBatch
+from lake.control import ControlTable
+from lake.control.batches import MAINTENANCE, QUALITY_RESULTS, BatchHeld, OpenBatch
 from lake.errors import LakeError, TerminalError
 from lake.keys import batch_prefix
 from lake.manifests import MANIFEST, OUTCOME, MaintenanceManifest, read_document, sibling, utc_now, write_document
@@ -40,13 +41,13 @@ class Maintenance:
     """Opens and closes maintenance batches for one execution, their owner."""
 
     settings: BatchSettings
-    batches: ControlBatches
+    control: ControlTable
     owner: str
 
     @classmethod
     def of(cls, settings: BatchSettings, owner: str) -> Maintenance:
         """Maintenance on the stores of the settings."""
-        return cls(settings, ControlBatches(settings.control_table), owner)
+        return cls(settings, ControlTable(settings.control_table), owner)
 
     def plan(self, tables: Iterable[str] | None = None, keep_days: float = KEEP_DAYS) -> Plan:
         """One batch for each table that was ever built and is not held by another execution.
@@ -81,10 +82,10 @@ class Maintenance:
             count("JobsFailed", target=f"maintenance/{batch['table']}")
             count("MaintenanceFailed")
             logger.error("maintenance failed", extra={"table": batch["table"], "error": batch["error"]})
-            self.batches.close(target, batch["batch_id"], self.owner)
+            self.control.batches.close(target, batch["batch_id"], self.owner)
             return answer | {"status": "released", "error": failure_line(batch["error"])}
         tables = read_document(sibling(batch["manifest"], OUTCOME))["tables"]
-        if self.batches.close(target, batch["batch_id"], self.owner):
+        if self.control.batches.close(target, batch["batch_id"], self.owner):
             for table in tables:
                 _count(table)
         return answer | {"tables": tables}
@@ -96,12 +97,12 @@ class Maintenance:
 
     def _open(self, target: str, keep: timedelta, contracts: Mapping[str, Contract]) -> OpenBatch | str:
         layer, table = target.split("/", 1)
-        held = self.batches.get_open(target)
+        held = self.control.batches.get(target)
         if held is not None and held.purpose == MAINTENANCE:
-            self.batches.drop(held)
+            self.control.batches.drop(held)
         elif held is not None:
             return f"batch {held.batch_id} is open; it is finished first"
-        if target != QUALITY_RESULTS and self.batches.state(target).settled_batch is None:
+        if target != QUALITY_RESULTS and self.control.states.get(target).settled_batch is None:
             return "was never built"
         batch_id = new_batch_id(now := utc_now())
         key = tuple(column.name for column in contracts[table].key) if table in contracts else ()
@@ -109,7 +110,7 @@ class Maintenance:
         manifest = MaintenanceManifest(batch_id, DATABASES[layer], table, now - keep, now - ORPHAN_AGE, key, beside)
         uri = f"s3://{self.settings.lake_bucket}/{batch_prefix(table, batch_id)}{MANIFEST}"
         write_document(uri, manifest.document())
-        return self.batches.open(target, batch_id, uri, self.owner, self.settings.lease_seconds, MAINTENANCE)
+        return self.control.batches.open(target, batch_id, uri, self.owner, self.settings.lease_seconds, MAINTENANCE)
 
 
 def _targets(contracts: ContractSet) -> Iterator[str]:

@@ -17,11 +17,12 @@ from batches.settings import BatchSettings
 from lake.contract import Contract, ContractSet, DerivedTable
 from lake.contract.store import ContractStore
 from lake.control import ControlTable
-from lake.control.batches import MAINTENANCE, WHOLE, BatchHeld, ControlBatches, OpenBatch
-from lake.control.records import BRONZE, SILVER, ControlRecord, parse_timestamp, timestamp
-from lake.control.table_items import CLOCK_SLACK
+from lake.control.batches import MAINTENANCE, BatchHeld, OpenBatch
+from lake.control.fences import CLOCK_SLACK
+from lake.control.records import BRONZE, SILVER, ControlRecord, timestamp
+from lake.control.target_items import WHOLE
 from lake.errors import LakeError
-from lake.generations import Fence, frozen_reason, newest
+from lake.generations import frozen_reason, newest
 from lake.keys import batch_prefix
 from lake.manifests import (
     MANIFEST,
@@ -78,14 +79,13 @@ class Planner:
 
     settings: BatchSettings
     control: ControlTable
-    batches: ControlBatches
     statistics: LoadStatistics
     owner: str
 
     @classmethod
     def of(cls, settings: BatchSettings, owner: str) -> Planner:
         """A planner on the stores of the settings."""
-        return cls(settings, ControlTable(settings.control_table), ControlBatches(settings.control_table), LoadStatistics(settings), owner)
+        return cls(settings, ControlTable(settings.control_table), LoadStatistics(settings), owner)
 
     def silver(self, tables: Iterable[str] | None) -> Plan:
         """One batch for each contracted table with bronze files or older generations to retire.
@@ -116,11 +116,11 @@ class Planner:
     def _plan(self, plan: Plan, target: str, open_new: Callable[[], OpenBatch | str], resume: Callable[[OpenBatch], None]) -> None:
         table = target.split("/", 1)[1]
         try:
-            held = self.batches.get_open(target)
+            held = self.control.batches.get(target)
             if held is not None and held.purpose == MAINTENANCE:
-                self.batches.drop(held)
+                self.control.batches.drop(held)
                 held = None
-            batch = self.batches.take(held, self.owner, self.settings.lease_seconds) if held else open_new()
+            batch = self.control.batches.take(held, self.owner, self.settings.lease_seconds) if held else open_new()
             if isinstance(batch, OpenBatch) and held:
                 resume(batch)
         except BatchHeld as error:
@@ -133,14 +133,14 @@ class Planner:
 
     def _open_silver(self, contract: Contract, version: str) -> OpenBatch | str:
         """Open a batch of the table's oldest bronze files, or return the reason why there is nothing to do."""
-        fences = tuple(self.control.fences(contract.table))
+        fences = tuple(self.control.fences.of(contract.table))
         if frozen := frozen_reason(fences):
             return frozen
         self._requeue_behind_fresh_fences(contract.table)
         files = self._bronze_files(contract.table)
-        state = self.batches.state(f"silver/{contract.table}")
-        load = Loads(self.control, self.batches, self.statistics).state(contract, newest(fences), state.retired_below)
-        self.batches.note_load(f"silver/{contract.table}", load.waits)
+        state = self.control.states.get(f"silver/{contract.table}")
+        load = Loads(self.control, self.statistics).state(contract, newest(fences), state.retired_below)
+        self.control.loads.note(f"silver/{contract.table}", load.waits)
         if not files and load.complete <= state.retired_below:
             return f"no new files; {load.waits}" if load.waits else "no new files"
         batch_id = new_batch_id(now := utc_now())
@@ -162,7 +162,7 @@ class Planner:
 
     def _longest_first(self, contracts: Iterable[Contract]) -> list[Contract]:
         def waiting(contract: Contract) -> int:
-            return sum(record.records_written or 0 for record in self.control.files(table=contract.table, status=BRONZE))
+            return sum(record.records_written or 0 for record in self.control.listing.files(table=contract.table, status=BRONZE))
 
         return sorted(contracts, key=lambda contract: (-waiting(contract), contract.table))
 
@@ -174,7 +174,7 @@ class Planner:
         self._assign(manifest.files, batch.batch_id)
 
     def _bronze_files(self, table: str) -> list[ControlRecord]:
-        newest_first = list(self.control.files(table=table, status=BRONZE))
+        newest_first = list(self.control.listing.files(table=table, status=BRONZE))
         return newest_first[::-1][: self.settings.batch_files]
 
     def _uris(self, record: ControlRecord) -> tuple[str, ...]:
@@ -182,33 +182,32 @@ class Planner:
 
     def _assign(self, files: Iterable[BatchFile], batch_id: str) -> None:
         for file in files:
-            self.control.assign(file.file_id, batch_id)
+            self.control.files.assign(file.file_id, batch_id)
 
     def _requeue_behind_fresh_fences(self, table: str) -> None:
         """Put files back to bronze that were merged before a young fence was known and hold records behind it.
 
-        ``add_fence`` does so too, but reads an index that may lag by seconds, and may crash before it is done. An old fence
+        ``Fences.add`` does so too, but reads an index that may lag by seconds, and may crash before it is done. An old fence
         without its mark is therefore treated as young.
         """
-        young = timestamp(utc_now() - FENCE_WATCH)
-        for item in self.control.items_of(table, "fence#"):
-            if item.get("requeued_at") and item["seen_at"] < young:
+        young = utc_now() - FENCE_WATCH
+        for kept in self.control.fences.kept(table):
+            if kept.requeued and kept.seen_at < young:
                 continue
-            fence = Fence(parse_timestamp(item["at"]), item["kind"])
-            seen = batch_time(parse_timestamp(item["seen_at"]))
-            for record in self.control.files(table=table, status=SILVER, since=fence.at - CLOCK_SLACK):
-                if (record.built_at_max or "") >= item["at"] and (record.batch_id or "")[: len(seen)] <= seen:
-                    self.control.back_to_bronze(record.file_id)
-            if not item.get("requeued_at"):
-                self.control.mark_requeued(table, fence)
+            at, seen = kept.fence.at, batch_time(kept.seen_at)
+            for record in self.control.listing.files(table=table, status=SILVER, since=at - CLOCK_SLACK):
+                if (record.built_at_max or "") >= timestamp(at) and (record.batch_id or "")[: len(seen)] <= seen:
+                    self.control.files.back_to_bronze(record.file_id)
+            if not kept.requeued:
+                self.control.fences.mark_requeued(table, kept.fence)
 
     def _open_months(self, table: DerivedTable, contracts: ContractSet) -> OpenBatch | str:
         """Open a batch of the months that a derived table has to rebuild, or return the reason why there is nothing to do."""
         fact = contracts.derived[table.fact].target if table.fact in contracts.derived else f"silver/{table.fact}"
-        if self.batches.state(fact).settled_batch is None:
+        if self.control.states.get(fact).settled_batch is None:
             return f"{table.fact} was never built; run the silver state machine first"
-        pending = self.batches.pending(table.target)
-        whole = WHOLE in pending or self.batches.state(table.target).definition != table.definition
+        pending = self.control.months.pending(table.target)
+        whole = WHOLE in pending or self.control.states.get(table.target).definition != table.definition
         if not pending and not whole:
             return "no month has changed"
         batch_id, uri = new_batch_id(now := utc_now()), self.settings.contracts_uri
@@ -228,7 +227,7 @@ class Planner:
         """Write the manifest, then open the batch. A crash in between leaves a document that no job reads."""
         uri = f"s3://{self.settings.lake_bucket}/{batch_prefix(target.split('/', 1)[1], batch_id)}{MANIFEST}"
         write_document(uri, manifest)
-        return self.batches.open(target, batch_id, uri, self.owner, self.settings.lease_seconds)
+        return self.control.batches.open(target, batch_id, uri, self.owner, self.settings.lease_seconds)
 
 
 def new_batch_id(now: datetime) -> str:

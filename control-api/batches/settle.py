@@ -12,8 +12,9 @@ from batches.settings import BatchSettings
 from lake.clients import s3
 from lake.contract.store import ContractStore
 from lake.control import ControlTable
-from lake.control.batches import WHOLE, BatchHeld, ControlBatches, TargetState
+from lake.control.batches import BatchHeld
 from lake.control.records import BRONZE, SILVER, ControlRecord, parse_timestamp
+from lake.control.target_items import WHOLE, TargetState
 from lake.generations import CREATED, newest
 from lake.keys import SETTLED_TAG, split_uri
 from lake.manifests import (
@@ -38,13 +39,12 @@ class Settler:
 
     settings: BatchSettings
     control: ControlTable
-    batches: ControlBatches
     owner: str
 
     @classmethod
     def of(cls, settings: BatchSettings, owner: str) -> Settler:
         """A settler on the stores of the settings."""
-        return cls(settings, ControlTable(settings.control_table), ControlBatches(settings.control_table), owner)
+        return cls(settings, ControlTable(settings.control_table), owner)
 
     def silver(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """Settle the files of a silver batch. Its months are requested before its files are marked, so that a crash loses neither.
@@ -62,23 +62,23 @@ class Settler:
         self._ask_for_months(manifest, touched, outcome.months)
         reasons = {f.file_id: f.reason for f in outcome.failed_files}
         for file_id, reason in reasons.items():
-            self.control.reject(file_id, manifest.batch_id, "UnreadableBronze", reason)
+            self.control.files.reject(file_id, manifest.batch_id, "UnreadableBronze", reason)
         merged = [file for file in manifest.files if file.file_id not in reasons]
         for file in merged:
-            self.control.settle(file.file_id, manifest.batch_id, outcome.snapshot_id)
+            self.control.files.settle(file.file_id, manifest.batch_id, outcome.snapshot_id)
         self._requeue_behind_new_fences(manifest)
         Tags().settle([record for file in merged if (record := self._settled(file, manifest.batch_id))], self.settings.lake_bucket)
         after = self._after(target, manifest, outcome)
         if manifest.retires:
-            self.control.forget_refusals(manifest.table, after.retired_below)
-        self.batches.keep_state(target, after)
-        self.batches.close(target, manifest.batch_id, self.owner)
+            self.control.refusals.forget(manifest.table, after.retired_below)
+        self.control.states.keep(target, after)
+        self.control.batches.close(target, manifest.batch_id, self.owner)
         count("RowsMerged", outcome.rows_merged, table=manifest.table)
         count("RowsMissingValues", sum(sum(rows.values()) for rows in outcome.missing.values()), table=manifest.table)
         count("RowsWithoutMonth", outcome.without_month, table=manifest.table)
         for result in outcome.quality:
             count("QualityRowsFailed", result["rows_failed"], table=manifest.table, rule=result["rule"])
-        left = next(iter(self.control.files(table=manifest.table, status=BRONZE, page_size=1)), None)
+        left = next(iter(self.control.listing.files(table=manifest.table, status=BRONZE, page_size=1)), None)
         return _answer(batch, "settled") | {
             "rows_read": outcome.rows_read,
             "rows_merged": outcome.rows_merged,
@@ -97,11 +97,11 @@ class Settler:
         outcome = read_document(sibling(batch["manifest"], OUTCOME))
         if layer == "silver":
             for reader in self._contracts().current().built_from(manifest.table):
-                self.batches.add_pending(reader.target, outcome["months"], manifest.batch_id)
-        self.batches.tick_off(target, manifest.months)
-        state = replace(self.batches.state(target), definition=manifest.definition, settled_batch=manifest.batch_id)
-        self.batches.keep_state(target, state)
-        self.batches.close(target, manifest.batch_id, self.owner)
+                self.control.months.request(reader.target, outcome["months"], manifest.batch_id)
+        self.control.months.tick_off(target, manifest.months)
+        state = replace(self.control.states.get(target), definition=manifest.definition, settled_batch=manifest.batch_id)
+        self.control.states.keep(target, state)
+        self.control.batches.close(target, manifest.batch_id, self.owner)
         return _answer(batch, "settled") | {"months": len(outcome["months"])}
 
     def _ask_for_months(self, manifest: SilverManifest, *named: Mapping[str, Iterable[str]]) -> None:
@@ -110,14 +110,14 @@ class Settler:
         known = store.at(manifest.contract_version).derived
         for table in store.current().built_from(manifest.table):
             months = {month for months in named for month in months.get(table.name, ())}
-            self.batches.add_pending(table.target, months if known.get(table.name) == table else (WHOLE,), manifest.batch_id)
+            self.control.months.request(table.target, months if known.get(table.name) == table else (WHOLE,), manifest.batch_id)
 
     def _contracts(self) -> ContractStore:
         return ContractStore(self.settings.contracts_uri)
 
     def _is_open(self, target: str, batch: Mapping[str, Any]) -> bool:
         """Whether the batch is still open. Raises ``BatchHeld`` if another execution has taken it over."""
-        held = self.batches.get_open(target)
+        held = self.control.batches.get(target)
         if held is None or held.batch_id != batch["batch_id"]:
             return False
         if held.owner != self.owner:
@@ -129,11 +129,11 @@ class Settler:
         error = failure_line(batch["error"])
         count("JobsFailed", target=target)
         logger.error("a job failed", extra={"target": target, "error": batch["error"]})
-        self.batches.release(target, batch["batch_id"], error, self.owner)
+        self.control.batches.release(target, batch["batch_id"], error, self.owner)
         return _answer(batch, "released") | {"error": error}
 
     def _settled(self, file: BatchFile, batch_id: str) -> ControlRecord | None:
-        record = self.control.get(file.file_id)
+        record = self.control.files.get(file.file_id)
         return record if record.status == SILVER and record.batch_id == batch_id else None
 
     def _requeue_behind_new_fences(self, manifest: SilverManifest) -> None:
@@ -141,17 +141,17 @@ class Settler:
 
         The fences are read after the files are marked. A later fence finds them as silver files itself.
         """
-        late = [fence for fence in self.control.fences(manifest.table) if fence not in manifest.fences]
+        late = [fence for fence in self.control.fences.of(manifest.table) if fence not in manifest.fences]
         if not late:
             return
         first = min(late).at
         for file in manifest.files:
             record = self._settled(file, manifest.batch_id)
             if record and record.built_at_max and parse_timestamp(record.built_at_max) >= first:
-                self.control.back_to_bronze(file.file_id)
+                self.control.files.back_to_bronze(file.file_id)
 
     def _after(self, target: str, manifest: SilverManifest, outcome: SilverOutcome) -> TargetState:
-        state = self.batches.state(target)
+        state = self.control.states.get(target)
         loads = {**(state.loads or {}), **outcome.loads}
         read_until = {**(state.read_until or {}), **outcome.read_until}
         below = max(manifest.retired_below, state.retired_below)

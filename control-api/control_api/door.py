@@ -19,7 +19,6 @@ from control_api.state_metrics import emit, report
 from control_api.table_states import TableStates
 from lake.contract.store import ContractStore
 from lake.control import ControlTable
-from lake.control.batches import ControlBatches
 from lake.telemetry import observe
 
 app = Chalice(app_name="dm-control-api")
@@ -92,7 +91,7 @@ def control_table() -> ControlTable:
 
 def table_states() -> TableStates:
     """The tables' states from the control table."""
-    return TableStates(control_table(), ControlBatches(settings().control_table))
+    return TableStates(control_table())
 
 
 @cache

@@ -21,7 +21,7 @@ def list_files(control: ControlTable, query: Query) -> dict[str, Any]:
     """One page of files, newest first, with the cursor of the next (null at the end). Raises ``InvalidParameter``."""
     parameters = Parameters(query, FILTERS)
     since, until = parameters.span("since", "until")
-    page = control.list_files(
+    page = control.listing.page(
         table=parameters.text("table"),
         status=parameters.choice("status", STATUSES),
         since=since,
@@ -34,13 +34,13 @@ def list_files(control: ControlTable, query: Query) -> dict[str, Any]:
 
 def show_file(control: ControlTable, file_id: str) -> dict[str, Any]:
     """One file. Raises ``UnknownFile``."""
-    return file_view(control.get(file_id))
+    return file_view(control.files.get(file_id))
 
 
 def retry_file(control: ControlTable, file_id: str, query: Query, key: str | None = None) -> dict[str, Any]:
     """Convert a file again, once for each ``key``. Raises ``UnknownFile``, ``WrongStatus``, ``InvalidParameter``."""
     force = Parameters(query, ("force",)).flag("force")
-    return file_view(control.retry(file_id, force=force, key=key))
+    return file_view(control.files.retry(file_id, force=force, key=key))
 
 
 def file_view(record: ControlRecord) -> dict[str, Any]:

@@ -23,12 +23,12 @@ def health(control: ControlTable, contracts: ContractStore) -> dict[str, Any]:
 
 
 def _table_status(control: ControlTable) -> str:
-    control.table.get_item(Key={"pk": "health", "sk": "health"})
+    control.items.get({"pk": "health", "sk": "health"})
     return f"table {control.name} answers"
 
 
 def _index_status(control: ControlTable) -> str:
-    next(control.files(page_size=1), None)
+    next(control.listing.files(page_size=1), None)
     return f"index by_status of {control.name} answers"
 
 

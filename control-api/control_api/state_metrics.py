@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from control_api.table_states import TableStates
 from lake.contract import ContractSet
 from lake.control import ControlTable
-from lake.control.records import FAILED, STATUSES, parse_timestamp, timestamp
+from lake.control.records import FAILED, STATUSES, parse_timestamp
 from lake.telemetry import MetricUnit, count
 
 WINDOW = timedelta(hours=24)
@@ -49,7 +48,7 @@ def report(states: TableStates, control: ControlTable, contracts: ContractSet, m
 
 def failed_percent(control: ControlTable, since: datetime) -> float:
     """The percentage of failed files among those registered since then. 0 if there are none."""
-    counts = {status: _registered(control, status, since) for status in STATUSES}
+    counts = {status: control.listing.count(None, status, since) for status in STATUSES}
     total = sum(counts.values())
     return round(100 * counts[FAILED] / total, 3) if total else 0.0
 
@@ -67,20 +66,3 @@ def emit(found: StateReport) -> None:
     count("StalestSeconds", found.stalest, MetricUnit.Seconds)
     count("BrokenBatches", found.broken_batches)
     count("FailedFilesPercent", found.failed_percent, MetricUnit.Percent)
-
-
-def _registered(control: ControlTable, status: str, since: datetime) -> int:
-    request: dict[str, Any] = {
-        "IndexName": "by_status",
-        "Select": "COUNT",
-        "KeyConditionExpression": "#status = :status AND listed_at >= :since",
-        "ExpressionAttributeNames": {"#status": "status"},
-        "ExpressionAttributeValues": {":status": status, ":since": timestamp(since)},
-    }
-    total = 0
-    while True:
-        page = control.table.query(**request)
-        total += int(page["Count"])
-        if "LastEvaluatedKey" not in page:
-            return total
-        request["ExclusiveStartKey"] = page["LastEvaluatedKey"]

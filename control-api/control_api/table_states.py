@@ -8,8 +8,7 @@ from typing import Any
 
 from lake.contract import ContractSet
 from lake.control import ControlTable
-from lake.control.batches import ControlBatches
-from lake.control.records import BRONZE, PENDING, RUNNING, STATUSES, parse_timestamp
+from lake.control.records import BRONZE, PENDING, RUNNING, STATUSES
 from lake.generations import frozen_reason
 
 WAITING = (PENDING, RUNNING, BRONZE)
@@ -20,7 +19,6 @@ class TableStates:
     """Reads the state of every table."""
 
     control: ControlTable
-    batches: ControlBatches
 
     def all(self, contracts: ContractSet) -> dict[str, Any]:
         """The contracted tables with their files, and the derived tables with their months to rebuild."""
@@ -34,21 +32,21 @@ class TableStates:
         """A table that receives files. ``waiting_seconds`` is the age of its oldest file that silver does not hold yet."""
         return {
             "table": table,
-            "files": {status: self.control.count_files(table, status) for status in STATUSES},
+            "files": {status: self.control.listing.count(table, status) for status in STATUSES},
             "waiting_seconds": self._waiting_seconds(table),
-            "frozen_reason": frozen_reason(self.control.fences(table)),
-            "load_waits": self.batches.load_waits(f"silver/{table}"),
-            "missing": self.batches.state(f"silver/{table}").missing_columns,
+            "frozen_reason": frozen_reason(self.control.fences.of(table)),
+            "load_waits": self.control.loads.waits(f"silver/{table}"),
+            "missing": self.control.states.get(f"silver/{table}").missing_columns,
             **self._batches(f"silver/{table}"),
         }
 
     def derived(self, target: str) -> dict[str, Any]:
         """A table built from others. ``pending_months`` are its months to rebuild, as YYYY-MM. ``whole`` stands for all."""
         layer, table = target.split("/", 1)
-        return {"table": table, "layer": layer, "pending_months": sorted(self.batches.pending(target)), **self._batches(target)}
+        return {"table": table, "layer": layer, "pending_months": sorted(self.control.months.pending(target)), **self._batches(target)}
 
     def _batches(self, target: str) -> dict[str, Any]:
-        state, opened = self.batches.state(target), self.batches.get_open(target)
+        state, opened = self.control.states.get(target), self.control.batches.get(target)
         last = {"batch_id": state.settled_batch, "settled_at": state.settled_at} if state.settled_batch else None
         current = None
         if opened is not None:
@@ -61,15 +59,5 @@ class TableStates:
         return {"last_batch": last, "open_batch": current}
 
     def _waiting_seconds(self, table: str) -> int:
-        oldest = [created for status in WAITING if (created := self._oldest(table, status)) is not None]
+        oldest = [created for status in WAITING if (created := self.control.listing.oldest(table, status)) is not None]
         return int((datetime.now(UTC) - min(oldest)).total_seconds()) if oldest else 0
-
-    def _oldest(self, table: str, status: str) -> datetime | None:
-        answer = self.control.table.query(
-            IndexName="by_table_status",
-            KeyConditionExpression="table_status = :key",
-            ExpressionAttributeValues={":key": f"{table}#{status}"},
-            ScanIndexForward=True,
-            Limit=1,
-        )
-        return parse_timestamp(answer["Items"][0]["created_at"]) if answer["Items"] else None

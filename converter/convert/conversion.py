@@ -81,7 +81,7 @@ class Converter:
         """
         began = time.monotonic()
         try:
-            record = self._control.start(file_id, execution, self._settings.lease_seconds)
+            record = self._control.files.start(file_id, execution, self._settings.lease_seconds)
         except (AlreadyTaken, WrongStatus) as error:
             return Summary(file_id, ABANDONED, error_type=type(error).__name__, message=str(error))
         token = record.lease_token or ""
@@ -112,14 +112,14 @@ class Converter:
 
     def record_failure(self, file_id: str, execution: str, error_type: str, message: str) -> Summary:
         """Store the reason of a failed execution on the file's record, unless another execution or attempt has taken the file."""
-        record = self._control.get(file_id)
+        record = self._control.files.get(file_id)
         if record.execution_arn not in (None, execution):
             return Summary(file_id, ABANDONED, message=f"the file belongs to {record.execution_arn}")
         attempt = _attempt_of(execution, file_id) or record.attempt_count
         if record.error_message and record.error_message not in message:
             # a container's error: Step Functions knows its exit code, the record its reason
             error_type, message = record.error_type or error_type, f"{record.error_message}; {message}"
-        after = self._control.fail(file_id, error_type, message, attempt=attempt)
+        after = self._control.files.fail(file_id, error_type, message, attempt=attempt)
         if after.status != FAILED or after.attempt_count != attempt:
             return Summary(file_id, ABANDONED, message=f"the file is {after.status} on attempt {after.attempt_count}")
         count("FilesFailed", error_type=error_type)
@@ -156,10 +156,10 @@ class Converter:
 
         decisions = self._decisions.of(record, contract, sampler)
         if decisions is not None:
-            return self._control.pin(record, contracts.version, decisions)
-        self._control.postpone(record.file_id, lease.token, self._settings.pii_wait_seconds)
+            return self._control.files.pin(record, contracts.version, decisions)
+        self._control.files.postpone(record.file_id, lease.token, self._settings.pii_wait_seconds)
         if len(self._decisions.stored(contract)) == len(contract.detected_columns):
-            self._control.wake(record.table_name)
+            self._control.files.wake(record.table_name)
         return None
 
     def _plan(self, record: ControlRecord, contract: Contract) -> ConversionPlan:
@@ -188,7 +188,7 @@ class Converter:
         name, message = type(error).__name__, str(error)
         logger.warning("conversion failed", extra={"file_id": file_id, "error_type": name, "reason": message})
         try:
-            self._control.fail(file_id, name, message, token)
+            self._control.files.fail(file_id, name, message, token)
         except LeaseLost as lost:
             return Summary(file_id, ABANDONED, error_type="LeaseLost", message=str(lost))
         count("FilesFailed", error_type=name)
@@ -197,7 +197,7 @@ class Converter:
     def _release(self, file_id: str, token: str, error: BaseException) -> None:
         """Give the lease back after a failure. A second failure here is only logged, so that the first is the one raised."""
         try:
-            self._control.release(file_id, token, type(error).__name__, str(error))
+            self._control.files.release(file_id, token, type(error).__name__, str(error))
         except Exception:
             logger.exception("the lease could not be given back; it runs out by itself", extra={"file_id": file_id})
 
@@ -230,5 +230,5 @@ class _Lease:
         """Renew now. Raises ``LeaseLost``, ``Interrupted``."""
         if self._is_interrupted():
             raise Interrupted(f"file {self._file_id}: asked to stop")
-        self._control.renew(self._file_id, self.token, self._seconds)
+        self._control.files.renew(self._file_id, self.token, self._seconds)
         self._renewed = time.monotonic()

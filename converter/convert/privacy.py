@@ -53,25 +53,25 @@ class Decisions:
 
     def stored(self, contract: Contract) -> dict[str, str]:
         """The decisions on the contract's columns so far."""
-        found = ((column.name, self._control.pii_decision(contract.table, column.name)) for column in contract.detected_columns)
+        found = ((column.name, self._control.decisions.get(contract.table, column.name)) for column in contract.detected_columns)
         return {name: str(item["decision"]) for name, item in found if item is not None}
 
     def _decide(self, record: ControlRecord, contract: Contract, column: str, values: Sequence[str]) -> str | None:
         """Add this file's evidence, and decide if that of all files is enough. The first writer decides for all."""
         units = self._detector.units(values)
-        if not self._control.spend(record.table_name, datetime.now(UTC).date().isoformat(), units, self._units_a_day):
+        if not self._control.decisions.spend(record.table_name, datetime.now(UTC).date().isoformat(), units, self._units_a_day):
             count("PiiUnitsRefused", units, table=record.table_name)
             return None
         count("PiiUnits", units, table=record.table_name)
         own = self._detector.examine(values)
-        items = self._control.add_evidence(record.table_name, column, record.file_id, asdict(own))
+        items = self._control.decisions.add_evidence(record.table_name, column, record.file_id, asdict(own))
         total = reduce(add, (_evidence(item) for item in items), Evidence())
         verdict = decide(total)
         if verdict is None:
             return None
         decision = {"decision": verdict, "score": total.score, "schema_version": contract.version, **asdict(total)}
-        held = self._control.decide(record.table_name, column, decision)
-        self._control.wake(record.table_name)
+        held = self._control.decisions.decide(record.table_name, column, decision)
+        self._control.files.wake(record.table_name)
         return str(held["decision"])
 
     def _has_waited(self, record: ControlRecord) -> bool:

@@ -18,7 +18,6 @@ from export import table_export
 from lake.contract import Contract, ContractSet
 from lake.contract.store import ContractStore
 from lake.control import ControlTable
-from lake.control.batches import ControlBatches
 from lake.control.records import PENDING, RUNNING, STATUSES, ControlRecord
 from lake.errors import TerminalError
 
@@ -86,7 +85,7 @@ def await_export(running: State, export: table_export.Export, progress: Progress
     control, names = ControlTable(running.control_table), {written.key for written in export.objects}
 
     def files() -> list[ControlRecord]:
-        return [record for record in control.files(table=export.table) if record.object_key in names]
+        return [record for record in control.listing.files(table=export.table) if record.object_key in names]
 
     def done() -> bool:
         return sum(record.status not in (PENDING, RUNNING) for record in files()) >= len(names)
@@ -104,15 +103,15 @@ def reload_table(running: State, table: str) -> None:
 
 def accept_load(running: State, table: str) -> str:
     """Accept a table's last load as it is. Returns the reason of its wait. Raises ``NoWaitingLoad``."""
-    target, batches = f"silver/{contract_of(running, table).table}", ControlBatches(running.control_table)
-    newest, waits = max(ControlTable(running.control_table).fences(table), default=None), batches.load_waits(target)
+    target, control = f"silver/{contract_of(running, table).table}", ControlTable(running.control_table)
+    newest, waits = max(control.fences.of(table), default=None), control.loads.waits(target)
     if newest is None or waits is None:
         raise NoWaitingLoad(f'table "{table}": no load waits; dm run silver says so where one does')
-    batches.accept_load(target, newest.generation)
+    control.loads.accept(target, newest.generation)
     return waits.split("; dm reload")[0]
 
 
 def backlog(running: State) -> dict[str, int]:
     """How many files are in each status."""
-    counts = Counter(record.status for record in ControlTable(running.control_table).files())
+    counts = Counter(record.status for record in ControlTable(running.control_table).listing.files())
     return {status: counts[status] for status in STATUSES}

@@ -65,7 +65,7 @@ class Conversion:
 
     def statuses(self) -> Counter[str]:
         """The number of files by status."""
-        return Counter(record.status for record in self.control.files())
+        return Counter(record.status for record in self.control.listing.files())
 
     def done(self) -> bool:
         """Whether every raw object is converted, or failed."""
@@ -75,7 +75,7 @@ class Conversion:
     def holds(self) -> str:
         """The number of converted files, and the reasons why others wait."""
         expected, statuses = raw_objects(self.stage_bucket), self.statuses()
-        waiting = [record for record in self.control.files(status=PENDING) if (record.not_before or "") and record.wait_count]
+        waiting = [record for record in self.control.listing.files(status=PENDING) if (record.not_before or "") and record.wait_count]
         told = [f"{statuses.total() - statuses[PENDING] - statuses[RUNNING]} of {expected}"]
         told += [self._undecided(table, records) for table, records in _by_table(waiting)]
         return ", ".join(told)
@@ -84,7 +84,7 @@ class Conversion:
         until = min(parse_timestamp(record.not_before) for record in records if record.not_before)
         seconds = max(0, int((until - datetime.now(UTC)).total_seconds()))
         contract = self.contracts().tables.get(table)
-        columns = [c.name for c in contract.detected_columns if self.control.pii_decision(table, c.name) is None] if contract else []
+        columns = [c.name for c in contract.detected_columns if self.control.decisions.get(table, c.name) is None] if contract else []
         texts = ", ".join(columns) or "its texts"
         return (
             f"{counted(len(records), 'file')} of {table} for up to {seconds} s more: not enough values of {texts} were seen to decide"

@@ -112,7 +112,7 @@ class Demo:
     def _where_files_went(self, running: State) -> None:
         files: Counter[tuple[str, str, str]] = Counter()
         rows: Counter[tuple[str, str, str]] = Counter()
-        for record in ControlTable(running.control_table).files():
+        for record in ControlTable(running.control_table).listing.files():
             group = (record.table_name, record.compute_target, record.status)
             files[group] += 1
             rows[group] += record.records_written or 0

@@ -57,7 +57,7 @@ def note_refusals(batch: TransformedBatch) -> None:
     """Keep the refused rows of loads. A failure here does not fail the batch, because it only makes the table's load wait."""
     try:
         for table, refusals in batch.refusals.items():
-            control_table().note_refusals(table, refusals)
+            control_table().refusals.note(table, refusals)
     except (BotoCoreError, ClientError):
         logger.exception(
             "refused rows were not counted; the load of their table will wait for them", extra={"tables": list(batch.refusals)}

@@ -47,9 +47,9 @@ class Registration:
         except ObjectGone:
             return IGNORED
         except TerminalError as error:
-            known = not self._control.register_failed(_new_file(raw), type(error).__name__, str(error))
+            known = not self._control.files.register_failed(_new_file(raw), type(error).__name__, str(error))
             return KNOWN if known else FAILED
-        return REGISTERED if self._control.register(new) else KNOWN
+        return REGISTERED if self._control.files.register(new) else KNOWN
 
     def _described(self, raw: RawObject) -> NewFile:
         table = table_of_raw_key(raw.key)

@@ -81,7 +81,7 @@ class Sweep:
         self._take_over_expired(swept)
         self._restart_pending(swept)
         for page, next_key in self._objects.pages(bucket, first_key):
-            known = self._control.known([raw.file_id for raw in page])
+            known = self._control.listing.known([raw.file_id for raw in page])
             self._register_unknown(page, known, swept)
             self._tell_unsettled(page, known, swept)
             swept.objects += len(page)
@@ -93,26 +93,26 @@ class Sweep:
     def _take_over_expired(self, swept: Swept) -> None:
         """Take over running files with an expired lease, unless their execution may still retry or record a reason."""
         moment, stale = now(), timestamp(datetime.now(UTC) - STALE)
-        for record in list(self._control.files(status=RUNNING)):
+        for record in list(self._control.listing.files(status=RUNNING)):
             if record.lease_expires_at is None or record.lease_expires_at >= moment:
                 continue
             with _left_to_the_next(swept, record.file_id):
                 if record.lease_expires_at >= stale and self._conversions.is_running(record):
                     continue
-                after = self._control.take_over(record, self._max_attempts)
+                after = self._control.files.take_over(record, self._max_attempts)
                 swept.failed += after is not None and after.status == FAILED
                 swept.taken_over += after is not None and after.status == PENDING
 
     def _restart_pending(self, swept: Swept) -> None:
         """Start pending files that no worker took. After its wait a file gets its execution, after an ended execution a new attempt."""
         stale = timestamp(datetime.now(UTC) - STALE)
-        for record in list(self._control.files(status=PENDING)):
+        for record in list(self._control.listing.files(status=PENDING)):
             if not self._is_left_behind(record, stale):
                 continue
             with _left_to_the_next(swept, record.file_id):
                 if self._conversions.start(record):
                     swept.started += 1
-                elif not self._conversions.is_running(record) and self._control.restart(record) is not None:
+                elif not self._conversions.is_running(record) and self._control.files.restart(record) is not None:
                     swept.restarted += 1
 
     def _is_left_behind(self, record: ControlRecord, stale: str) -> bool:

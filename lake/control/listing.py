@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from heapq import merge
 from itertools import groupby, islice
 from typing import Any
 
-from lake.control.records import STATUSES, ControlRecord, Page, timestamp
-from lake.control.store import ControlStore, file_key
+from lake.control.items import Items, file_key, partition, sort_key
+from lake.control.records import STATUSES, ControlRecord, Page, parse_timestamp, timestamp
 
 BATCH_GET_LIMIT = 100
 
 
-class FileListing(ControlStore):
+@dataclass(frozen=True)
+class FileListing:
     """Reads the table's three indexes. Their sort key ``listed_at`` is creation time and file id."""
 
-    def list_files(
+    items: Items
+
+    def page(
         self,
         table: str | None = None,
         status: str | None = None,
@@ -47,34 +51,27 @@ class FileListing(ControlStore):
         high = min(cursor or "~", timestamp(until) + "~" if until else "~")
         if low > high:  # DynamoDB refuses such a BETWEEN, and a cursor may lie before a later ``since``
             return
-        if table and status:
-            partitions = [("by_table_status", "table_status", f"{table}#{status}")]
-        elif table:
-            partitions = [("by_table", "table_name", table)]
-        else:
-            partitions = [("by_status", "status", value) for value in ([status] if status else STATUSES)]
-        streams = [self._index(*partition, low, high, page_size) for partition in partitions]
+        statuses = [status] if status or table else STATUSES
+        streams = [self._index(table, value, low, high, page_size) for value in statuses]
         # a file that changes its status meanwhile may be in two streams
         for _, (item, *_) in groupby(merge(*streams, key=_place, reverse=True), key=_place):
             yield ControlRecord.of_item(item)
 
-    def _index(self, index: str, name: str, value: str, low: str, high: str, page_size: int) -> Iterator[dict[str, Any]]:
-        from boto3.dynamodb.conditions import Key
-
-        condition = Key(name).eq(value) & Key("listed_at").between(low, high)
-        paging = {"PageSize": page_size}
-        for page in self.query_pages(IndexName=index, KeyConditionExpression=condition, ScanIndexForward=False, PaginationConfig=paging):
+    def _index(self, table: str | None, status: str | None, low: str, high: str, page_size: int) -> Iterator[dict[str, Any]]:
+        query = _index(table, status, sort_key("listed_at").between(low, high))
+        for page in self.items.pages(**query, ScanIndexForward=False, PaginationConfig={"PageSize": page_size}):
             # BETWEEN includes both ends, but the cursor's own item was on the last page
             yield from (item for item in page["Items"] if item["listed_at"] != high)
 
-    def count_files(self, table: str, status: str) -> int:
-        """The number of a table's files in a status."""
-        from boto3.dynamodb.conditions import Key
+    def count(self, table: str | None, status: str, since: datetime | None = None) -> int:
+        """The number of files in a status, of one table or of all, registered since then."""
+        query = _index(table, status, sort_key("listed_at").gte(timestamp(since)) if since else None)
+        return sum(page["Count"] for page in self.items.pages(**query, Select="COUNT"))
 
-        condition = Key("table_status").eq(f"{table}#{status}")
-        return sum(
-            page["Count"] for page in self.query_pages(IndexName="by_table_status", KeyConditionExpression=condition, Select="COUNT")
-        )
+    def oldest(self, table: str, status: str) -> datetime | None:
+        """The time at which the oldest of a table's files in a status was registered."""
+        found = self.items.table.query(**_index(table, status), Limit=1)["Items"]
+        return parse_timestamp(found[0]["created_at"]) if found else None
 
     def known(self, file_ids: Iterable[str]) -> dict[str, str]:
         """The status of each of these files that has a record, by file id."""
@@ -88,10 +85,21 @@ class FileListing(ControlStore):
                 "ExpressionAttributeNames": {"#status": "status"},
                 "ConsistentRead": True,
             }
-            answer = self.table.meta.client.batch_get_item(RequestItems={self.name: request})
-            found |= {item["file_id"]: item["status"] for item in answer["Responses"].get(self.name, ())}
-            waiting += answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
+            answer = self.items.table.meta.client.batch_get_item(RequestItems={self.items.name: request})
+            found |= {item["file_id"]: item["status"] for item in answer["Responses"].get(self.items.name, ())}
+            waiting += answer.get("UnprocessedKeys", {}).get(self.items.name, {}).get("Keys", [])
         return found
+
+
+def _index(table: str | None, status: str | None, bounds: Any = None) -> dict[str, Any]:
+    """The query of the index for a table, a status, or both."""
+    if table and status:
+        index, condition = "by_table_status", partition("table_status", f"{table}#{status}")
+    elif table:
+        index, condition = "by_table", partition("table_name", table)
+    else:
+        index, condition = "by_status", partition("status", str(status))
+    return {"IndexName": index, "KeyConditionExpression": condition & bounds if bounds is not None else condition}
 
 
 def _place(item: Mapping[str, Any]) -> str:

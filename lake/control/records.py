@@ -139,7 +139,7 @@ class ControlRecord:
     @classmethod
     def of_item(cls, item: Mapping[str, Any]) -> ControlRecord:
         """Read a DynamoDB item (resource form)."""
-        values = {name: _plain(item[name]) for name in _FIELDS if name in item}
+        values = {name: plain(item[name]) for name in _FIELDS if name in item}
         values["bronze_keys"] = tuple(values.get("bronze_keys") or ())
         return cls(**values)
 
@@ -147,14 +147,14 @@ class ControlRecord:
 _FIELDS = tuple(f.name for f in fields(ControlRecord))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Turn DynamoDB's Decimals into int or float. The control table holds only whole numbers and scores."""
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, Mapping):
-        return {key: _plain(entry) for key, entry in value.items()}
+        return {key: plain(entry) for key, entry in value.items()}
     if isinstance(value, list):
-        return [_plain(entry) for entry in value]
+        return [plain(entry) for entry in value]
     return value
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
+from lake.control.items import Items, table_key
 from lake.control.records import Refusal
-from lake.control.store import ControlStore, table_key
 from lake.generations import Fence
 
 KEPT = 20_000
@@ -20,28 +21,30 @@ _ENTRY = struct.Struct(">8sq")
 _PREFIX = "refused#"
 
 
-class Refusals(ControlStore):
+@dataclass(frozen=True)
+class Refusals:
     """The refused rows of every table's loads."""
 
-    def note_refusals(self, table: str, refusals: Iterable[Refusal], origin: str | None = None) -> None:
+    items: Items
+
+    def note(self, table: str, refusals: Iterable[Refusal], origin: str | None = None) -> None:
         """Keep the refused rows of ``origin`` (a file's id), and drop those that it refused before."""
         kept = sorted(set(refusals))[:KEPT]
         entries = b"".join(_ENTRY.pack(*refusal) for refusal in kept)
         name = origin or hashlib.sha256(entries).hexdigest()[:32]
-        item = {"entries": entries} if entries else {}
-        self.table.put_item(Item={**table_key(table, f"{_PREFIX}{name}"), **item})
+        self.items.put({**table_key(table, f"{_PREFIX}{name}"), **({"entries": entries} if entries else {})})
 
-    def refused(self, table: str, fence: Fence) -> int:
+    def count(self, table: str, fence: Fence) -> int:
         """The number of distinct rows that the load behind a fence lost to refusals."""
         return len({found.digest for _, entries in self._kept(table) for found in entries if found.built_at >= fence.generation})
 
-    def forget_refusals(self, table: str, generation: int) -> None:
+    def forget(self, table: str, generation: int) -> None:
         """Forget the refusals of loads before a generation."""
         for sort, entries in list(self._kept(table)):
             if all(found.built_at < generation for found in entries):
-                self.table.delete_item(Key=table_key(table, sort))
+                self.items.delete(table_key(table, sort))
 
-    def _kept(self, table: str) -> Iterable[tuple[str, list[Refusal]]]:
-        for item in self.items_of(table, _PREFIX):
+    def _kept(self, table: str) -> Iterator[tuple[str, list[Refusal]]]:
+        for item in self.items.under(table_key(table, _PREFIX)):
             entries = bytes(item.get("entries", b""))
             yield str(item["sk"]), [Refusal(*entry) for entry in _ENTRY.iter_unpack(entries)]

@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 from datamaster.console.platform_data import counted
 from datamaster.laptop import actions, lifecycle
 from lake.control import ControlTable
+from lake.control.items import attribute
 
 PAGES = {"": "The road", "files": "Files", "tables": "Tables", "charts": "Charts", "sql": "SQL"}
 LINKS = {"": "Road", "files": "Files", "tables": "Tables", "charts": "Charts", "sql": "SQL"}
@@ -61,7 +62,7 @@ def test_files_are_filtered_by_table_and_status(page, lake):
     page.goto("/files")
 
     choose(page, "Table", "profile")
-    profiles = len(list(control.files(table="profile")))
+    profiles = len(list(control.listing.files(table="profile")))
     expect(page.get_by_text(f"{counted(profiles, 'file')}, newest first")).to_be_visible()
 
     choose(page, "Status", "failed")
@@ -70,9 +71,9 @@ def test_files_are_filtered_by_table_and_status(page, lake):
 
 def test_a_failed_file_that_is_tried_again_turns_to_bronze_before_ones_eyes(page, lake):
     control = ControlTable(lake.control_table)
-    file = next(iter(control.files(table="beer", status="silver")))
+    file = next(iter(control.listing.files(table="beer", status="silver")))
     why = {"error_type": "Unplugged", "error_message": "somebody pulled the plug"}
-    control.change(file.file_id, "failed", why, "#status = :a", {":a": "silver"})
+    control.files.change(file.file_id, "failed", why, attribute("status").eq("silver"))
     page.goto("/files")
     choose(page, "Status", "failed")
     expect(page.get_by_text("Unplugged: somebody pulled the plug")).to_be_visible()
@@ -81,7 +82,7 @@ def test_a_failed_file_that_is_tried_again_turns_to_bronze_before_ones_eyes(page
 
     expect(page.get_by_text(re.compile(r"Attempt 2 of .* is (bronze|silver)"))).to_be_visible(timeout=PATIENT)
     expect(page.get_by_text("somebody pulled the plug")).to_have_count(0)
-    assert control.get(file.file_id).status in ("bronze", "silver")
+    assert control.files.get(file.file_id).status in ("bronze", "silver")
 
 
 def test_a_statement_is_run_and_its_rows_are_shown(page):

@@ -127,7 +127,7 @@ class Journey:
             progress = self.records_converted()
             for pid in self.find(f"{self.home}/emulator/tmp/ministack-lambda-dm-converter-local-convert_file"):
                 os.kill(pid, signal.SIGKILL)
-            if self.control.get(held.file_id).status == RUNNING:
+            if self.control.files.get(held.file_id).status == RUNNING:
                 self.kills["lambda"] = Kill(pid, *progress)
                 self.killed_lambda = held.file_id
 
@@ -144,7 +144,7 @@ class Journey:
         touched = set(self.keys_of(self.running.lake_bucket, "batches/review/", "/touched.json"))
         eventually(lambda: set(self.keys_of(self.running.lake_bucket, "batches/review/", "/touched.json")) - touched, "touched months")
         [pid] = [note["pid"] for note in self.jobs_taken() if Path(note["log"]).name.startswith("review-")]
-        statuses = Counter(record.status for record in self.control.files())
+        statuses = Counter(record.status for record in self.control.listing.files())
         self.kill("silver job", pid, statuses[SILVER], statuses.total())
 
     # ---- how far things are
@@ -154,11 +154,11 @@ class Journey:
         return int(json.loads(path.read_text())["counts"].get("received", 0)) if path.exists() else 0
 
     def records_converted(self) -> tuple[int, int]:
-        records = list(self.control.files())
+        records = list(self.control.listing.files())
         return sum(r.records_written or 0 for r in records if r.status in PASSED), sum(r.records_estimated for r in records)
 
     def held(self, target: str) -> list[ControlRecord]:
-        return [record for record in self.control.files(status=RUNNING) if record.compute_target == target and record.lease_token]
+        return [record for record in self.control.listing.files(status=RUNNING) if record.compute_target == target and record.lease_token]
 
     def keys_of(self, bucket: str, prefix: str, ending: str = "") -> list[str]:
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
@@ -169,7 +169,7 @@ class Journey:
 
     def convert_all_but_the_late(self) -> None:
         def converted() -> bool:
-            known = {record.object_key: record.status for record in self.control.files()}
+            known = {record.object_key: record.status for record in self.control.listing.files()}
             return set(self.raw_keys()) - set(self.arrivals.late) <= set(known) and not {PENDING, RUNNING} & set(known.values())
 
         eventually(converted, "all files but the late ones in bronze", seconds=240, pause=0.3)
@@ -192,7 +192,7 @@ class Journey:
             result = merging.result(300)
             assert not result.failed, result
         self.silver_before_the_late = self.silver_rows()
-        self.early = {record.object_key for record in self.control.files()} & set(self.arrivals.late)
+        self.early = {record.object_key for record in self.control.listing.files()} & set(self.arrivals.late)
         self.arrivals.send_late(self.held_back)
         self.statuses = actions.convert_all(running, silent)
         assert not pipelines.run(running, "silver", silent).failed

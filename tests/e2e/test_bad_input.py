@@ -102,7 +102,7 @@ class Lake:
 
     def files(self, name: str) -> list[ControlRecord]:
         """Every version of an object that was registered, newest first."""
-        return [record for record in self.control.files() if record.object_key.endswith(f"/{name}")]
+        return [record for record in self.control.listing.files() if record.object_key.endswith(f"/{name}")]
 
     def file(self, name: str) -> ControlRecord:
         return self.files(name)[0]
@@ -207,7 +207,7 @@ def test_a_repaired_file_is_a_new_version_and_passes_while_the_old_one_stays_fai
     again = lake.dm("files", "retry", old.file_id)
     assert again.returncode == 0, again.stderr
     lake.convert()
-    old = lake.control.get(old.file_id)
+    old = lake.control.files.get(old.file_id)
     assert (old.status, old.attempt_count, old.error_type) == (FAILED, 2, "CorruptGzip")
 
 
@@ -218,7 +218,7 @@ def test_a_settled_file_is_sent_again_only_by_force_and_its_rows_come_once(lake:
     assert "silver" in refused.stderr
     assert lake.dm("files", "retry", record.file_id, "--force").returncode == 0
     lake.settle()
-    after = lake.control.get(record.file_id)
+    after = lake.control.files.get(record.file_id)
     assert (after.status, after.attempt_count) == (SILVER, record.attempt_count + 1)
     assert lake.breweries("brewery_id = 900001") == 1
 

@@ -93,7 +93,7 @@ def walk(tmp_path: Path, start_platform: Callable[..., Any]) -> Callable[..., Wa
             actions.convert_all(running, silent)
             for layer in ("silver", "gold"):
                 assert pipelines.run(running, layer, silent).failed == ()
-            emails = [str(item.get("decision")) for item in [ControlTable(running.control_table).pii_decision("profile", "email") or {}]]
+            emails = [str(item.get("decision")) for item in [ControlTable(running.control_table).decisions.get("profile", "email") or {}]]
             return Walk(search(running, word), emails)
 
     return go

@@ -47,34 +47,34 @@ def test_each_worker_was_killed_amid_its_work(journey: Journey, what: str) -> No
 
 
 def test_the_killed_load_was_begun_anew(journey: Journey) -> None:
-    assert len(journey.control.fences("brewery")) >= 2
+    assert len(journey.control.fences.of("brewery")) >= 2
 
 
 def test_every_event_came_twice_and_no_file_was_registered_twice(journey: Journey) -> None:
     objects = journey.raw_keys()
     assert set(objects) <= set(journey.arrivals.announced)
-    assert sorted(record.object_key for record in journey.control.files()) == sorted(objects)
+    assert sorted(record.object_key for record in journey.control.listing.files()) == sorted(objects)
 
 
 def test_late_files_came_after_a_silver_run_without_them(journey: Journey) -> None:
     assert len(journey.arrivals.late) == LATE
     assert not journey.early
     assert journey.silver_before_the_late > 0
-    assert {record.object_key: record.status for record in journey.control.files()}.items() >= dict.fromkeys(
+    assert {record.object_key: record.status for record in journey.control.listing.files()}.items() >= dict.fromkeys(
         journey.arrivals.late, SILVER
     ).items()
 
 
 def test_both_ways_of_conversion_were_gone_and_taken_up_after_their_kills(journey: Journey) -> None:
     written = dict.fromkeys((LAMBDA, CONTAINER), 0)
-    for record in journey.control.files():
+    for record in journey.control.listing.files():
         written[record.compute_target] += record.records_written or 0
     assert all(written.values())
-    assert {journey.control.get(file_id).status for file_id in (journey.killed_container, journey.killed_lambda)} == {SILVER}
+    assert {journey.control.files.get(file_id).status for file_id in (journey.killed_container, journey.killed_lambda)} == {SILVER}
 
 
 def test_counts_add_up_over_all_files(journey: Journey) -> None:
-    records = list(journey.control.files())
+    records = list(journey.control.listing.files())
     assert all(record.status == SILVER for record in records)
     assert all(record.records_read == (record.records_written or 0) + (record.records_rejected or 0) for record in records)
     assert sum(record.records_rejected or 0 for record in records) == 0

@@ -10,7 +10,9 @@ import pytest
 
 from jobs.silver import history, merge, merge_job
 from lake.control import ControlTable
-from lake.control.batches import ControlBatches
+from lake.control.batches import Batches
+from lake.control.file_states import FileStates
+from lake.control.target_items import PendingMonths, TargetStates
 
 
 class Killed(BaseException):
@@ -24,21 +26,21 @@ def armed(name: str, settle: Any) -> Iterator[list[str]]:
     ``settle`` is the module of the control API that settles.
     """
     points: dict[str, tuple[Any, str, int, bool]] = {
-        "plan before it opens a batch": (ControlBatches, "open", 1, False),
-        "plan before it assigns a file": (ControlTable, "assign", 1, False),
+        "plan before it opens a batch": (Batches, "open", 1, False),
+        "plan before it assigns a file": (FileStates, "assign", 1, False),
         "job before touched.json": (merge_job, "write_document", 1, False),
         "job before MERGE": (merge, "statement", 1, False),
         "job after MERGE": (merge_job.Batch, "_keep_history", 1, False),
         "job between the history's changes and versions": (history.History, "_derive", 1, False),
         "job before outcome.json": (merge_job, "write_document", 2, False),
-        "settle before the months": (ControlBatches, "add_pending", 1, False),
-        "settle before a file": (ControlTable, "settle", 1, False),
-        "settle after a file": (ControlTable, "settle", 1, True),
+        "settle before the months": (PendingMonths, "request", 1, False),
+        "settle before a file": (FileStates, "settle", 1, False),
+        "settle after a file": (FileStates, "settle", 1, True),
         "settle before it looks for fences": (settle.Settler, "_requeue_behind_new_fences", 1, False),
         "settle before the tags": (settle.Tags, "settle", 1, False),
-        "settle before the state": (ControlBatches, "keep_state", 1, False),
-        "settle before it closes the batch": (ControlBatches, "close", 1, False),
-        "settle after it closed the batch": (ControlBatches, "close", 1, True),
+        "settle before the state": (TargetStates, "keep", 1, False),
+        "settle before it closes the batch": (Batches, "close", 1, False),
+        "settle after it closed the batch": (Batches, "close", 1, True),
         "converter before it publishes": (ControlTable, "complete", 1, False),
     }
     happened: list[str] = []

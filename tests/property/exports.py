@@ -16,6 +16,7 @@ import pytest
 from export import table_export
 from lake.contract import Contract
 from lake.control import ControlTable, UnknownFile
+from lake.control.file_states import FileStates
 from lake.control.records import timestamp
 from tests.property.oracle import KEY, PARTIAL, WHOLE, Line
 from tests.property.road import Road
@@ -33,18 +34,17 @@ class Exported:
     rounds: tuple[int, ...]
 
 
-class _Events(ControlTable):
+@dataclass(frozen=True)
+class _Events(FileStates):
     """Stands for S3's events: an object is registered when the exporter first looks for its record."""
 
-    def __init__(self, name: str, announce: Callable[[], None]) -> None:
-        super().__init__(name)
-        self._announce = announce
+    announce: Callable[[], None]
 
     def get(self, file_id: str) -> Any:
         try:
             return super().get(file_id)
         except UnknownFile:
-            self._announce()
+            self.announce()
             return super().get(file_id)
 
 
@@ -68,7 +68,8 @@ def exported(event: str, source: Source, road: Road, contract: Contract, moments
         for key in road.export_objects(contract.table) - of_others:
             road.announce(key)
 
-    control = _Events(road.names["table"], announce)
+    control = ControlTable(road.names["table"])
+    control.files = _Events(control.items, control.listing, announce)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(table_export, "_import_snapshot", taken)
         done = table_export.export_table(source.dsn, road.names["stage"], contract, control, whole=event == WHOLE_EXPORT)

@@ -149,7 +149,7 @@ class Group:
             delays = self.course.fence_delays[len(self.exports) % len(self.course.fence_delays)]
             self.exports.append(replace(one, rounds=tuple(min(number + delay, ROUNDS) for delay in delays)))
         if not self.has_changes:
-            self.fences |= {fence.generation for fence in self.lake.control.fences(LAKE_TABLE)}
+            self.fences |= {fence.generation for fence in self.lake.control.fences.of(LAKE_TABLE)}
         self._commit(first + 3)
 
     def _commit(self, moment: int) -> None:
@@ -273,22 +273,22 @@ class Group:
     def _merged(self, batch_id: str, fences: tuple[int, ...]) -> None:
         """The batch's files, as the control table knows them, are in silver from now on."""
         for file_id, lines in self.files.items():
-            record = self.lake.control.get(file_id)
+            record = self.lake.control.files.get(file_id)
             if record.batch_id == batch_id:
                 self.fold.merge(lines, fences)
 
     def _another_execution(self) -> None:
         self.executions += 1
         self.lake.execution = f"execution-{self.number}-{self.executions}"
-        held = self.lake.batches.get_open(TARGET)
+        held = self.lake.control.batches.get(TARGET)
         if held is not None:
-            self.lake.batches.release(TARGET, held.batch_id, "killed")
+            self.lake.control.batches.release(TARGET, held.batch_id, "killed")
 
     # what must hold
 
     def _holds_the_fold(self, when: str) -> None:
         expected, found = self.fold.rows(), {row["note_id"]: row for row in self.lake.rows(LAKE_TABLE)}
-        retired_below = self.lake.batches.state(TARGET).retired_below
+        retired_below = self.lake.control.states.get(TARGET).retired_below
         broken: dict[int, list[str]] = {}
         for key in sorted({*expected, *found} - self.fold.undecided()):
             lines = differences(expected.get(key), found.get(key), retired_below)

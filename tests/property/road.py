@@ -83,11 +83,11 @@ class Road:
 
     def convert(self, file_id: str) -> None:
         """One attempt at a pending file."""
-        attempt = self.control.get(file_id).attempt_count
+        attempt = self.control.files.get(file_id).attempt_count
         summary = self._converter.run(file_id, f"{file_id}-{attempt}-{next(self._numbers)}")
         assert (summary.result, summary.records_rejected) == ("converted", 0), summary
 
     def again(self, file_id: str) -> None:
         """Send a file down the road once more, as an operator may."""
-        self.control.retry(file_id, force=True)
+        self.control.files.retry(file_id, force=True)
         self.convert(file_id)

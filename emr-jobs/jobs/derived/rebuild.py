@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - pyspark's own idiom
 
 from jobs.iceberg.catalog import engine_name, snapshot_id
-from lake.control.batches import WHOLE
+from lake.control.target_items import WHOLE
 from lake.manifests import OUTCOME, MonthsManifest, month_pair, month_text, sibling, write_document
 
 

@@ -26,7 +26,7 @@ from jobs.silver.merge import TOMBSTONES, Month
 from lake import cdc
 from lake.contract import ContractSet
 from lake.contract.store import ContractStore
-from lake.control.batches import WHOLE
+from lake.control.target_items import WHOLE
 from lake.errors import TerminalError
 from lake.keys import quarantine_uri, split_uri
 from lake.manifests import (

@@ -31,24 +31,24 @@ def refusal(row: bytes, fence: Fence) -> Refusal:
 
 
 def test_a_row_that_was_refused_twice_counts_once_and_in_its_own_load(control: ControlTable, table: str) -> None:
-    control.note_refusals(table, [refusal(b"a", FIRST), refusal(b"b", FIRST)])
-    control.note_refusals(table, [refusal(b"b", FIRST), refusal(b"b", SECOND)])
+    control.refusals.note(table, [refusal(b"a", FIRST), refusal(b"b", FIRST)])
+    control.refusals.note(table, [refusal(b"b", FIRST), refusal(b"b", SECOND)])
 
-    assert (control.refused(table, FIRST), control.refused(table, SECOND)) == (2, 1)
+    assert (control.refusals.count(table, FIRST), control.refusals.count(table, SECOND)) == (2, 1)
 
-    control.forget_refusals(table, SECOND.generation)  # the second note holds a row of the second load
-    assert (control.refused(table, FIRST), control.refused(table, SECOND)) == (1, 1)
+    control.refusals.forget(table, SECOND.generation)  # the second note holds a row of the second load
+    assert (control.refusals.count(table, FIRST), control.refusals.count(table, SECOND)) == (1, 1)
 
 
 def test_a_files_next_attempt_replaces_what_it_refused_before(control: ControlTable, table: str) -> None:
     key = f"raw/{table}/a.gz"
-    control.register(NewFile("stage", key, "v1", "etag", table, "json", 10))
+    control.files.register(NewFile("stage", key, "v1", "etag", table, "json", 10))
     identity = file_id("stage", key, "v1")
     counts = []
     for refusals in ((refusal(b"a", FIRST), refusal(b"b", FIRST)), ()):
-        record = control.start(identity, "execution", 60)
+        record = control.files.start(identity, "execution", 60)
         control.complete(identity, str(record.lease_token), Outcome(2, 2 - len(refusals), len(refusals), (), refusals=refusals))
-        counts.append(control.refused(table, FIRST))
-        control.retry(identity, force=True)
+        counts.append(control.refusals.count(table, FIRST))
+        control.files.retry(identity, force=True)
 
     assert counts == [2, 0]

@@ -38,22 +38,22 @@ class Files:
 
     def pending(self) -> str:
         key = f"raw/{self.table}/{uuid.uuid4().hex}.gz"
-        self.control.register(NewFile("stage", key, "v1", "etag", self.table, "json", 10))
+        self.control.files.register(NewFile("stage", key, "v1", "etag", self.table, "json", 10))
         self.known.append(file_id("stage", key, "v1"))
         return self.known[-1]
 
     def failed(self) -> str:
         key = self.pending()
-        self.control.fail(key, "NotGzip", "no gzip member at byte 0")
+        self.control.files.fail(key, "NotGzip", "no gzip member at byte 0")
         return key
 
     def silver(self, rejected: int = 0) -> str:
-        record = self.control.start(self.pending(), "execution", 60)
+        record = self.control.files.start(self.pending(), "execution", 60)
         self.control.complete(
             record.file_id, str(record.lease_token), Outcome(3, 3 - rejected, rejected, ("bronze/a",), operations={"load": 3})
         )
-        self.control.assign(record.file_id, "batch")
-        self.control.settle(record.file_id, "batch", "42")
+        self.control.files.assign(record.file_id, "batch")
+        self.control.files.settle(record.file_id, "batch", "42")
         return record.file_id
 
 

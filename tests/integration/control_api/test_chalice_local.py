@@ -66,7 +66,7 @@ def test_no_input_ends_in_a_failure_or_in_an_answer_that_is_not_described(local_
     eventually(f"{local_api}/files")
     for name in "abc":
         failed = NewFile("stage", f"raw/beer/{name}.gz", "v1", "etag", "beer", "json", 10)
-        ControlTable(stacks["control"]["TableName"]).register_failed(failed, "NotGzip", "no gzip member at byte 0")
+        ControlTable(stacks["control"]["TableName"]).files.register_failed(failed, "NotGzip", "no gzip member at byte 0")
     # Chalice's local server checks no signature.
     unsigned = {name: part for name, part in OPENAPI.items() if name != "security"}
     (tmp_path / "openapi.json").write_text(json.dumps(unsigned))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lake.control import Fence
-from lake.control.batches import ControlBatches, TargetState
+from lake.control.target_items import TargetState
 
 pytestmark = pytest.mark.integration
 
@@ -37,7 +37,7 @@ class TestFiles:
 
     def test_since_and_until_bound_the_time_of_arrival(self, api, files):
         key = files.pending()
-        created = datetime.fromisoformat(files.control.get(key).created_at)
+        created = datetime.fromisoformat(files.control.files.get(key).created_at)
         hour = timedelta(hours=1)
         for since, until, expected in (
             (created - hour, created + hour, [key]),
@@ -49,7 +49,7 @@ class TestFiles:
 
     def test_one_file_has_every_field_but_the_lease_token(self, api, files):
         key = files.pending()
-        files.control.start(key, "execution-1", 60)
+        files.control.files.start(key, "execution-1", 60)
         shown = api("GET", f"/files/{key}")
         assert (shown["file_id"], shown["status"], shown["execution_arn"], shown["records_read"]) == (key, "running", "execution-1", None)
         assert "lease_token" not in shown
@@ -116,7 +116,7 @@ class TestFiles:
             found += [file["file_id"] for file in page["files"] if file["table_name"] == files.table]
             cursor = page["cursor"]
             if len(found) == 2:
-                files.control.retry(expected[3])
+                files.control.files.retry(expected[3])
                 files.pending()
         assert found == expected
 
@@ -145,7 +145,7 @@ class TestManners:
         key = files.failed()
         tag = api.answer("GET", f"/files/{key}").headers["ETag"]
         assert api.answer("GET", f"/files/{key}", 304, headers={"If-None-Match": f'"other", {tag}'}).body == b""
-        files.control.retry(key)
+        files.control.files.retry(key)
         assert api.answer("GET", f"/files/{key}", headers={"If-None-Match": tag}).headers["ETag"] != tag
 
     def test_a_failure_of_the_api_itself_is_a_problem_that_names_its_log(self, api, control_app, monkeypatch):
@@ -162,7 +162,7 @@ class TestRetry:
         key = files.failed()
         retried = api("POST", f"/files/{key}/retry")
         assert (retried["status"], retried["attempt_count"]) == ("pending", 2)
-        assert files.control.get(key).status == "pending"
+        assert files.control.files.get(key).status == "pending"
 
     def test_a_silver_file_that_lost_rows_may_be_retried(self, api, files):
         assert api("POST", f"/files/{files.silver(rejected=1)}/retry")["status"] == "pending"
@@ -182,7 +182,7 @@ class TestRetry:
         key, once = files.failed(), {"Idempotency-Key": "b3f1"}
         first = api("POST", f"/files/{key}/retry", headers=once)
         assert api("POST", f"/files/{key}/retry", headers=once) == first
-        files.control.fail(key, "NotGzip", "again")
+        files.control.files.fail(key, "NotGzip", "again")
         assert api("POST", f"/files/{key}/retry", headers=once)["attempt_count"] == 2
         assert api("POST", f"/files/{key}/retry", headers={"Idempotency-Key": "b3f2"})["attempt_count"] == 3
 
@@ -235,11 +235,11 @@ class TestTables:
         assert after["waiting_seconds"] >= 0
 
     def test_batches_and_months_are_told(self, api, files):
-        batches = ControlBatches(files.control.name)
-        batches.keep_state("silver/brewery", TargetState(settled_batch="b1"))
-        batches.open("silver/brewery", "b2", "s3://x/manifest.json", "execution", 60)
-        batches.release("silver/brewery", "b2", "the job ended with code 1")
-        batches.add_pending("gold/top_drinkers", ["2024-02", "2024-01"], "b1")
+        control = files.control
+        control.states.keep("silver/brewery", TargetState(settled_batch="b1"))
+        control.batches.open("silver/brewery", "b2", "s3://x/manifest.json", "execution", 60)
+        control.batches.release("silver/brewery", "b2", "the job ended with code 1")
+        control.months.request("gold/top_drinkers", ["2024-02", "2024-01"], "b1")
         brewery = self.table(api, "brewery")
         assert brewery["last_batch"]["batch_id"] == "b1"
         assert (brewery["open_batch"]["batch_id"], brewery["open_batch"]["error"]) == ("b2", "the job ended with code 1")
@@ -247,9 +247,9 @@ class TestTables:
         assert drinkers["pending_months"] == ["2024-01", "2024-02"]
 
     def test_a_dropped_table_says_why_it_is_frozen_until_it_is_loaded_again(self, api, files):
-        files.control.add_fence("profile", Fence(datetime(2024, 1, 1, tzinfo=UTC), "drop-table"))
+        files.control.fences.add("profile", Fence(datetime(2024, 1, 1, tzinfo=UTC), "drop-table"))
         assert "dropped at its source at 2024-01-01" in self.table(api, "profile")["frozen_reason"]
-        files.control.add_fence("profile", Fence(datetime(2024, 1, 2, tzinfo=UTC), "create-table"))
+        files.control.fences.add("profile", Fence(datetime(2024, 1, 2, tzinfo=UTC), "create-table"))
         assert self.table(api, "profile")["frozen_reason"] is None
 
 

@@ -56,7 +56,7 @@ def failed(deployed):
     ids = []
     for _ in range(12):
         key = f"raw/beer/{uuid.uuid4().hex}.gz"
-        control.register_failed(NewFile("stage", key, "v1", "etag", "beer", "json", 10), "NotGzip", "no gzip member at byte 0")
+        control.files.register_failed(NewFile("stage", key, "v1", "etag", "beer", "json", 10), "NotGzip", "no gzip member at byte 0")
         ids.append(file_id("stage", key, "v1"))
     return ids
 

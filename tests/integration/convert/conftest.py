@@ -25,6 +25,7 @@ from datamaster.wire.aws_json import AwsJsonServer
 from lake import keys
 from lake.contract.store import publish
 from lake.control import ControlRecord, ControlTable, NewFile
+from lake.control.items import table_key
 
 ROOT = Path(__file__).resolve().parents[3]
 KEY = "0f" * 32
@@ -59,7 +60,7 @@ class Road:
         key = f"{keys.raw_prefix(table)}{name}"
         put = self.s3.put_object(Bucket=self.stage, Key=key, Body=body)
         version, etag = put.get("VersionId", ""), put["ETag"]
-        self.control.register(NewFile(self.stage, key, version, etag, table, file_format, len(body)))
+        self.control.files.register(NewFile(self.stage, key, version, etag, table, file_format, len(body)))
         return keys.file_id(self.stage, key, version or etag)
 
     def converter(self, workers: int = 2, lease_seconds: int = 60, pii_wait_seconds: int = 3600, pii_units_a_day: int = 50_000) -> Any:
@@ -80,20 +81,20 @@ class Road:
     def forget_decisions(self, table: str) -> None:
         """Remove a table's decisions and evidence."""
         for prefix in ("pii#", "evidence#"):
-            for item in list(self.control.items_of(table, prefix)):
-                self.control.table.delete_item(Key={"pk": item["pk"], "sk": item["sk"]})
+            for item in list(self.control.items.under(table_key(table, prefix))):
+                self.control.items.table.delete_item(Key={"pk": item["pk"], "sk": item["sk"]})
 
     def forget_spending(self, table: str) -> None:
         """Give a table its whole allowance of detection back."""
-        for item in list(self.control.items_of(table, "pii-units#")):
-            self.control.table.delete_item(Key={"pk": item["pk"], "sk": item["sk"]})
+        for item in list(self.control.items.under(table_key(table, "pii-units#"))):
+            self.control.items.table.delete_item(Key={"pk": item["pk"], "sk": item["sk"]})
 
     def spent(self, table: str) -> int:
         """Comprehend's units that a table's detection has taken."""
-        return sum(int(item["spent"]) for item in self.control.items_of(table, "pii-units#"))
+        return sum(int(item["spent"]) for item in self.control.items.under(table_key(table, "pii-units#")))
 
     def record(self, file_id: str) -> ControlRecord:
-        return self.control.get(file_id)
+        return self.control.files.get(file_id)
 
     def rows(self, file_id: str) -> list[dict[str, Any]]:
         """The published rows of a file, by its control record."""

@@ -32,7 +32,7 @@ def test_the_container_writes_the_same_bytes_as_the_function(road: Road) -> None
     road.convert(file_id)
     (key,) = road.record(file_id).bronze_keys
     by_function = road.s3.get_object(Bucket=road.lake, Key=key)["Body"].read()
-    road.control.retry(file_id, force=True)
+    road.control.files.retry(file_id, force=True)
 
     process = road.container(file_id)
     output, errors = process.communicate(timeout=60)
@@ -54,7 +54,7 @@ def test_sigterm_aborts_the_attempt_and_gives_the_lease_back(road: Road) -> None
     assert road.record(file_id).status == "running"
     assert road.objects(file_id) == []
     assert road.unfinished_uploads() == []
-    taken = road.control.start(file_id, "another execution", 60)
+    taken = road.control.files.start(file_id, "another execution", 60)
     assert taken.execution_arn == "another execution"
 
 
@@ -65,8 +65,8 @@ def test_a_lost_lease_abandons_the_attempt_and_leaves_the_file_to_its_new_holder
     def steal() -> bool:
         if not stolen:
             record = road.record(file_id)
-            road.control.release(file_id, record.lease_token or "", "Stolen", "by the test")
-            stolen.append(road.control.start(file_id, "the new holder", 60))
+            road.control.files.release(file_id, record.lease_token or "", "Stolen", "by the test")
+            stolen.append(road.control.files.start(file_id, "the new holder", 60))
         return False
 
     summary = road.converter().run(file_id, EXECUTION, steal)
@@ -79,7 +79,7 @@ def test_a_lost_lease_abandons_the_attempt_and_leaves_the_file_to_its_new_holder
 
 def test_a_file_that_another_execution_holds_is_left_alone(road: Road) -> None:
     file_id = road.arrives("brewery", "held.gz", big_file(1))
-    road.control.start(file_id, "the holder", 60)
+    road.control.files.start(file_id, "the holder", 60)
 
     summary = road.convert(file_id)
 
@@ -116,13 +116,13 @@ def test_an_error_worth_another_attempt_is_raised_and_gives_the_lease_back(road:
     record = road.record(file_id)
     assert (record.status, record.error_type) == ("running", "NoSuchBucket")
     assert "specified bucket does not exist" in str(record.error_message)
-    taken = road.control.start(file_id, "the next attempt", 60)
+    taken = road.control.files.start(file_id, "the next attempt", 60)
     assert (taken.execution_arn, taken.error_type) == ("the next attempt", None)
 
 
 def test_the_reason_of_a_failed_execution_is_left_on_the_record(road: Road) -> None:
     file_id = road.arrives("brewery", "reason.gz", gz_lines(load(brewery_id=1, brewery_name="x")))
-    road.control.start(file_id, EXECUTION, 60)
+    road.control.files.start(file_id, EXECUTION, 60)
 
     road.converter().record_failure(file_id, EXECUTION, "States.TaskFailed", "the task stopped")
 
@@ -132,8 +132,8 @@ def test_the_reason_of_a_failed_execution_is_left_on_the_record(road: Road) -> N
 
 def test_the_reason_that_an_attempt_left_stands_before_what_step_functions_knows_of_it(road: Road) -> None:
     file_id = road.arrives("brewery", "container.gz", gz_lines(load(brewery_id=1, brewery_name="x")))
-    token = road.control.start(file_id, EXECUTION, 60).lease_token or ""
-    road.control.release(file_id, token, "ZeroDivisionError", "division by zero")
+    token = road.control.files.start(file_id, EXECUTION, 60).lease_token or ""
+    road.control.files.release(file_id, token, "ZeroDivisionError", "division by zero")
 
     road.converter().record_failure(file_id, EXECUTION, "States.TaskFailed", "the task stopped; exit codes [1]")
 
@@ -144,7 +144,7 @@ def test_the_reason_that_an_attempt_left_stands_before_what_step_functions_knows
 
 def test_the_reason_of_an_execution_that_lost_the_file_changes_nothing(road: Road) -> None:
     file_id = road.arrives("brewery", "not-mine.gz", gz_lines(load(brewery_id=1, brewery_name="x")))
-    road.control.start(file_id, "the holder", 60)
+    road.control.files.start(file_id, "the holder", 60)
 
     road.converter().record_failure(file_id, EXECUTION, "States.Timeout", "late")
 
@@ -154,7 +154,7 @@ def test_the_reason_of_an_execution_that_lost_the_file_changes_nothing(road: Roa
 def test_the_late_failure_of_an_earlier_attempt_leaves_the_next_one_alone(road: Road) -> None:
     file_id = road.arrives("brewery", "next-attempt.gz", gz_lines(load(brewery_id=1, brewery_name="x")))
     first = EXECUTION.replace(":one", f":{file_id}-1")
-    road.control.take_over(road.control.start(file_id, first, lease_seconds=-1), max_attempts=3)
+    road.control.files.take_over(road.control.files.start(file_id, first, lease_seconds=-1), max_attempts=3)
 
     late = road.converter().record_failure(file_id, first, "States.Timeout", "late")
     assert (late.result, road.record(file_id).status) == ("abandoned", "pending")

@@ -61,7 +61,7 @@ def test_fences_reach_the_control_table(road: Road) -> None:
 
     road.convert(file_id)
 
-    (kept,) = road.control.fences("brewery")
+    (kept,) = road.control.fences.of("brewery")
     assert (kept.at, kept.kind) == (datetime(2024, 5, 1, 10, tzinfo=UTC), "drop-table")
 
 
@@ -110,7 +110,7 @@ def test_the_same_file_gives_the_same_bytes_with_one_worker_and_with_two(road: R
     (first,) = road.record(file_id).bronze_keys
     before = road.s3.get_object(Bucket=road.lake, Key=first)["Body"].read()
 
-    road.control.retry(file_id, force=True)
+    road.control.files.retry(file_id, force=True)
     road.convert(file_id, workers=2)
 
     assert road.record(file_id).bronze_keys == (first,)

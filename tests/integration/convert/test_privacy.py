@@ -49,7 +49,7 @@ def test_the_container_masks_to_the_same_bytes_as_the_function(undecided: Road) 
     undecided.convert(file_id)
     (key,) = undecided.record(file_id).bronze_keys
     by_function = undecided.s3.get_object(Bucket=undecided.lake, Key=key)["Body"].read()
-    undecided.control.retry(file_id, force=True)
+    undecided.control.files.retry(file_id, force=True)
 
     process = undecided.container(file_id)
     _, errors = process.communicate(timeout=60)
@@ -62,7 +62,7 @@ def test_the_container_masks_to_the_same_bytes_as_the_function(undecided: Road) 
 def test_the_decision_keeps_counts_and_scores_and_no_value(undecided: Road) -> None:
     undecided.convert(undecided.arrives("profile", "evidence.gz", gz_lines(*profiles(300))))
 
-    decision = undecided.control.pii_decision("profile", "email")
+    decision = undecided.control.decisions.get("profile", "email")
 
     assert decision is not None
     assert decision["decision"] == "personal"
@@ -107,10 +107,10 @@ def test_evidence_of_small_files_adds_up_and_a_retried_file_counts_once(undecide
     undecided.convert(files[0])
     undecided.convert(files[0])
     undecided.convert(files[1])
-    assert undecided.control.pii_decision("profile", "email") is None
+    assert undecided.control.decisions.get("profile", "email") is None
     undecided.convert(files[2])
 
-    decision = undecided.control.pii_decision("profile", "email")
+    decision = undecided.control.decisions.get("profile", "email")
     assert decision is not None
     assert decision["seen"] == 270
 
@@ -121,15 +121,15 @@ def test_a_file_that_waited_long_enough_is_masked_by_the_strict_default(undecide
     undecided.convert(file_id, pii_wait_seconds=0)
 
     assert undecided.rows(file_id)[2]["email"] == hashed("someone.2@example.com")
-    assert undecided.control.pii_decision("profile", "email") is None
+    assert undecided.control.decisions.get("profile", "email") is None
 
 
 def test_rows_that_the_strict_default_masked_are_clear_once_they_come_again_after_the_decision(undecided: Road) -> None:
     masked = undecided.arrives("profile", "early.gz", gz_lines(*profiles(3)))
     undecided.convert(masked, pii_wait_seconds=0)
-    undecided.control.decide("profile", "email", {"decision": "clear"})
+    undecided.control.decisions.decide("profile", "email", {"decision": "clear"})
 
-    undecided.control.retry(masked, force=True)
+    undecided.control.files.retry(masked, force=True)
     undecided.convert(masked)
     assert undecided.rows(masked)[0]["email"] == hashed("someone.0@example.com")
 
@@ -149,16 +149,16 @@ def test_every_attempt_obeys_the_decision_that_was_pinned_first(undecided: Road)
     undecided.convert(file_id)
     before = undecided.rows(file_id)
     undecided.forget_decisions("profile")
-    undecided.control.decide("profile", "email", {"decision": "clear"})
+    undecided.control.decisions.decide("profile", "email", {"decision": "clear"})
 
-    undecided.control.retry(file_id, force=True)
+    undecided.control.files.retry(file_id, force=True)
     undecided.convert(file_id)
 
     assert undecided.rows(file_id) == before
 
 
 def test_the_loser_of_a_race_obeys_the_stored_decision(undecided: Road) -> None:
-    undecided.control.decide("profile", "email", {"decision": "clear"})
+    undecided.control.decisions.decide("profile", "email", {"decision": "clear"})
     file_id = undecided.arrives("profile", "loser.gz", gz_lines(*profiles(300)))
 
     undecided.convert(file_id)
@@ -196,7 +196,7 @@ def test_an_unknown_column_is_kept_masked_and_counted(undecided: Road) -> None:
 def test_a_decision_says_under_which_schema_and_how_sure_it_was_taken(undecided: Road) -> None:
     undecided.convert(undecided.arrives("profile", "scored.gz", gz_lines(*profiles(300))))
 
-    decision = undecided.control.pii_decision("profile", "email")
+    decision = undecided.control.decisions.get("profile", "email")
 
     assert decision is not None
     assert decision["schema_version"] == "1.0.0"
@@ -209,7 +209,7 @@ def test_detection_beyond_a_days_allowance_is_not_paid_for_and_the_file_waits(un
 
     summary = undecided.convert(file_id, pii_units_a_day=10)
 
-    assert (summary.result, undecided.control.pii_decision("profile", "email")) == ("waiting", None)
+    assert (summary.result, undecided.control.decisions.get("profile", "email")) == ("waiting", None)
     assert undecided.spent("profile") == 0
 
 
@@ -224,7 +224,7 @@ def test_what_detection_costs_is_counted_by_table_and_day(undecided: Road) -> No
 
 def test_a_column_that_appears_is_detected_anew_and_the_others_keep_their_decision(undecided: Road, tmp_path: Path) -> None:
     undecided.convert(undecided.arrives("profile", "before.gz", gz_lines(*profiles(300))))
-    before = undecided.control.pii_decision("profile", "email")
+    before = undecided.control.decisions.get("profile", "email")
     contracts = tmp_path / "contracts"
     shutil.copytree(CONTRACTS, contracts)
     text = (contracts / "profile.yaml").read_text().replace("version: 1.0.0", "version: 1.1.0")
@@ -237,8 +237,8 @@ def test_a_column_that_appears_is_detected_anew_and_the_others_keep_their_decisi
     finally:
         publish(CONTRACTS, undecided.contracts_uri)
 
-    phone = undecided.control.pii_decision("profile", "phone")
+    phone = undecided.control.decisions.get("profile", "phone")
     assert phone is not None
     assert (phone["decision"], phone["schema_version"], phone["entities"]) == ("personal", "1.1.0", {"PHONE": 300})
     assert undecided.rows(file_id)[5]["phone"] == hashed("+1 212-555-0005")
-    assert undecided.control.pii_decision("profile", "email") == before
+    assert undecided.control.decisions.get("profile", "email") == before

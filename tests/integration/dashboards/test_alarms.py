@@ -19,7 +19,6 @@ from datamaster.laptop import actions, lifecycle, state
 from datamaster.platform import pipelines
 from datamaster.platform.api_client import sweep_files
 from lake.control import ControlTable
-from lake.control.batches import ControlBatches
 from tests.integration.dashboards.deployed_alarms import breached
 from tests.waiting import eventually
 
@@ -63,18 +62,18 @@ def unreadable_file(lake):
     control, key = ControlTable(lake.control_table), f"raw/beer/export/{uuid.uuid4().hex}/00001.csv.gz"
     lines = ["beer_id,brewery_id,beer_name,beer_style,beer_abv", *(f"x{n},1,a,b,5" for n in range(50))]
     boto3.client("s3").put_object(Bucket=lake.stage_bucket, Key=key, Body=gzip.compress("\n".join(lines).encode()))
-    failed = partial(control.files, table="beer", status="failed")
+    failed = partial(control.listing.files, table="beer", status="failed")
     [file] = eventually(lambda: [file for file in failed() if file.object_key == key], "the failed file", pause=1)
     yield
     # The sweep's view of the last 24 hours: the record is forgotten, as its age would do.
-    control.table.delete_item(Key={"pk": f"file#{file.file_id}", "sk": "file"})
-    assert not [f for f in control.files(status="failed") if f.object_key == key]
+    control.items.table.delete_item(Key={"pk": f"file#{file.file_id}", "sk": "file"})
+    assert not [f for f in control.listing.files(status="failed") if f.object_key == key]
 
 
 @contextmanager
 def broken_batch(lake):
     """A batch whose job failed."""
-    batches = ControlBatches(lake.control_table)
+    batches = ControlTable(lake.control_table).batches
     batches.open("gold/top_drinkers", "test-batch", "s3://nowhere/manifest.json", "test", 60)
     batches.release("gold/top_drinkers", "test-batch", "the job ended with code 1")
     yield

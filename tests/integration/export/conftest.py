@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import boto3
@@ -18,6 +19,7 @@ from datamaster.laptop import postgres
 from export.table_export import Export
 from lake.contract import ContractSet, parse_contract
 from lake.control import ControlTable, NewFile
+from lake.control.file_states import FileStates
 
 CONTRACTS = ContractSet.from_directory(beer.CONTRACTS)
 
@@ -69,20 +71,20 @@ class Shop:
         return found
 
 
-class RegisteringControl(ControlTable):
-    """The control table, in which asking for an object of the export registers it, as the router would meanwhile."""
+@dataclass(frozen=True)
+class RegisteringFiles(FileStates):
+    """Asking for an object of the export registers it, as the router would meanwhile."""
 
-    def __init__(self, name: str, bucket: str, table: str) -> None:
-        super().__init__(name)
-        self.bucket, self.lake_table = bucket, table
+    bucket: str
+    table: str
 
     def get(self, file_id: str) -> Any:
-        listed = boto3.client("s3").list_object_versions(Bucket=self.bucket, Prefix=f"raw/{self.lake_table}/").get("Versions", [])
+        listed = boto3.client("s3").list_object_versions(Bucket=self.bucket, Prefix=f"raw/{self.table}/").get("Versions", [])
         for entry in listed:
             if entry["Key"].endswith(".csv.gz"):
                 version = "" if entry["VersionId"] == "null" else entry["VersionId"]
                 etag = entry["ETag"].strip('"')
-                self.register(NewFile(self.bucket, entry["Key"], version, etag, self.lake_table, "csv", entry["Size"]))
+                self.register(NewFile(self.bucket, entry["Key"], version, etag, self.table, "csv", entry["Size"]))
         return super().get(file_id)
 
 
@@ -93,8 +95,10 @@ def shop(dsn: str, lake_stacks: Any) -> Shop:
     return shop
 
 
-def registering(shop: Shop, table: str) -> RegisteringControl:
-    return RegisteringControl(shop.control.name, shop.bucket, table)
+def registering(shop: Shop, table: str) -> ControlTable:
+    control = ControlTable(shop.control.name)
+    control.files = RegisteringFiles(control.items, control.listing, shop.bucket, table)
+    return control
 
 
 NO_CHANGES = parse_contract(

@@ -76,12 +76,12 @@ def test_a_delta_reads_from_the_watermark_minus_the_lateness(shop: Shop) -> None
 
 def test_the_watermark_stays_where_an_object_was_not_registered(shop: Shop) -> None:
     add_reviews(shop, 1, 3, time="1900000000")
-    before = shop.control.watermark("review")
+    before = shop.control.watermarks.get("review")
 
     with pytest.raises(NotRegistered, match="1 of 1 objects"):
         export_table(shop.dsn, shop.bucket, REVIEW, shop.control, whole=True, register_seconds=0)
 
-    assert shop.control.watermark("review") == before
+    assert shop.control.watermarks.get("review") == before
 
 
 def test_an_export_of_a_table_without_changes_is_a_generation(shop: Shop) -> None:
@@ -89,7 +89,7 @@ def test_an_export_of_a_table_without_changes_is_a_generation(shop: Shop) -> Non
 
     export = export_table(shop.dsn, shop.bucket, NO_CHANGES, registering(shop, "brewery"))
 
-    (fence,) = shop.control.fences("brewery")
+    (fence,) = shop.control.fences.of("brewery")
     (row,) = shop.rows(export)
     assert row["cdc_position"] == ZERO_POSITION
     assert row["cdc_built_at"] == f"{fence.at:%Y-%m-%dT%H:%M:%S.%f}Z"
@@ -97,12 +97,12 @@ def test_an_export_of_a_table_without_changes_is_a_generation(shop: Shop) -> Non
 
 def test_the_fence_of_an_export_waits_for_its_last_object(shop: Shop) -> None:
     shop.run("INSERT INTO dm_core.brewery VALUES (1, 'a')")
-    before = shop.control.fences("brewery")
+    before = shop.control.fences.of("brewery")
 
     with pytest.raises(NotRegistered):
         export_table(shop.dsn, shop.bucket, NO_CHANGES, shop.control, register_seconds=0)
 
-    assert shop.control.fences("brewery") == before
+    assert shop.control.fences.of("brewery") == before
 
 
 def test_quotes_newlines_and_empty_text_survive_the_export(shop: Shop) -> None:

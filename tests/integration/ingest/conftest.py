@@ -88,7 +88,7 @@ class Road:
 
     def changed(self, key: str, number: str = "1", **attributes: Any) -> dict[str, Any]:
         """The stream's record of a file's last change, with attributes as given."""
-        stored = self.control.table.get_item(Key={"pk": f"file#{self.record(key).file_id}", "sk": "file"})["Item"]
+        stored = self.control.items.table.get_item(Key={"pk": f"file#{self.record(key).file_id}", "sk": "file"})["Item"]
         image = {name: TypeSerializer().serialize(value) for name, value in {**stored, **attributes}.items()}
         change = {"Keys": {name: image[name] for name in ("pk", "sk")}, "NewImage": image, "SequenceNumber": number}
         return {"eventID": number, "eventName": "MODIFY", "eventSource": "aws:dynamodb", "dynamodb": change}
@@ -104,7 +104,7 @@ class Road:
 
     def records(self, key: str) -> list[ControlRecord]:
         """The control records of a key, one a version."""
-        return [record for record in self.control.files() if record.object_key == key]
+        return [record for record in self.control.listing.files() if record.object_key == key]
 
     def record(self, key: str) -> ControlRecord:
         (record,) = self.records(key)
@@ -113,7 +113,7 @@ class Road:
     def ages(self, key: str, **attributes: str) -> ControlRecord:
         """Write attributes of a record that only time writes otherwise."""
         names = {f"#{name}": name for name in attributes}
-        self.control.table.update_item(
+        self.control.items.table.update_item(
             Key={"pk": f"file#{self.record(key).file_id}", "sk": "file"},
             UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in attributes),
             ExpressionAttributeNames=names,

@@ -43,8 +43,8 @@ def test_the_execution_knows_its_file_and_where_to_convert_it(road, pending):
 
 def test_the_next_attempt_is_another_execution(road, pending):
     road.start(road.changed(pending))
-    road.control.fail(road.record(pending).file_id, "Broken", "for the test")
-    road.control.retry(road.record(pending).file_id)
+    road.control.files.fail(road.record(pending).file_id, "Broken", "for the test")
+    road.control.files.retry(road.record(pending).file_id)
 
     road.start(road.changed(pending))
 

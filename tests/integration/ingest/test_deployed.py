@@ -68,8 +68,8 @@ def test_changes_on_the_stream_reach_bronze_and_a_stray_object_fails_with_its_re
 
     wait_until_delivered(worker, stream, SECONDS)
     control = ControlTable(outputs["control"]["TableName"])
-    eventually(lambda: {record.status for record in control.files()} == {"bronze", "failed"}, "a file in bronze and a failed one")
-    records = {record.table_name: record for record in control.files()}
+    eventually(lambda: {record.status for record in control.listing.files()} == {"bronze", "failed"}, "a file in bronze and a failed one")
+    records = {record.table_name: record for record in control.listing.files()}
 
     assert (records["beer"].status, records["beer"].records_written, records["beer"].records_rejected) == ("bronze", 300, 0)
     assert (records["lager"].status, records["lager"].error_type) == ("failed", "UnknownTable")

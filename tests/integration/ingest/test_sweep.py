@@ -11,6 +11,7 @@ import yaml
 
 from datamaster.project import PROJECT
 from ingest.sweep import STALE
+from lake.control.items import attribute
 
 pytestmark = pytest.mark.integration
 
@@ -89,7 +90,7 @@ def test_an_execution_that_cannot_be_started_does_not_block_those_after_it(road,
     assert swept["errors"] == 1
     assert (road.executions(keys[0]), road.executions(keys[1])) == (["1"], [])
     for key in keys:  # their executions convert nothing: without a lease the sweeps of later tests would start them again
-        road.control.start(road.record(key).file_id, "arn:held", lease_seconds=600)
+        road.control.files.start(road.record(key).file_id, "arn:held", lease_seconds=600)
 
 
 def test_a_sweep_out_of_time_says_where_to_go_on(road, monkeypatch):
@@ -106,12 +107,12 @@ def test_a_sweep_out_of_time_says_where_to_go_on(road, monkeypatch):
 
 def test_a_file_whose_lease_ran_out_is_taken_over_up_to_the_limit_and_then_failed(road):
     key = registered(road)
-    road.control.start(road.record(key).file_id, "arn:first", lease_seconds=-1)
+    road.control.files.start(road.record(key).file_id, "arn:first", lease_seconds=-1)
 
     assert road.sweep()["taken_over"] == 1
     assert (road.record(key).status, road.record(key).attempt_count) == ("pending", 2)
 
-    road.control.start(road.record(key).file_id, "arn:second", lease_seconds=-1)
+    road.control.files.start(road.record(key).file_id, "arn:second", lease_seconds=-1)
     assert road.sweep()["failed"] == 1
     assert (road.record(key).status, road.record(key).error_type) == ("failed", "LeaseExpired")
 
@@ -119,8 +120,8 @@ def test_a_file_whose_lease_ran_out_is_taken_over_up_to_the_limit_and_then_faile
 def test_a_file_that_used_up_its_attempts_fails_with_the_reason_of_the_last_one(road):
     key = registered(road)
     for _ in range(2):
-        taken = road.control.start(road.record(key).file_id, "arn:any", lease_seconds=60)
-        road.control.release(taken.file_id, taken.lease_token, "ClientError", "the bucket does not answer")
+        taken = road.control.files.start(road.record(key).file_id, "arn:any", lease_seconds=60)
+        road.control.files.release(taken.file_id, taken.lease_token, "ClientError", "the bucket does not answer")
         road.sweep()
 
     failed = road.record(key)
@@ -132,7 +133,7 @@ def test_a_file_whose_execution_may_try_again_is_left_to_it_until_its_pauses_are
     road = road_to("Wait")
     key = registered(road)
     road.start(road.changed(key))
-    road.control.start(road.record(key).file_id, "arn:first", lease_seconds=-1)
+    road.control.files.start(road.record(key).file_id, "arn:first", lease_seconds=-1)
 
     assert road.sweep()["taken_over"] == 0
     assert (road.record(key).status, road.record(key).attempt_count) == ("running", 1)
@@ -157,7 +158,7 @@ def test_the_pauses_between_attempts_are_shorter_than_the_sweep_waits_for_an_exe
 
 def test_a_file_whose_lease_holds_is_left_alone(road):
     key = registered(road)
-    road.control.start(road.record(key).file_id, "arn:first", lease_seconds=600)
+    road.control.files.start(road.record(key).file_id, "arn:first", lease_seconds=600)
 
     road.sweep()
 
@@ -221,7 +222,7 @@ def past_their_time(road):
     def made(*statuses):
         keys = [registered(road) for _ in statuses]
         for key, status in zip(keys, statuses, strict=True):
-            road.control.change(road.record(key).file_id, status, {}, "#status = :was", {":was": "pending"})
+            road.control.files.change(road.record(key).file_id, status, {}, attribute("status").eq("pending"))
         time.sleep(2.1)
         return keys
 

@@ -32,7 +32,6 @@ from jobs.upkeep import upkeep_job
 from lake import cdc
 from lake.contract import Contract, ContractSet
 from lake.control import ControlTable, Fence, NewFile, Outcome, Refusal
-from lake.control.batches import ControlBatches
 from lake.keys import bronze_part, file_id, split_uri
 from tests.conftest import environment_restored
 
@@ -195,7 +194,6 @@ class Lake:
         self.names = names
         self.contracts = contracts
         self.control = ControlTable(names["table"])
-        self.batches = ControlBatches(names["table"])
         self.execution = "execution-1"
         self.files: list[str] = []
         self.loaded: dict[str, Load] = {}
@@ -213,7 +211,7 @@ class Lake:
         """A bronze file with this content; neither ``data`` nor ``body`` leaves the object out."""
         key = f"raw/{table}/{uuid.uuid4().hex}.gz"
         boto3.client("s3").put_object(Bucket=self.names["stage"], Key=key, Body=b"raw")
-        assert self.control.register(NewFile(self.names["stage"], key, "null", "etag", table, "json", 10))
+        assert self.control.files.register(NewFile(self.names["stage"], key, "null", "etag", table, "json", 10))
         identity = file_id(self.names["stage"], key, "null")
         part = bronze_part(table, "2026-01-01", identity, 0)
         if data is not None:
@@ -222,9 +220,9 @@ class Lake:
             body = sink.getvalue().to_pybytes()
         if body is not None:
             boto3.client("s3").put_object(Bucket=self.names["lake"], Key=part, Body=body)
-        record = self.control.start(identity, "convert-1", 60)
+        record = self.control.files.start(identity, "convert-1", 60)
         times = [minute(c.built) for c in changes]
-        self.control.pin(record, self.contracts.version, {})
+        self.control.files.pin(record, self.contracts.version, {})
         outcome = Outcome(
             len(changes), len(changes), 0, (part,), built_at_min=min(times, default=None), built_at_max=max(times, default=None)
         )
@@ -234,7 +232,7 @@ class Lake:
 
     def fence(self, table: str, built: float, kind: str = "create-table") -> None:
         """A fence of the table, however late: its own line has been converted."""
-        self.control.add_fence(table, Fence(minute(built), kind))
+        self.control.fences.add(table, Fence(minute(built), kind))
 
     def source_says_loaded(self, table: str, rows: int, ended: float = 600, left_out: int = 0) -> None:
         """DMS's table statistics from now on."""
@@ -242,7 +240,7 @@ class Lake:
 
     def refuses(self, table: str, built: float, *rows: bytes) -> None:
         """Rows of a load, built at that minute, that the router could not read."""
-        self.control.note_refusals(table, [Refusal.of(row, minute(built)) for row in rows])
+        self.control.refusals.note(table, [Refusal.of(row, minute(built)) for row in rows])
 
     def _row(self, change: Change) -> dict[str, Any]:
         built = minute(change.built)
@@ -327,7 +325,7 @@ class Lake:
         return SimpleNamespace(**found[0])
 
     def status(self, identity: str) -> str:
-        return self.control.get(identity).status
+        return self.control.files.get(identity).status
 
 
 @contextmanager

@@ -28,7 +28,7 @@ def test_settled_files_are_silver_with_their_snapshot_and_tagged(lake: Lake) -> 
 
     lake.merge("beer")
 
-    record = lake.control.get(identity)
+    record = lake.control.files.get(identity)
     assert record.status == "silver"
     assert record.silver_snapshot_id
     assert tags(record.bucket, record.object_key) == {"settled": "true"}
@@ -80,7 +80,7 @@ def test_an_open_batch_is_finished_with_the_same_files_before_a_new_one(lake: La
 def test_the_batch_of_a_dead_execution_is_taken_over_once_its_lease_ran_out(lake: Lake) -> None:
     lake.arrives(insert("beer", 10, beer_id=7))
     (batch,) = lake.plan("beer")
-    lake.batches.release("silver/beer", batch["batch_id"], None)
+    lake.control.batches.release("silver/beer", batch["batch_id"], None)
     lake.execution = "execution-2"
 
     assert [again["batch_id"] for again in lake.merge("beer")] == [batch["batch_id"]]
@@ -91,16 +91,16 @@ def test_an_execution_neither_releases_nor_closes_a_batch_that_another_has_taken
     lake.arrives(insert("beer", 10, beer_id=7))
     (batch,) = lake.plan("beer")
     late = lake.settler()
-    lake.batches.release("silver/beer", batch["batch_id"], None)
+    lake.control.batches.release("silver/beer", batch["batch_id"], None)
     lake.execution = "execution-2"
     lake.plan("beer")
-    lease = lake.batches.get_open("silver/beer")
+    lease = lake.control.batches.get("silver/beer")
 
     late.silver(batch | {"error": {"Error": "States.Timeout"}})
 
-    assert not lake.batches.close("silver/beer", batch["batch_id"], "execution-1")
-    assert lake.batches.get_open("silver/beer") == lease
-    assert lake.batches.close("silver/beer", batch["batch_id"], "execution-2")
+    assert not lake.control.batches.close("silver/beer", batch["batch_id"], "execution-1")
+    assert lake.control.batches.get("silver/beer") == lease
+    assert lake.control.batches.close("silver/beer", batch["batch_id"], "execution-2")
 
 
 def test_a_job_that_ran_twice_leaves_the_same_rows(lake: Lake) -> None:
@@ -126,32 +126,31 @@ def test_a_job_that_ran_twice_forgets_no_month_that_a_review_has_left(lake: Lake
     lake.run(batch)
     lake.settler().silver(batch)
 
-    assert sorted(lake.batches.pending("silver/review_flat")) == ["2020-03", "2020-04"]
+    assert sorted(lake.control.months.pending("silver/review_flat")) == ["2020-03", "2020-04"]
 
 
-CRASHES = ["add_pending", "settle", "keep_state", "close"]
+CRASHES = {"months": "request", "files": "settle", "states": "keep", "batches": "close"}
 
 
-@pytest.mark.parametrize("step", CRASHES)
-def test_settle_may_stop_before_any_step_and_be_repeated(lake: Lake, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+@pytest.mark.parametrize(("part", "step"), CRASHES.items())
+def test_settle_may_stop_before_any_step_and_be_repeated(lake: Lake, monkeypatch: pytest.MonkeyPatch, part: str, step: str) -> None:
     identity = lake.arrives(insert("review", 10, review_id=1, review_time=MARCH))
     (batch,) = lake.plan("review")
     lake.run(batch)
     settler = lake.settler()
-    store = settler.control if step == "settle" else settler.batches
 
     def stop(*_: Any, **__: Any) -> None:
         raise RuntimeError("out of memory")
 
     with monkeypatch.context() as patch:
-        patch.setattr(type(store), step, stop)
+        patch.setattr(type(getattr(settler.control, part)), step, stop)
         with pytest.raises(RuntimeError):
             settler.silver(batch)
     lake.merge("review")
 
     assert lake.status(identity) == "silver"
-    assert list(lake.batches.pending("silver/review_flat")) == ["2020-03"]
-    assert lake.batches.get_open("silver/review") is None
+    assert list(lake.control.months.pending("silver/review_flat")) == ["2020-03"]
+    assert lake.control.batches.get("silver/review") is None
 
 
 def test_settling_a_settled_batch_changes_nothing(lake: Lake) -> None:
@@ -163,7 +162,7 @@ def test_settling_a_settled_batch_changes_nothing(lake: Lake) -> None:
 
     lake.settler().silver(batch)
 
-    assert lake.batches.pending("silver/review_flat") == {}
+    assert lake.control.months.pending("silver/review_flat") == {}
 
 
 def test_a_month_that_changes_while_review_flat_is_built_is_built_again(lake: Lake) -> None:
@@ -180,8 +179,8 @@ def test_a_month_that_changes_while_review_flat_is_built_is_built_again(lake: La
     assert [row["review_overall"] for row in lake.rows("review_flat")] == [1.0]
 
 
-@pytest.mark.parametrize("step", ["add_pending", "tick_off", "keep_state", "close"])
-def test_a_crash_between_review_flat_and_gold_loses_no_month(lake: Lake, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+@pytest.mark.parametrize(("part", "step"), [("months", "request"), ("months", "tick_off"), ("states", "keep"), ("batches", "close")])
+def test_a_crash_between_review_flat_and_gold_loses_no_month(lake: Lake, monkeypatch: pytest.MonkeyPatch, part: str, step: str) -> None:
     lake.arrives(insert("review", 10, review_id=1, review_time=MARCH))
     lake.merge("review")
     lake.build_review_flat()
@@ -196,14 +195,14 @@ def test_a_crash_between_review_flat_and_gold_loses_no_month(lake: Lake, monkeyp
         raise RuntimeError("out of memory")
 
     with monkeypatch.context() as patch:
-        patch.setattr(type(settler.batches), step, stop)
+        patch.setattr(type(getattr(settler.control, part)), step, stop)
         with pytest.raises(RuntimeError):
             settler.derived("silver", batch)
     lake.build_review_flat()
     lake.build_gold()
 
     assert [row["review_count"] for row in lake.rows("top_drinkers", "dm_gold")] == [2]
-    assert lake.batches.pending("gold/top_drinkers") == {}
+    assert lake.control.months.pending("gold/top_drinkers") == {}
 
 
 def test_many_small_files_are_read_once_and_leave_nothing_behind(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,7 +232,7 @@ class TestBadFiles:
         lake.arrives(insert("beer", 10, beer_id=7))
         lake.merge("beer")
         assert names(lake) == [(7, "Saison")]
-        record = lake.control.get(identity)
+        record = lake.control.files.get(identity)
         assert (record.status, record.error_type) == ("failed", "UnreadableBronze")
         return str(record.error_message)
 
@@ -244,7 +243,7 @@ class TestBadFiles:
         assert "part-00000.parquet" in self.merge_with(lake, lake.arrives_as("beer", None, body=b"no Parquet at all, but long enough"))
 
     def test_a_file_with_damaged_pages_fails_alone(self, lake: Lake) -> None:
-        good = lake.control.get(lake.arrives(insert("beer", 20, beer_id=8)))
+        good = lake.control.files.get(lake.arrives(insert("beer", 20, beer_id=8)))
         lake.merge("beer")
         body = bytearray(boto3.client("s3").get_object(Bucket=lake.names["lake"], Key=good.bronze_keys[0])["Body"].read())
         body[4:400] = b"\xff" * 396

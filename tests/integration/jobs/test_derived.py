@@ -159,7 +159,7 @@ def test_one_broken_sql_does_not_hold_the_others_and_is_finished_as_it_is_correc
             reviews.settler().derived("gold", batch)
 
     assert [r["review_count"] for r in gold(reviews, "top_beers_by_rating")] == [31]
-    held = reviews.batches.get_open("gold/extra")
+    held = reviews.control.batches.get("gold/extra")
     assert held is not None
     assert "no_such_column" in str(held.error)
 
@@ -183,7 +183,7 @@ def test_a_renamed_brewery_rebuilds_the_months_that_name_it_and_no_other(reviews
 
     reviews.merge()
 
-    assert list(reviews.batches.pending("silver/review_flat")) == ["2020-05"]
+    assert list(reviews.control.months.pending("silver/review_flat")) == ["2020-05"]
 
 
 def test_a_table_that_was_dropped_is_built_whole(reviews: Lake) -> None:
@@ -260,7 +260,7 @@ def test_gold_of_another_domain_is_one_file_and_follows_its_fact_and_its_dimensi
     shop.arrives(update("client", 30, client_id=2, region="West"))
     shop.merge()
 
-    assert list(shop.batches.pending("gold/purchases_by_month")) == ["2026-02"]
+    assert list(shop.control.months.pending("gold/purchases_by_month")) == ["2026-02"]
     assert shop.build_gold() == ["purchases_by_month"]
     assert by_month(shop) == [(1, "North", 2, Decimal("12.00")), (2, "West", 1, Decimal("2.00"))]
 

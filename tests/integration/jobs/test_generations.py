@@ -136,13 +136,13 @@ def test_rows_refused_on_their_way_count_once_and_complete_a_load_up_to_the_cont
 
     lake.refuses("brewery", 12, b"three")
     assert "2 of its 3 rows were refused" in lake.planner().silver(["brewery"]).skipped[0]["reason"]
-    assert "2 of its 3 rows were refused" in str(lake.batches.load_waits("silver/brewery"))
+    assert "2 of its 3 rows were refused" in str(lake.control.loads.waits("silver/brewery"))
     assert [n for n, _ in names(lake)] == [1, 2, 3]
-    lake.batches.accept_load("silver/brewery", max(lake.control.fences("brewery")).generation)
+    lake.control.loads.accept("silver/brewery", max(lake.control.fences.of("brewery")).generation)
     lake.merge("brewery")
 
     assert names(lake) == [(1, "again")]
-    assert lake.batches.load_waits("silver/brewery") is None
+    assert lake.control.loads.waits("silver/brewery") is None
 
 
 def test_statistics_of_the_load_before_do_not_end_the_reload(lake: Lake) -> None:

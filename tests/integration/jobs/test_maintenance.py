@@ -203,7 +203,7 @@ def test_a_table_is_free_again_when_its_maintenance_has_died(lake: Lake, ending:
         answer = maintenance(lake).settle(batch | {"error": {"Error": "States.TaskFailed", "Cause": "killed"}})
         assert answer["status"] == "released"
     else:
-        lake.batches.release("silver/beer", batch["batch_id"], None)
+        lake.control.batches.release("silver/beer", batch["batch_id"], None)
     lake.arrives(insert("beer", 20, beer_id=8))
 
     lake.merge("beer")

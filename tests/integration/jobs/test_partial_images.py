@@ -157,7 +157,7 @@ def test_rows_that_miss_a_value_are_counted(notes: Lake) -> None:
 
     assert notes.run(batch).missing == {"whole": {"body": 2}}
     notes.settler().silver(batch)
-    assert notes.batches.state("silver/note").missing_columns == {"body": 2}
+    assert notes.control.states.get("silver/note").missing_columns == {"body": 2}
 
 
 def test_rows_that_miss_a_value_are_counted_by_month_until_it_is_there(make_lake: Callable[[Path], Lake], tmp_path: Path) -> None:
@@ -169,12 +169,12 @@ def test_rows_that_miss_a_value_are_counted_by_month_until_it_is_there(make_lake
     for number, day in ((1, january), (2, january), (3, march)):
         lake.arrives(update("note", number, unchanged=TOO_LARGE, note_id=number, day=day, **columns))
     lake.merge()
-    assert lake.batches.state("silver/note").missing == {"2024-01": {"body": 2}, "2024-03": {"body": 1}}
+    assert lake.control.states.get("silver/note").missing == {"2024-01": {"body": 2}, "2024-03": {"body": 1}}
 
     lake.arrives(update("note", 10, note_id=1, day=march, body="seen", **columns), delete("note", 11, note_id=2))
     lake.merge()
 
-    assert lake.batches.state("silver/note").missing == {"2024-03": {"body": 1}}
+    assert lake.control.states.get("silver/note").missing == {"2024-03": {"body": 1}}
 
 
 def test_an_older_change_fills_the_column_that_newer_ones_left_out(notes: Lake) -> None:

@@ -136,4 +136,4 @@ def test_a_file_whose_column_does_not_widen_fails_alone(item: Table) -> None:
     item.merge(insert("item", 2, item_id=2, label="b", amount=2))
 
     assert item.rows("amount") == [(2, 2)]
-    assert 'column "amount" is int64; expected int' in str(item.lake.control.get(wide).error_message)
+    assert 'column "amount" is int64; expected int' in str(item.lake.control.files.get(wide).error_message)

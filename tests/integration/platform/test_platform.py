@@ -43,7 +43,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, taken_ports: None) -> Iter
 
 def test_rows_of_the_source_come_as_far_as_bronze(running: State):
     control = ControlTable(running.control_table)
-    bronze = eventually(lambda: list(control.files(table="brewery", status="bronze")), "a file in bronze", pause=0.5)
+    bronze = eventually(lambda: list(control.listing.files(table="brewery", status="bronze")), "a file in bronze", pause=0.5)
 
     assert sum(file.operations.get("load", 0) for file in bronze) == 50
 

@@ -27,8 +27,11 @@ OPERATIONS = {
 }
 CLIENTS = ("s3", "_client", "_states", "_kinesis", "_dms", "_comprehend", "table", "client", ")")
 """How the code calls what a client is kept in."""
-NOT_OF_FUNCTIONS = {"lake/contract/store.py": ("publish",), "lake/control/table_items.py": ("watermark", "set_watermark")}
-"""Of lake/, what ``dm deploy`` and the batch export call."""
+ITEMS = "lake/control/items.py"
+"""The control table's access: a call is made by the line that uses it."""
+ITEM_CALLS = ("get", "put", "update", "delete", "under", "pages")
+NOT_OF_FUNCTIONS = {"publish", "Watermarks.get", "Watermarks.set", "LoadNotes.accept"}
+"""Of lake/, what ``dm`` and the batch export call."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ def _site() -> str:
     frame: FrameType | None = sys._getframe(2)
     while frame:
         name = frame.f_code.co_filename.replace("/vendor/lake/", "/../lake/")
-        if name.startswith(SOURCES):
+        if name.startswith(SOURCES) and not name.endswith(f"/{ITEMS}"):
             return f"{name.removeprefix(f'{PROJECT}/')}:{frame.f_lineno}"
         frame = frame.f_back
     return ""
@@ -84,15 +87,20 @@ def sites() -> set[str]:
     for folder in ("ingest-router/ingest", "converter/convert", "control-api/control_api", "control-api/batches", "lake"):
         for path in sorted((PROJECT / folder).rglob("*.py")):
             name = str(path.relative_to(PROJECT))
-            functions = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
-            for function in functions:
-                if function.name in NOT_OF_FUNCTIONS.get(name, ()):
-                    continue
-                for node in ast.walk(function):
-                    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _is_aws(node.func):
-                        found.add(f"{name}:{node.lineno}")
+            if name != ITEMS:
+                found |= {f"{name}:{line}" for line in _lines(ast.parse(path.read_text()))}
     return found
 
 
+def _lines(code: ast.Module | ast.ClassDef, within: str = "") -> Iterator[int]:
+    for part in code.body:
+        if isinstance(part, ast.ClassDef):
+            yield from _lines(part, f"{part.name}.")
+        elif isinstance(part, ast.FunctionDef) and f"{within}{part.name}" not in NOT_OF_FUNCTIONS:
+            calls = (node for node in ast.walk(part) if isinstance(node, ast.Call))
+            yield from (call.lineno for call in calls if isinstance(call.func, ast.Attribute) and _is_aws(call.func))
+
+
 def _is_aws(function: ast.Attribute) -> bool:
-    return function.attr in OPERATIONS and ast.unparse(function.value).endswith(CLIENTS)
+    owner = ast.unparse(function.value)
+    return (function.attr in OPERATIONS and owner.endswith(CLIENTS)) or (function.attr in ITEM_CALLS and owner.endswith("items"))

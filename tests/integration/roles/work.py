@@ -21,7 +21,7 @@ from datamaster.project import PROJECT
 from ingest.conversions import execution_name
 from lake.contract.store import publish
 from lake.control import ControlTable, NewFile, Outcome
-from lake.control.batches import MAINTENANCE, ControlBatches
+from lake.control.batches import MAINTENANCE
 from lake.control.records import Refusal
 from lake.generations import Fence
 from lake.keys import file_id, raw_prefix
@@ -51,9 +51,7 @@ class Work:
     def __init__(self, lake: Guarded, scratch: Path) -> None:
         self.lake, self.scratch = lake, scratch
         self.control = ControlTable(lake.outputs["control"]["TableName"])
-        self.batches = ControlBatches(self.control.name)
-        self.control.table.load()
-        self.batches.table.load()
+        self.control.items.table.load()
         self.s3, self.sqs = boto3.client("s3"), boto3.client("sqs")
         self.calls: dict[str, list[Call]] = {}
 
@@ -76,7 +74,7 @@ class Work:
         """Put and register a raw object; its file id."""
         key, version = self.arrives(table, body)
         stage = self.lake.storage["StageBucket"]
-        self.control.register(NewFile(stage, key, version, "etag", table, "json", len(body)))
+        self.control.files.register(NewFile(stage, key, version, "etag", table, "json", len(body)))
         return file_id(stage, key, version)
 
     def bronze(self, table: str, minutes: int = 0) -> str:
@@ -84,14 +82,14 @@ class Work:
         identity = self.registered(table, lines({}))
         part = f"bronze/{table}/ingest_date=2026-01-01/{identity}/part-00000.parquet"
         self.s3.put_object(Bucket=self.lake.storage["LakeBucket"], Key=part, Body=b"parquet")
-        token = str(self.control.start(identity, EXECUTION, 60).lease_token)
+        token = str(self.control.files.start(identity, EXECUTION, 60).lease_token)
         built = datetime.now(UTC) + timedelta(minutes=minutes)
         self.control.complete(identity, token, Outcome(1, 1, 0, (part,), built_at_min=built, built_at_max=built, operations={"load": 1}))
         return identity
 
     def ages(self, identity: str, **attributes: str) -> None:
         """Write attributes of a file that only time writes otherwise."""
-        self.control.table.update_item(
+        self.control.items.table.update_item(
             Key={"pk": f"file#{identity}", "sk": "file"},
             UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in attributes),
             ExpressionAttributeNames={f"#{name}": name for name in attributes},
@@ -106,12 +104,12 @@ class Work:
 
     def merged(self, identity: str) -> None:
         """Take a converted file to silver."""
-        self.control.assign(identity, "20200101T000000000000-00000000")
-        self.control.settle(identity, "20200101T000000000000-00000000", "1")
+        self.control.files.assign(identity, "20200101T000000000000-00000000")
+        self.control.files.settle(identity, "20200101T000000000000-00000000", "1")
 
     def dead(self, target: str) -> None:
         """Leave a table with the batch of a maintenance that died."""
-        self.batches.open(target, "dead", "s3://nowhere/manifest.json", "dead", -1, MAINTENANCE)
+        self.control.batches.open(target, "dead", "s3://nowhere/manifest.json", "dead", -1, MAINTENANCE)
 
     # ---- what the functions do
 
@@ -152,22 +150,22 @@ class Work:
         bodies = [{"Records": [announced(stage, key, at)]} for key, at in ((kept, version), (gone, old))]
         messages = [message(number, body) for number, body in enumerate(bodies)]
         assert self.run("RegisterFiles", "register_files", {"Records": messages}) == {"batchItemFailures": []}
-        assert self.control.get(file_id(stage, kept, version)).status == "pending"
+        assert self.control.files.get(file_id(stage, kept, version)).status == "pending"
 
     def start(self) -> None:
         identity = self.registered("beer", lines({}))
-        stored = self.control.table.get_item(Key={"pk": f"file#{identity}", "sk": "file"})["Item"]
+        stored = self.control.items.table.get_item(Key={"pk": f"file#{identity}", "sk": "file"})["Item"]
         image = {name: TypeSerializer().serialize(value) for name, value in stored.items()}
         change = {"Keys": {name: image[name] for name in ("pk", "sk")}, "NewImage": image, "SequenceNumber": "1"}
         event = {"Records": [{"eventID": "1", "eventName": "INSERT", "eventSource": "aws:dynamodb", "dynamodb": change}]}
         assert self.run("StartConversions", "start_conversions", event) == {"batchItemFailures": []}
-        self.ends(execution_name(self.control.get(identity)))
+        self.ends(execution_name(self.control.files.get(identity)))
         self.ages(identity, updated_at=LONG_AGO)
 
     def sweep(self) -> None:
         """What a sweep finds: an expired lease, a file that never started, one whose execution ended, an unknown object."""
         expired = self.registered("beer", lines({}))
-        self.control.start(expired, EXECUTION, -1)
+        self.control.files.start(expired, EXECUTION, -1)
         self.ages(self.registered("beer", lines({})), updated_at=LONG_AGO)
         self.arrives("beer", lines({}))
         self.merged(self.bronze("beer"))
@@ -201,10 +199,10 @@ class Work:
         """A run that settles, one that failed and is resumed under newer contracts, late fences, and a load that waited."""
         self.merged(self.bronze("beer", minutes=5))
         self.dead("silver/beer")
-        self.control.add_fence("beer", Fence(datetime.now(UTC) - timedelta(minutes=5)))
-        self.control.add_fence("brewery", Fence(datetime.now(UTC) - timedelta(minutes=5)))
-        ControlBatches(self.control.name).note_load("silver/review", "rows are missing")
-        self.control.note_refusals("review", [Refusal(b"8 bytes.", -1)])
+        self.control.fences.add("beer", Fence(datetime.now(UTC) - timedelta(minutes=5)))
+        self.control.fences.add("brewery", Fence(datetime.now(UTC) - timedelta(minutes=5)))
+        self.control.loads.note("silver/review", "rows are missing")
+        self.control.refusals.note("review", [Refusal(b"8 bytes.", -1)])
         self.bronze("beer"), self.bronze("review")
         by_replication = {"DMS_REPLICATION_CONFIG_ARN": self.lake.values["ReplicationConfigArn"]}
         planned = self.run("PlanSilver", "plan_silver", {"execution": RUN, "input": {"tables": ["beer", "review"]}}, **by_replication)
@@ -218,7 +216,7 @@ class Work:
         again = self.run("PlanSilver", "plan_silver", {"execution": RUN, "input": {"tables": ["beer", "brewery"]}}, **by_task)
         assert [batch["batch_id"] for batch in again["batches"] if batch["table"] == "beer"] == [by_table["beer"]["batch_id"]]
 
-        self.control.add_fence("beer", Fence(datetime.now(UTC)))
+        self.control.fences.add("beer", Fence(datetime.now(UTC)))
         months = {"review_flat": ("2026-01",)}
         for table in ("beer", "review"):
             manifest = by_table[table]["manifest"]
@@ -257,7 +255,7 @@ class Work:
 
     def api(self) -> None:
         identity = self.registered("beer", lines({}))
-        self.control.fail(identity, "NotGzip", "no gzip member at byte 0")
+        self.control.files.fail(identity, "NotGzip", "no gzip member at byte 0")
         one = {"file_id": identity}
         asked = [("GET", "/files", {}), ("GET", "/files/{file_id}", one), ("POST", "/files/{file_id}/retry", one)]
         for method, resource, path in [*asked, ("GET", "/tables", {}), ("GET", "/health", {})]:

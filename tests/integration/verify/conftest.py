@@ -164,7 +164,7 @@ class Lake:
 
 @pytest.fixture(scope="module")
 def equal_lake(emulator, lake_stacks, source):
-    ControlTable(lake_stacks["control"]["TableName"]).decide("profile", "email", {"decision": "personal", "seen": 200})
+    ControlTable(lake_stacks["control"]["TableName"]).decisions.decide("profile", "email", {"decision": "personal", "seen": 200})
     built = Lake(emulator, lake_stacks["storage"]["LakeBucket"], lake_rows(source))
     built.changed.clear()
     return built

@@ -15,7 +15,8 @@ from batches.plan import Plan, Planner
 from batches.settings import BatchSettings
 from beer import CONTRACTS
 from lake.contract import Contract, ContractSet
-from lake.control.batches import OpenBatch, TargetState
+from lake.control.batches import OpenBatch
+from lake.control.target_items import TargetState
 from lake.generations import Fence
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -30,7 +31,7 @@ def brewery() -> Contract:
 
 @pytest.fixture
 def make_planner() -> Callable[..., Any]:
-    """``make_planner(control=…, batches=…, statistics=…)``: a planner on stand-ins for its stores."""
+    """``make_planner(control=…, statistics=…)``: a planner on stand-ins for its stores."""
     settings = BatchSettings.of(ENVIRONMENT)
 
     def make(**stores: Any) -> Any:
@@ -49,19 +50,19 @@ def test_a_stopped_replication_has_no_complete_load_and_raises_nothing(brewery: 
 
 
 def test_dms_is_not_asked_about_a_generation_whose_load_is_complete(make_planner: Callable[..., Any], brewery: Contract) -> None:
-    fence, statistics, control, batches = Fence(MOMENT, "create-table"), MagicMock(), MagicMock(), MagicMock()
-    control.fences.return_value = [fence]
-    control.items_of.return_value = control.files.return_value = []
-    batches.state.return_value = TargetState(retired_below=fence.generation)
+    fence, statistics, control = Fence(MOMENT, "create-table"), MagicMock(), MagicMock()
+    control.fences.of.return_value = [fence]
+    control.fences.kept.return_value = control.listing.files.return_value = []
+    control.states.get.return_value = TargetState(retired_below=fence.generation)
 
-    assert make_planner(control=control, batches=batches, statistics=statistics)._open_silver(brewery, "1") == "no new files"
+    assert make_planner(control=control, statistics=statistics)._open_silver(brewery, "1") == "no new files"
     statistics.complete_load.assert_not_called()
 
 
 def test_a_table_that_cannot_be_planned_is_skipped_with_the_reason_and_stops_no_other(make_planner: Callable[..., Any]) -> None:
-    batches = MagicMock()
-    batches.get_open.return_value = None
-    planner = make_planner(control=MagicMock(), batches=batches, statistics=MagicMock())
+    control = MagicMock()
+    control.batches.get.return_value = None
+    planner = make_planner(control=control, statistics=MagicMock())
     plan = Plan()
 
     planner._plan(plan, "silver/beer", MagicMock(side_effect=STOPPED), MagicMock())
@@ -73,10 +74,10 @@ def test_a_table_that_cannot_be_planned_is_skipped_with_the_reason_and_stops_no_
 
 
 def test_a_plan_of_failures_alone_is_raised_so_that_it_is_made_again(make_planner: Callable[..., Any]) -> None:
-    batches = MagicMock()
-    batches.get_open.side_effect = STOPPED
+    control = MagicMock()
+    control.batches.get.side_effect = STOPPED
     plan = Plan()
-    make_planner(control=MagicMock(), batches=batches, statistics=MagicMock())._plan(plan, "silver/beer", MagicMock(), MagicMock())
+    make_planner(control=control, statistics=MagicMock())._plan(plan, "silver/beer", MagicMock(), MagicMock())
 
     with pytest.raises(ClientError, match="the replication is stopped"):
         plan.answer()

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
-from unittest.mock import MagicMock
+from unittest.mock import call, create_autospec
 
 import pytest
 import yaml
@@ -17,7 +17,9 @@ from batches import settle
 from batches.settings import BatchSettings
 from beer import CONTRACTS
 from lake.contract import ContractSet
-from lake.control.batches import BatchHeld, ControlBatches, OpenBatch, TargetState
+from lake.control import ControlTable
+from lake.control.batches import BatchHeld, OpenBatch
+from lake.control.target_items import TargetState
 from lake.manifests import FailedFile, SilverManifest, SilverOutcome
 
 STATE_MACHINES = Path(__file__).resolve().parents[3] / "templates" / "statemachines"
@@ -34,30 +36,30 @@ def test_the_answer_of_settle_stays_small_whatever_fails(monkeypatch: pytest.Mon
     monkeypatch.setattr(module, "read_document", lambda uri: documents[uri.rsplit("/", 1)[1]])
     contracts = ContractSet.from_directory(CONTRACTS)
     monkeypatch.setattr(module, "ContractStore", lambda _uri: SimpleNamespace(current=lambda: contracts, at=lambda _version: contracts))
-    control, batches = MagicMock(), MagicMock(spec=ControlBatches)
-    control.fences.return_value, control.files.return_value = [], []
-    batches.get_open.return_value = SimpleNamespace(batch_id="b1", owner="execution-1")
-    batches.state.return_value = TargetState()
+    control = create_autospec(ControlTable("control"), instance=True)
+    control.fences.of.return_value, control.listing.files.return_value = [], []
+    control.batches.get.return_value = SimpleNamespace(batch_id="b1", owner="execution-1")
+    control.states.get.return_value = TargetState()
     settings = BatchSettings.of(ENVIRONMENT)
-    settler = module.Settler(settings, control, batches, "execution-1")
+    settler = module.Settler(settings, control, "execution-1")
 
     answer = settler.silver({"table": "beer", "batch_id": "b1", "manifest": "s3://lake/batches/beer/b1/manifest.json"})
 
     assert answer["failed_files"] == 500
     assert len(json.dumps(answer)) < 1_000
-    assert control.reject.call_args.args[3].startswith("unreadable")
+    assert control.files.reject.call_args.args[3].startswith("unreadable")
 
 
 def test_an_execution_whose_batch_was_taken_over_settles_nothing() -> None:
     settings = BatchSettings.of(ENVIRONMENT)
-    control, batches = MagicMock(), MagicMock(spec=ControlBatches)
-    batches.get_open.return_value = OpenBatch("silver/beer", "b1", "s3://m", "execution-2", "later", 2)
-    settler = settle.Settler(settings, control, batches, "execution-1")
+    control = create_autospec(ControlTable("control"), instance=True)
+    control.batches.get.return_value = OpenBatch("silver/beer", "b1", "s3://m", "execution-2", "later", 2)
+    settler = settle.Settler(settings, control, "execution-1")
 
     with pytest.raises(BatchHeld, match="held by execution-2"):
         settler.silver({"table": "beer", "batch_id": "b1", "manifest": "s3://m"})
 
-    assert control.method_calls == []
+    assert control.method_calls == [call.batches.get("silver/beer")]
 
 
 def machines() -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from batches.load_statistics import Load
 from batches.loads import Loads, LoadState
 from beer import CONTRACTS
 from lake.contract import ContractSet
-from lake.control.batches import TargetState
+from lake.control.target_items import TargetState
 from lake.generations import Fence
 
 FENCE = Fence(datetime(2026, 1, 1, tzinfo=UTC))
@@ -23,14 +23,14 @@ BREWERY = ContractSet.from_directory(CONTRACTS).table("brewery")  # may lose 5 %
 
 def state(load: Load, settled: int, refused: int = 0, accepted: int | None = None, **files: list[Any]) -> LoadState:
     """Behind the fence ``settled`` keys are in silver and ``refused`` rows were refused; ``files`` by their status."""
-    statistics, control, batches = MagicMock(), MagicMock(), MagicMock()
+    statistics, control = MagicMock(), MagicMock()
     statistics.complete_load.return_value = load
-    control.count_files.side_effect = lambda _, status: len(files.get(status, ()))
-    control.files.side_effect = lambda table, status, since=None: iter(files.get(status, ()))
-    control.refused.return_value = refused
-    batches.state.return_value = TargetState(loads={str(FENCE.generation): settled})
-    batches.accepted_load.return_value = accepted
-    return Loads(control, batches, statistics).state(BREWERY, FENCE, 0)
+    control.listing.count.side_effect = lambda _, status: len(files.get(status, ()))
+    control.listing.files.side_effect = lambda table, status, since=None: iter(files.get(status, ()))
+    control.refusals.count.return_value = refused
+    control.states.get.return_value = TargetState(loads={str(FENCE.generation): settled})
+    control.loads.accepted.return_value = accepted
+    return Loads(control, statistics).state(BREWERY, FENCE, 0)
 
 
 def file(built: str = "2026-01-01T00:05:00.000000Z", **operations: int) -> Any:
