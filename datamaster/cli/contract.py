@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -77,6 +78,14 @@ def diff(
     found = changes(before, check_contracts(new or contracts_folder(home)))
     _print_changes(found)
     return 1 if found else 0
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a contract, by which editors complete and check one."""
+    from datamaster.aws.pages.contract_page import schema as of_contracts
+
+    print(json.dumps(of_contracts(), indent=2, ensure_ascii=False))
 
 
 def _print_changes(found: Sequence[ContractChange]) -> None:

@@ -45,7 +45,7 @@ class ContractSet:
         return tuple(derived for derived in self.derived.values() if table in derived.sources)
 
     @classmethod
-    def of(cls, files: Mapping[str, str]) -> ContractSet:
+    def of(cls, files: Mapping[str, str], strict: bool = False) -> ContractSet:
         """Parse the texts of contracts and derived tables by file name. Raises ``InvalidContract``.
 
         Published texts must stay readable. ``from_directory`` therefore makes the stricter checks, and this function does not.
@@ -58,7 +58,7 @@ class ContractSet:
             digest.update(f"{name}\0{files[name]}\0".encode())
             if name.startswith(FOLDER):
                 continue
-            contract = parse_contract(files[name], source=name)
+            contract = parse_contract(files[name], name, strict)
             if contract.table in tables:
                 raise InvalidContract(name, f'table "{contract.table}"', "already described by another contract; table names are unique")
             origin = (contract.source_schema, contract.source_table)
@@ -82,9 +82,10 @@ class ContractSet:
     @classmethod
     def from_directory(cls, folder: Path) -> ContractSet:
         """Read every ``*.yaml`` and ``derived/*.sql`` of a folder. Raises ``InvalidContract``."""
-        contracts = cls.of(contract_files(folder))
+        contracts = cls.of(contract_files(folder), strict=True)
         for contract in contracts.tables.values():
             refuse_ambiguous_renames(contract)
+            _refuse_lost_targets(contract, contracts.tables)
         _refuse_own_tables(contracts.tables)
         return contracts
 
@@ -95,6 +96,18 @@ def contract_files(folder: Path) -> dict[str, str]:
     if not any(path.suffix == ".yaml" for path in paths):
         raise InvalidContract(str(folder), "contracts", "no *.yaml file here")
     return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in paths}
+
+
+def _refuse_lost_targets(contract: Contract, tables: Mapping[str, Contract]) -> None:
+    """Refuse a reference, of a column or of a quality rule, to a column that no contract describes."""
+    of_columns = ((f'column "{column.name}" relationships', column.reference) for column in contract.columns)
+    of_rules = ((f'quality rule "{rule.name}"', rule.reference) for rule in contract.quality_rules)
+    for subject, target in (*of_columns, *of_rules):
+        if target is not None and (target.table not in tables or target.column not in tables[target.table].by_name):
+            known = tables[target.table].by_name if target.table in tables else sorted(tables)
+            raise InvalidContract(
+                f"{contract.table}.yaml", subject, f'refers to "{target.table}.{target.column}"; known: {", ".join(known)}'
+            )
 
 
 def _refuse_own_tables(tables: Mapping[str, Contract]) -> None:

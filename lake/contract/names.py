@@ -19,14 +19,15 @@ SOURCES = ("_folded", f"{CHANGES}_new", f"{HISTORY}_new")
 """The sources of MERGE that may be staged."""
 QUALITY_RESULTS = "quality_results"
 """The table of dm_silver with the results of every contract's rules."""
-_BREAKS_SQL = re.compile(r"""[`'".,;(){}=\\\x00-\x1f\x7f]""")
+BREAKS_SQL = r"""`'".,;(){}=\\\x00-\x1f\x7f"""
+"""The characters that no column's name in the lake holds, as a pattern's class."""
 
 
 def column_problem(name: str) -> str | None:
     """The reason why a column cannot have this name in the lake, or None. Engines and catalog ignore case."""
     if name.lower() in COLUMNS or name.lower().startswith((COLUMN_PREFIX, "_")):
         return "a name that the lake keeps for itself; give it another, and the source's as physicalName"
-    if broken := _BREAKS_SQL.search(name):
+    if broken := re.search(f"[{BREAKS_SQL}]", name):
         return f"{broken[0]!r} cannot be part of a column's name in the lake; give it another, and the source's as physicalName"
     return None
 

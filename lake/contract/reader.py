@@ -1,125 +1,123 @@
-"""Parses one contract's YAML. An error names the property, its value and the valid values."""
+"""Parses one contract's YAML by ``lake.contract.properties``. An error names the property, its value and the valid values."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 import yaml
 
 from lake.contract import names as lake_names
-from lake.contract.model import (
-    DEFAULT_REJECT_RATIO,
-    Column,
-    Contract,
-    InvalidContract,
-    MonthPartition,
-    QualityRule,
-    Reference,
-    split_physical_name,
-)
-from lake.types import RULES, ColumnType, UnknownType
+from lake.contract.model import Column, Contract, InvalidContract, MonthPartition, QualityRule, Reference, split_physical_name
+from lake.contract.properties import ARGUMENTS, COLUMN, FILE, METRICS, PARTITION, RELATION, RULE, TABLE
+from lake.contract.valid import Property, Section, shown
+from lake.types import RULES, ColumnType
 
-EVOLUTIONS = ("evolve", "freeze", "discard_row", "discard_value")
-MASKS = ("hash", "partial", "redact", "null")
-CLASSIFICATIONS = ("public", "internal", "personal")
-SEVERITIES = ("warn", "quarantine", "stop")
-METRICS = {
-    "nullValues": "not_null",
-    "duplicateValues": "unique",
-    "invalidValues": "accepted_values",
-    "range": "range",
-    "reference": "reference",
-}
-RESERVED = lake_names.COLUMNS
 SHORT_UNITS = {"epoch_millis": "epoch_milliseconds", "epoch_micros": "epoch_microseconds"}
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+Values = dict[str, Any]
 
 
-def parse_contract(text: str, source: str) -> Contract:
-    """Parse one contract. ``source`` is the file's name, for messages. Raises ``InvalidContract``."""
-    return _Reader(source).contract(text)
+def parse_contract(text: str, source: str, strict: bool = False) -> Contract:
+    """Parse one contract. ``source`` is the file's name, for messages. ``strict`` refuses a name that has no meaning.
+
+    Published contracts are read without ``strict``: a later release may know more names. Raises ``InvalidContract``.
+    """
+    return _Reader(source, strict).contract(text)
 
 
 class _Reader:
-    """Parses one YAML text into a ``Contract``."""
+    """Parses one YAML text into a ``Contract``. Subjects end with what joins them to a property's name."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, strict: bool) -> None:
         self.source = source
+        self.strict = strict
 
     def wrong(self, subject: str, problem: str) -> InvalidContract:
-        return InvalidContract(self.source, subject, problem)
+        return InvalidContract(self.source, subject.rstrip(" .") or "file", problem)
 
-    def choice(self, subject: str, value: Any, valid: Iterable[str]) -> str:
-        if value not in valid:
-            raise self.wrong(subject, f'got "{value}"; one of {", ".join(valid)}')
-        return str(value)
+    def values(self, section: Section, given: Any, subject: str) -> Values:
+        """The section's properties by name, those that are not given by their defaults. Null means not given."""
+        if not isinstance(given, dict):
+            needed = ", ".join(p.name for p in section.properties if p.required) or ", ".join(section.plain)
+            raise self.wrong(subject, f"got {shown(given)}; a mapping with {needed}")
+        if self.strict:
+            self.refuse_unknown(section, given, subject)
+        custom = self.custom(section, given, subject) if section.customs else {}
+        return {p.name: self.value(p, custom if p.custom else given, subject) for p in section.properties}
+
+    def value(self, prop: Property, given: Values, subject: str) -> Any:
+        value = given.get(prop.name) if given.get(prop.name) is not None else given.get(prop.alias)
+        if value is None and prop.required:
+            raise self.wrong(subject + prop.name, f"missing; {prop.valid.words}")
+        if value is None:
+            return prop.default
+        if problem := prop.valid.problem(value):
+            raise self.wrong(subject + prop.name, problem)
+        return value
+
+    def custom(self, section: Section, given: Values, subject: str) -> Values:
+        subject = f"{subject}customProperties"
+        found: Values = {}
+        entries = [] if given.get("customProperties") is None else given["customProperties"]
+        if not isinstance(entries, list):
+            raise self.wrong(subject, f"got {shown(entries)}; a list of mappings with property and value")
+        for entry in entries:
+            name = entry.get("property") if isinstance(entry, dict) else entry
+            prop = next((prop for prop in section.properties if prop.custom and prop.name == name), None)
+            if prop is None:
+                raise self.wrong(subject, f"got {shown(name)}; one of {', '.join(section.customs)}, as {{property: …, value: …}}")
+            if entry.get("value") is None and (self.strict or prop.default is not None):
+                raise self.wrong(f"{subject} {name}", f"no value, or null; {prop.valid.words}. The text null stands in quotes")
+            found[prop.name] = entry.get("value")
+        return found
+
+    def refuse_unknown(self, section: Section, given: Values, subject: str) -> None:
+        for name in given:
+            if name in section.customs:
+                raise self.wrong(subject + name, f"stands in customProperties, as {{property: {name}, value: {shown(given[name])}}}")
+            if name not in (*section.plain, *section.unread):
+                near = get_close_matches(str(name), (*section.plain, *section.customs), n=1)
+                known = f"did you mean {near[0]}?" if near else f"one of {', '.join(section.plain)}"
+                raise self.wrong(f"{subject}{name}", f"neither the lake nor the standard has such a property; {known}")
 
     def contract(self, text: str) -> Contract:
         try:
             document = yaml.load(text, Loader=_LOADER)  # noqa: S506 - a safe loader, in C if available
         except yaml.YAMLError as error:
             raise self.wrong("file", f"no valid YAML: {' '.join(str(error).split())}") from error
-        if not isinstance(document, dict):
-            raise self.wrong("file", "a contract is a mapping with apiVersion, kind, schema")
-        self.choice("kind", document.get("kind"), ("DataContract",))
-        if not str(document.get("apiVersion", "")).startswith("v3."):
-            raise self.wrong("apiVersion", f'got "{document.get("apiVersion")}"; one that begins with v3.')
-        schemas = document.get("schema")
-        if not isinstance(schemas, list) or len(schemas) != 1 or not isinstance(schemas[0], dict):
-            raise self.wrong("schema", "exactly one table a file")
-        return self.table(schemas[0], str(document.get("version", "")))
+        file = self.values(FILE, document, "")
+        return self.table(self.values(TABLE, file["schema"][0], "schema."), str(file["version"]))
 
-    def table(self, schema: dict[str, Any], version: str) -> Contract:
-        name = str(schema.get("name") or "")
-        if not name.isidentifier() or name != name.lower():
-            raise self.wrong("schema.name", f'got "{name}"; a lower-case identifier')
-        if name == lake_names.QUALITY_RESULTS or lake_names.OWN in name:
-            raise self.wrong(
-                "schema.name", f'got "{name}", a table that the lake keeps itself; choose another, physicalName names the source'
-            )
-        physical = str(schema.get("physicalName") or "")
-        source = split_physical_name(physical)
-        if source is None:
-            raise self.wrong("schema.physicalName", f"got '{physical}'; schema.table of the source, a part with a dot in double quotes")
-        if not version:
-            raise self.wrong("version", "missing; e.g. 1.0.0")
-        properties = schema.get("properties")
-        if not isinstance(properties, list) or not properties:
-            raise self.wrong("schema.properties", "at least one column")
-        columns = tuple(self.column(p) for p in properties)
-        names = [c.name for c in columns]
+    def table(self, given: Values, version: str) -> Contract:
+        columns = tuple(self.column(entry, number) for number, entry in enumerate(given["properties"], start=1))
         self.distinct(columns)
-        custom = self.custom(
-            schema, "schema", ("partition", "evolution", "rejectRatio", "cdc", "history", "exportWatermark", "exportLateness")
-        )
-        cdc, history = self.flag("cdc", custom.get("cdc", True)), self.flag("history", custom.get("history", False))
-        if not any(c.key for c in columns):
-            if cdc or history:
+        by_name = {column.name: column for column in columns}
+        if all(column.key is None for column in columns):
+            if given["cdc"] or given["history"]:
                 rule = "rows are merged by their key. A table without one is exported whole: cdc: false, no history"
                 raise self.wrong("schema.properties", f"no column with primaryKey: true; {rule}")
             columns += (Column(lake_names.ROW, ColumnType.parse("bigint"), required=True, key=1),)
-        watermark = custom.get("exportWatermark")
-        if watermark is not None and watermark not in names:
-            raise self.wrong("exportWatermark", f'got "{watermark}"; a column of the table')
-        ratio = custom.get("rejectRatio", DEFAULT_REJECT_RATIO)
-        if not isinstance(ratio, int | float) or not 0 <= ratio <= 1:
-            raise self.wrong("rejectRatio", f'got "{ratio}"; a number from 0 to 1')
+        watermark = given["exportWatermark"]
+        if watermark is not None and watermark not in by_name:
+            raise self.wrong("schema.exportWatermark", f"got {shown(watermark)}; a column of the table: {', '.join(by_name)}")
+        source_schema, source_table = split_physical_name(given["physicalName"]) or ("", "")
         return Contract(
-            table=name,
+            table=given["name"],
             version=version,
-            source_schema=source[0],
-            source_table=source[1],
+            source_schema=source_schema,
+            source_table=source_table,
             columns=columns,
-            partition=self.partition(custom.get("partition"), {c.name: c for c in columns}),
-            evolution=self.choice("evolution", custom.get("evolution", "evolve"), EVOLUTIONS),
-            reject_ratio=float(ratio),
-            cdc=cdc,
-            history=history,
+            partition=self.partition(given["partition"], by_name) if given["partition"] is not None else None,
+            evolution=given["evolution"],
+            reject_ratio=float(given["rejectRatio"]),
+            cdc=given["cdc"],
+            history=given["history"],
             export_watermark=watermark,
-            export_lateness=self.whole("exportLateness", custom.get("exportLateness", 0)),
-            description=str(schema.get("description") or ""),
-            quality=self.rules(schema, None),
+            export_lateness=given["exportLateness"],
+            description=str(given["description"] or ""),
+            quality=tuple(self.rules(given, None, by_name)),
         )
 
     def distinct(self, columns: Iterable[Column]) -> None:
@@ -132,144 +130,94 @@ class _Reader:
                 sources = f'"{other.source_name}" and "{column.source_name}"'
                 raise self.wrong(f'column "{column.name}"', f"{said}, for the source's {sources}; give one another name and physicalName")
 
-    def column(self, prop: Any) -> Column:
-        if not isinstance(prop, dict) or (not prop.get("name") and prop.get("name") is not False):
-            raise self.wrong("schema.properties", f"got {prop!r}; a mapping with name and physicalType")
-        name = prop["name"]
-        if not isinstance(name, str):
-            raise self.wrong(
-                "schema.properties", f"name {name!r} is no text; YAML reads yes, no, on, off and numbers otherwise, so quote it"
-            )
-        subject = f'column "{name}"'
-        if problem := lake_names.column_problem(name):
-            raise self.wrong(subject, problem)
-        try:
-            column_type = ColumnType.parse(str(prop.get("physicalType") or ""))
-        except UnknownType as error:
-            raise self.wrong(subject, str(error)) from error
-        logical = prop.get("logicalType")
-        if logical not in (None, *column_type.rule.logicals):
-            raise self.wrong(
-                subject,
-                f'logicalType "{logical}" does not fit physicalType "{prop["physicalType"]}"; it is {column_type.rule.logicals[0]}',
-            )
-        custom = self.custom(prop, subject, ("mask", "unchanged", "allowNaN", "renamedFrom"))
-        key = self.whole(subject, prop.get("primaryKeyPosition", 1)) if self.flag(subject, prop.get("primaryKey", False)) else None
-        classification = prop.get("classification")
-        if classification is not None:
-            self.choice(f"{subject} classification", classification, CLASSIFICATIONS)
-        mask = self.choice(f"{subject} mask", custom.get("mask", "hash"), MASKS)
-        reference = self.reference(prop, subject)
-        if mask != "hash" and (key or reference):
-            raise self.wrong(subject, f'mask "{mask}"; keys and references may only be hashed')
-        if classification == "personal" and not column_type.is_text:
-            raise self.wrong(subject, f"classification personal on {column_type.name}; only text columns can be masked")
+    def column(self, entry: Any, number: int) -> Column:
+        named = isinstance(entry, dict) and isinstance(entry.get("name"), str)
+        subject = f'column "{entry["name"]}" ' if named else f"column {number} "
+        given = self.values(COLUMN, entry, subject)
+        name, mask, column_type = given["name"], given["mask"], ColumnType.parse(given["physicalType"])
+        logical, fitting = given["logicalType"], column_type.rule.logicals
+        if logical not in (None, *fitting):
+            raise self.wrong(f"{subject}logicalType", f"got {shown(logical)}; {given['physicalType']} is {' or '.join(fitting)}")
+        key = given["primaryKeyPosition"] if given["primaryKey"] else None
+        reference = self.reference(given["relationships"] or [], f"{subject}relationships.")
+        if mask != "hash" and (key is not None or reference):
+            raise self.wrong(f"{subject}mask", f"got {shown(mask)}; keys and references may only be hashed, so that they still join")
+        if given["classification"] == "personal" and not column_type.is_text:
+            texts = ", ".join(rule.name for rule in RULES if rule.free_text)
+            raise self.wrong(f"{subject}classification", f"got personal on {column_type.name}; only text can be masked: {texts}")
+        unchanged = column_type.unbounded if given["unchanged"] is None else given["unchanged"]
+        formers = given["renamedFrom"]
         return Column(
             name=name,
             type=column_type,
-            required=self.flag(f"{subject} required", prop.get("required", False)) or key is not None,
+            required=given["required"] or key is not None,
             key=key,
-            classification=classification,
+            classification=given["classification"],
             mask=mask,
-            may_be_unchanged=key is None and self.flag(f"{subject} unchanged", custom.get("unchanged", column_type.unbounded)),
-            allow_nan=self.flag(f"{subject} allowNaN", custom.get("allowNaN", False)),
-            former_names=self.former_names(subject, custom.get("renamedFrom", [])),
-            physical_name=str(prop["physicalName"]) if prop.get("physicalName") not in (None, name) else None,
-            description=str(prop.get("description") or ""),
+            may_be_unchanged=unchanged and key is None,
+            allow_nan=given["allowNaN"],
+            former_names=tuple(formers) if isinstance(formers, list) else (formers,),
+            physical_name=str(given["physicalName"]) if given["physicalName"] not in (None, name) else None,
+            description=str(given["description"] or ""),
             reference=reference,
-            quality=self.rules(prop, name),
+            quality=tuple(self.rules(given, name, {})),
         )
 
-    def former_names(self, subject: str, value: Any) -> tuple[str, ...]:
-        listed = value if isinstance(value, list) else [value]
-        if not all(isinstance(name, str) and name for name in listed):
-            raise self.wrong(f"{subject} renamedFrom", f"got {value!r}; its former name in the lake, or a list of them, the newest first")
-        return tuple(listed)
+    def reference(self, relations: list[Any], subject: str) -> Reference | None:
+        if self.strict and len(relations) > 1:
+            raise self.wrong(subject, f"got {len(relations)}; a column holds the key of one table")
+        return Reference(*self.values(RELATION, relations[0], subject)["to"].split(".")) if relations else None
 
-    def reference(self, prop: dict[str, Any], subject: str) -> Reference | None:
-        for relation in prop.get("relationships") or ():
-            target = str(relation.get("to", "")) if isinstance(relation, dict) else ""
-            if target.count(".") != 1:
-                raise self.wrong(f"{subject} relationships", f'got "{target}"; table.column')
-            return Reference(*target.split("."))
-        return None
-
-    def partition(self, value: Any, columns: Mapping[str, Column]) -> MonthPartition | None:
-        if value is None:
-            return None
-        if not isinstance(value, dict) or not {"column", "year", "month"} <= value.keys():
-            raise self.wrong("partition", f"got {value!r}; a mapping with column, year, month (names of the fields) and unit")
-        column = columns.get(value["column"])
+    def partition(self, entry: Any, columns: Mapping[str, Column]) -> MonthPartition:
+        given = self.values(PARTITION, entry, "partition.")
+        column = columns.get(given["column"])
         if column is None:
-            raise self.wrong("partition.column", f'got "{value["column"]}"; one of {", ".join(columns)}')
+            raise self.wrong("partition.column", f"got {shown(given['column'])}; one of {', '.join(columns)}")
         units = column.type.rule.units
         if not units:
             valid = ", ".join(rule.name for rule in RULES if rule.units)
             raise self.wrong("partition.column", f'"{column.name}" is {column.type.name}; one of {valid}')
         if column.may_be_unchanged:
             raise self.wrong("partition.column", f'"{column.name}" may be left out by updates; a row\'s month has to come with each image')
-        unit = self.choice(f"partition.unit for {column.type.name}", value.get("unit", units[0]), units)
-        for name in (value["year"], value["month"]):
-            if str(name).lower() in {column.lower() for column in columns}:
+        unit = units[0] if given["unit"] is None else given["unit"]
+        if unit not in units:
+            raise self.wrong(f"partition.unit for {column.type.name}", f"got {shown(unit)}; one of {', '.join(units)}")
+        taken = {name.lower() for name in columns}
+        for name in (given["year"], given["month"]):
+            if name.lower() in taken:
                 raise self.wrong("partition", f'field "{name}" is a column of the table; choose another name')
-            if not str(name).isidentifier() or lake_names.column_problem(str(name)):
-                raise self.wrong("partition", f'field "{name}"; a word such as review_year that the lake does not keep for itself')
-        if str(value["year"]).lower() == str(value["month"]).lower():
-            raise self.wrong("partition", f'year and month are both "{value["year"]}"; two names')
-        return MonthPartition(column.name, SHORT_UNITS.get(unit, unit), value["year"], value["month"])
+        if given["year"].lower() == given["month"].lower():
+            raise self.wrong("partition", f'year and month are both "{given["year"]}"; two names')
+        return MonthPartition(column.name, SHORT_UNITS.get(unit, unit), given["year"], given["month"])
 
-    def rules(self, owner: dict[str, Any], column: str | None) -> tuple[QualityRule, ...]:
-        rules = []
-        for number, entry in enumerate(owner.get("quality") or (), start=1):
-            subject = f'column "{column}" quality {number}' if column else f"quality {number}"
-            if not isinstance(entry, dict):
-                raise self.wrong(subject, f"got {entry!r}; a mapping")
-            rules.append(self.rule(entry, column, subject, number))
-        return tuple(rules)
+    def rules(self, owner: Values, column: str | None, columns: Mapping[str, Column]) -> Iterator[QualityRule]:
+        """The rules of a column, or of the table, whose rules name one of its columns."""
+        for number, entry in enumerate(owner["quality"] or (), start=1):
+            subject = f'column "{column}" quality {number} ' if column else f"quality {number} "
+            given = self.values(RULE, entry, subject)
+            arguments = self.values(ARGUMENTS, given["arguments"] or {}, f"{subject}arguments.")
+            target = column or arguments["column"]
+            if self.strict and column is None and target not in columns:
+                raise self.wrong(f"{subject}arguments.column", f"got {shown(target)}; one of {', '.join(columns)}")
+            yield self.rule(given, arguments, target or "", number, subject)
 
-    def rule(self, entry: dict[str, Any], column: str | None, subject: str, number: int) -> QualityRule:
-        metric = entry.get("metric") or entry.get("rule")
-        kind = METRICS[self.choice(f"{subject} metric", metric, METRICS)]
-        arguments = entry.get("arguments") or {}
-        target = column or str(arguments.get("column") or "")
-        severity = self.choice(f"{subject} severity", entry.get("severity", "warn"), SEVERITIES)
-        bounds = entry.get("mustBeBetween") or (arguments.get("minimum"), arguments.get("maximum"))
-        reference = None
-        if metric == "reference":
-            to = str(arguments.get("to", ""))
-            if to.count(".") != 1:
-                raise self.wrong(subject, f'arguments.to is "{to}"; table.column')
-            reference = Reference(*to.split("."))
-        if metric == "range" and bounds == (None, None):
+    def rule(self, given: Values, arguments: Values, column: str, number: int, subject: str) -> QualityRule:
+        metric, to = given["metric"], arguments["to"]
+        low, high = given["mustBeBetween"] or (arguments["minimum"], arguments["maximum"])
+        if metric == "range" and low is None and high is None:
             raise self.wrong(subject, "a range needs mustBeBetween: [low, high] or arguments with minimum or maximum")
-        values = tuple(arguments.get("validValues") or ())
-        if metric == "invalidValues" and not values:
+        if metric == "invalidValues" and not arguments["validValues"]:
             raise self.wrong(subject, "invalidValues needs arguments.validValues")
+        if metric == "reference" and to is None:
+            raise self.wrong(subject, "a reference needs arguments.to, the table.column that holds the keys")
+        kind = METRICS[metric]
         return QualityRule(
-            name=str(entry.get("name") or f"{target}_{kind}_{number}"),
-            column=target,
+            name=str(given["name"] or f"{column}_{kind}_{number}"),
+            column=column,
             kind=kind,
-            severity=severity,
-            minimum=bounds[0] if metric == "range" else None,
-            maximum=bounds[1] if metric == "range" else None,
-            values=values,
-            reference=reference,
+            severity=given["severity"],
+            minimum=low if metric == "range" else None,
+            maximum=high if metric == "range" else None,
+            values=tuple(arguments["validValues"] or ()),
+            reference=Reference(*to.split(".")) if metric == "reference" else None,
         )
-
-    def custom(self, owner: dict[str, Any], subject: str, known: tuple[str, ...]) -> dict[str, Any]:
-        found = {}
-        for entry in owner.get("customProperties") or ():
-            name = entry.get("property") if isinstance(entry, dict) else None
-            self.choice(f"{subject} customProperties", name, known)
-            found[str(name)] = entry.get("value")
-        return found
-
-    def flag(self, subject: str, value: Any) -> bool:
-        if not isinstance(value, bool):
-            raise self.wrong(subject, f'got "{value}"; true or false')
-        return value
-
-    def whole(self, subject: str, value: Any) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise self.wrong(subject, f'got "{value}"; a whole number')
-        return value

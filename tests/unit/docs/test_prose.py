@@ -12,7 +12,7 @@ from tools.shape import ROOT, habits, measure, prose
 DOCSTRINGS = {"what": 0.4, "where": 0.4, "semicolon": 0.8, "tell": 0.2, "riddle": 0.2}
 PAGES = {"what": 0.7, "where": 0.7, "semicolon": 4.3, "tell": 0.3, "riddle": 0.3}
 """The most in 1,000 words. Lower a limit when prose gets better; never raise one."""
-GENERATED = {"metrics.md", "runbook.md", "stacks.md", "types.md"}
+GENERATED = {"contract.md", "metrics.md", "runbook.md", "stacks.md", "types.md"}
 WRITTEN = [page for page in sorted([*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")]) if page.name not in GENERATED]
 
 

@@ -157,3 +157,62 @@ def test_a_partition_column_that_updates_may_leave_out_is_refused() -> None:
 
     with pytest.raises(InvalidContract, match=r'partition\.column: "at" may be left out by updates'):
         parse_contract(text, "thing.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            changed("bigint", "datetime"),
+            'column "id" physicalType: unknown type "datetime"; one of smallint, integer, bigint, real, double, numeric, ',
+        ),
+        (
+            changed("name: thing", "name: Thing"),
+            'schema.name: got "Thing"; a lower-case identifier, e.g. order_lines; physicalName names the source',
+        ),
+        (
+            changed("shop.thing", "thing"),
+            'schema.physicalName: got "thing"; schema.table of the source, a part with a dot in double quotes',
+        ),
+        (
+            changed("name: note", "name: no"),
+            "column 2 name: got false; a name; YAML reads yes, no, on, off and numbers as no text, so quote it",
+        ),
+        (changed("name: note, ", ""), "column 2 name: missing; a name; YAML reads yes, no, on, off and numbers as no text, so quote it"),
+        (changed("text}", "text, required: sure}"), 'column "note" required: got "sure"; true or false'),
+        (changed("text}", "text, logicalType: number}"), 'column "note" logicalType: got "number"; text is string'),
+        (
+            changed("text}", "text, quality: [{metric: range, mustBeBetween: [5]}]}"),
+            'column "note" quality 1 mustBeBetween: got [5]; [lowest, highest]',
+        ),
+        (
+            changed("text}", "text, quality: [{metric: range, mustBeBetween: [5, 1]}]}"),
+            'column "note" quality 1 mustBeBetween: got [5, 1]; the lower bound first',
+        ),
+        (
+            changed("text}", "text, quality: [{metric: range, arguments: [1]}]}"),
+            'column "note" quality 1 arguments: got [1]; a mapping: arguments',
+        ),
+        (
+            changed("text}", "text, customProperties: {mask: hash}}"),
+            'column "note" customProperties: got {"mask": "hash"}; a list of mappings with property and value',
+        ),
+        (MINIMAL + "    customProperties: [{property: partition, value: {}}]\n", "partition.column: missing; a name of the lake"),
+        (MINIMAL + "    customProperties: [{property: rejectRatio, value: .nan}]\n", "schema.rejectRatio: got NaN; a number from 0 to 1"),
+        (MINIMAL.replace("  - name: thing", "  - thing"), "file: no valid YAML: "),
+        ("- 1", "file: got [1]; a mapping with apiVersion, kind, version, schema"),
+        (MINIMAL.replace("schema:", "schemas:"), "schema: missing; a list of mappings: schema"),
+    ],
+)
+def test_a_refusal_says_the_place_the_value_and_the_valid_ones(text: str, message: str) -> None:
+    with pytest.raises(InvalidContract) as caught:
+        parse_contract(text, "thing.yaml")
+
+    assert str(caught.value).startswith(f"thing.yaml: {message}")
+
+
+@pytest.mark.parametrize("position", [0, 1, 7])
+def test_a_column_of_the_key_is_one_at_whatever_position(position: int) -> None:
+    text = changed("primaryKey: true", f"primaryKey: true, primaryKeyPosition: {position}")
+
+    assert [column.name for column in parse_contract(text, "thing.yaml").key] == ["id"]
