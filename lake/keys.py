@@ -7,6 +7,8 @@ import re
 
 RAW = "raw/"
 ERRORS = "errors/"
+SOURCE_BACKUP = f"{ERRORS}source/"
+"""Firehose's copies of records as they came, if an environment keeps them. They are not refused."""
 SETTLED_TAG = {"settled": "true"}
 MANIFEST_NAME = "manifest.json"
 

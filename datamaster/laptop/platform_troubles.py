@@ -13,10 +13,9 @@ from datamaster.laptop.state import State
 from datamaster.laptop.task_reports import TaskReports, task_reports
 from datamaster.platform import api_client
 from datamaster.platform.api_client import ApiRefused, ApiUnreachable
-from datamaster.platform.refused import Group, Refused, grouped, refused_records
 from datamaster.platform.troubles import Trouble, moment, of_files, of_refused, of_tables
 from datamaster.source.connection import SourceRefused, SourceUnreachable
-from datamaster.verify.masked_columns import masked_columns
+from ingest.refused_records import EVERYTHING, Group, Refused, RefusedRecords, Selection, grouped, not_loaded_since
 from lake.contract.store import ContractStore
 from lake.control import ControlTable
 
@@ -62,29 +61,15 @@ def picture(running: State) -> Picture:
     return Picture(tuple(troubles), found, replication)
 
 
-def refusals(running: State, reports: TaskReports | None = None, table: str | None = None) -> tuple[list[Group], list[Refused]]:
+def refusals(running: State, reports: TaskReports | None = None, selection: Selection = EVERYTHING) -> tuple[list[Group], list[Refused]]:
     """Refused rows, grouped and one by one: those of the router and those that the replicator left out.
 
-    ``table`` is a name of the lake, or schema.table. Raises ``SourceRefused``, ``SourceUnreachable``.
+    Raises ``SourceRefused``, ``SourceUnreachable``.
     """
     reports = reports or task_reports(running.dsn, running.slot)
-    rows = [*reports.left_out, *refused_records(running.stage_bucket)]
-    if table is not None:
-        contract = ContractStore(running.contracts_uri).current().tables.get(table)
-        name = f"{contract.source_schema}.{contract.source_table}" if contract else table
-        rows = [row for row in rows if row.table == name]
-    return grouped(rows, reports.loaded_at), rows
-
-
-def hidden_columns(running: State) -> dict[str, frozenset[str]]:
-    """The masked columns of each source table."""
-    control, contracts = ControlTable(running.control_table), ContractStore(running.contracts_uri).current()
-    return {
-        f"{contract.source_schema}.{contract.source_table}": frozenset(
-            contract.by_name[name].source_name for name in masked_columns(contract, control)
-        )
-        for contract in contracts.tables.values()
-    }
+    records = RefusedRecords(running.stage_bucket, ControlTable(running.control_table), ContractStore(running.contracts_uri))
+    rows = [*filter(selection.takes, reports.left_out), *records.newest(selection)]
+    return grouped(rows, not_loaded_since(reports.loaded_at)), rows
 
 
 def _processes(running: State, found: dict[str, dict[str, Any]]) -> Iterator[Trouble]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from datamaster.platform.refused import REPLICATOR, Refused
 from datamaster.source.connection import connected
+from ingest.refused_records import REPLICATOR, Refused
 from lake.source_session import SESSION_OPTIONS
 
 

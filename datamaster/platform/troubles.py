@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from datamaster.platform.refused import NO_TABLE, Group
+from ingest.refused_records import NO_TABLE, Group
 
 LONGEST_REASON = 300
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -35,11 +35,14 @@ class SourceStream:
         """Put records back under their partition keys. Raises ``ReturnRefused``, and some may then be there twice, which is harmless."""
         if stream_arn is None:
             raise ReturnRefused("the delivery stream has no source stream to give records back to")
+        keyed = ((record.metadata.partition_key if record.metadata else record.record_id, record.data_as_bytes) for record in records)
+        self.put(stream_arn, keyed)
+
+    def put(self, stream_arn: str, records: Iterable[tuple[str, bytes]]) -> None:
+        """Put records, each after its partition key. Raises ``ReturnRefused``, as ``put_back`` does."""
         chunk: list[dict[str, Any]] = []
         size = 0
-        for record in records:
-            key = record.metadata.partition_key if record.metadata else record.record_id
-            data = record.data_as_bytes
+        for key, data in records:
             if chunk and (len(chunk) == RECORDS_A_CALL or size + len(data) > BYTES_A_CALL):
                 self._put(stream_arn, chunk)
                 chunk, size = [], 0

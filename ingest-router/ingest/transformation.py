@@ -97,6 +97,11 @@ class Transformation:
             room = self._add(record, batch, room)
         return batch
 
+    def refusal(self, raw: bytes) -> str | None:
+        """The reason for which one record would be refused now, or None."""
+        record = KinesisFirehoseRecord({"recordId": "", "data": binascii.b2a_base64(raw, newline=False).decode()})
+        return next((failure.reason for failure in self.run([record]).failures), None)
+
     def _add(self, record: KinesisFirehoseRecord, batch: TransformedBatch, room: int) -> int:
         """Answer one record. Returns the bytes that are left for the answer."""
         raw = binascii.a2b_base64(record.data)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
@@ -50,6 +51,11 @@ class ContractStore:
             version = self._read("current").decode().strip()
             self._pointer = (version, time.monotonic())
         return self.at(version)
+
+    def in_force_everywhere_in(self) -> float:
+        """Seconds until every process has read the pointer that is there now."""
+        written: datetime = s3().head_object(Bucket=self._bucket, Key=f"{self._prefix}current")["LastModified"]
+        return max(0.0, POINTER_TTL_SECONDS - (datetime.now(UTC) - written).total_seconds())
 
     def at(self, version: str) -> ContractSet:
         """The contracts of one version. Raises ``UnknownContractVersion``."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from lake.control.batches import Batches
 from lake.control.fences import Fences
 from lake.control.file_states import AlreadyTaken, FileStates, LeaseLost, UnknownFile, WrongStatus
+from lake.control.inbox import InboxDecisions
 from lake.control.items import Items
 from lake.control.listing import FileListing
 from lake.control.records import ControlRecord, NewFile, Outcome, Page, Refusal
@@ -27,6 +28,7 @@ class ControlTable:
         self.files = FileStates(self.items, self.listing)
         self.fences = Fences(self.items, self.listing, self.files)
         self.refusals = Refusals(self.items)
+        self.inbox = InboxDecisions(self.items)
         self.decisions = PrivacyDecisions(self.items)
         self.watermarks = Watermarks(self.items)
         self.batches = Batches(self.items)

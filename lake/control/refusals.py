@@ -38,6 +38,14 @@ class Refusals:
         """The number of distinct rows that the load behind a fence lost to refusals."""
         return len({found.digest for _, entries in self._kept(table) for found in entries if found.built_at >= fence.generation})
 
+    def withdraw(self, table: str, refusals: Iterable[Refusal]) -> None:
+        """Count these rows as refused no more, because they are on their way again."""
+        gone = set(refusals)
+        for sort, entries in list(self._kept(table)):
+            kept = [found for found in entries if found not in gone]
+            if len(kept) < len(entries):
+                self.note(table, kept, sort.removeprefix(_PREFIX))
+
     def forget(self, table: str, generation: int) -> None:
         """Forget the refusals of loads before a generation."""
         for sort, entries in list(self._kept(table)):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from datamaster.platform.refused import Group
 from datamaster.platform.troubles import of_files, of_refused, of_tables
+from ingest.refused_records import Group
 
 WELL = {"table": "orders", "frozen_reason": None, "load_waits": None, "open_batch": None}
 
