@@ -115,6 +115,7 @@ def redrive(
     total = counts.passing
     if total and not dry_run:
         with step("Put them back on the stream") as current:
+            current.say("waits until every function has read the contracts in force")
             for counts in inbox.redrive(selection, caller(), rate):
                 current.say(f"{counts.decided:,} of {total:,}")
             current.done(counted(counts.decided, "record"))

@@ -22,7 +22,6 @@ from lake.contract.store import ContractStore
 from lake.control import ControlTable
 from lake.control.inbox import DROPPED, NOTHING_DECIDED, SENT
 from lake.keys import ERRORS
-from lake.telemetry import logger
 
 RECORDS_A_SECOND = 500
 """Half of the records that one shard takes: https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html"""
@@ -120,8 +119,4 @@ class ErrorsInbox:
             self._control.refusals.withdraw(table, [refusal for name, refusal in refused if name == table])
 
     def _decide(self, key: str, entries: Sequence[Entry], action: str, by: str) -> int:
-        if not entries:
-            return 0
-        made = self._control.inbox.decide(key, (entry.row.entry for entry in entries), action, by, REMEMBERED)
-        logger.info("refused records decided", extra={"action": action, "by": by, "object_key": key, "records": made})
-        return made
+        return self._control.inbox.decide(key, (entry.row.entry for entry in entries), action, by, REMEMBERED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import psycopg2
 import pytest
 import yaml
 
+from datamaster.cli import run as command_line
 from datamaster.laptop import actions, postgres
 from datamaster.laptop.platform_troubles import picture
 from datamaster.laptop.state import State
@@ -21,6 +23,7 @@ from datamaster.platform.query import Athena
 from datamaster.source.introspect import contract_yaml
 from datamaster.verify import Report, TableReport, verify_lake
 from lake.contract import parse_contract
+from tests.conftest import ROOT
 
 TABLE = """
 CREATE SCHEMA shop;
@@ -40,6 +43,8 @@ CREATE TABLE shop.parcel (
     PRIMARY KEY (depot, parcel_id)
 );
 CREATE TABLE shop.visit (depot int, seen_at timestamptz, said text);
+CREATE TABLE shop.meter (meter_id int PRIMARY KEY, reading int);
+INSERT INTO shop.meter VALUES (1, 10), (2, NULL);
 CREATE TABLE shop.orders (order_id bigint PRIMARY KEY, ordered_at timestamptz NOT NULL, total numeric(12,2));
 """
 # Random hexadecimal text does not shrink below the 2 kB at which PostgreSQL stores a value apart (TOAST).
@@ -124,13 +129,14 @@ def write_contracts(folder: Path) -> None:
     with postgres.start(folder.parent / "catalog") as server:
         run(server.dsn, TABLE)
         content, orders, visit = (yaml.safe_load(contract_yaml(server.dsn, f"shop.{table}")) for table in ("parcel", "orders", "visit"))
+        (folder / "derived").mkdir(parents=True)
+        (folder / "meter.yaml").write_text(contract_yaml(server.dsn, "shop.meter"))
     for column in content["schema"][0]["properties"]:
         if column["logicalType"] in ("string", "array", "object") and not column.get("primaryKey"):
             column["classification"] = "personal" if column["name"] == "receiver" else "public"
     visit["schema"][0]["properties"][2]["classification"] = "public"
     months = {"column": "ordered_at", "year": "ordered_year", "month": "ordered_month"}
     orders["schema"][0]["customProperties"] = [{"property": "partition", "value": months}]
-    (folder / "derived").mkdir(parents=True)
     (folder / "parcel.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     (folder / "visit.yaml").write_text(yaml.safe_dump(visit, sort_keys=False))
     (folder / "orders.yaml").write_text(yaml.safe_dump(orders, sort_keys=False))
@@ -191,7 +197,7 @@ def test_orders_by_month_are_those_of_the_source(lake: Lake) -> None:
 def test_nothing_of_the_demo_is_built_or_expected(lake: Lake) -> None:
     compared = {table.table for table in lake.after_changes.tables}
 
-    assert compared == {"dm_silver.orders", "dm_silver.parcel", "dm_silver.visit", "dm_gold.orders_by_month"}
+    assert compared == {"dm_silver.meter", "dm_silver.orders", "dm_silver.parcel", "dm_silver.visit", "dm_gold.orders_by_month"}
     made = [table["Name"] for table in boto3.client("glue").get_tables(DatabaseName="dm_silver")["TableList"]]
     assert "review_flat" not in made
     skipped = dict(pipelines.run(lake.running, "silver", lambda _text: None).skipped)
@@ -267,21 +273,47 @@ def test_the_contract_needed_no_other_file(lake: Lake) -> None:
     assert [column.name for column in contract.key] == ["depot", "parcel_id"]
 
 
-def test_a_text_too_large_for_the_stream_is_named_until_an_export_of_its_row_brings_it(lake: Lake) -> None:
-    def silver() -> list[tuple[str, str, int, str]]:
-        actions.convert_all(lake.running, silent)
-        assert not pipelines.run(lake.running, "silver", silent).failed
-        return [(t.kind, t.subject, t.count, t.look) for t in picture(lake.running).troubles]
+def troubles_after_silver(lake: Lake) -> list[tuple[str, str, int, str]]:
+    actions.convert_all(lake.running, silent)
+    assert not pipelines.run(lake.running, "silver", silent).failed
+    return [(t.kind, t.subject, t.count, t.look) for t in picture(lake.running).troubles]
 
+
+def test_a_text_too_large_for_the_stream_is_named_until_an_export_of_its_row_brings_it(lake: Lake) -> None:
     where, longer = f"WHERE {PARCEL.format(11)}", LONG.replace("300", "40000").replace("n ||", "'n' ||")
     run(lake.running.dsn, f"UPDATE shop.parcel SET note = {longer} {where}", f"UPDATE shop.parcel SET fragile = false {where}")
 
-    assert silver() == [("rows that lack a value", "parcel", 1, "dm export parcel --missing")]
+    assert troubles_after_silver(lake) == [("rows that lack a value", "parcel", 1, "dm export parcel --missing")]
     assert lake.ask("SELECT note, fragile, cdc_missing FROM parcel WHERE cdc_missing IS NOT NULL") == ((None, "false", "note"),)
 
     export = actions.export_missing(lake.running, "parcel", silent)
     assert export is not None
     actions.await_export(lake.running, export, silent)
-    assert (export.rows, silver()) == (1, [])
+    assert (export.rows, troubles_after_silver(lake)) == (1, [])
     assert actions.export_missing(lake.running, "parcel", silent) is None
     assert verify_lake(lake.running, silent).equal
+
+
+def repair(objective: str) -> list[list[str]]:
+    """The commands that the runbook gives as an objective's repair, in order."""
+    entry = (ROOT / "docs" / "runbook.md").read_text().partition(f"## {objective}\n")[2].partition("\n## ")[0]
+    return [command.split()[1:] for command in re.findall("`(dm [^`]+)`", entry.partition("**Repair**")[2])]
+
+
+def test_rows_of_a_column_that_became_wider_are_sent_again_as_the_runbook_says(lake: Lake) -> None:
+    def dm(words: list[str]) -> int:
+        return command_line([*words, "--home", str(lake.running.home)])
+
+    run(lake.running.dsn, "ALTER TABLE shop.meter ALTER reading TYPE bigint", "INSERT INTO shop.meter VALUES (3, 3000000000)")
+    assert ("rows that the router refused", "shop.meter") in [trouble[:2] for trouble in troubles_after_silver(lake)]
+    assert [dm(words) for words in (["status"], ["errors", "ls"], ["errors", "redrive", "--dry-run"])] == [1, 1, 1]
+
+    contract = lake.running.contracts / "meter.yaml"
+    contract.write_text(contract.read_text().replace("physicalType: integer", "physicalType: bigint"))
+    commands = repair("refused-records")
+    assert ["errors", "redrive"] in commands
+    assert [(words, code) for words in commands if (code := dm(words))] == []
+
+    assert lake.ask("SELECT reading FROM meter WHERE meter_id = 3") == (("3000000000",),)
+    assert verify_lake(lake.running, silent).equal
+    assert [dm(words) for words in (["errors", "ls"], ["status"])] == [0, 0]
