@@ -220,7 +220,7 @@ def hidden_columns(contracts: ContractSet, control: ControlTable) -> dict[str, f
     """The masked columns of each source table, by their names there."""
     hidden = {}
     for contract in contracts.tables.values():
-        found = ((column.name, control.decisions.of(contract.table, column.name)) for column in contract.detected_columns)
+        found = ((column.name, control.decisions.get(contract.table, column.name)) for column in contract.detected_columns)
         masked = masks_of(contract, {name: str(decision["decision"]) for name, decision in found if decision})
         hidden[f"{contract.source_schema}.{contract.source_table}"] = frozenset(contract.by_name[name].source_name for name in masked)
     return hidden
