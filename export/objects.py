@@ -1,19 +1,22 @@
-"""Writes the rows of a COPY as gzipped CSV objects of limited size."""
+"""Writes the bytes of a COPY as gzipped CSV objects of limited size."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
-from isal import igzip
+import boto3
+from isal import isal_zlib
 
 from lake import keys
 
-COMPRESSION_LEVEL = 2
-PROGRESS_ROWS = 100_000
+COMPRESSION_LEVEL = 1
+GZIP = 31
+"""zlib's window bits for a gzip header around the largest window."""
+BUFFER_BYTES = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -27,62 +30,87 @@ class ExportObject:
     size_bytes: int
 
 
-class ObjectWriter:
-    """The file that COPY writes to. The server sends one row per message, so objects are cut between messages.
+class ObjectStore:
+    """The objects below one prefix, numbered as they are stored. Several threads may store at once."""
 
-    Each object begins with the header. The compressed size of one object bounds the memory.
+    def __init__(self, bucket: str, prefix: str) -> None:
+        self.bucket, self.prefix = bucket, prefix
+        self.objects: list[ExportObject] = []
+        self._numbers = itertools.count()
+        self._s3: Any = boto3.client("s3")
+
+    def put(self, body: bytearray, rows: int) -> None:
+        """Store a gzipped CSV of so many rows."""
+        key = f"{self.prefix}{next(self._numbers):05d}.csv.gz"
+        answer = self._s3.put_object(Bucket=self.bucket, Key=key, Body=body)
+        version = answer.get("VersionId", "")
+        identity = keys.file_id(self.bucket, key, version or answer["ETag"].strip('"'))
+        self.objects.append(ExportObject(key, version, identity, rows, len(body)))
+
+    def in_order(self) -> tuple[ExportObject, ...]:
+        """The stored objects, by number."""
+        return tuple(sorted(self.objects, key=lambda written: written.key))
+
+
+class ObjectWriter(io.RawIOBase):
+    """Takes a COPY's CSV in pieces of any size and ends an object behind a record, once it has ``object_bytes`` or more.
+
+    Put an ``io.BufferedWriter`` before it: the driver hands over every row by itself, and the buffer takes them without Python's help.
+    ``put`` stores an object's body and rows, and ``counted`` gets the rows of each piece. Each object begins with ``header``. One
+    object bounds the memory.
     """
 
-    def __init__(self, bucket: str, prefix: str, header: Sequence[str], object_bytes: int, progress: Callable[[str], None]) -> None:
-        self._bucket = bucket
-        self._prefix = prefix
-        self._header = (",".join(header) + "\n").encode()
+    def __init__(self, put: Callable[[bytearray, int], None], header: bytes, object_bytes: int, counted: Callable[[int], None]) -> None:
+        super().__init__()
+        self._put = put
+        self._header = header
         self._object_bytes = object_bytes
-        self._progress = progress
-        self._rows_in_object = 0
-        self.rows = 0
-        self.objects: list[ExportObject] = []
+        self._counted = counted
+        self._quoted = False
         self._begin()
 
-    @cached_property
-    def _s3(self) -> Any:
-        import boto3
+    def writable(self) -> bool:
+        """Always True."""
+        return True
 
-        return boto3.client("s3")
-
-    def write(self, row: bytes | str) -> None:
-        """Add one row with its line break."""
-        self._gzip.write(row if isinstance(row, bytes) else row.encode())
-        self._rows_in_object += 1
-        self.rows += 1
-        if self.rows % PROGRESS_ROWS == 0:
-            self._progress(f"{self.rows:,} rows")
-        if self._body.tell() >= self._object_bytes:
-            self._end()
-            self._begin()
+    def write(self, data: Any) -> int:
+        """Add a piece of the CSV."""
+        view = memoryview(data)
+        for start in range(0, len(view), BUFFER_BYTES):
+            piece = bytes(view[start : start + BUFFER_BYTES])
+            if len(self._body) >= self._object_bytes and (end := end_of_records(piece, self._quoted)):
+                self._add(piece[:end])
+                self.finish()
+                piece = piece[end:]
+            self._add(piece)
+        return len(view)
 
     def finish(self) -> None:
-        """Upload the last object. An export without rows has one object with the header alone."""
-        if self._rows_in_object or not self.objects:
-            self._end()
-
-    def close(self) -> None:
-        """Drop the rows that were not uploaded."""
-        self._body.close()
+        """Store the object, and begin the next."""
+        self._body += self._gzip.flush()
+        self._put(self._body, self.rows)
+        self._begin()
 
     def _begin(self) -> None:
-        self._body = io.BytesIO()
-        new_gzip = cast(Any, igzip.IGzipFile)
-        self._gzip = new_gzip(filename="", mode="wb", compresslevel=COMPRESSION_LEVEL, fileobj=self._body, mtime=0)
-        self._gzip.write(self._header)
-        self._rows_in_object = 0
+        self.rows = 0
+        self._gzip = isal_zlib.compressobj(COMPRESSION_LEVEL, wbits=GZIP)
+        self._body = bytearray(self._gzip.compress(self._header))
 
-    def _end(self) -> None:
-        self._gzip.close()
-        key = f"{self._prefix}{len(self.objects):05d}.csv.gz"
-        size = self._body.tell()
-        self._body.seek(0)
-        answer = self._s3.put_object(Bucket=self._bucket, Key=key, Body=self._body)
-        version = answer.get("VersionId", "")
-        identity = keys.file_id(self._bucket, key, version or answer["ETag"].strip('"'))
-        self.objects.append(ExportObject(key, version, identity, self._rows_in_object, size))
+    def _add(self, piece: bytes) -> None:
+        parts = piece.split(b'"')
+        rows = sum(part.count(b"\n") for part in parts[self._quoted :: 2])
+        self._quoted ^= len(parts) % 2 == 0
+        self._body += self._gzip.compress(piece)
+        self.rows += rows
+        self._counted(rows)
+
+
+def end_of_records(piece: bytes, quoted: bool) -> int:
+    """Where the last record that ends in a piece of CSV ends, 0 if none does. ``quoted`` pieces begin within quotes."""
+    parts = piece.split(b'"')
+    start = len(piece) + 1
+    for place in reversed(range(len(parts))):
+        start -= len(parts[place]) + 1
+        if place % 2 == quoted and (found := parts[place].rfind(b"\n")) >= 0:
+            return start + found + 1
+    return 0

@@ -1,9 +1,5 @@
 """Exports a table of the source in one consistent snapshot, as gzipped CSV under the raw prefix.
 
-A temporary logical slot exports the snapshot, so its rows have a place in the order of changes. The slot's restart_lsn is
-above every change that was complete before, and below every change that the snapshot cannot see.
-https://www.postgresql.org/docs/current/protocol-replication.html#PROTOCOL-REPLICATION-CREATE-REPLICATION-SLOT
-
 ``export.task`` is the command for a scheduled task.
 """
 
@@ -12,28 +8,26 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import boto3
 import psycopg2
-import psycopg2.extras
-from psycopg2 import sql
 
-from export.objects import ExportObject, ObjectWriter
+from export.objects import ExportObject, ObjectStore, ObjectWriter
+from export.parallel_copy import Pace, copy_all
+from export.snapshot import Snapshot, take_snapshot
+from export.statements import copies, header
+from export.statements import watermark as highest_watermark
 from lake import keys
-from lake.cdc import BUILT_AT, LOAD, OPERATION, POSITION, ZERO_POSITION, Position
 from lake.contract import Contract
-from lake.contract.names import ROW
 from lake.control import ControlTable, Fence, UnknownFile
 from lake.control.records import timestamp
 from lake.errors import TransientError
-from lake.source_session import SESSION_OPTIONS
 
-OBJECT_BYTES = 64 << 20
+OBJECT_BYTES = 16 << 20
+READERS = 2
 REGISTER_SECONDS = 300
 POLL_SECONDS = 0.5
 
@@ -67,15 +61,6 @@ class Export:
         return keys.export_prefix(self.table, self.export_id) + keys.MANIFEST_NAME
 
 
-@dataclass(frozen=True)
-class _Snapshot:
-    """A read-only transaction on the source's snapshot, and its place in the order of changes."""
-
-    connection: Any
-    position: str
-    taken_at: datetime
-
-
 def export_table(
     dsn: str,
     bucket: str,
@@ -98,17 +83,15 @@ def export_table(
     """
     since = None if whole or not contract.cdc or contract.export_watermark is None else control.watermarks.get(contract.table)
     export_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    store = ObjectStore(bucket, keys.export_prefix(contract.table, export_id))
     try:
-        with _snapshot(dsn, contract.cdc) as snapshot:
-            watermark = None if only else _watermark(snapshot.connection, contract)
-            writer = ObjectWriter(bucket, keys.export_prefix(contract.table, export_id), _header(contract), object_bytes, progress)
-            with closing(writer), snapshot.connection.cursor() as cursor:
-                cursor.copy_expert(_copy(snapshot, contract, since, only), writer)
-                writer.finish()
+        with take_snapshot(dsn, contract.cdc) as snapshot:
+            watermark = None if only else highest_watermark(snapshot.connection, contract)
+            pace = _copy(snapshot, contract, copies(snapshot, contract, since, only), store, object_bytes, progress)
     except psycopg2.Error as error:
         raise ExportFailed(f"{contract.source_schema}.{contract.source_table}: {' '.join(str(error).split())}") from error
     export = Export(
-        export_id, contract.table, since, watermark, snapshot.position, timestamp(snapshot.taken_at), writer.rows, tuple(writer.objects)
+        export_id, contract.table, since, watermark, snapshot.position, timestamp(snapshot.taken_at), pace.rows, store.in_order()
     )
     _close(export, bucket)
     progress(f"{export.rows:,} rows in {len(export.objects)} objects; waiting for their registration")
@@ -122,93 +105,19 @@ def export_table(
     return export
 
 
-@contextmanager
-def _snapshot(dsn: str, has_changes: bool) -> Iterator[_Snapshot]:
-    """A repeatable-read transaction. For a table with changes it uses the snapshot of a temporary slot.
+def _copy(snapshot: Snapshot, contract: Contract, statements: list[str], store: ObjectStore, object_bytes: int, say: Progress) -> Pace:
+    """Store the rows of the statements. An export without rows has one object with the header alone."""
+    pace = Pace(say, len(statements))
+    first_line = (",".join(header(contract)) + "\n").encode()
 
-    The time is taken first, so that a load that starts meanwhile is the newer generation.
-    """
-    taken_at = datetime.now(UTC)
-    with closing(psycopg2.connect(dsn, options=SESSION_OPTIONS)) as reader:
-        reader.set_session(isolation_level="REPEATABLE READ", readonly=True)
-        if reader.info.parameter_status("server_encoding") == "SQL_ASCII":
-            reader.set_client_encoding("SQL_ASCII")  # unchanged bytes: the converter then refuses only the rows that are not UTF-8
-        if not has_changes:
-            yield _Snapshot(reader, ZERO_POSITION, taken_at)
-            return
-        with closing(
-            psycopg2.connect(dsn, connection_factory=psycopg2.extras.LogicalReplicationConnection, options=SESSION_OPTIONS)
-        ) as replication:
-            position = _import_snapshot(reader, replication)
-        yield _Snapshot(reader, position, taken_at)
+    def new_writer() -> ObjectWriter:
+        return ObjectWriter(store.put, first_line, object_bytes, pace.count)
 
-
-def _import_snapshot(reader: Any, replication: Any) -> str:
-    """Set the reader to the snapshot of a temporary slot and return the slot's position. The slot may be dropped afterwards."""
-    name = f"dm_export_{secrets.token_hex(6)}"
-    with replication.cursor() as slot, reader.cursor() as cursor:
-        slot.execute(f"CREATE_REPLICATION_SLOT {name} TEMPORARY LOGICAL pgoutput EXPORT_SNAPSHOT")
-        _, _, snapshot_name, _ = slot.fetchone()
-        cursor.execute("SET TRANSACTION SNAPSHOT %s", (snapshot_name,))
-        cursor.execute("SELECT restart_lsn - '0/0'::pg_lsn FROM pg_replication_slots WHERE slot_name = %s", (name,))
-        (lsn,) = cursor.fetchone()
-    return str(Position(int(lsn), 0))
-
-
-def _watermark(connection: Any, contract: Contract) -> str | None:
-    """The highest value of the watermark column in the snapshot."""
-    if contract.export_watermark is None:
-        return None
-    statement = sql.SQL("SELECT max({})::text FROM {}").format(
-        sql.Identifier(contract.by_name[contract.export_watermark].source_name), _source(connection, contract)
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(statement)
-        (value,) = cursor.fetchone()
-    return None if value is None else str(value)
-
-
-def _source(connection: Any, contract: Contract) -> sql.Composable:
-    """The table without the tables that inherit from it. A partitioned table includes its partitions."""
-    table = sql.Identifier(contract.source_schema, contract.source_table)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass(%s)", (table.as_string(connection),))
-        only = cursor.fetchone() != (True,)
-    return sql.SQL("ONLY {}").format(table) if only else table
-
-
-def _header(contract: Contract) -> list[str]:
-    return [*(column.name for column in contract.columns), OPERATION, POSITION, BUILT_AT]
-
-
-def _copy(snapshot: _Snapshot, contract: Contract, since: str | None, only: Sequence[Sequence[str]] | None = None) -> str:
-    """The COPY statement: the contract's columns, then operation, position and time of the snapshot."""
-    columns: list[sql.Composable] = [
-        sql.SQL("row_number() OVER ()") if column.name == ROW else sql.Identifier(column.source_name) for column in contract.columns
-    ]
-    columns += [sql.Literal(LOAD), sql.Literal(snapshot.position), sql.Literal(timestamp(snapshot.taken_at))]
-    query = sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(columns), _source(snapshot.connection, contract))
-    if only:
-        query = sql.SQL("{} WHERE ({}) IN ({})").format(
-            query,
-            sql.SQL(", ").join(sql.Identifier(column.source_name) for column in contract.key),
-            sql.SQL(", ").join(sql.SQL("({})").format(sql.SQL(", ").join(map(sql.Literal, key))) for key in only),
-        )
-    elif since is not None and contract.export_watermark is not None:
-        query = sql.SQL("{} WHERE {}").format(query, _newer(contract, contract.export_watermark, since))
-    return str(sql.SQL("COPY ({}) TO STDOUT WITH (FORMAT csv)").format(query).as_string(snapshot.connection))
-
-
-def _newer(contract: Contract, watermark: str, since: str) -> sql.Composable:
-    """The condition for rows from the watermark minus the lateness. Rows without a value may be new, so they are read again."""
-    numeric = contract.by_name[watermark].type.is_number
-    late = sql.SQL("{}") if numeric else sql.SQL("make_interval(secs => {})")
-    bound = sql.SQL("{}::{} - " + late.string).format(
-        sql.Literal(since), sql.SQL("numeric" if numeric else "timestamptz"), sql.Literal(contract.export_lateness)
-    )
-    return sql.SQL("({column} >= {bound} OR {column} IS NULL)").format(
-        column=sql.Identifier(contract.by_name[watermark].source_name), bound=bound
-    )
+    with snapshot.readers(min(READERS, len(statements))) as connections:
+        copy_all(connections, statements, new_writer, pace)
+    if not store.objects:
+        new_writer().finish()
+    return pace
 
 
 def _close(export: Export, bucket: str) -> None:

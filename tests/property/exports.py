@@ -13,7 +13,7 @@ from typing import Any
 import boto3
 import pytest
 
-from export import table_export
+from export import snapshot, table_export
 from lake.contract import Contract
 from lake.control import ControlTable, UnknownFile
 from lake.control.file_states import FileStates
@@ -54,7 +54,7 @@ def exported(event: str, source: Source, road: Road, contract: Contract, moments
     The first of ``moments`` is called between the time that the rows carry and the slot, the second while the slot is made:
     what commits there is in the snapshot, and behind the rows' position. A table without changes has no slot and calls neither.
     """
-    take = table_export._import_snapshot
+    take = snapshot.import_snapshot
 
     def taken(reader: Any, replication: Any) -> str:
         before, meanwhile = moments
@@ -71,7 +71,7 @@ def exported(event: str, source: Source, road: Road, contract: Contract, moments
     control = ControlTable(road.names["table"])
     control.files = _Events(control.items, control.listing, announce)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(table_export, "_import_snapshot", taken)
+        patch.setattr(snapshot, "import_snapshot", taken)
         done = table_export.export_table(source.dsn, road.names["stage"], contract, control, whole=event == WHOLE_EXPORT)
     until = timestamp(datetime.now(UTC))
     return [Exported(written.file_id, _lines(road.names["stage"], written.key, until), ()) for written in done.objects]

@@ -63,6 +63,10 @@ class Shop:
         loaded: dict[str, Any] = json.loads(self.s3.get_object(Bucket=self.bucket, Key=export.manifest_key)["Body"].read())
         return loaded
 
+    def manifests(self, table: str) -> list[str]:
+        listed = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=f"raw/{table}/").get("Contents", ())
+        return [entry["Key"] for entry in listed if entry["Key"].endswith("/manifest.json")]
+
     def rows(self, export: Export) -> list[dict[str, str]]:
         found = []
         for written in export.objects:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 import beer
 from datamaster.aws.deploy.stacks import Outputs
+from datamaster.source.introspect import contract_yaml
+from export import parallel_copy, statements, table_export
 from export.table_export import ExportFailed, NotRegistered, export_table
 from export.task import main
 from lake.cdc import ZERO_POSITION, Position
+from lake.contract import parse_contract
 from lake.contract.store import publish
 from tests.integration.export.conftest import CONTRACTS, NO_CHANGES, Shop, registering
 
@@ -34,14 +39,54 @@ def test_a_whole_export_holds_every_row_of_its_snapshot(shop: Shop) -> None:
 
 
 def test_the_manifest_lists_every_object_with_its_rows(shop: Shop) -> None:
-    add_reviews(shop, 1, 20_000)
+    add_reviews(shop, 1, 60_000)
 
     export = export_table(shop.dsn, shop.bucket, REVIEW, registering(shop, "review"), whole=True, object_bytes=50_000)
 
     manifest = shop.manifest(export)
     assert len(export.objects) > 1
     assert [entry["key"] for entry in manifest["objects"]] == [entry.key for entry in export.objects]
-    assert sum(entry["rows"] for entry in manifest["objects"]) == manifest["rows"] == 20_000
+    assert sum(entry["rows"] for entry in manifest["objects"]) == manifest["rows"] == 60_000
+
+
+@pytest.mark.parametrize("partitions", ["", " PARTITION BY RANGE (n)"])
+def test_ranges_read_each_row_once_and_a_change_meanwhile_is_not_seen(shop: Shop, monkeypatch: pytest.MonkeyPatch, partitions: str) -> None:
+    shop.run(f"DROP TABLE IF EXISTS dm_core.wide; CREATE TABLE dm_core.wide (n int PRIMARY KEY, t text){partitions}")
+    if partitions:
+        shop.run("CREATE TABLE dm_core.low PARTITION OF dm_core.wide FOR VALUES FROM (0) TO (400)")
+        shop.run("CREATE TABLE dm_core.high PARTITION OF dm_core.wide FOR VALUES FROM (400) TO (9000)")
+    shop.run("INSERT INTO dm_core.wide SELECT n, repeat('\"\n', 250) FROM generate_series(1, 999) n")
+    monkeypatch.setattr(statements, "RANGE_BLOCKS", 7)
+    ranges: list[int] = []
+
+    def read_apart(connections: Any, of_ranges: Any, *rest: Any) -> None:
+        ranges.append(len(of_ranges))
+        shop.run("UPDATE dm_core.wide SET t = 'changed' WHERE n % 3 = 0; DELETE FROM dm_core.wide WHERE n % 3 = 1")
+        parallel_copy.copy_all(connections, of_ranges, *rest)
+
+    monkeypatch.setattr(table_export, "copy_all", read_apart)
+    contract = parse_contract(contract_yaml(shop.dsn, "dm_core.wide"), "wide.yaml")
+
+    export = export_table(shop.dsn, shop.bucket, contract, registering(shop, "wide"), object_bytes=1)
+
+    assert ranges[0] > 5
+    rows = shop.rows(export)
+    assert sorted(int(row["n"]) for row in rows) == list(range(1, 1000))
+    assert {row["t"] for row in rows} == {'"\n' * 250}
+    assert sum(written.rows for written in export.objects) == export.rows == 999
+
+
+def test_a_reader_that_dies_ends_the_export_without_a_manifest(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_reviews(shop, 1, 20_000)
+    monkeypatch.setattr(statements, "RANGE_BLOCKS", 1)
+    before = shop.manifests("review")
+    kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'COPY%ctid%' LIMIT 1"
+    monkeypatch.setattr(parallel_copy.Pace, "range_done", lambda _: shop.run(kill))
+
+    with pytest.raises(ExportFailed, match=r"dm_core\.review: .*terminat"):
+        export_table(shop.dsn, shop.bucket, REVIEW, registering(shop, "review"), whole=True, object_bytes=1)
+
+    assert shop.manifests("review") == before
 
 
 def test_the_position_lies_below_every_change_that_the_snapshot_cannot_see(shop: Shop) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ import yaml
 
 from convert.local_file import convert
 from datamaster.source.introspect import contract_yaml
-from export.table_export import _copy, _header, _snapshot
+from export.snapshot import take_snapshot
+from export.statements import copies, header
 from ingest.dms_messages import read_exact
 from ingest.lines import TableLines
 from lake.contract import Contract, parse_contract
@@ -178,18 +180,12 @@ def insert(database: Any, columns: list[Case], row: int) -> None:
 
 def exported(dsn: str, contract: Contract) -> bytes:
     """What an export's object holds."""
-    with _snapshot(dsn, True) as snapshot, snapshot.connection.cursor() as cursor:
-        body = _Body()
-        cursor.copy_expert(_copy(snapshot, contract, None), body)
-    return (",".join(_header(contract)) + "\n").encode() + body.data
-
-
-class _Body:
-    data = b""
-
-    def write(self, line: bytes) -> int:
-        self.data += line
-        return len(line)
+    with take_snapshot(dsn, True) as snapshot, snapshot.connection.cursor() as cursor:
+        body = io.BytesIO((",".join(header(contract)) + "\n").encode())
+        body.seek(0, io.SEEK_END)
+        for statement in copies(snapshot, contract, None):
+            cursor.copy_expert(statement, body)
+    return body.getvalue()
 
 
 def read(body: bytes, name: str, contract: Path, out: Path) -> dict[int, dict[str, Any]]:
