@@ -25,7 +25,9 @@ from pyarrow.fs import S3FileSystem
 from pyiceberg.catalog import load_catalog
 
 from beer import churn, generate
-from benchmarks.latency.aws import Seconds, cumulative, waits
+from benchmarks.latency.aws import Seconds, cumulative
+from datamaster.aws.sizing.capacity import Capacity
+from datamaster.aws.sizing.latency import waits
 from datamaster.cli.session import connect
 from datamaster.laptop import actions, lifecycle
 from datamaster.laptop.state import State
@@ -64,7 +66,8 @@ def main() -> None:
             measured, runs = measure(connect(home), options.rate, options.seconds)
         finally:
             lifecycle.down(home)
-    computed = cumulative(waits())
+    on_aws = waits(Capacity.of("prod"))
+    computed = cumulative(on_aws)
     report = {
         "machine": f"{machine.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end",
         "rate": options.rate,
@@ -73,7 +76,7 @@ def main() -> None:
         "silver_run_seconds": percentiles(np.array(runs)) | {"runs": len(runs)},
         "laptop": table(measured),
         "aws": table(computed),
-        "aws_waits": [vars(wait) for wait in waits()],
+        "aws_waits": [vars(wait) for wait in on_aws],
     }
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     RESULTS.write_text(json.dumps(report, indent=1))

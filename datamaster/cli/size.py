@@ -7,15 +7,14 @@ from typing import Annotated
 
 import typer
 
-from datamaster.aws.sizing.capacity import Capacity
+from datamaster.aws.sizing.capacity import ON_AWS, Capacity
 from datamaster.aws.sizing.documents import cost_document, cost_page, scale_document, scale_page
 from datamaster.aws.sizing.scale import LOADS, ChangeRate
 from lake.errors import TerminalError
 
 app = typer.Typer(no_args_is_help=True, help="Quotas and prices of AWS, against the numbers in the templates. Calls nothing.")
-ENVIRONMENTS = ("dev", "staging", "prod")
 
-Environment = Annotated[str, typer.Option("--env", help="Whose settings: dev, staging or prod.")]
+Environment = Annotated[str, typer.Option("--env", help="Whose settings: lean, dev, staging or prod.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -23,7 +22,7 @@ class NoSuchEnvironment(TerminalError):
     """No environment on AWS has that name."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f'unknown environment "{name}"; one of {", ".join(ENVIRONMENTS)}')
+        super().__init__(f'unknown environment "{name}"; one of {", ".join(ON_AWS)}')
 
 
 class InvalidRate(TerminalError):
@@ -55,6 +54,6 @@ def cost(env: Environment = "prod", as_json: AsJson = False) -> None:
 
 
 def _road(environment: str) -> Capacity:
-    if environment not in ENVIRONMENTS:
+    if environment not in ON_AWS:
         raise NoSuchEnvironment(environment)
     return Capacity.of(environment)

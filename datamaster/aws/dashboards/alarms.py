@@ -13,7 +13,7 @@ Description: Data Master - an alarm for each objective of dashboards/objectives.
 Parameters:
   Environment:
     Type: String
-    AllowedValues: [local, dev, staging, prod]
+    AllowedValues: [local, lean, dev, staging, prod]
   AlarmEmail:
     Description: Who is told. Empty where nobody is.
     Type: String

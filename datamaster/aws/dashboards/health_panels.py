@@ -44,7 +44,7 @@ def limits(objective: Objective) -> ThresholdsConfig:
 def health() -> Json:
     """The dashboard's JSON."""
     variables = [
-        chosen("environment", "Environment", ("local", "dev", "staging", "prod")),
+        chosen("environment", "Environment", ("local", "lean", "dev", "staging", "prod")),
         chosen("region", "Region", ("us-east-1",)),
         chosen("account", "Account", ("000000000000",), VariableHide.HIDE_VARIABLE),
     ]

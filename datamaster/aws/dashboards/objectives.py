@@ -13,7 +13,7 @@ from datamaster.project import PROJECT
 from lake.errors import TerminalError
 
 OBJECTIVES = PROJECT / "dashboards" / "objectives.yaml"
-ENVIRONMENTS = ("local", "dev", "staging", "prod")
+ENVIRONMENTS = ("local", "lean", "dev", "staging", "prod")
 FIELDS = ("name", "promise", "metric", "periods", "threshold", "period", "first_look", "repair")
 
 

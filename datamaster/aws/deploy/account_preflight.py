@@ -69,7 +69,7 @@ def zones(asking: Asking) -> Iterator[Gap]:
 
 def endpoints(environment: Environment) -> list[str]:
     """Names of the services that get an interface or gateway endpoint in the network."""
-    template = Template(PROJECT / "templates" / "network.yaml", {"InterfaceEndpoints": environment.variables["interface_endpoints"]})
+    template = Template(PROJECT / "templates" / "network.yaml", {"Endpoints": environment.variables["network"]})
     found = template.of_type("AWS::EC2::VPCEndpoint").values()
     return sorted(str(door["ServiceName"]).replace(PSEUDO["AWS::Region"], environment.region) for door in found)
 

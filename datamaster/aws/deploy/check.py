@@ -38,7 +38,7 @@ BUILD = PROJECT / "build" / "check"
 DOCKERFILE = PROJECT / "converter" / "Dockerfile"
 WORKFLOWS = PROJECT / ".github" / "workflows"
 ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
-ENVIRONMENTS, ELSEWHERE = ("dev", "staging", "prod"), "eu-central-1"
+ENVIRONMENTS, ELSEWHERE = ("lean", "dev", "staging", "prod"), "eu-central-1"
 
 
 def render(build: Path, packages: Mapping[str, Package]) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -11,13 +12,18 @@ from datamaster.aws.sizing.scale import GIGABYTE, ChangeRate, Files
 
 HOURS = 730
 SECONDS = HOURS * 3600
+DATABASE = "Aurora"
+"""The service that an environment has only for a source of its own."""
 SIZES = {"1 GB": GIGABYTE, "100 GB": 100 * GIGABYTE, "5 TB": 5_000 * GIGABYTE}
 """Bytes of changes on the stream in a month."""
+STORAGE_INCLUDED = 50
+"""GB in the price of a burstable instance of DMS: https://aws.amazon.com/dms/pricing/"""
+PUT_UNIT = 25 * 1024
+"""A provisioned stream bills incoming records in units of this many bytes: https://aws.amazon.com/kinesis/data-streams/pricing/"""
 KINESIS_STEP = 1024
 """Kinesis bills incoming records in steps of this many bytes: https://aws.amazon.com/kinesis/data-streams/pricing/"""
 FIREHOSE_STEP = 5 * 1024
 """Firehose bills records from a stream in steps of this many bytes: https://aws.amazon.com/firehose/pricing/"""
-ZONES = 2
 MINUTE = 60
 GLUE_DPU, DPU_CORES = 2, 4
 """The fewest workers of a Glue job. Each has four cores and 16 GB: https://docs.aws.amazon.com/glue/latest/dg/add-job.html"""
@@ -87,6 +93,10 @@ def _cost(service: str, of: str, **amounts: float) -> Cost:
     return Cost(service, sum(figures("prices")[name].value * amount for name, amount in names.items()), of, tuple(names))
 
 
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}" + "s" * (number != 1)
+
+
 def _in_steps(size: int, step: int) -> int:
     """The billed bytes of a record."""
     return -(-size // step) * step
@@ -94,10 +104,13 @@ def _in_steps(size: int, step: int) -> int:
 
 def _source(road: Capacity) -> list[Cost]:
     capacity, replication = road.database_capacity, road.replication_capacity
-    return [
-        _cost("Aurora", f"{capacity:g} ACU all month, 20 GB", aurora_capacity=capacity * HOURS, aurora_storage=20),
-        _cost("DMS Serverless", f"{replication:g} DCU all month", dms_capacity=replication * HOURS),
-    ]
+    aurora = _cost(DATABASE, f"{capacity:g} ACU all month, 20 GB", aurora_capacity=capacity * HOURS, aurora_storage=20)
+    if not road.replication_class:
+        return [aurora, _cost("DMS Serverless", f"{replication:g} DCU all month", dms_capacity=replication * HOURS)]
+    storage = max(0, road.replication_storage - STORAGE_INCLUDED)
+    price = "dms_" + road.replication_class.removeprefix("dms.").replace(".", "_")
+    of = f"one {road.replication_class} all month, {road.replication_storage} GB"
+    return [aurora, _cost("DMS on an instance", of, **{price: HOURS}, dms_storage=storage)]
 
 
 def _stream(changes: float, size: float, road: Capacity, measured: Measured) -> list[Cost]:
@@ -106,15 +119,25 @@ def _stream(changes: float, size: float, road: Capacity, measured: Measured) -> 
     calls = size / 1_000_000 / road.transform_megabytes
     seconds = changes / measured.transformed
     counted = _in_steps(measured.message_bytes, KINESIS_STEP)
+    kept_for = f"kept {road.retention_hours} hours"
+    on_demand = _cost(
+        "Kinesis",
+        f"on demand, each change counted as {counted // 1024} KB, read once, {kept_for}",
+        kinesis_stream=HOURS,
+        kinesis_in=changes * counted / GIGABYTE,
+        kinesis_out=gigabytes,
+        kinesis_retention=kept,
+    )
+    shards = max(road.shards, math.ceil(changes / SECONDS / figures("quotas")["kinesis-shard-records"].value))
+    provisioned = _cost(
+        "Kinesis",
+        f"{_counted(shards, 'shard')} all month, read once, {kept_for}",
+        kinesis_shard=shards * HOURS,
+        kinesis_put=changes * math.ceil(measured.message_bytes / PUT_UNIT),
+        kinesis_provisioned_retention=kept,
+    )
     return [
-        _cost(
-            "Kinesis",
-            f"on demand, each change counted as {counted // 1024} KB, read once, kept {road.retention_hours // ALL_DAY} days",
-            kinesis_stream=HOURS,
-            kinesis_in=changes * counted / GIGABYTE,
-            kinesis_out=gigabytes,
-            kinesis_retention=kept,
-        ),
+        provisioned if road.shards else on_demand,
         _cost(
             "Lambda, transform",
             f"{road.transform_memory} MB, a call for each {road.transform_megabytes} MB",
@@ -144,9 +167,10 @@ def _conversion(changes: float, files: Files, road: Capacity, measured: Measured
     seconds = changes / measured.converted + objects * measured.file_seconds
     writes = objects * measured.writes_a_file * measured.write_units * (1 + measured.indexes)
     swept = objects * measured.kept_days * ALL_DAY / HOURS * SECONDS / road.sweep_seconds
+    transitions = objects * measured.transitions_a_file + _jobs(changes, road, measured) * measured.transitions_a_job
     costs = [
         _cost("DynamoDB", "the files' records and their indexes, and the sweep", dynamodb_write=writes, dynamodb_read=writes + swept),
-        _cost("Step Functions", "an execution a file", states_transition=objects * measured.transitions_a_file),
+        _cost("Step Functions", "an execution a file, and the runs", states_transition=transitions),
     ]
     if files.by_lambda:
         return [
@@ -173,11 +197,11 @@ def _conversion(changes: float, files: Files, road: Capacity, measured: Measured
 def _jobs(changes: float, road: Capacity, measured: Measured) -> float:
     """Spark jobs in a month.
 
-    They are one for each changed table and run, one for each table derived from it, hourly gold, and nightly maintenance.
+    They are one for each changed table and run, one for each table derived from it, gold's runs, and nightly maintenance.
     """
     runs = _runs(changes, road)
     silver = runs * (min(measured.tables, changes / runs) + measured.derived)
-    return silver + min(HOURS, changes) * measured.gold_tables + HOURS / ALL_DAY * measured.maintained
+    return silver + min(HOURS / ALL_DAY * road.gold_runs, changes) * measured.gold_tables + HOURS / ALL_DAY * measured.maintained
 
 
 def _runs(changes: float, road: Capacity) -> float:
@@ -223,8 +247,8 @@ def _athena(changes: float, measured: Measured) -> Cost:
 
 def _standing(road: Capacity) -> list[Cost]:
     gateways = {"nat": HOURS} if road.nat else {}
-    doors = f"{road.endpoints} endpoints in {ZONES} zones" + (", a NAT gateway" if road.nat else "")
-    network = _cost("Network", doors, endpoint=road.endpoints * ZONES * HOURS, **gateways)
+    doors = f"{road.endpoints} endpoints in {_counted(road.endpoint_zones, 'zone')}" + (", a NAT gateway" if road.nat else "")
+    network = _cost("Network", doors, endpoint=road.endpoints * road.endpoint_zones * HOURS, **gateways)
     what = f"{road.keys} keys, {road.secrets} secrets, 5 GB of logs, {MEASURED.metrics} metrics"
     watched = _cost("Keys, secrets, logs, metrics", what, kms_key=road.keys, secret=road.secrets, logs_in=5, metric=MEASURED.metrics)
     return [network, watched]

@@ -7,8 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from datamaster.aws.sizing.capacity import Capacity
-from datamaster.aws.sizing.cost import SIZES, Cost, alternatives, month, total
+from datamaster.aws.sizing.cost import DATABASE, SIZES, Cost, alternatives, month, total
 from datamaster.aws.sizing.figures import MEASURED, UNVERIFIED, figures, measured_table
+from datamaster.aws.sizing.latency import median
 from datamaster.aws.sizing.scale import LOADS, ChangeRate, Files, binding, rounded, walk
 
 
@@ -66,10 +67,12 @@ def cost_document(road: Capacity) -> dict[str, Any]:
         "environment": road.environment,
         "region": "us-east-1",
         "currency": "USD",
+        "median_seconds_to_silver": median(road),
         "months": {
             name: {
                 "services": [asdict(cost) | {"verified": cost.verified} for cost in month(size, road)],
                 "total": total(month(size, road)),
+                "without_database": total(cost for cost in month(size, road) if cost.service != DATABASE),
                 "alternatives": {way: total(costs) for way, costs in alternatives(size, road).items()},
             }
             for name, size in SIZES.items()
@@ -79,7 +82,7 @@ def cost_document(road: Capacity) -> dict[str, Any]:
 
 
 def cost_page(road: Capacity) -> str:
-    """A month as tables: by service, beside the alternatives, with all prices."""
+    """A month as tables: of each environment, then by service, beside the alternatives, with all prices."""
     months = {name: {cost.service: cost for cost in month(size, road)} for name, size in SIZES.items()}
     services = list(dict.fromkeys(service for costs in months.values() for service in costs))
     rows = [
@@ -90,11 +93,18 @@ def cost_page(road: Capacity) -> str:
     compared = [[way, *(f"{total(found[way]):,.0f}" for found in ways.values())] for way in next(iter(ways.values()))]
     prices = [[price.name, f"{price.value:.10f}".rstrip("0").rstrip("."), price.unit, price.stated] for price in figures("prices").values()]
     tables = [
+        _table(["environment", "1 GB, $", "without Aurora", "commit to silver, median"], map(_environment, Capacity.every())),
         _table(["service", *(f"{name}, $" for name in SIZES), "made of", "prices"], rows),
         _table(["way", *(f"{name}, $" for name in SIZES)], compared),
         _table(["price", "$", "a", "stated by"], prices),
     ]
     return "\n\n".join(tables)
+
+
+def _environment(road: Capacity) -> list[str]:
+    costs = month(SIZES["1 GB"], road)
+    without = total(cost for cost in costs if cost.service != DATABASE)
+    return [road.environment, f"{total(costs):,.0f}", f"{without:,.0f}", f"{median(road) / 60:.0f} min"]
 
 
 def _note(service: str, months: Iterable[dict[str, Cost]]) -> tuple[str, str]:

@@ -70,6 +70,7 @@ class Measured:
     write_units: int
     indexes: int
     transitions_a_file: int
+    transitions_a_job: int
 
     @property
     def rewritten(self) -> float:

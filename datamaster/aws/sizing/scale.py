@@ -93,14 +93,18 @@ def walk(load: ChangeRate, road: Capacity, measured: Measured = MEASURED) -> lis
 
     steps = [
         step("DMS, sending", load.changes, "dms-thread", "raise ApplyThreads; several replications", road.apply_threads),
-        step("Kinesis, a new stream", megabytes, "kinesis-new-stream", "grows by itself; provision shards for a first load", binds=False),
-        step("Kinesis, a grown stream", megabytes, "kinesis-stream", "a second stream and replication for some of the tables"),
-        step(
-            "Kinesis, shards",
-            load.changes / quotas["kinesis-shard-records"].value,
-            "kinesis-shards",
-            "ask for more; several changes a record",
-        ),
+    ]
+    shards = load.changes / quotas["kinesis-shard-records"].value
+    if road.shards:
+        steps.append(_own("Kinesis, shards", "shards", max(shards, megabytes), road.shards, "shards"))
+    else:
+        new = "grows by itself; provision shards for a first load"
+        steps += [
+            step("Kinesis, a new stream", megabytes, "kinesis-new-stream", new, binds=False),
+            step("Kinesis, a grown stream", megabytes, "kinesis-stream", "a second stream and replication for some of the tables"),
+            step("Kinesis, shards", shards, "kinesis-shards", "ask for more; several changes a record"),
+        ]
+    steps += [
         step("Firehose, partitions", float(measured.tables), "firehose-partitions", "ask for 5,000; a second delivery stream beyond"),
         step("transform_records, at once", transforming, "lambda-account", "ask for more; nothing is reserved, so nothing else limits it"),
         step("Lambda, an answer of transform_records", answer, "lambda-payload", "a smaller BufferSizeInMBs", binds=False),
@@ -117,9 +121,9 @@ def walk(load: ChangeRate, road: Capacity, measured: Measured = MEASURED) -> lis
         steps.append(step("Fargate, launches", files.a_second, "fargate-launches", "larger buffers; a raised convert_lambda_limit"))
     steps += [
         step("Lambda, the account", transforming + (converting if files.by_lambda else 0), "lambda-account", "ask for more"),
-        _own("silver, files a run and table", "files", per_table, road.batch_files, "BATCH_FILES, or a shorter SilverSchedule"),
+        _own("silver, files a run and table", "files", per_table, road.batch_files, "BATCH_FILES, or a shorter silver_schedule"),
         _own("silver, cores", "vCPU", cores, road.job_cpu, "spark_executors"),
-        _own("silver, a run in its interval", "s", running, road.silver_seconds, "MaximumCpu or SilverSchedule"),
+        _own("silver, a run in its interval", "s", running, road.silver_seconds, "MaximumCpu or silver_schedule"),
         step("EMR Serverless, the account", cores, "emr-account", "ask for what MaximumCpu says before the first run"),
     ]
     return steps

@@ -2,13 +2,15 @@
 
 import re
 
+import pytest
+
 from datamaster.aws.cloudformation.rendering import Template
 from datamaster.project import PROJECT
 
 DOORS = {"stepfunctions": "states", "kinesis": "kinesis-streams"}
 NEEDED_BY_AWS = {"kms", "sts", "logs", "monitoring", "ecr.api", "ecr.dkr", "athena", "glue"}
 """What encryption, roles, logs, metrics, images, queries and tables go through without a client of the code's own."""
-NETWORK = Template(PROJECT / "templates" / "network.yaml", {"InterfaceEndpoints": "true"})
+NETWORK = Template(PROJECT / "templates" / "network.yaml", {"Endpoints": "endpoints"})
 
 
 def doors():
@@ -45,7 +47,14 @@ def test_the_zones_are_the_regions_first_two_unless_the_environment_names_others
 
 def test_without_doors_that_are_paid_for_a_nat_takes_their_place_but_for_those_that_dms_demands():
     """https://docs.aws.amazon.com/dms/latest/userguide/CHAP_Serverless.Limitations.html"""
-    without = Template(PROJECT / "templates" / "network.yaml", {"InterfaceEndpoints": "false"})
-    kept = {body["ServiceName"].rsplit(".", 1)[-1] for body in without.of_type("AWS::EC2::VPCEndpoint").values()}
-    assert kept == {"s3", "dynamodb", "kinesis-streams", "secretsmanager"}
-    assert Template(PROJECT / "templates" / "network-nat.yaml", {"Nat": "true"}).of_type("AWS::EC2::NatGateway")
+    for endpoints, zones in (("nat", 2), ("public", 1)):
+        template = Template(PROJECT / "templates" / "network.yaml", {"Endpoints": endpoints})
+        kept = {body["ServiceName"].rsplit(".", 1)[-1]: body for body in template.of_type("AWS::EC2::VPCEndpoint").values()}
+        assert kept.keys() == {"s3", "dynamodb", "kinesis-streams", "secretsmanager"}
+        assert [len(kept[name]["SubnetIds"]) for name in ("kinesis-streams", "secretsmanager")] == [zones, zones]
+
+
+@pytest.mark.parametrize(("out", "gateways", "subnets"), [("none", 0, 0), ("nat", 1, 1), ("public", 0, 1)])
+def test_the_way_out_of_the_network(out, gateways, subnets):
+    template = Template(PROJECT / "templates" / "network-nat.yaml", {"Out": out})
+    assert (len(template.of_type("AWS::EC2::NatGateway")), len(template.of_type("AWS::EC2::Subnet"))) == (gateways, subnets)

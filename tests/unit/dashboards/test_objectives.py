@@ -88,10 +88,14 @@ def test_the_health_dashboard_turns_red_where_production_is_in_breach(objective)
 
 
 def test_an_objective_without_a_threshold_for_an_environment_is_refused_by_name(tmp_path):
-    text = (PROJECT / "dashboards" / "objectives.yaml").read_text().replace("{local: 8, dev: 14400, staging", "{local: 8, stagign", 1)
+    text = (
+        (PROJECT / "dashboards" / "objectives.yaml")
+        .read_text()
+        .replace("{local: 8, lean: 32400, dev: 14400, staging", "{local: 8, stagign", 1)
+    )
     (tmp_path / "objectives.yaml").write_text(text)
 
-    with pytest.raises(InvalidObjective, match='"freshness": threshold needs a value for each of local, dev, staging, prod'):
+    with pytest.raises(InvalidObjective, match='"freshness": threshold needs a value for each of local, lean, dev, staging, prod'):
         objectives(tmp_path / "objectives.yaml")
 
 

@@ -95,8 +95,8 @@ def test_the_laptops_file_has_every_value_that_a_stack_reads_also_those_it_has_n
 
 
 def test_a_value_that_a_template_does_not_allow_stops_before_anything_is_called():
-    with pytest.raises(MissingParameter, match=r'config/network\.yaml: parameter "InterfaceEndpoints" is "perhaps"; one of true, false'):
-        require_parameters(load_environment("dev").with_variables({"interface_endpoints": "perhaps"}), ["network"])
+    with pytest.raises(MissingParameter, match=r'config/network\.yaml: parameter "Endpoints" is "perhaps"; one of endpoints, nat, public'):
+        require_parameters(load_environment("dev").with_variables({"network": "perhaps"}), ["network"])
 
 
 def test_a_value_missing_from_an_environment_is_named_with_who_reads_it(

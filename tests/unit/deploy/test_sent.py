@@ -15,7 +15,7 @@ from datamaster.aws.deploy.package import Package, package_apps
 from datamaster.aws.deploy.sent import Sent, sent
 
 ELSEWHERE = "eu-central-1"
-ENVIRONMENTS = ("dev", "staging", "prod")
+ENVIRONMENTS = ("lean", "dev", "staging", "prod")
 
 
 @pytest.fixture(scope="module")

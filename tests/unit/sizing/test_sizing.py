@@ -6,10 +6,11 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from datamaster.aws.sizing.capacity import Capacity
-from datamaster.aws.sizing.cost import SIZES, alternatives, month, total
+from datamaster.aws.sizing.capacity import ON_AWS, Capacity
+from datamaster.aws.sizing.cost import DATABASE, SIZES, alternatives, month, total
 from datamaster.aws.sizing.documents import cost_page, scale_page
 from datamaster.aws.sizing.figures import MEASURED, TABLE, UNVERIFIED, Figure, figures
+from datamaster.aws.sizing.latency import median, waits
 from datamaster.aws.sizing.scale import ChangeRate, Files, binding, walk
 from datamaster.cli import WRONG_INPUT, run
 from datamaster.project import PROJECT
@@ -88,7 +89,7 @@ def test_firehose_counts_a_small_change_as_five_kilobytes():
 
 def test_step_functions_and_lambda_by_hand():
     files = 4 / 60 * 730 * 3600
-    assert cost("1 GB", "Step Functions").dollars == pytest.approx(files * 5 * 0.000025)
+    assert cost("1 GB", "Step Functions").dollars == pytest.approx((files * 5 + (2920 * 5 + 730 * 5 + 730 / 24 * 10) * 5) * 0.000025)
     seconds = 1e9 / 670 / 600_000 + files * 1.5
     assert cost("1 GB", "Lambda, conversion").dollars == pytest.approx(files * 2e-7 + seconds * 3538 / 1024 * 0.00001667)
 
@@ -125,7 +126,7 @@ def test_every_price_and_quota_is_used():
     used = {
         name
         for size in SIZES
-        for road in (PROD, Capacity.of("dev"))
+        for road in Capacity.every()
         for way in alternatives(SIZES[size], road).values()
         for c in way
         for name in c.prices
@@ -153,7 +154,7 @@ def test_the_index_count_is_the_control_tables():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["size", "cost", "--env", "test"], 'unknown environment "test"; one of dev, staging, prod'),
+        (["size", "cost", "--env", "test"], 'unknown environment "test"; one of lean, dev, staging, prod'),
         (["size", "scale", "--changes", "0"], "--changes 0: changes a second, more than 0, expected"),
     ],
 )
@@ -186,7 +187,60 @@ def test_the_jobs_that_are_counted_are_those_of_the_tables():
     )
 
 
-@pytest.mark.parametrize("name", ["dev", "staging", "prod"])
+@pytest.mark.parametrize("name", ON_AWS)
 def test_the_budget_covers_what_a_quiet_month_costs(name):
     chosen = yaml.safe_load((PROJECT / "environments" / f"{name}.yaml").read_text())
     assert chosen["budget_dollars"] >= total(month(SIZES["1 GB"], Capacity.of(name)))
+
+
+LEFT_OUT = {
+    "network: public": ("endpoints", "endpoint_zones", "nat"),
+    "silver_schedule: rate(60 minutes)": ("silver_seconds",),
+    "buffer_seconds: 300": ("buffer_seconds",),
+    "replication_instance_class: dms.t3.small": ("replication_class", "replication_storage"),
+    "shards: 1": ("shards", "retention_hours"),
+    "gold_schedule": ("gold_runs",),
+    "sweep_schedule: rate(30 minutes)": ("sweep_seconds",),
+}
+
+
+@pytest.mark.parametrize("setting", LEFT_OUT)
+def test_each_saving_of_the_lean_environment_is_the_one_on_the_page(setting):
+    lean, dev = Capacity.of("lean"), Capacity.of("dev")
+    other = replace(lean, **{field: getattr(dev, field) for field in LEFT_OUT[setting]})
+    saved = total(month(SIZES["1 GB"], other)) - total(month(SIZES["1 GB"], lean))
+    [row] = [row for row in (PROJECT / "docs" / "cost.md").read_text().splitlines() if row.startswith(f"| `{setting}")]
+    assert row.split("|")[2].strip() == f"{saved:.0f}"
+    if "median" in row:
+        assert f"{(median(lean) - median(other)) / 60:.0f} minutes" in row
+
+
+def test_a_gigabyte_costs_at_most_120_dollars_in_the_lean_environment_beside_the_database():
+    assert total(entry for entry in month(SIZES["1 GB"], Capacity.of("lean")) if entry.service != DATABASE) <= 120
+
+
+def test_the_median_is_that_of_changes_drawn_from_the_waits():
+    from benchmarks.latency.aws import cumulative
+
+    for road in Capacity.every():
+        drawn = cumulative(waits(road))["silver"]
+        assert float(sorted(drawn)[len(drawn) // 2]) == pytest.approx(median(road), rel=0.01)
+
+
+def test_a_stream_with_shards_carries_a_thousand_changes_a_second_in_each():
+    lean = Capacity.of("lean")
+    assert step(ChangeRate("", 2_000), "Kinesis, shards", lean).share == pytest.approx(2)
+    assert cost("1 GB", "Kinesis", lean).dollars == pytest.approx(730 * 0.015 + 1e9 / 670 * 0.000000014)
+
+
+def test_the_page_of_waits_has_those_of_production():
+    page = (PROJECT / "docs" / "latency.md").read_text()
+    for wait in waits(PROD):
+        assert f"| {wait.stage} | {wait.what} | {wait.low:g} to {wait.high:g} | {wait.source} |" in page
+
+
+@pytest.mark.parametrize("name", ON_AWS)
+def test_the_page_of_the_deployment_has_each_environments_month(name):
+    page = (PROJECT / "docs" / "deploy.md").read_text()
+    [row] = [row for row in page.splitlines() if row.startswith("| a month of 1 GB")]
+    assert row.split("|")[2 + ON_AWS.index(name)].strip() == f"${total(month(SIZES['1 GB'], Capacity.of(name))):,.0f}"
