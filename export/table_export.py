@@ -122,8 +122,7 @@ def _copy(snapshot: Snapshot, contract: Contract, statements: list[str], store: 
 
 def _close(export: Export, bucket: str) -> None:
     """Write the manifest, which completes the export."""
-    body = {**asdict(export), "objects": [asdict(written) for written in export.objects]}
-    boto3.client("s3").put_object(Bucket=bucket, Key=export.manifest_key, Body=json.dumps(body, indent=1).encode())
+    boto3.client("s3").put_object(Bucket=bucket, Key=export.manifest_key, Body=json.dumps(asdict(export), indent=1).encode())
 
 
 def _wait_until_registered(export: Export, bucket: str, control: ControlTable, seconds: float) -> None:

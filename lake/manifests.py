@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
-import orjson
+import msgspec
 
 from lake.clients import s3
-from lake.control.records import parse_timestamp, timestamp
 from lake.errors import TransientError
 from lake.generations import Fence
 from lake.keys import split_uri
@@ -27,6 +26,15 @@ class MissingDocument(TransientError):
 
     def __init__(self, uri: str) -> None:
         super().__init__(f"{uri} does not exist; its job has not come that far")
+
+
+class _Document:
+    """A dataclass, which msgspec reads and writes as JSON by its annotations."""
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Self:
+        """Parse the JSON form. Raises ``msgspec.ValidationError``, which names the field."""
+        return msgspec.convert(document, cls)
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,7 @@ class FailedFile:
 
 
 @dataclass(frozen=True)
-class SilverManifest:
+class SilverManifest(_Document):
     """The files of one silver run, and the rules in force when plan chose them.
 
     ``retired_below`` (microseconds since 1970, 0 for none) is the newest generation whose load is complete. The run
@@ -67,42 +75,15 @@ class SilverManifest:
     opened_at: datetime
     read_until: Mapping[str, int] = field(default_factory=dict)
 
-    def document(self) -> dict[str, Any]:
-        """The JSON form."""
-        return {
-            "batch_id": self.batch_id,
-            "table": self.table,
-            "contract_version": self.contract_version,
-            "contracts_uri": self.contracts_uri,
-            "files": [
-                {"file_id": f.file_id, "contract_version": f.contract_version, "bronze_keys": list(f.bronze_keys)} for f in self.files
-            ],
-            "fences": [{"at": timestamp(f.at), "kind": f.kind} for f in self.fences],
-            "retired_below": self.retired_below,
-            "retires": self.retires,
-            "opened_at": timestamp(self.opened_at),
-            "read_until": dict(self.read_until),
-        }
-
     @classmethod
-    def of(cls, document: Mapping[str, Any]) -> SilverManifest:
-        """Parse the JSON form."""
-        return cls(
-            batch_id=document["batch_id"],
-            table=document["table"],
-            contract_version=document["contract_version"],
-            contracts_uri=document["contracts_uri"],
-            files=tuple(BatchFile(f["file_id"], f["contract_version"], tuple(f["bronze_keys"])) for f in document["files"]),
-            fences=tuple(Fence(parse_timestamp(f["at"]), f["kind"]) for f in document["fences"]),
-            retired_below=int(document.get("retired_below", document.get("swept_generation", 0))),
-            retires=bool(document.get("retires", document.get("sweep", False))),
-            opened_at=parse_timestamp(document["opened_at"]),
-            read_until={generation: int(until) for generation, until in document.get("read_until", {}).items()},
-        )
+    def of(cls, document: Mapping[str, Any]) -> Self:
+        """Parse the JSON form, also one with the names before 0.2.0."""
+        before = {"retired_below": document.get("swept_generation", 0), "retires": document.get("sweep", False)}
+        return super().of(before | dict(document))
 
 
 @dataclass(frozen=True)
-class SilverOutcome:
+class SilverOutcome(_Document):
     """The result of a silver run.
 
     ``loads`` counts the keys that each load has brought, by generation. ``months`` lists the touched months of each derived
@@ -123,43 +104,15 @@ class SilverOutcome:
     missing: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     without_month: int = 0
 
-    def document(self) -> dict[str, Any]:
-        """The JSON form."""
-        return {
-            "snapshot_id": self.snapshot_id,
-            "rows_read": self.rows_read,
-            "rows_merged": self.rows_merged,
-            "failed_files": [{"file_id": f.file_id, "reason": f.reason} for f in self.failed_files],
-            "quarantined": self.quarantined,
-            "loads": dict(self.loads),
-            "read_until": dict(self.read_until),
-            "months": {table: list(months) for table, months in self.months.items()},
-            "quality": [dict(result) for result in self.quality],
-            "missing": {month: dict(rows) for month, rows in self.missing.items()},
-            "without_month": self.without_month,
-        }
-
     @classmethod
-    def of(cls, document: Mapping[str, Any]) -> SilverOutcome:
+    def of(cls, document: Mapping[str, Any]) -> Self:
         """Parse the JSON form. In one of a job before 0.2.0 ``missing`` is a number without months, which is left to the next batch."""
         missing = document.get("missing")
-        return cls(
-            snapshot_id=document["snapshot_id"],
-            rows_read=int(document["rows_read"]),
-            rows_merged=int(document["rows_merged"]),
-            failed_files=tuple(FailedFile(f["file_id"], f["reason"]) for f in document["failed_files"]),
-            quarantined=int(document["quarantined"]),
-            loads={generation: int(rows) for generation, rows in document.get("loads", {}).items()},
-            read_until={generation: int(until) for generation, until in document.get("read_until", {}).items()},
-            months=months_by_table(document),
-            quality=tuple(document.get("quality", ())),
-            missing=missing if isinstance(missing, Mapping) else {},
-            without_month=int(document.get("without_month", 0)),
-        )
+        return super().of(document if isinstance(missing, Mapping) else {**document, "missing": {}})
 
 
 @dataclass(frozen=True)
-class MonthsManifest:
+class MonthsManifest(_Document):
     """The months that one run of a derived table rebuilds, and the contracts to build them by.
 
     ``months`` maps each month to the token with which it is ticked off. If ``whole`` is True, the run builds every month,
@@ -175,36 +128,9 @@ class MonthsManifest:
     whole: bool
     opened_at: datetime
 
-    def document(self) -> dict[str, Any]:
-        """The JSON form."""
-        return {
-            "batch_id": self.batch_id,
-            "table": self.table,
-            "contract_version": self.contract_version,
-            "contracts_uri": self.contracts_uri,
-            "definition": self.definition,
-            "months": dict(self.months),
-            "whole": self.whole,
-            "opened_at": timestamp(self.opened_at),
-        }
-
-    @classmethod
-    def of(cls, document: Mapping[str, Any]) -> MonthsManifest:
-        """Parse the JSON form."""
-        return cls(
-            batch_id=document["batch_id"],
-            table=document["table"],
-            contract_version=document["contract_version"],
-            contracts_uri=document["contracts_uri"],
-            definition=document["definition"],
-            months=dict(document["months"]),
-            whole=bool(document["whole"]),
-            opened_at=parse_timestamp(document["opened_at"]),
-        )
-
 
 @dataclass(frozen=True)
-class MaintenanceManifest:
+class MaintenanceManifest(_Document):
     """The table that one maintenance run works on, and the tables that its writer keeps beside it.
 
     The run expires snapshots older than ``snapshots_before``. It removes objects that no snapshot names and that are older
@@ -219,31 +145,6 @@ class MaintenanceManifest:
     orphans_before: datetime
     key: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
-
-    def document(self) -> dict[str, Any]:
-        """The JSON form."""
-        return {
-            "batch_id": self.batch_id,
-            "database": self.database,
-            "table": self.table,
-            "snapshots_before": timestamp(self.snapshots_before),
-            "orphans_before": timestamp(self.orphans_before),
-            "key": list(self.key),
-            "beside": list(self.beside),
-        }
-
-    @classmethod
-    def of(cls, document: Mapping[str, Any]) -> MaintenanceManifest:
-        """Parse the JSON form."""
-        return cls(
-            batch_id=document["batch_id"],
-            database=document["database"],
-            table=document["table"],
-            snapshots_before=parse_timestamp(document["snapshots_before"]),
-            orphans_before=parse_timestamp(document["orphans_before"]),
-            key=tuple(document.get("key", ())),
-            beside=tuple(document.get("beside", ())),
-        )
 
 
 def months_by_table(document: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
@@ -276,16 +177,16 @@ def read_document(uri: str) -> dict[str, Any]:
     """Read one JSON object from S3. Raises ``MissingDocument``."""
     bucket, key = split_uri(uri)
     try:
-        document: dict[str, Any] = orjson.loads(s3().get_object(Bucket=bucket, Key=key)["Body"].read())
+        document: dict[str, Any] = msgspec.json.decode(s3().get_object(Bucket=bucket, Key=key)["Body"].read())
     except s3().exceptions.NoSuchKey:
         raise MissingDocument(uri) from None
     return document
 
 
-def write_document(uri: str, document: Mapping[str, Any]) -> None:
-    """Write one JSON object to S3."""
+def write_document(uri: str, document: Any) -> None:
+    """Write a dataclass or a mapping to S3 as one JSON object."""
     bucket, key = split_uri(uri)
-    s3().put_object(Bucket=bucket, Key=key, Body=orjson.dumps(document), ContentType="application/json")
+    s3().put_object(Bucket=bucket, Key=key, Body=msgspec.json.encode(document), ContentType="application/json")
 
 
 def utc_now() -> datetime:

@@ -47,7 +47,7 @@ def merge(setting: Setting, table: str, uris: list[str], run: Callable[[str], An
     files = tuple(BatchFile(f"file-{n}", setting.version, (part,)) for n, part in enumerate(uris))
     fences: tuple[Fence, ...] = ()
     manifest = SilverManifest(batch_id, table, setting.version, setting.contracts_uri, files, fences, 0, False, utc_now())
-    write_document(uri, manifest.document())
+    write_document(uri, manifest)
     before = {file.uri for file in live_files(catalog().load_table((SILVER, table)))} if catalog().table_exists((SILVER, table)) else set()
     parts: dict[str, float] = {}
     steps: tuple[tuple[Any, str], ...] = (
@@ -88,7 +88,7 @@ def derive(setting: Setting, table: str, months: dict[str, str], whole: bool) ->
     """Seconds of one run of a derived table's job."""
     batch_id = uuid.uuid4().hex
     uri = f"s3://{setting.bucket}/batches/{table}/{batch_id}/{MANIFEST}"
-    write_document(uri, MonthsManifest(batch_id, table, setting.version, setting.contracts_uri, "1", months, whole, utc_now()).document())
+    write_document(uri, MonthsManifest(batch_id, table, setting.version, setting.contracts_uri, "1", months, whole, utc_now()))
     begin = time.perf_counter()
     build_job.run(setting.spark, uri)
     return time.perf_counter() - begin

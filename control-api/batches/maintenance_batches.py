@@ -109,7 +109,7 @@ class Maintenance:
         beside = tuple(name for name in tables_beside(table) if name not in contracts) if table in contracts else ()
         manifest = MaintenanceManifest(batch_id, DATABASES[layer], table, now - keep, now - ORPHAN_AGE, key, beside)
         uri = f"s3://{self.settings.lake_bucket}/{batch_prefix(table, batch_id)}{MANIFEST}"
-        write_document(uri, manifest.document())
+        write_document(uri, manifest)
         return self.control.batches.open(target, batch_id, uri, self.owner, self.settings.lease_seconds, MAINTENANCE)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -156,7 +156,7 @@ class Planner:
             opened_at=now,
             read_until=state.read_until or {},
         )
-        batch = self._open(f"silver/{contract.table}", batch_id, manifest.document())
+        batch = self._open(f"silver/{contract.table}", batch_id, manifest)
         self._assign(manifest.files, batch_id)
         return batch
 
@@ -170,7 +170,7 @@ class Planner:
         """Finish an open batch with its files, under the contract in force, because the old contract may have stopped it."""
         manifest = SilverManifest.of(read_document(batch.manifest))
         if manifest.contract_version != version:
-            write_document(batch.manifest, replace(manifest, contract_version=version).document())
+            write_document(batch.manifest, replace(manifest, contract_version=version))
         self._assign(manifest.files, batch.batch_id)
 
     def _bronze_files(self, table: str) -> list[ControlRecord]:
@@ -212,7 +212,7 @@ class Planner:
             return "no month has changed"
         batch_id, uri = new_batch_id(now := utc_now()), self.settings.contracts_uri
         manifest = MonthsManifest(batch_id, table.name, contracts.version, uri, table.definition, pending, whole, now)
-        return self._open(table.target, batch_id, manifest.document())
+        return self._open(table.target, batch_id, manifest)
 
     def _resume_months(self, table: DerivedTable, contracts: ContractSet, batch: OpenBatch) -> None:
         """Finish an open batch by the SQL in force, because the old SQL may have stopped it."""
@@ -221,9 +221,9 @@ class Planner:
             return
         whole = manifest.whole or manifest.definition != table.definition
         current = replace(manifest, contract_version=contracts.version, definition=table.definition, whole=whole)
-        write_document(batch.manifest, current.document())
+        write_document(batch.manifest, current)
 
-    def _open(self, target: str, batch_id: str, manifest: Mapping[str, Any]) -> OpenBatch:
+    def _open(self, target: str, batch_id: str, manifest: SilverManifest | MonthsManifest) -> OpenBatch:
         """Write the manifest, then open the batch. A crash in between leaves a document that no job reads."""
         uri = f"s3://{self.settings.lake_bucket}/{batch_prefix(target.split('/', 1)[1], batch_id)}{MANIFEST}"
         write_document(uri, manifest)

@@ -25,7 +25,7 @@ KERNEL = PROJECT / "converter" / "kernel" / "Cargo.toml"
 KERNEL_PLATFORM = "manylinux_2_34"
 PLATFORMS = (KERNEL_PLATFORM, "manylinux_2_28", "manylinux_2_17", "manylinux2014")
 LAYERS: Mapping[str, tuple[str, ...]] = {
-    "libraries": ("aws-lambda-powertools", "jmespath", "orjson", "pyyaml", "typing-extensions"),
+    "libraries": ("aws-lambda-powertools", "jmespath", "msgspec", "orjson", "pyyaml", "typing-extensions"),
     "arrow": ("pyarrow", "isal", "python-stdnum"),
 }
 UNZIPPED_LIMIT_BYTES = 250 * 2**20

@@ -24,7 +24,7 @@ CORES, MEMORY_GB = 2, 6
 """Per driver and executor. EMR Serverless's default is four vCPUs and 16 GB, with three initial executors:
 https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/jobs-spark.html"""
 
-REQUIREMENTS = ("boto3", "orjson", "PyYAML", "pyarrow", "pyiceberg[glue]", "tenacity")
+REQUIREMENTS = ("boto3", "msgspec", "orjson", "PyYAML", "pyarrow", "pyiceberg[glue]", "tenacity")
 """What the archive holds beside the interpreter, in the versions of the lock file. PySpark is the release's own."""
 
 

@@ -75,7 +75,7 @@ def run(spark: SparkSession, uri: str) -> SilverOutcome:
         outcome = _merged(batch, readable)
     finally:
         gathering.forget(folder)
-    write_document(sibling(uri, OUTCOME), outcome.document())
+    write_document(sibling(uri, OUTCOME), outcome)
     return outcome
 
 

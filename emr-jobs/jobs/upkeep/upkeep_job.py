@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 
 from pyiceberg.table import Table
@@ -72,7 +72,7 @@ def run(spark: SparkSession, uri: str) -> list[Maintained]:
     known = {identifier[-1] for identifier in catalog().list_tables(manifest.database)}
     names = [name for name in (manifest.table, *manifest.beside) if name in known]
     done = [maintain(spark, manifest, name, split_uri(uri)[0]) for name in names]
-    write_document(sibling(uri, OUTCOME), {"tables": [asdict(table) for table in done]})
+    write_document(sibling(uri, OUTCOME), {"tables": done})
     return done
 
 

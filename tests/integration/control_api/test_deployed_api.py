@@ -102,7 +102,7 @@ def test_the_sweep_registers_an_object_that_no_event_announced(deployed):
 def test_a_function_beside_the_api_logs_its_request_and_flushes_its_metrics(deployed):
     now = datetime.now(UTC)
     manifest = f"s3://{deployed.outputs['storage']['LakeBucket']}/batches/beer/one/manifest.json"
-    write_document(manifest, MaintenanceManifest("one", "dm_silver", "beer", now, now, ("beer_id",)).document())
+    write_document(manifest, MaintenanceManifest("one", "dm_silver", "beer", now, now, ("beer_id",)))
     event = {"execution": "one", "table": "beer", "batch_id": "one", "manifest": manifest, "error": {"Error": "Broken"}}
     function = deployed.outputs["control-api"]["SettleMaintenanceArn"]
 

@@ -222,7 +222,7 @@ class Work:
             manifest = by_table[table]["manifest"]
             write_document(sibling(manifest, TOUCHED), {"months": months})
             write_document(manifest, read_document(manifest) | {"retires": table == "review"})
-            write_document(sibling(manifest, OUTCOME), SilverOutcome("1", 1, 1, months=months, loads={"0": 1}).document())
+            write_document(sibling(manifest, OUTCOME), SilverOutcome("1", 1, 1, months=months, loads={"0": 1}))
             assert self.run("SettleSilver", "settle_silver", {"execution": RUN, **by_table[table]})["status"] == "settled"
 
     def contracts(self) -> Path:

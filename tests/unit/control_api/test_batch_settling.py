@@ -12,6 +12,7 @@ from unittest.mock import call, create_autospec
 
 import pytest
 import yaml
+from msgspec import to_builtins
 
 from batches import settle
 from batches.settings import BatchSettings
@@ -32,7 +33,7 @@ def test_the_answer_of_settle_stays_small_whatever_fails(monkeypatch: pytest.Mon
     module = settle
     manifest = SilverManifest("b1", "beer", "1", "s3://a/", (), (), 0, False, MOMENT)
     outcome = SilverOutcome(None, 0, 0, failed_files=tuple(FailedFile(f"f{n}", "unreadable " * 100) for n in range(500)))
-    documents = {"manifest.json": manifest.document(), "outcome.json": outcome.document(), "touched.json": {"months": {}}}
+    documents = {"manifest.json": to_builtins(manifest), "outcome.json": to_builtins(outcome), "touched.json": {"months": {}}}
     monkeypatch.setattr(module, "read_document", lambda uri: documents[uri.rsplit("/", 1)[1]])
     contracts = ContractSet.from_directory(CONTRACTS)
     monkeypatch.setattr(module, "ContractStore", lambda _uri: SimpleNamespace(current=lambda: contracts, at=lambda _version: contracts))

@@ -172,7 +172,7 @@ def test_the_archive_holds_the_jobs_libraries_in_the_versions_of_the_lock(accoun
 
     told = "\n".join(account.told)
     assert f"--volume {account.build}:/build --volume {PROJECT}/requirements.lock:/requirements.lock:ro amazonlinux:2023 bash -ec" in told
-    assert "pip install --quiet --constraint /requirements.lock boto3 orjson PyYAML pyarrow 'pyiceberg[glue]' tenacity" in told
+    assert "pip install --quiet --constraint /requirements.lock boto3 msgspec orjson PyYAML pyarrow 'pyiceberg[glue]' tenacity" in told
 
 
 def test_the_archives_interpreter_lies_where_the_jobs_are_told_and_needs_none_beside_it():

@@ -91,7 +91,8 @@ from lake.privacy.identifiers import identifiers_in
 imported = time.process_time()
 summary = convert(Path(sys.argv[4]), Path(sys.argv[5]), Path(sys.argv[6]))
 kinds = identifiers_in("529.982.247-25, 12.ABC.345/01DE-35")
-places = {module.__file__ for name, module in sys.modules.items() if name in ("pyarrow", "orjson", "yaml", "isal", "dm_kernel", "stdnum")}
+names = ("pyarrow", "msgspec", "orjson", "yaml", "isal", "dm_kernel", "stdnum")
+places = {module.__file__ for name, module in sys.modules.items() if name in names}
 print(json.dumps({"kinds": sorted(kinds), "engine": ENGINE, "written": summary["records_written"], "places": sorted(places),
                   "import_s": imported - began, "first_s": time.process_time() - imported}))
 """
