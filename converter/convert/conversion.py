@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from typing import Any
 
-from convert.conversion_errors import Interrupted
+from convert.conversion_errors import Interrupted, TooMuchLost
 from convert.engine import ConversionPlan, convert
 from convert.masking import mask_key
 from convert.privacy import Decisions
@@ -187,8 +187,9 @@ class Converter:
     def _failed(self, file_id: str, token: str, error: TerminalError) -> Summary:
         name, message = type(error).__name__, str(error)
         logger.warning("conversion failed", extra={"file_id": file_id, "error_type": name, "reason": message})
+        reasons = error.reject_reasons if isinstance(error, TooMuchLost) else {}
         try:
-            self._control.files.fail(file_id, name, message, token)
+            self._control.files.fail(file_id, name, message, token, reject_reasons=reasons)
         except LeaseLost as lost:
             return Summary(file_id, ABANDONED, error_type="LeaseLost", message=str(lost))
         count("FilesFailed", error_type=name)

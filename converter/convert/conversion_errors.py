@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from lake.errors import TerminalError, TransientError
 
 
-class TooManyRejects(TerminalError):
-    """More of the file was rejected than its contract allows. None of it was published."""
+class TooMuchLost(TerminalError):
+    """The file lost more than it may. ``reject_reasons`` counts its rejects by kind. None of it was published."""
+
+    reject_reasons: Mapping[str, int] = {}
+
+
+class TooManyRejects(TooMuchLost):
+    """More of the file was rejected than its contract allows."""
 
     def __init__(self, lost: str, ratio: float, reasons: str) -> None:
         super().__init__(f"{lost} rejected, above the contract's {ratio:.1%}: {reasons}")
 
 
-class SwallowedRows(TerminalError):
+class SwallowedRows(TooMuchLost):
     """A stray quote opens a text in a CSV file, and a later quote closes it, with rows in between."""
 
     def __init__(self, swallowed: int, lines: int, line: int) -> None:
@@ -22,7 +30,7 @@ class SwallowedRows(TerminalError):
         )
 
 
-class NothingAccepted(TerminalError):
+class NothingAccepted(TooMuchLost):
     """The file holds records, but none of them is a row."""
 
     def __init__(self, rejected: int, reasons: str) -> None:
@@ -30,7 +38,7 @@ class NothingAccepted(TerminalError):
         super().__init__(f"{subject} rejected: {reasons}")
 
 
-class NotJsonLines(TerminalError):
+class NotJsonLines(TooMuchLost):
     """Most lines of the file are not JSON objects."""
 
     def __init__(self, broken: int, read: int, reasons: str) -> None:
@@ -57,7 +65,7 @@ class SourceUnreadable(TransientError):
     """The raw object could not be read to its end."""
 
 
-class FrozenContract(TerminalError):
+class FrozenContract(TooMuchLost):
     """The file has a column that its table's contract does not know, and the contract is frozen."""
 
     def __init__(self, table: str, column: str) -> None:

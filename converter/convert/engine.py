@@ -158,6 +158,7 @@ def _outcome(plan: ConversionPlan, tally: Tally, objects: _Objects) -> Outcome:
         fences=tuple(tally.fences),
         unknown_columns=tally.commonest_unknown_columns(),
         rejects=tally.worst(),
+        reject_reasons=tally.commonest_reasons(),
         lines_without_record=tally.lines_without_record if plan.file_format == CSV else 0,
         refusals=objects.quarantine.refusals if objects.quarantine is not None else (),
     )

@@ -19,6 +19,11 @@ COUNTED_UNKNOWN_COLUMNS = 10_000
 COUNTED_REASONS = 1_000
 """The number of kinds of rejects that are counted one by one, since a reject may name an unknown column."""
 
+NAMED_REASONS = 10
+"""The number of kinds of rejects named on the control record. The others are one sum."""
+LONGEST_COLUMN = 100
+"""The characters of a column's name in a kind of reject. A file may bring names of any length."""
+
 OTHERS = "(others)"
 NO_OBJECTS = frozenset({Reason.NOT_JSON, Reason.NOT_OBJECT})
 
@@ -108,10 +113,14 @@ class Tally:
 
     def commonest_unknown_columns(self) -> dict[str, int]:
         """The number of values of the 200 commonest unknown columns. All others are summed under ``(others)``."""
-        counted = sorted((item for item in self.unknown_columns.items() if item[0] != OTHERS), key=lambda item: (-item[1], item[0]))
-        named = dict(counted[:NAMED_UNKNOWN_COLUMNS])
-        others = self.unknown_columns.total() - sum(named.values())
-        return {**named, OTHERS: others} if others else named
+        return _commonest(self.unknown_columns, NAMED_UNKNOWN_COLUMNS)
+
+    def commonest_reasons(self) -> dict[str, int]:
+        """The number of rejects of the 10 commonest kinds. All others are summed under ``(others)``."""
+        counts: Counter[str] = Counter()
+        for kind, count in self.reasons.items():
+            counts[_named(*kind)] += count
+        return _commonest(counts, NAMED_REASONS)
 
     def worst(self, limit: int = 5) -> tuple[str, ...]:
         """The commonest kinds of rejects: count, the first one's line, and the problem."""
@@ -119,9 +128,21 @@ class Tally:
         return tuple(self._described(*kind) for kind in kinds[:limit])
 
     def _described(self, kind: tuple[str, str], count: int) -> str:
-        (reason, column), (line, detail) = kind, self._first[kind]
-        place = f' in column "{column}"' if column else ""
-        return f"{count:,} x {reason}{place}, first at line {line:,} ({detail})"
+        line, detail = self._first[kind]
+        return f"{count:,} x {_named(*kind)}, first at line {line:,} ({detail})"
+
+
+def _commonest(counts: Counter[str], limit: int) -> dict[str, int]:
+    counted = sorted((item for item in counts.items() if item[0] != OTHERS), key=lambda item: (-item[1], item[0]))
+    named = dict(counted[:limit])
+    others = counts.total() - sum(named.values())
+    return {**named, OTHERS: others} if others else named
+
+
+def _named(reason: str, column: str) -> str:
+    """A kind of reject in words. It holds no value."""
+    shown = column if len(column) <= LONGEST_COLUMN else f"{column[:LONGEST_COLUMN]}…"
+    return f'{reason} in column "{shown}"' if column else reason
 
 
 def _moment(micros: int | None) -> datetime | None:

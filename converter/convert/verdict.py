@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from convert.conversion_errors import FrozenContract, NothingAccepted, NotJsonLines, SwallowedRows, TooManyRejects
+from convert.conversion_errors import FrozenContract, NothingAccepted, NotJsonLines, SwallowedRows, TooManyRejects, TooMuchLost
 from convert.parse import Reason
 from convert.tally import Tally
 from lake.contract import Contract
@@ -13,7 +13,15 @@ CDC_REJECTS_TO_FAIL = 1_000
 
 
 def judge(tally: Tally, contract: Contract, file_format: str) -> None:
-    """Raise if the file lost too much. A file of a header or of fences alone has lost nothing.
+    """Raise ``TooMuchLost`` if the file did. A file of a header or of fences alone has lost nothing."""
+    error = _too_much(tally, contract, file_format)
+    if error is not None:
+        error.reject_reasons = tally.commonest_reasons()
+        raise error
+
+
+def _too_much(tally: Tally, contract: Contract, file_format: str) -> TooMuchLost | None:
+    """The reason why the file fails.
 
     - ``NothingAccepted``: every record was rejected, apart from fences.
     - ``FrozenContract``: the contract is frozen and does not know a column.
@@ -25,18 +33,19 @@ def judge(tally: Tally, contract: Contract, file_format: str) -> None:
     if contract.evolution == "freeze":
         unknown = next((column for reason, column in tally.reasons if reason == Reason.UNKNOWN_COLUMN), None)
         if unknown is not None:
-            raise FrozenContract(contract.table, unknown)
+            return FrozenContract(contract.table, unknown)
     reasons = "; ".join(tally.worst())
     if tally.rejected and tally.written == tally.fenced:
-        raise NothingAccepted(tally.rejected, reasons)
+        return NothingAccepted(tally.rejected, reasons)
     if 2 * tally.no_objects > tally.read:
-        raise NotJsonLines(tally.no_objects, tally.read, reasons)
+        return NotJsonLines(tally.no_objects, tally.read, reasons)
     if file_format != CSV and tally.rejected < CDC_REJECTS_TO_FAIL:
-        return
+        return None
     ratio = contract.reject_ratio
     if tally.rejected > tally.read * ratio:
-        raise TooManyRejects(f"{tally.rejected:,} of {tally.read:,} records", ratio, reasons)
+        return TooManyRejects(f"{tally.rejected:,} of {tally.read:,} records", ratio, reasons)
     if tally.lost_lines > tally.lines * ratio:
-        raise TooManyRejects(f"{tally.lost_lines:,} of {tally.lines:,} lines", ratio, reasons)
+        return TooManyRejects(f"{tally.lost_lines:,} of {tally.lines:,} lines", ratio, reasons)
     if tally.swallowed and tally.lost_lines + tally.swallowed > tally.lines * ratio:
-        raise SwallowedRows(tally.swallowed, tally.lines, tally.first_swallowing)
+        return SwallowedRows(tally.swallowed, tally.lines, tally.first_swallowing)
+    return None

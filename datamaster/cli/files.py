@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from datamaster.cli.output import out, print_json, print_table
 from datamaster.cli.session import Home, connect
-from datamaster.platform.counts import counted
+from datamaster.platform.counts import counted, counts_text
 
 app = typer.Typer(no_args_is_help=True, help="The files on the road: list, look at, send again, sweep.")
 Json = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]
@@ -44,14 +45,16 @@ def list_files(
     if json:
         print_json(found)
         return
-    rows = [[_shown(name, entry.get(name)) for name in COLUMNS] for entry in found]
+    rows = [[_shown(name, entry) for name in COLUMNS] for entry in found]
     print_table(list(COLUMNS.values()), rows, numeric=("attempt", "read", "rejected"), whole=("id", "created"))
     out.print(counted(len(found), "file"))
 
 
-def _shown(name: str, value: object) -> object:
-    """A value as the listing shows it. Times are cut to the second."""
-    return str(value)[:19].replace("T", " ") if name == "created_at" else value
+def _shown(name: str, record: Mapping[str, Any]) -> object:
+    """A value as the listing shows it. Times are cut to the second, and the reason is the error's or that of the rejects."""
+    if name == "created_at":
+        return str(record[name])[:19].replace("T", " ")
+    return record[name] or counts_text(record["reject_reasons"]) if name == "error_message" else record[name]
 
 
 @app.command()
@@ -64,6 +67,7 @@ def show(file_id: FileId, json: Json = False, home: Home = Path(".dm")) -> None:
     if json:
         print_json(record)
         return
+    record["reject_reasons"] = counts_text(record["reject_reasons"])
     print_table(("field", "value"), [(name, value) for name, value in record.items() if value not in (None, "", [], {})])
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from datamaster.platform.counts import counts_text
 from ingest.refused_records import NO_TABLE, Group
 
 LONGEST_REASON = 300
@@ -60,7 +62,9 @@ def of_files(files: Iterable[Mapping[str, Any]]) -> Iterator[Trouble]:
     for table, members in sorted(rejected.items()):
         oldest = min(members, key=lambda file: str(file["created_at"]))
         count = sum(int(file["records_rejected"]) for file in members)
-        reason = f"rows of {len(members)} files did not fit the contract" if len(members) > 1 else "rows of a file did not fit the contract"
+        reasons = sum((Counter(file["reject_reasons"]) for file in members), Counter[str]())
+        source = f"rows of {len(members)} files" if len(members) > 1 else "rows of a file"
+        reason = _shortened(f"{source} did not fit the contract: {counts_text(reasons)}")
         yield Trouble("rows in quarantine", table, reason, f"dm files show {oldest['file_id']}", count, oldest["created_at"])
 
 

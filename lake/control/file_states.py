@@ -117,6 +117,7 @@ class FileStates:
             "lease_expires_at": time_in(lease_seconds),
             "started_at": moment,
             "not_before": None,
+            "reject_reasons": None,
             "error_type": None,
             "error_message": None,
         }
@@ -166,18 +167,27 @@ class FileStates:
             "built_at_max": timestamp(outcome.built_at_max) if outcome.built_at_max else None,
             "operations": dict(outcome.operations),
             "unknown_columns": dict(outcome.unknown_columns),
+            "reject_reasons": dict(outcome.reject_reasons),
             **NO_LEASE,
             "finished_at": now(),
         }
         return self._change_held(file_id, token, BRONZE, changes)
 
-    def fail(self, file_id: str, error_type: str, message: str, token: str | None = None, attempt: int | None = None) -> ControlRecord:
-        """End the file as failed, with a reason. A settled file does not change.
+    def fail(
+        self,
+        file_id: str,
+        error_type: str,
+        message: str,
+        token: str | None = None,
+        attempt: int | None = None,
+        reject_reasons: Mapping[str, int] | None = None,
+    ) -> ControlRecord:
+        """End the file as failed, with a reason, and the counts of its rejects if they are it. A settled file does not change.
 
         With ``token``, the change needs that lease and raises ``LeaseLost`` without it. With ``attempt``, only a file on that
         attempt changes.
         """
-        changes = _failure(error_type, message)
+        changes = _failure(error_type, message) | {"reject_reasons": dict(reject_reasons or {})}
         if token is not None:
             return self._change_held(file_id, token, FAILED, changes)
         condition = attribute("status").is_in([PENDING, RUNNING])

@@ -65,7 +65,7 @@ class Outcome:
 
     ``rejects`` holds one text per kind of reject: its count, the first line, and the problem. ``lines_without_record`` counts
     the lines of a CSV file that begin no record: blank lines, and lines within a quoted text.
-    ``refusals`` are the rejected rows of loads.
+    ``reject_reasons`` counts the rejects by kind. ``refusals`` are the rejected rows of loads.
     """
 
     records_read: int
@@ -79,6 +79,7 @@ class Outcome:
     fences: tuple[Fence, ...] = ()
     unknown_columns: Mapping[str, int] = field(default_factory=dict)
     rejects: tuple[str, ...] = ()
+    reject_reasons: Mapping[str, int] = field(default_factory=dict)
     lines_without_record: int = 0
     refusals: tuple[Refusal, ...] = ()
 
@@ -119,6 +120,7 @@ class ControlRecord:
     built_at_max: str | None = None
     operations: Mapping[str, int] = field(default_factory=dict)
     unknown_columns: Mapping[str, int] = field(default_factory=dict)
+    reject_reasons: Mapping[str, int] = field(default_factory=dict)
     batch_id: str | None = None
     silver_snapshot_id: str | None = None
     error_type: str | None = None

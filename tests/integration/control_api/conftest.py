@@ -50,7 +50,11 @@ class Files:
     def silver(self, rejected: int = 0) -> str:
         record = self.control.files.start(self.pending(), "execution", 60)
         self.control.complete(
-            record.file_id, str(record.lease_token), Outcome(3, 3 - rejected, rejected, ("bronze/a",), operations={"load": 3})
+            record.file_id,
+            str(record.lease_token),
+            Outcome(
+                3, 3 - rejected, rejected, ("bronze/a",), operations={"load": 3}, reject_reasons={"ragged": rejected} if rejected else {}
+            ),
         )
         self.control.files.assign(record.file_id, "batch")
         self.control.files.settle(record.file_id, "batch", "42")

@@ -165,7 +165,9 @@ class TestRetry:
         assert files.control.files.get(key).status == "pending"
 
     def test_a_silver_file_that_lost_rows_may_be_retried(self, api, files):
-        assert api("POST", f"/files/{files.silver(rejected=1)}/retry")["status"] == "pending"
+        lost = files.silver(rejected=1)
+        assert api("GET", f"/files/{lost}")["reject_reasons"] == {"ragged": 1}
+        assert api("POST", f"/files/{lost}/retry")["status"] == "pending"
 
     def test_any_other_status_is_a_conflict_that_names_it(self, api, files):
         for key, status in ((files.pending(), "pending"), (files.silver(), "silver")):

@@ -26,6 +26,7 @@ def test_a_json_file_becomes_a_listed_bronze_part_with_exact_counts(road: Road) 
     record = road.record(file_id)
     assert (summary.result, record.status) == ("converted", "bronze")
     assert (record.records_read, record.records_written, record.records_rejected) == (501, 500, 1)
+    assert record.reject_reasons == {'type in column "brewery_id"': 1}
     assert [row["brewery_name"] for row in road.rows(file_id)] == [f"Cervejaria nº {n}" for n in range(500)]
     assert record.operations == {"load": 500}
     assert record.built_at_max == "2024-05-01T10:00:00.000000Z"
@@ -95,6 +96,17 @@ def test_a_csv_with_too_many_rejects_fails_whole_and_names_the_reasons(road: Roa
     assert "10 of 100 records rejected" in (summary.message or "")
     assert '10 x type in column "brewery_id", first at line 11' in (summary.message or "")
     assert road.objects(file_id) == []
+    assert road.record(file_id).reject_reasons == {'type in column "brewery_id"': 10}
+
+
+def test_the_reasons_of_an_attempt_are_gone_once_the_next_one_has_begun(road: Road) -> None:
+    file_id = road.arrives("brewery", "nothing.gz", gz_lines("no json"))
+    road.convert(file_id)
+    assert road.record(file_id).reject_reasons == {"not_json": 1}
+
+    road.control.files.retry(file_id)
+
+    assert road.control.files.start(file_id, "the next", 60).reject_reasons == {}
 
 
 def test_a_file_of_changes_with_few_rejects_is_published_whatever_their_share(road: Road) -> None:

@@ -7,6 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
+from datamaster.cli.files import _shown
 from datamaster.platform.counts import counted
 from datamaster.platform.pipelines import _reason
 from datamaster.platform.query import QueryResult, as_records, width
@@ -48,3 +49,10 @@ def test_a_failure_is_shown_by_what_went_wrong(error, reason):
 
 def test_one_is_singular():
     assert [counted(0, "file"), counted(1, "file"), counted(1234, "row")] == ["0 files", "1 file", "1,234 rows"]
+
+
+def test_a_file_in_the_list_says_its_error_or_else_why_it_lost_rows():
+    file = {"error_message": None, "reject_reasons": {"ragged": 1, 'type in column "n"': 1200}}
+
+    assert _shown("error_message", file) == '1,200 x type in column "n"; 1 x ragged'
+    assert _shown("error_message", file | {"error_message": "all 5 records were rejected"}) == "all 5 records were rejected"

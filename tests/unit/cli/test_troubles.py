@@ -35,17 +35,19 @@ def test_a_batch_that_runs_is_no_trouble():
 
 def test_files_are_counted_by_table_and_the_oldest_is_named():
     def file(number, **more):
-        return {"file_id": f"f{number}", "table_name": "orders", "status": "silver", "created_at": f"2026-01-0{number}T00:00:00Z"} | more
+        record = {"file_id": f"f{number}", "table_name": "orders", "status": "silver", "reject_reasons": {}}
+        return record | {"created_at": f"2026-01-0{number}T00:00:00Z"} | more
 
     files = [
-        file(4, records_rejected=0),
+        file(4, records_rejected=3, reject_reasons={'type in column "n"': 2, "ragged": 1}),
         file(3, status="failed", error_message="two"),
         file(2, status="failed", error_message="one"),
-        file(1, records_rejected=5),
+        file(1, records_rejected=5, reject_reasons={"ragged": 5}),
     ]
     failed, rejected = of_files(files)
     assert (failed.kind, failed.count, failed.reason, failed.since) == ("failed files", 2, "one", "2026-01-02T00:00:00Z")
-    assert (rejected.kind, rejected.count, rejected.look) == ("rows in quarantine", 5, "dm files show f1")
+    assert (rejected.kind, rejected.count, rejected.look) == ("rows in quarantine", 8, "dm files show f1")
+    assert rejected.reason == 'rows of 2 files did not fit the contract: 6 x ragged; 2 x type in column "n"'
 
 
 def test_refused_rows_that_a_load_made_good_are_none():

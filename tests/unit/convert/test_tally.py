@@ -86,3 +86,15 @@ def test_a_fence_is_kept_with_its_time_and_kind(tally: Any, block: Callable[...,
 
     (fence,) = tally.fences
     assert ((fence.at - EPOCH).seconds, fence.kind) == (5, "drop-table")
+
+
+def test_the_reasons_on_the_record_are_ten_and_a_sum_and_their_text_is_bounded(tally: Any) -> None:
+    kinds = [parse.Reject(0, n, 0, 1, f"column_{n:02d}", "type", "") for n in range(30)]
+    long = parse.Reject(0, 40, 0, 1, "n" * 100_000, "unknown_column", "")
+    tally.take(parse.ParsedBlock(NOTHING, 36, 36, [*kinds, *[long] * 5, parse.Reject(0, 0, 0, 1, "", "ragged", "")]), 1, 36)
+
+    counts = tally.commonest_reasons()
+
+    assert len(counts) == 11
+    assert list(counts)[:2] == [f'unknown_column in column "{"n" * 100}…"', "ragged"]
+    assert (counts["(others)"], sum(counts.values())) == (22, 36)
