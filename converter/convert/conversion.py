@@ -22,7 +22,7 @@ from lake.contract import Contract, ContractSet
 from lake.contract.store import ContractStore
 from lake.control import AlreadyTaken, ControlRecord, ControlTable, LeaseLost, Outcome, WrongStatus
 from lake.errors import TerminalError
-from lake.privacy import Detector
+from lake.privacy.detection import Detector
 from lake.telemetry import MetricUnit, count, logger
 
 CONVERTED, FAILED, WAITING, ABANDONED = "converted", "failed", "waiting", "abandoned"

@@ -12,7 +12,6 @@ from typing import Any
 import pyarrow as pa
 
 from convert import parse
-from convert.parse.json_members import text_of
 from lake.errors import TerminalError
 from lake.privacy import CLEAR, mask_value
 
@@ -78,7 +77,7 @@ class Masker:
 
     def _member(self, name: str, source: str, known: frozenset[str]) -> str:
         kind = self._masks.get(name, None if name in known or name in self._clear else "hash")
-        return source if kind is None else json.dumps(self._mask(kind, text_of(source)), ensure_ascii=False)
+        return source if kind is None else json.dumps(self._mask(kind, _text_of(source)), ensure_ascii=False)
 
     def _column(self, name: str, kind: str, column: pa.Array) -> pa.Array:
         if kind == "null":
@@ -108,6 +107,13 @@ class Masker:
         if kind == "hash" and self._key is None:
             raise MissingMaskKey("a column has to be hashed, and no key was given; name one with --mask-key-file")
         return mask_value(kind, value, self._key or b"")
+
+
+def _text_of(source: str) -> str | None:
+    """The text of a value as written: a string's own text, None for null, any other value unchanged."""
+    if source.startswith('"'):
+        return str(json.loads(source))
+    return None if source == "null" else source
 
 
 def mask_key(text: str, source: str) -> bytes:

@@ -12,7 +12,8 @@ from typing import Any
 from lake.contract import Contract
 from lake.control import ControlRecord, ControlTable
 from lake.control.records import parse_timestamp
-from lake.privacy import PERSONAL, Detector, Evidence, decide, undecided
+from lake.privacy import PERSONAL, Evidence, decide, undecided
+from lake.privacy.detection import Detector
 from lake.telemetry import count
 
 Sampler = Callable[[Sequence[str]], Mapping[str, Sequence[str]]]

@@ -7,11 +7,11 @@ fill. Only ``commit`` completes uploads, and ``abort`` aborts them, so a failed 
 from __future__ import annotations
 
 import io
-import shutil
-import tempfile
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
+from uuid import uuid4
 
 UPLOAD_PART_BYTES = 8 << 20
 UPLOADS_AHEAD = 2
@@ -127,8 +127,8 @@ class DirectorySink:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        self._draft = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder))
+        self._draft = folder / f".unfinished-{uuid4().hex}"
+        self._draft.mkdir(parents=True)
         self._files: list[tuple[str, BinaryIO]] = []
 
     def open(self, name: str) -> BinaryIO:
@@ -146,6 +146,8 @@ class DirectorySink:
 
     def abort(self) -> None:
         """Remove the unpublished files."""
-        for _, file in self._files:
+        for name, file in self._files:
             file.close()
-        shutil.rmtree(self._draft, ignore_errors=True)
+            (self._draft / name).unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            self._draft.rmdir()

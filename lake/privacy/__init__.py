@@ -5,8 +5,7 @@ for columns without a classification. ``identifiers`` recognises CPF and CNPJ, w
 docs/semantics.md holds the rules.
 """
 
-from lake.privacy.detection import Detector
 from lake.privacy.masks import REDACTED, mask_value
 from lake.privacy.policy import CLEAR, PERSONAL, VALUES_TO_DECIDE, Evidence, decide, masks_of, undecided
 
-__all__ = ["CLEAR", "PERSONAL", "REDACTED", "VALUES_TO_DECIDE", "Detector", "Evidence", "decide", "mask_value", "masks_of", "undecided"]
+__all__ = ["CLEAR", "PERSONAL", "REDACTED", "VALUES_TO_DECIDE", "Evidence", "decide", "mask_value", "masks_of", "undecided"]

@@ -55,13 +55,6 @@ def written_members(line: bytes) -> list[tuple[str, str, str]] | None:
         return None
 
 
-def text_of(source: str) -> str | None:
-    """The text of a value as written: a string's own text, None for null, any other value unchanged."""
-    if source.startswith('"'):
-        return str(scanstring(source, 1, True)[0])
-    return None if source == "null" else source
-
-
 def _after_space(text: str, at: int) -> int:
     while text[at : at + 1] in _SPACES:
         at += 1

@@ -6,14 +6,17 @@ Importing this module raises ``ImportError`` if the kernel was not built.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import dm_kernel  # type: ignore[import-not-found,import-untyped,unused-ignore]
 import pyarrow as pa
 
 from convert.parse.outcome import ParsedBlock, Reject
-from convert.parse.reject_details import Details
 from convert.parse.schema import RowSchema
+
+if TYPE_CHECKING:
+    from convert.parse.reject_details import Details
 
 written_members: Callable[[bytes], list[tuple[str, str, str]] | None] = dm_kernel.members
 """The kernel's form of ``json_members.written_members``."""
@@ -23,7 +26,8 @@ class KernelParser:
     """Parses blocks with the kernel, which releases the GIL, so that threads run side by side."""
 
     def __init__(self, schema: RowSchema, header: tuple[str, ...] | None = None) -> None:
-        self._details = Details(schema, header)
+        self._schema = schema
+        self._header = header
         fields = [(f.name, f.kind, f.required, f.key, f.allow_nan, f.precision, f.scale) for f in schema.fields]
         if header is None:
             self._parser = dm_kernel.JsonParser(fields, schema.evolution)
@@ -43,6 +47,13 @@ class KernelParser:
             operations=operations,
             built_at=built_at,
         )
+
+    @cached_property
+    def _details(self) -> Details:
+        # imported only if needed, because a cold start pays for every module
+        from convert.parse.reject_details import Details
+
+        return Details(self._schema, self._header)
 
     def _reject(self, block: Any, record: int, line: int, offset: int, length: int, column: str, reason: str) -> Reject:
         detail = self._details.of(reason, column, bytes(block[offset : offset + length]))

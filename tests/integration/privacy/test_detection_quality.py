@@ -8,7 +8,8 @@ import pytest
 from datamaster.laptop.comprehend.operations import OPERATIONS
 from datamaster.project import PROJECT
 from datamaster.wire.aws_json import AwsJsonServer
-from lake.privacy import Detector, decide
+from lake.privacy import decide
+from lake.privacy.detection import Detector
 from tests.integration.privacy.labelled import NOTHING, TYPES, labelled
 
 pytestmark = pytest.mark.integration

@@ -9,8 +9,7 @@ from botocore.stub import Stubber
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lake.privacy import Detector
-from lake.privacy.detection import MAX_TEXT_BYTES
+from lake.privacy.detection import MAX_TEXT_BYTES, Detector
 
 
 class Comprehend:
