@@ -213,3 +213,27 @@ def test_a_record_may_have_sixteen_mebibytes_and_no_byte_more(converted: Convert
         else:
             with pytest.raises(TerminalError, match="longer than 16,777,216 bytes"):
                 converted(long + more, name)
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason", "detail"),
+    [
+        ("7,1.00,0.5,2024-01-01,ok,", "ragged", "6 fields, and the header has 5: 1 too many; leave out the comma at the end of the line"),
+        ("7,1.00,0.5", "ragged", "3 fields, and the header has 5: 2 too few; a value that is missing still needs its comma"),
+        ("7,1.00,0.5,01/02/2024,ok", "type", "timestamptz: expected YYYY-MM-DDThh:mm:ss or a space for the T"),
+        ('7,"1,000.00",0.5,,ok', "type", "expected a number without exponent and thousands separators"),
+        ('7,1.00,0.5,,"say \\"hi\\""', "not_csv", "a backslash is no escape"),
+    ],
+)
+def test_a_rejected_record_says_what_is_wrong_and_what_would_be_valid(converted: Converted, fields: str, reason: str, detail: str) -> None:
+    (found,) = converted(HEADER + ROWS + fields + "\n")["rejected"]
+
+    assert (found["line_number"], found["reason"]) == (101, reason)
+    assert detail in found["detail"]
+
+
+def test_a_member_that_differs_from_a_column_by_case_is_another_column(converted: Converted) -> None:
+    found = converted(line(1) * 99 + line(2).replace('"id"', '"ID"') + line(3, Body='"x"', BODY='"y"'), "rows.gz")
+
+    assert [(row["column"], row["reason"]) for row in found["rejected"]] == [("id", "required")]
+    assert (found["rows"][-1]["body"], found["unknown_columns"]) == ("ok", {"BODY": 1, "Body": 1})
