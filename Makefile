@@ -48,6 +48,10 @@ test: setup ## Lint, types and every test but those that have a target of their 
 property: setup ## The long tests: random lives of rows, damaged files through both parsers, a conversion in AWS's layers
 	@.venv/bin/python -m pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder -m slow tests/property tests/unit tests/integration
 
+.PHONY: mutations
+mutations: setup ## Put former faults of files, contracts and queries back one by one: their tests must fail (needs Rust; one word: LINES=quote)
+	@.venv/bin/python -m tests.mutations $(LINES)
+
 .PHONY: property-silver
 property-silver: setup ## Of these only the lives of rows, from the source to silver (one group: SEED=7, one scenario: SEED=7/3)
 	@DM_SEED=$(SEED) DM_GROUP=$(GROUP) .venv/bin/python -m pytest -q -m slow tests/property$(if $(SEED),/test_property.py)

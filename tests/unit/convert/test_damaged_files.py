@@ -114,6 +114,7 @@ def hunt(seeds: range, folder: Path, monkeypatch: pytest.MonkeyPatch, engines: t
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600 + FILES // 10)
 def test_no_damage_hides_a_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     start = int(os.environ.get("DM_SEED", random.randrange(2**32)))
 

@@ -43,12 +43,19 @@ def test_unknown_columns_beyond_two_hundred_are_one_sum(tally: Any, block: Calla
 
 
 def test_as_many_values_are_named_in_the_order_of_their_names_whatever_order_they_came_in(block: Callable[..., Any]) -> None:
-    names = [f"column_{n}" for n in range(1_000)]
+    names = [f"column_{n}" for n in range(tally_module.COUNTED_UNKNOWN_COLUMNS + 1_000)]
     forth, back = Tally(), Tally()
     forth.take(block(dict.fromkeys(names, 1)), 1, 0)
     back.take(block(dict.fromkeys(reversed(names), 1)), 1, 0)
 
     assert list(forth.commonest_unknown_columns().items()) == list(back.commonest_unknown_columns().items())
+
+
+def test_of_as_many_values_the_names_come_in_their_order_whichever_block_had_them_first(tally: Any, block: Callable[..., Any]) -> None:
+    for name in ("b", "c", "a"):
+        tally.take(block({name: 1}), 1, 0)
+
+    assert list(tally.commonest_unknown_columns()) == ["a", "b", "c"]
 
 
 def test_the_names_that_are_counted_one_by_one_are_bounded_and_no_value_is_lost(tally: Any, block: Callable[..., Any]) -> None:

@@ -1,0 +1,24 @@
+"""The list of former lines is whole: each line can be put back, and each outcome that changed has one."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.mutations import FORMER_LINES, ROOT, Former
+
+ROWS = re.findall(r"^\| (.+) \| (.+) \| .+ \| \[`(\w+)`\]", (ROOT / "docs" / "files.md").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("former", FORMER_LINES, ids=lambda former: former.line[:40])
+def test_a_former_line_has_its_place_and_its_test(former: Former) -> None:
+    path, _, name = former.test.partition("::")
+
+    assert (ROOT / former.file).read_text().count(former.line) == 1
+    assert f"def {name.rpartition('::')[2]}(" in (ROOT / path).read_text()
+
+
+@pytest.mark.parametrize(("case", "formerly", "test"), ROWS, ids=lambda value: value[:40])
+def test_a_case_that_was_wrong_has_a_former_line(case: str, formerly: str, test: str) -> None:
+    assert (test in {former.test.rpartition("::")[2] for former in FORMER_LINES}) == (formerly != "right"), case
