@@ -116,7 +116,7 @@ FORMER_LINES = (
     Former(API + "TestFiles::test_a_wrong_parameter_is_named_with_what_is_valid", API_PARAMETERS, "if begin and end and begin > end:"),
     Former(API + "TestFiles::test_a_wrong_parameter_is_named_with_what_is_valid", API_PARAMETERS, "if len(values) > 1:"),
     Former(API + "TestFiles::test_a_cursor_older_than_since_is_the_end", CONTROL + "listing.py", "if low > high:"),
-    Former(API + "TestFiles::test_an_id_of_any_form_is_not_found", CONTROL + "store.py", " if is_file_id(file_id) else None", ""),
+    Former(API + "TestFiles::test_an_id_of_any_form_is_not_found", CONTROL + "file_states.py", " if is_file_id(file_id) else None", ""),
     Former(API + "TestRetry::test_a_body_is_refused_and_an_empty_one_of_any_type_taken", API_PARAMETERS, "if text.strip():"),
     Former(DIALECT + "what_is_divided_by_zero_fails_unless_it_is_a_double", SQL + "arithmetic.py",
            "return _unless_zero(divisor, exp.cast(exp.Literal.string(ZERO), kind), result)", "return result"),
