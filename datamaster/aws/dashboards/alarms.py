@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from datamaster.aws.dashboards.objectives import ENVIRONMENTS, Objective
 
@@ -22,6 +22,14 @@ Parameters:
     Description: The class of DMS's instance. Empty where the replication is serverless.
     Type: String
     Default: ""
+  SourceName:
+    Description: The identifier of the source's cluster, or of its instance on RDS. Empty for the cluster of the stack database.
+    Type: String
+    Default: ""
+  SourceEngine:
+    Type: String
+    AllowedValues: [aurora-postgresql, postgres]
+    Default: aurora-postgresql
   WorkingHours:
     Description: Whether the replication is stopped every night, which is then no event to tell.
     Type: String
@@ -31,6 +39,8 @@ Parameters:
 Conditions:
   Told: !Not [!Equals [!Ref AlarmEmail, ""]]
   OnInstance: !Not [!Equals [!Ref InstanceClass, ""]]
+  ExistingCluster: !And [!Not [!Equals [!Ref SourceName, ""]], !Equals [!Ref SourceEngine, aurora-postgresql]]
+  ExistingInstance: !And [!Not [!Equals [!Ref SourceName, ""]], !Equals [!Ref SourceEngine, postgres]]
   Nightly: !Equals [!Ref WorkingHours, "true"]
 
 Mappings:
@@ -171,11 +181,9 @@ def _without_data(objective: Objective) -> str:
 
 
 def _resource(objective: Objective) -> str:
-    dimensions = "".join(f"\n        - {_dimension(name, value)}" for name, value in objective.dimensions.items())
-    if objective.on_an_instance:
-        kinds = (objective.on_an_instance, objective.dimensions)
-        sides = ("[" + ", ".join(_dimension(*one) for one in kind.items()) + "]" for kind in kinds)
-        dimensions = " !If\n        - OnInstance" + "".join(f"\n        - {side}" for side in sides)
+    dimensions = _listed(objective.dimensions)
+    for condition, others in objective.dimensions_if.items():
+        dimensions = f"!If [{condition}, {_listed(others)}, {dimensions}]"
     return f"""
   {objective.logical_id}:
     Type: AWS::CloudWatch::Alarm
@@ -184,7 +192,7 @@ def _resource(objective: Objective) -> str:
       AlarmDescription: "{objective.promise} See docs/runbook.md, {objective.name}."
       Namespace: {objective.namespace}
       MetricName: {objective.metric}
-      Dimensions:{dimensions}
+      Dimensions: {dimensions}
       Statistic: {objective.statistic}
       Period: !FindInMap [{objective.logical_id}, !Ref Environment, Period]
       EvaluationPeriods: {objective.periods}
@@ -196,8 +204,8 @@ def _resource(objective: Objective) -> str:
 """
 
 
-def _dimension(name: str, value: str) -> str:
-    return f"{{Name: {name}, Value: {_substituted(value)}}}"
+def _listed(dimensions: Mapping[str, str]) -> str:
+    return "[" + ", ".join(f"{{Name: {name}, Value: {_substituted(value)}}}" for name, value in dimensions.items()) + "]"
 
 
 def _substituted(value: str) -> str:

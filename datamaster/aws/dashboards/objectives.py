@@ -29,7 +29,7 @@ class Objective:
     """One promise. ``threshold`` (in the metric's unit) and ``period`` (seconds) are by environment.
 
     A value above the threshold is a breach, or below it if ``below`` is set. ``missing`` is CloudWatch's treatment of missing data.
-    ``on_an_instance`` holds the metric's dimensions if DMS runs on an instance.
+    ``dimensions_if`` holds other dimensions of the metric by the condition of the template under which they hold.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Objective:
     dimensions: Mapping[str, str] = field(default_factory=dict)
     threshold: Mapping[str, float] = field(default_factory=dict)
     period: Mapping[str, int] = field(default_factory=dict)
-    on_an_instance: Mapping[str, str] = field(default_factory=dict)
+    dimensions_if: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     below: bool = False
     missing: str = "notBreaching"
 
@@ -90,7 +90,7 @@ def _objective(entry: Mapping[str, Any]) -> Objective:
         dimensions=metric["dimensions"],
         threshold=entry["threshold"],
         period=entry["period"],
-        on_an_instance=entry.get("on_an_instance", {}),
+        dimensions_if=entry.get("dimensions_if", {}),
         below=entry.get("below", False),
         missing=entry.get("missing", "notBreaching"),
     )

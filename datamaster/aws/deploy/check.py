@@ -26,7 +26,7 @@ from datamaster.aws.cloudformation.rendering import stack
 from datamaster.aws.deploy import control_tower, guard
 from datamaster.aws.deploy.artifacts import STATE_MACHINES
 from datamaster.aws.deploy.aws_refusals import RULES, refusals
-from datamaster.aws.deploy.environments import Environment, load_environment
+from datamaster.aws.deploy.environments import EXISTING_SOURCE, Environment, load_environment
 from datamaster.aws.deploy.lint import LintFinding
 from datamaster.aws.deploy.package import APPS, Package, package_apps
 from datamaster.aws.deploy.sent import sent
@@ -54,16 +54,17 @@ def render(build: Path, packages: Mapping[str, Package]) -> list[Path]:
 
 
 def environments() -> list[Environment]:
-    """The environments on AWS, and production's in another region."""
+    """The environments on AWS, the smallest once more with a source that is there already, and production's in another region."""
     here = [load_environment(name) for name in ENVIRONMENTS]
-    return [*here, Environment(here[-1].name, ELSEWHERE, here[-1].variables | {"region": ELSEWHERE})]
+    elsewhere = Environment(here[-1].name, ELSEWHERE, here[-1].variables | {"region": ELSEWHERE})
+    return [*here, here[0].with_variables(EXISTING_SOURCE), elsewhere]
 
 
 def collect(packages: Mapping[str, Package], build: Path) -> tuple[list[LintFinding], list[Path]]:
     """Findings for each environment, and the templates sent to the other region."""
     found, elsewhere = [], []
     for environment in environments():
-        folder = build / f"{environment.name}-{environment.region}"
+        folder = build / f"{environment.name}-{environment.region}-{environment.variables['source']}"
         found += refusals(sent(environment, packages, folder))
         elsewhere = [path for path in sorted(folder.iterdir()) if path.suffix in (".yaml", ".json")]
     return found, elsewhere

@@ -14,6 +14,22 @@ from lake.errors import TerminalError
 
 ENVIRONMENTS = PROJECT / "environments"
 CONFIG = PROJECT / "config"
+SOURCES = ("own", "existing")
+EXISTING_SOURCE = {
+    "source": "existing",
+    "source_engine": "aurora-postgresql",
+    "source_name": "shop",
+    "source_host": "shop.cluster-0123456789ab.us-east-1.rds.amazonaws.com",
+    "source_port": 5432,
+    "source_database": "shop",
+    "source_schema": "public",
+    "source_vpc": "vpc-0123456789abcdef0",
+    "source_subnets": "subnet-0123456789abcdef0,subnet-0123456789abcdef1",
+    "source_group": "sg-0123456789abcdef0",
+    "source_endpoints": True,
+    "container_subnets": "subnet-0123456789abcdef2",
+}
+"""The values of a database that is there already, as docs/deploy.md shows them."""
 
 
 class UnknownEnvironment(TerminalError):
@@ -35,6 +51,13 @@ class EnvironmentIncomplete(TerminalError):
         super().__init__(f"environments/{name}.yaml lacks {', '.join(wanted)}, read by {read_by}; the other environments show a value")
 
 
+class InvalidSource(TerminalError):
+    """The values of an environment's source contradict each other."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"environments/{name}.yaml: {problem}")
+
+
 @dataclass(frozen=True)
 class Environment:
     """An environment's name, and its variables for the stacks' configuration under config/."""
@@ -53,9 +76,19 @@ class Environment:
         """The folder of the source database's migrations."""
         return PROJECT / str(self.variables["migrations"])
 
+    def require_valid_source(self) -> None:
+        """Raise ``InvalidSource`` if the source's values contradict each other."""
+        source = self.variables.get("source")
+        if source not in SOURCES:
+            raise InvalidSource(self.name, f"source: {source}; one of {', '.join(SOURCES)}")
+        if source == "existing" and self.variables.get("working_hours"):
+            raise InvalidSource(self.name, "working_hours: true would stop a database that others use; with source: existing it is false")
+
     def with_variables(self, variables: Mapping[str, Any]) -> Environment:
         """A copy with some variables added or replaced."""
-        return replace(self, variables=self.variables | dict(variables))
+        changed = replace(self, variables=self.variables | dict(variables))
+        changed.require_valid_source()
+        return changed
 
 
 def load_environment(name: str) -> Environment:
@@ -67,4 +100,6 @@ def load_environment(name: str) -> Environment:
     missing = [key for key in ("environment", "region", "laptop", "poll_seconds", "contracts", "migrations") if key not in variables]
     if missing:
         raise EnvironmentIncomplete(name, missing)
-    return Environment(variables["environment"], variables["region"], variables)
+    environment = Environment(variables["environment"], variables["region"], variables)
+    environment.require_valid_source()
+    return environment

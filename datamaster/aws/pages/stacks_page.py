@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from datamaster.aws.cloudformation.reading import read_template
-from datamaster.aws.deploy.environments import load_environment
+from datamaster.aws.deploy.environments import EXISTING_SOURCE, load_environment
 from datamaster.aws.deploy.package import APPS
 from datamaster.aws.deploy.preview import description_of, parameters_of
 from datamaster.aws.deploy.stacks import levels
@@ -25,8 +25,11 @@ def page() -> str:
     """The page's text."""
     parts = [HEAD]
     every = load_environment("dev").with_variables({"working_hours": True, "api_firewall": True})  # the optional stacks too
+    existing = load_environment("dev").with_variables(EXISTING_SOURCE | {"working_hours": False})
     for number, level in enumerate(levels(every), 1):
-        for stack in level:
+        names = {stack.name for stack in level}
+        others = [stack for stack in levels(existing)[number - 1] if stack.name == "source-existing" and stack.name not in names]
+        for stack in (*level, *others):
             name = f"functions-{stack.name}.merge.yaml" if stack.name in APPS else f"{stack.name}.yaml"
             template = read_template((PROJECT / "templates" / name).read_text())
             parts += [f"## {number}. {stack.name}\n", "\n".join(_lines(template, parameters_of(stack))) + "\n"]

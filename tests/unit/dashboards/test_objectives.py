@@ -41,15 +41,21 @@ def test_every_objective_has_an_alarm_and_every_alarm_an_objective():
     assert sorted(ALARMS) == sorted(objective.logical_id for objective in KNOWN)
 
 
+def by_name(dimensions):
+    return {dimension["Name"]: dimension["Value"] for dimension in dimensions}
+
+
 @pytest.mark.parametrize("objective", KNOWN, ids=lambda known: known.name)
 def test_an_alarm_has_its_objectives_metric_and_thresholds(objective):
     alarm = ALARMS[objective.logical_id]
     limits = TEMPLATE["Mappings"][objective.logical_id]
 
     assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == (objective.namespace, objective.metric, objective.statistic)
-    sides = alarm["Dimensions"][1:] if objective.on_an_instance else [[], alarm["Dimensions"]]  # of an !If after its condition
-    named = [{d["Name"]: d["Value"] for d in side} for side in sides]
-    assert named == [dict(objective.on_an_instance), dict(objective.dimensions)]
+    dimensions = alarm["Dimensions"]
+    for condition, others in reversed(objective.dimensions_if.items()):
+        held, then, dimensions = dimensions  # of an !If
+        assert (held, by_name(then)) == (condition, dict(others))
+    assert by_name(dimensions) == dict(objective.dimensions)
     assert alarm["TreatMissingData"] == objective.missing
     assert alarm["ComparisonOperator"] == ("LessThanThreshold" if objective.below else "GreaterThanThreshold")
     assert {name: limits[name]["Threshold"] for name in ENVIRONMENTS} == dict(objective.threshold)

@@ -13,14 +13,14 @@ import yaml
 from datamaster.aws.cloudformation.reading import read_template
 from datamaster.aws.deploy import environments
 from datamaster.aws.deploy.deployment import READ_ARTIFACTS
-from datamaster.aws.deploy.environments import load_environment
+from datamaster.aws.deploy.environments import EXISTING_SOURCE, InvalidSource, load_environment
 from datamaster.aws.deploy.preview import MissingParameter, parameter_problems, parameters_of, require_parameters, resources_of
 from datamaster.aws.deploy.stacks import UnknownStack, launch_order, levels
 from datamaster.aws.pages.stacks_page import PAGE, page
 from datamaster.cli import WRONG_INPUT, run
 from datamaster.project import PROJECT
 
-ACCOUNTS = ["dev", "staging", "prod"]
+ACCOUNTS = ["lean", "dev", "staging", "prod"]
 
 TEMPLATE = """
 Parameters:
@@ -168,7 +168,39 @@ def test_every_template_is_a_stack_of_some_account():
     templates = {path.stem for path in (PROJECT / "templates").glob("*.yaml") if ".merge" not in path.name}
     apps = {path.name.removeprefix("functions-").removesuffix(".merge.yaml") for path in (PROJECT / "templates").glob("*.merge.yaml")}
 
-    assert {stack for name in ACCOUNTS for level in launch_order(load_environment(name)) for stack in level} == templates | apps
+    existing = load_environment("lean").with_variables(EXISTING_SOURCE)
+    launched = {stack for account in (*map(load_environment, ACCOUNTS), existing) for level in launch_order(account) for stack in level}
+    assert launched == templates | apps
+
+
+def test_a_source_that_is_there_takes_the_place_of_network_and_database():
+    existing = load_environment("lean").with_variables(EXISTING_SOURCE)
+    found = {stack.name: dict(parameters_of(stack)) for level in levels(existing) for stack in level}
+
+    assert not found.keys() & {"network", "network-nat", "database", "database-rotation"}
+    assert found["streaming-dms"]["ReplicationUserArn"] == "source-existing.ReplicationUserArn"
+    assert found["streaming-dms"]["Subnets"] == "source-existing.Subnets"
+    assert found["ingestion"]["Subnets"] == EXISTING_SOURCE["container_subnets"]
+    assert found["observability"]["SourceName"] == EXISTING_SOURCE["source_name"]
+    require_parameters(existing, list(found))
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"source": "other"}, "environments/lean.yaml: source: other; one of own, existing"),
+        ({"source": "existing", "working_hours": True}, "working_hours: true would stop a database that others use"),
+    ],
+)
+def test_values_of_a_source_that_contradict_each_other_are_refused(values: dict[str, object], said: str):
+    with pytest.raises(InvalidSource, match=said):
+        load_environment("lean").with_variables(values)
+
+
+def test_the_page_of_the_deployment_shows_the_values_of_a_source_that_is_there():
+    block = (PROJECT / "docs" / "deploy.md").read_text().split("```yaml\nsource: existing", 1)[1].split("```", 1)[0]
+
+    assert yaml.safe_load("source: existing" + block) == EXISTING_SOURCE
 
 
 def test_the_page_of_interfaces_says_what_templates_and_configuration_say():
