@@ -74,6 +74,25 @@ def endpoints(environment: Environment) -> list[str]:
     return sorted(str(door["ServiceName"]).replace(PSEUDO["AWS::Region"], environment.region) for door in found)
 
 
+def existing_source(asking: Asking) -> Iterator[Gap]:
+    """Gaps for the network of a source that is there already: subnets and group in it, in two zones at least."""
+    ec2, variables = asking.client("ec2"), asking.environment.variables
+    network, wanted = variables["source_vpc"], str(variables["source_subnets"]).split(",")
+    try:
+        subnets = ec2.describe_subnets(SubnetIds=wanted)["Subnets"]
+        [group] = ec2.describe_security_groups(GroupIds=[variables["source_group"]])["SecurityGroups"]
+    except ClientError as error:
+        yield Gap(error.response["Error"]["Message"], f"source_subnets and source_group in {asking.file}", blocks=True)
+        return
+    for name, found in [(subnet["SubnetId"], subnet["VpcId"]) for subnet in subnets] + [(group["GroupId"], group["VpcId"])]:
+        if found != network:
+            yield Gap(f"{name} is in {found}, not in {network}", f"values of one network in {asking.file}", blocks=True)
+    zones = sorted({subnet["AvailabilityZone"] for subnet in subnets})
+    if len(zones) == 1:
+        step = f"a subnet of another zone in source_subnets of {asking.file}"
+        yield Gap(f"source_subnets are all in {zones[0]}, and DMS wants two zones", step, blocks=True)
+
+
 def api_logs(asking: Asking) -> Iterator[Gap]:
     """Gaps for API Gateway's logging role. An account has one per region."""
     role = asking.client("apigateway").get_account().get("cloudwatchRoleArn", "")
@@ -184,6 +203,7 @@ def _check(about: str, stacks: str, ask: Callable[[Asking], Iterator[Gap]]) -> A
 CHECKS = (
     _check("the region's services", "processing-emr", region),
     _check("the zones of the network", "network", zones),
+    _check("the network of the source", "source-existing", existing_source),
     _check("Lambda's concurrency", "ingest-router converter control-api", quotas.concurrency),
     _check("Fargate's quota", "ingestion", quotas.containers),
     _check("EMR Serverless's quota", "processing-emr", quotas.spark),

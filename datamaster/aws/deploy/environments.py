@@ -15,7 +15,7 @@ from lake.errors import TerminalError
 ENVIRONMENTS = PROJECT / "environments"
 CONFIG = PROJECT / "config"
 SOURCES = ("own", "existing")
-EXISTING_SOURCE = {
+EXISTING_SOURCE: dict[str, Any] = {
     "source": "existing",
     "source_engine": "aurora-postgresql",
     "source_name": "shop",

@@ -13,7 +13,7 @@ import pytest
 from botocore.stub import Stubber
 
 from datamaster.aws.deploy import account_preflight, docker, quotas
-from datamaster.aws.deploy.environments import Environment, load_environment
+from datamaster.aws.deploy.environments import EXISTING_SOURCE, Environment, load_environment
 from datamaster.aws.deploy.gaps import Asking, Gap
 from datamaster.aws.deploy.package import APPS
 from datamaster.aws.deploy.stacks import launch_order
@@ -103,6 +103,32 @@ def test_a_zone_without_a_door_or_without_emr_is_told_with_two_that_have_all():
     assert gap.blocks
     assert gap.what == "us-east-1a lacks com.amazonaws.us-east-1.kinesis-streams; us-east-1b lacks EMR Serverless"
     assert gap.next == "zone_a: us-east-1c, zone_b: us-east-1d in environments/dev.yaml"
+
+
+def its_network(zones: str, network: str = EXISTING_SOURCE["source_vpc"]) -> dict[str, list[Answer]]:
+    names = EXISTING_SOURCE["source_subnets"].split(",")
+    subnets = [
+        {"SubnetId": name, "VpcId": network, "AvailabilityZone": f"us-east-1{zone}"} for name, zone in zip(names, zones, strict=True)
+    ]
+    group = {"GroupId": EXISTING_SOURCE["source_group"], "VpcId": EXISTING_SOURCE["source_vpc"]}
+    return {"ec2": [("describe_subnets", {"Subnets": subnets}), ("describe_security_groups", {"SecurityGroups": [group]})]}
+
+
+@pytest.mark.parametrize(
+    ("answers", "told"),
+    [
+        (its_network("ab"), []),
+        (its_network("aa"), ["source_subnets are all in us-east-1a, and DMS wants two zones"]),
+        (its_network("ab", "vpc-other"), [f"{name} is in vpc-other, not in" for name in EXISTING_SOURCE["source_subnets"].split(",")]),
+        ({"ec2": [("describe_subnets", "InvalidSubnetID.NotFound")]}, [""]),
+    ],
+)
+def test_the_network_of_a_source_that_is_there_is_looked_at_before_anything_is_made(answers: dict[str, list[Answer]], told: list[str]):
+    lean = load_environment("lean").with_variables(EXISTING_SOURCE)
+    gaps = list(account_preflight.existing_source(asking(answers, lean)))
+
+    assert [gap.what.startswith(text) for gap, text in zip(gaps, told, strict=True)] == [True] * len(told)
+    assert all(gap.blocks and "environments/lean.yaml" in gap.next for gap in gaps)
 
 
 def test_two_chosen_zones_that_have_everything_are_enough():
@@ -200,4 +226,4 @@ def test_a_readerless_alarm_and_a_missing_docker_are_told(monkeypatch: pytest.Mo
 
 
 def test_every_stack_that_a_check_names_is_one():
-    assert frozenset().union(*(check.stacks for check in account_preflight.CHECKS)) <= EVERY
+    assert frozenset().union(*(check.stacks for check in account_preflight.CHECKS)) <= EVERY | {"source-existing"}
