@@ -162,7 +162,7 @@ def main(words: Iterable[str]) -> int:
     chosen = [one for one in FORMER_LINES if not list(words) or any(word in one.test for word in words)]
     _copy()
     if _fails(sorted({one.test for one in chosen})):
-        print("the tests fail without a former line: mend that first")
+        print("A test fails with every line as it is now. Run it by itself first.")
         return 1
     return 1 if [one for one in chosen if not _is_found(one)] else 0
 
@@ -182,7 +182,7 @@ def _is_found(one: Former) -> bool:
     path.write_text(text.replace(one.line, one.former))
     if one.file.startswith(CRATE):
         _build_kernel()
-    found = all([_fails([one.test], engine) for engine in one.engines])
+    found = all(_fails([one.test], engine) for engine in one.engines)
     print(f"{'found' if found else 'NOT FOUND'}: {one.file}: {one.line.strip()} ({one.test})", flush=True)
     path.write_text(text)
     shutil.rmtree(COPY / "kernel", ignore_errors=True)
