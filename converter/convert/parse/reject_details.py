@@ -19,6 +19,7 @@ _FIXED: Mapping[str, str] = {
     Reason.NAN: "the contract does not allow NaN and infinity here",
     Reason.REQUIRED: "null or missing, but the contract requires a value",
 }
+_MARK = "a byte order mark amid the file, as in files put together"
 _ONE_OBJECT = "each line must hold one whole object"
 _MEMBER = re.compile(rb'"operation"\s*:')
 
@@ -43,7 +44,10 @@ class Details:
         """The sentence on one record."""
         if reason in (Reason.TYPE, Reason.RANGE) and column in self._schema.index:
             field = self._schema.fields[self._schema.index[column]]
-            return f"{field.title}: {'out of range; ' if reason == Reason.RANGE else ''}expected {field.rule(self._header is not None)}"
+            mark = f"{_MARK}; " if record.startswith(UTF8_BOM) else ""
+            return (
+                f"{mark}{field.title}: {'out of range; ' if reason == Reason.RANGE else ''}expected {field.rule(self._header is not None)}"
+            )
         if (describe := self._of_record.get(reason)) is not None:
             return describe(record)
         return _FIXED[reason]
@@ -81,7 +85,7 @@ def _not_utf8(record: bytes) -> str:
 def _not_json(record: bytes) -> str:
     line = record.strip(b" \t\r")
     if line.startswith(UTF8_BOM):
-        return f"a byte order mark amid the file, as in files put together; {_ONE_OBJECT}"
+        return f"{_MARK}; {_ONE_OBJECT}"
     if line[:1] in (b"[", b"]") or line.endswith(b"},"):
         return f"part of a JSON array; {_ONE_OBJECT}, without brackets around the lines and commas behind them"
     fault = line_fault(line)

@@ -221,6 +221,7 @@ def test_a_record_may_have_sixteen_mebibytes_and_no_byte_more(converted: Convert
         ("7,1.00,0.5,2024-01-01,ok,", "ragged", "6 fields, and the header has 5: 1 too many; leave out the comma at the end of the line"),
         ("7,1.00,0.5", "ragged", "3 fields, and the header has 5: 2 too few; a value that is missing still needs its comma"),
         ("7,1.00,0.5,01/02/2024,ok", "type", "timestamptz: expected YYYY-MM-DDThh:mm:ss or a space for the T"),
+        ("\ufeff7,1.00,0.5,,ok", "type", "a byte order mark amid the file, as in files put together; bigint: expected a whole number"),
         ('7,"1,000.00",0.5,,ok', "type", "expected a number without exponent and thousands separators"),
         ('7,1.00,0.5,,"say \\"hi\\""', "not_csv", "a backslash is no escape"),
     ],
