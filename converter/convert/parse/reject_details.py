@@ -45,9 +45,8 @@ class Details:
         if reason in (Reason.TYPE, Reason.RANGE) and column in self._schema.index:
             field = self._schema.fields[self._schema.index[column]]
             mark = f"{_MARK}; " if record.startswith(UTF8_BOM) else ""
-            return (
-                f"{mark}{field.title}: {'out of range; ' if reason == Reason.RANGE else ''}expected {field.rule(self._header is not None)}"
-            )
+            beyond = "out of range; " if reason == Reason.RANGE else ""
+            return f"{mark}{field.title}: {beyond}expected {field.rule(self._header is not None)}"
         if (describe := self._of_record.get(reason)) is not None:
             return describe(record)
         return _FIXED[reason]
