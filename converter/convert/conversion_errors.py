@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from lake.errors import TerminalError, TransientError
 
+_CLOSE = "close it at the end of the field, or double a quote that is part of the text"
+
 
 class TooMuchLost(TerminalError):
     """The file lost more than it may. ``reject_reasons`` counts its rejects by kind. None of it was published."""
@@ -17,7 +19,7 @@ class TooManyRejects(TooMuchLost):
     """More of the file was rejected than its contract allows."""
 
     def __init__(self, lost: str, ratio: float, reasons: str) -> None:
-        super().__init__(f"{lost} rejected, above the contract's {ratio:.1%}: {reasons}")
+        super().__init__(f"{lost} rejected, above the {ratio:.1%} that the contract's rejectRatio allows: {reasons}")
 
 
 class SwallowedRows(TooMuchLost):
@@ -26,7 +28,7 @@ class SwallowedRows(TooMuchLost):
     def __init__(self, swallowed: int, lines: int, line: int) -> None:
         super().__init__(
             f"{swallowed:,} of {lines:,} lines are rows by themselves and lie within a quoted text: "
-            f"a stray quote opens in the record at line {line:,}"
+            f"a stray quote opens in the record at line {line:,}; {_CLOSE}"
         )
 
 
@@ -50,7 +52,7 @@ class OpenQuote(TerminalError):
 
     def __init__(self, line: int, offset: int, lines: int) -> None:
         behind = f"; the {lines:,} lines behind it would be lost" if lines else ""
-        super().__init__(f"in the record at line {line:,} (byte {offset:,}) a quote opens a field and nothing closes it{behind}")
+        super().__init__(f"in the record at line {line:,} (byte {offset:,}) a quote opens a field and nothing closes it{behind}; {_CLOSE}")
 
 
 class Interrupted(TransientError):
@@ -70,5 +72,6 @@ class FrozenContract(TooMuchLost):
 
     def __init__(self, table: str, column: str) -> None:
         super().__init__(
-            f'table "{table}": column "{column}" is not in the contract, whose evolution is freeze; add the column or choose evolve'
+            f'table "{table}": column "{column}" is not in the contract, whose evolution is freeze; '
+            "add the column or choose evolve, then dm contract publish and dm files retry"
         )

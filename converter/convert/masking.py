@@ -105,7 +105,10 @@ class Masker:
 
     def _mask(self, kind: str, value: str | None) -> str | None:
         if kind == "hash" and self._key is None:
-            raise MissingMaskKey("a column has to be hashed, and no key was given; name one with --mask-key-file")
+            raise MissingMaskKey(
+                "values have to be hashed, of personal columns or of those that the contract does not know, and no key was given; "
+                "write one with openssl rand -hex 32 > mask.key, and name it with --mask-key-file mask.key"
+            )
         return mask_value(kind, value, self._key or b"")
 
 
@@ -123,5 +126,6 @@ def mask_key(text: str, source: str) -> bytes:
     except ValueError:
         key = b""
     if len(key) != 32:
-        raise WrongMaskKey(f"{source}: the mask key must be 64 hexadecimal digits (32 bytes)")
+        given = len(text.strip())
+        raise WrongMaskKey(f"{source}: the mask key must be 64 hexadecimal digits (32 bytes), and it has {given} characters")
     return key

@@ -98,7 +98,10 @@ class S3Source(io.RawIOBase):
             except ClientError as error:
                 code = error.response["Error"]["Code"]
                 if code in _GONE:
-                    raise SourceChanged(f"{self._uri}: the registered version of {self._size:,} bytes is not there ({code})") from error
+                    raise SourceChanged(
+                        f"{self._uri}: the registered version of {self._size:,} bytes is not there ({code}); "
+                        "upload the object again, which registers it as another file"
+                    ) from error
                 failure = error
             except BotoCoreError as error:
                 failure = error

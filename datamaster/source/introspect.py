@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-import psycopg2
 import psycopg2.extensions
 import yaml
 
+from datamaster.source.connection import connected
 from datamaster.source.naming import SourceName, column_names, folded, table_names
 from datamaster.source.pg_catalog import CatalogColumn, read_columns, resolve, split_name
 from datamaster.source.value_forms import numeric_size
@@ -30,16 +30,12 @@ def contract_yaml(dsn: str, table: str, references: bool = False, names: Mapping
     ``text``, a numeric without precision too; the column's description says so. ``names`` are lake names given already,
     this table's among them. A table without a key is exported whole (``cdc: false``).
 
-    Raises ``UnknownSourceTable``.
+    Raises ``UnknownSourceTable``, ``SourceRefused``, ``SourceUnreachable``.
     """
     source = SourceName(*split_name(table))
     named = table_names([source], names or {})
-    connection = psycopg2.connect(dsn, options=SESSION_OPTIONS)
-    try:
-        with connection.cursor() as cursor:
-            content = _contract(cursor, source, named, references)
-    finally:
-        connection.close()
+    with connected(dsn, SESSION_OPTIONS) as connection, connection.cursor() as cursor:
+        content = _contract(cursor, source, named, references)
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
     parse_contract(text, f"the contract of {source}")
     return text

@@ -93,7 +93,7 @@ def forget(dsn: str, slot: str = SLOT, publication: str = PUBLICATION) -> list[s
     objects. Raises ``SlotInUse`` if a replicator still runs.
     """
     removed = []
-    connection = psycopg2.connect(dsn, options=SESSION_OPTIONS)
+    connection = connect(dsn, SESSION_OPTIONS)
     connection.autocommit = True
     try:
         with connection.cursor() as cursor:

@@ -94,7 +94,7 @@ def contract_files(folder: Path) -> dict[str, str]:
     """The texts of a folder's contracts and derived tables, by relative path. Raises ``InvalidContract``."""
     paths = [*sorted(folder.glob("*.yaml")), *sorted(folder.glob(f"{FOLDER}*.sql"))]
     if not any(path.suffix == ".yaml" for path in paths):
-        raise InvalidContract(str(folder), "contracts", "no *.yaml file here")
+        raise InvalidContract(str(folder), "contracts", "no *.yaml file here; dm contract init SCHEMA.TABLE writes one")
     return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in paths}
 
 

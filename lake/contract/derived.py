@@ -93,7 +93,11 @@ def _front_matter(path: str, text: str) -> tuple[dict[str, str], tuple[Join, ...
         elif match["name"] in _REQUIRED and match["name"] not in front:
             front[match["name"]] = match["value"]
         else:
-            raise InvalidContract(path, f'"-- {match["name"]}:"', f"given twice or unknown; one each of {', '.join(_REQUIRED)}, and joins")
+            raise InvalidContract(
+                path,
+                f'"-- {match["name"]}:"',
+                f"given twice or unknown; one each of {', '.join(_REQUIRED)}, and a join for each further table",
+            )
     missing = [wanted for wanted in _REQUIRED if wanted not in front]
     if missing:
         raise InvalidContract(path, missing[0], f'no "-- {missing[0]}: …" in the comment lines at its top')
@@ -120,7 +124,9 @@ def check_derived(derived: Mapping[str, DerivedTable], contracts: Mapping[str, C
         if table.fact not in facts:
             raise InvalidContract(path, "fact", f'got "{table.fact}"; for a table of layer {table.layer} one of {_names(facts)}')
         if table.fact in contracts and contracts[table.fact].partition is None:
-            raise InvalidContract(path, "fact", f'"{table.fact}" has no partition in its contract, so there are no months to build by')
+            raise InvalidContract(
+                path, "fact", f'"{table.fact}" has no partition in its contract, so there are no months to build by; give it one'
+            )
         for join in table.joins:
             _check_join(path, table, join, contracts)
 
@@ -131,11 +137,15 @@ def _check_join(path: str, table: DerivedTable, join: Join, contracts: Mapping[s
         raise InvalidContract(path, subject, f"no contract describes it; one of {_names(contracts)}")
     key = sorted(column.name for column in contracts[join.dimension].key)
     if sorted(name for _, name in join.columns) != key:
-        raise InvalidContract(path, subject, f"it is joined by its whole key, and by nothing else: {', '.join(key)}")
+        raise InvalidContract(
+            path, subject, f"on {', '.join(name for _, name in join.columns)}; it is joined by its whole key alone: {', '.join(key)}"
+        )
     fact = contracts.get(table.fact)
     unknown = [column for column, _ in join.columns if fact is not None and column not in fact.by_name]
     if unknown:
-        raise InvalidContract(path, subject, f'"{table.fact}" has no column "{unknown[0]}"')
+        raise InvalidContract(
+            path, subject, f'"{table.fact}" has no column "{unknown[0]}"; one of {", ".join(fact.by_name if fact else ())}'
+        )
 
 
 def _names(tables: Iterable[str]) -> str:

@@ -141,10 +141,10 @@ COLUMN = Section(
         ),
         Property(
             "relationships",
-            list_of(RELATION),
+            list_of(RELATION, "a list of one mapping, {to: table.column}"),
             "The key that the column holds. Detection leaves such a column alone.",
         ),
-        Property("quality", list_of(RULE), "Rules of the column's values."),
+        Property("quality", list_of(RULE, "a list of rules, each a mapping with metric"), "Rules of the column's values."),
         Property(
             "mask",
             choice(
@@ -188,8 +188,15 @@ TABLE = Section(
         Property("name", TABLE_NAME, "The table's name in the lake.", required=True),
         Property("physicalName", SOURCE, 'Schema and table in the source, e.g. `shop.orders` or `shop."v1.prices"`.', required=True),
         Property("description", TEXT, "Words for readers."),
-        Property("properties", list_of(COLUMN, minItems=1), "The columns, in the order of the lake's tables.", required=True),
-        Property("quality", list_of(RULE), "Rules that name their column in `arguments.column`."),
+        Property(
+            "properties",
+            list_of(COLUMN, "a list of columns, at least one", minItems=1),
+            "The columns, in the order of the lake's tables.",
+            required=True,
+        ),
+        Property(
+            "quality", list_of(RULE, "a list of rules, each a mapping with metric"), "Rules that name their column in `arguments.column`."
+        ),
         Property(
             "partition",
             mapping_of(PARTITION),
@@ -246,7 +253,7 @@ FILE = Section(
         ),
         Property(
             "schema",
-            list_of(TABLE, minItems=1, maxItems=1),
+            list_of(TABLE, "a list of one table", minItems=1, maxItems=1),
             "The table.",
             required=True,
         ),

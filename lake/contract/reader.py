@@ -86,7 +86,9 @@ class _Reader:
         try:
             document = yaml.load(text, Loader=_LOADER)  # noqa: S506 - a safe loader, in C if available
         except yaml.YAMLError as error:
-            raise self.wrong("file", f"no valid YAML: {' '.join(str(error).split())}") from error
+            mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or str(error)
+            place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+            raise self.wrong("file", f"no valid YAML{place}: {' '.join(problem.split())}") from error
         file = self.values(FILE, document, "")
         return self.table(self.values(TABLE, file["schema"][0], "schema."), str(file["version"]))
 

@@ -41,7 +41,9 @@ class ContractStore:
         try:
             body: bytes = s3().get_object(Bucket=self._bucket, Key=self._prefix + name)["Body"].read()
         except s3().exceptions.NoSuchKey:
-            raise UnknownContractVersion(f"s3://{self._bucket}/{self._prefix}{name} does not exist; publish with dm deploy") from None
+            raise UnknownContractVersion(
+                f"s3://{self._bucket}/{self._prefix}{name} does not exist; publish by dm contract publish, on AWS by dm deploy"
+            ) from None
         return body
 
     def current(self) -> ContractSet:

@@ -20,14 +20,15 @@ def choice(**meanings: str) -> Valid:
     return Valid(f"one of {', '.join(meanings)}", {"type": "string", "enum": list(meanings)}, meanings=meanings)
 
 
-def list_of(section: Section, **bounds: int) -> Valid:
+def list_of(section: Section, words: str, **bounds: int) -> Valid:
     """A list of the section's mappings."""
-    return Valid(f"a list of mappings: {section.name}", {"type": "array", **bounds}, hint={"items": _definition(section)})
+    return Valid(words, {"type": "array", **bounds}, hint={"items": _definition(section)})
 
 
 def mapping_of(section: Section) -> Valid:
     """One mapping of the section."""
-    return Valid(f"a mapping: {section.name}", {"type": "object"}, hint=_definition(section))
+    names = ", ".join(prop.name for prop in section.properties)
+    return Valid(f"a mapping of {names}", {"type": "object"}, hint=_definition(section))
 
 
 def _definition(section: Section) -> dict[str, str]:

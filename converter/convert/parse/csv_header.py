@@ -15,7 +15,10 @@ _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 class WrongHeader(TerminalError):
-    """A CSV file's first record is not a header that matches the table's contract."""
+    """A CSV file's first record is not a header that matches the table's contract.
+
+    The message shows names only of a record that names a column: a file without a header begins with values.
+    """
 
 
 def read_header(data: bytes) -> tuple[tuple[str, ...], int, int]:
@@ -43,6 +46,8 @@ def check_header(header: tuple[str, ...], schema: RowSchema) -> None:
     missing = [schema.fields[place].name for place in schema.required if schema.fields[place].name not in header]
     if missing:
         columns = ", ".join(f.name for f in schema.fields if f.name not in CDC_FIELDS)
+        if not schema.index.keys() & set(header):
+            raise WrongHeader(f"the first record names no column of table {schema.table}; write a header before it: {columns}")
         raise WrongHeader(f"table {schema.table}: the header {_shown(header)} lacks {', '.join(missing)}; columns: {columns}")
 
 
@@ -59,22 +64,23 @@ def _names(record: bytes) -> tuple[str, ...]:
     names = tuple(name or "" for name in found)
     separator = next((word for mark, word in _SEPARATORS.items() if len(names) == 1 and mark in names[0]), None)
     if separator:
-        raise WrongHeader(f"the header {_shown(names)} is cut by {separator}; fields are separated by commas")
+        raise WrongHeader(f"the header is one field that holds {separator}; fields are separated by commas")
     if "" in names:
-        raise WrongHeader(f"the header {_shown(names)} has no name for column {names.index('') + 1}")
+        raise WrongHeader(f"the header has no name for column {names.index('') + 1} of {len(names)}; write one between its commas")
     broken = next((number for number, name in enumerate(names, start=1) if "\n" in name or "\r" in name), None)
     if broken:
-        name = names[broken - 1].split()
         raise WrongHeader(
-            f'the name of column {broken} in the header, "{(name or [""])[0][:40]}…", runs on into the next line; '
+            f"the name of column {broken} in the header runs on into the next line; "
             "a name stands on one line: remove the quote before it, or the line break within it"
         )
     longest = max(names, key=len)
     if len(longest) > NAME_CHARACTERS:
-        raise WrongHeader(f'the header names a column "{longest[:40]}…", longer than {NAME_CHARACTERS} characters')
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise WrongHeader(f"the header names {', '.join(twice)} twice")
+        place = f"column {names.index(longest) + 1}"
+        raise WrongHeader(f"the name of {place} in the header has {len(longest):,} characters; at most {NAME_CHARACTERS}")
+    first = {name: names.index(name) for name in names}
+    again = next((number for number, name in enumerate(names) if first[name] != number), None)
+    if again is not None:
+        raise WrongHeader(f"columns {first[names[again]] + 1} and {again + 1} of the header have the same name; give each its own")
     return names
 
 

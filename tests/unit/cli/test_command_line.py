@@ -78,6 +78,27 @@ def test_a_wrong_contract_is_named_with_what_would_be_valid(tmp_path: Path, caps
     assert all(word in message for word in ("beer.yaml", "beer_abv", "datetime", "double"))
 
 
+@pytest.mark.parametrize(
+    ("source", "code", "message"),
+    [
+        ("postgresql://ada:secret@127.0.0.1:9/shop", UNREACHABLE, "dm: source postgresql://ada:…@127.0.0.1:9/shop: Connection refused; "),
+        ("mysql://127.0.0.1/shop", WRONG_INPUT, 'dm: source "mysql://127.0.0.1/shop" is no address of a database: '),
+    ],
+)
+def test_a_source_that_does_not_answer_is_named_without_its_password(
+    source: str, code: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["contract", "init", "shop.orders", "--source", source]) == code
+    shown = capsys.readouterr().err
+    assert " ".join(shown.split()).startswith(message)
+    assert "secret" not in shown
+
+
+def test_a_folder_without_contracts_names_the_command_that_writes_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["contract", "check", "--contracts", str(tmp_path)]) == WRONG_INPUT
+    assert capsys.readouterr().err.rstrip().endswith("contracts: no *.yaml file here; dm contract init SCHEMA.TABLE writes one")
+
+
 def test_the_projects_contracts_pass(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["contract", "check"]) == 0
     assert "4 contracts valid" in capsys.readouterr().out

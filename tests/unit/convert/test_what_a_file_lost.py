@@ -34,7 +34,7 @@ def test_a_quote_before_more_than_a_record_may_hold_is_named_by_its_line(convert
 def test_two_stray_quotes_are_judged_by_the_lines_between_them(converted: Converted) -> None:
     text = HEADER + ROWS + record(100, '"half') + ROWS * 29 + record(3_000, '"half') + ROWS
 
-    with pytest.raises(TerminalError, match=r"2,873 of 3,071 lines rejected, above the contract's 5\.0%: 1 x not_csv, first at line 101"):
+    with pytest.raises(TerminalError, match=r"2,873 of 3,071 lines rejected, above the 5\.0% .*: 1 x not_csv, first at line 101"):
         converted(text)
 
 

@@ -191,7 +191,7 @@ def test_a_partition_column_that_updates_may_leave_out_is_refused() -> None:
         ),
         (
             changed("text}", "text, quality: [{metric: range, arguments: [1]}]}"),
-            'column "note" quality 1 arguments: got [1]; a mapping: arguments',
+            'column "note" quality 1 arguments: got [1]; a mapping of column, minimum, maximum, validValues, to',
         ),
         (
             changed("text}", "text, customProperties: {mask: hash}}"),
@@ -199,9 +199,12 @@ def test_a_partition_column_that_updates_may_leave_out_is_refused() -> None:
         ),
         (MINIMAL + "    customProperties: [{property: partition, value: {}}]\n", "partition.column: missing; a name of the lake"),
         (MINIMAL + "    customProperties: [{property: rejectRatio, value: .nan}]\n", "schema.rejectRatio: got NaN; a number from 0 to 1"),
-        (MINIMAL.replace("  - name: thing", "  - thing"), "file: no valid YAML: "),
+        (
+            MINIMAL.replace("  - name: thing", "  - thing"),
+            "file: no valid YAML at line 7, column 17: mapping values are not allowed in this context",
+        ),
         ("- 1", "file: got [1]; a mapping with apiVersion, kind, version, schema"),
-        (MINIMAL.replace("schema:", "schemas:"), "schema: missing; a list of mappings: schema"),
+        (MINIMAL.replace("schema:", "schemas:"), "schema: missing; a list of one table"),
     ],
 )
 def test_a_refusal_says_the_place_the_value_and_the_valid_ones(text: str, message: str) -> None:

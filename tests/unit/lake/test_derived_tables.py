@@ -95,7 +95,7 @@ def test_a_gold_table_may_be_built_from_a_derived_table_of_silver() -> None:
             "client on customer_id = id",
             'join "client": no contract describes it; one of customer, purchase',
         ),
-        ("customer on customer_id = id", "customer on customer_id = region", "it is joined by its whole key, and by nothing else: id"),
+        ("customer on customer_id = id", "customer on customer_id = region", "on region; it is joined by its whole key alone: id"),
         ("customer on customer_id = id", "customer on client = id", 'join "customer": "purchase" has no column "client"'),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lake import errors
+from lake.contract import Contract
 
 any_input = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -110,21 +112,31 @@ def test_a_record_of_ten_gigabytes_ends_the_file_before_memory_follows(parse: Mo
         (b"", "no header"),
         (b"\r\n\r\n", "no header"),
         (b"a;b;c\n1;2;3\n", "semicolons"),
-        (b"a\tb\tc\n1\t2\t3\n", "is cut by tabs; fields are separated by commas"),
+        (b"a\tb\tc\n1\t2\t3\n", "is one field that holds tabs; fields are separated by commas"),
         (b"a|b\n", "bars"),
-        (b"a,b,a\n", "a twice"),
-        (b"a,,c\n", "column 2"),
+        (b"a,b,a\n", "columns 1 and 3 of the header have the same name; give each its own"),
+        (b"a,,c\n", "no name for column 2 of 3; write one between its commas"),
         (b"\xff\n", "not valid UTF-8"),
         (b'a"b\n', "field 1: a quote inside a field"),
         (b"a,b\r1,2\r", "field 2: a carriage return"),
         (b'"a,b\n1,2\n', "a quote that nothing closes"),
-        (b'id,"c\n1,2\n3,"\n4,5\n', 'column 2 in the header, "c…", runs on into the next line'),
-        (b"a" * 300 + b"\n", "longer than"),
+        (b'id,"c\n1,2\n3,"\n4,5\n', "the name of column 2 in the header runs on into the next line"),
+        (b"a" * 300 + b"\n", "the name of column 1 in the header has 300 characters; at most 128"),
     ],
 )
 def test_a_wrong_header_fails_the_file_with_what_is_wrong(parse: ModuleType, data: bytes, message: str) -> None:
     with pytest.raises(parse.WrongHeader, match=message):
         parse.BlockReader(io.BytesIO(data), "csv")
+
+
+@pytest.mark.parametrize("first", ["7,Ann,Ann", "7;Ann", "7,,Ann", f"7,{'Ann' * 99}", '7,"Ann\n8,Bob\n9"', "7,Ann"])
+def test_no_message_shows_the_first_row_of_a_file_without_a_header(
+    parse: ModuleType, every_type: Callable[..., Contract], first: str
+) -> None:
+    with pytest.raises(parse.WrongHeader) as raised:
+        parse.parser(parse.RowSchema.of(every_type()), "csv", parse.BlockReader(io.BytesIO(f"{first}\n".encode()), "csv").header)
+
+    assert "Ann" not in str(raised.value)
 
 
 def test_a_header_alone_has_no_rows_and_says_where_records_begin(parse: ModuleType) -> None:
