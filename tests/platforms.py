@@ -9,9 +9,9 @@ from typing import Any
 
 from beer.generate import load_generated
 from datamaster.cli.session import connect
-from datamaster.laptop import actions, lifecycle
+from datamaster.laptop import lifecycle
 from datamaster.laptop.state import State
-from datamaster.platform import pipelines
+from datamaster.platform import actions, pipelines
 from tests.conftest import environment_restored
 
 

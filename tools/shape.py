@@ -33,7 +33,7 @@ LEVELS = (
     ("datamaster.console",),
     ("datamaster.laptop",),
     ("datamaster.replicator", "datamaster.athena"),
-    ("datamaster.aws.pages",),
+    ("datamaster.aws.pages", "datamaster.aws.operation"),
     ("datamaster.aws.deploy", "datamaster.aws.access", "datamaster.aws.dashboards", "datamaster.aws.sizing"),
     ("datamaster.verify", "datamaster.aws.cloudformation"),
     ("datamaster.source", "datamaster.platform", "datamaster.wire"),

@@ -29,9 +29,9 @@ from benchmarks.latency.aws import Seconds, cumulative
 from datamaster.aws.sizing.capacity import Capacity
 from datamaster.aws.sizing.latency import waits
 from datamaster.cli.session import connect
-from datamaster.laptop import actions, lifecycle
+from datamaster.laptop import lifecycle
 from datamaster.laptop.state import State
-from datamaster.platform import pipelines
+from datamaster.platform import actions, pipelines
 from lake.cdc import Position
 from lake.control import ControlTable
 from lake.control.records import parse_timestamp

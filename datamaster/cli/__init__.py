@@ -63,6 +63,13 @@ def run(arguments: list[str] | None = None) -> int:
     except LakeError as error:
         fail(str(error))
         return WRONG_INPUT
+    except Exception as error:
+        from datamaster.platform.aws_errors import out_of_reach  # slow to import, and needed after an error alone
+
+        if (reason := out_of_reach(error)) is None:
+            raise
+        fail(reason)
+        return UNREACHABLE
     if code == INTERRUPTED:
         fail("interrupted")
     return code if isinstance(code, int) else DONE

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from datamaster.cli.output import err, fail, out, print_table
-from datamaster.cli.session import Home, connect, contracts_folder, source_dsn
+from datamaster.cli.session import Env, Home, contracts_folder, platform
 from datamaster.platform.counts import counted
 
 if TYPE_CHECKING:
@@ -38,18 +38,18 @@ def check(folder: Folder = None, home: Home = Path(".dm")) -> None:
 
 
 @app.command()
-def publish(folder: Folder = None, home: Home = Path(".dm")) -> int:
+def publish(folder: Folder = None, home: Home = Path(".dm"), env: Env = None) -> int:
     """Publish contracts to the running platform, and show the effect on existing rows.
 
     Exits 1 if the folder lacks a table that the platform carries.
     """
     from datamaster.cli.contract_files import check_contracts
-    from datamaster.laptop.actions import current_contracts
+    from datamaster.platform.actions import current_contracts
     from datamaster.platform.contract_changes import changes
     from lake.contract.store import POINTER_TTL_SECONDS
     from lake.contract.store import publish as put_in_force
 
-    running, source = connect(home), folder or contracts_folder(home)
+    running, source = platform(home, env), folder or contracts_folder(home, env)
     new = check_contracts(source)
     old = current_contracts(running)
     if lacking := sorted(old.tables.keys() - new.tables.keys()):
@@ -68,14 +68,15 @@ def diff(
     ] = None,
     new: Annotated[Path | None, typer.Argument(help="Folder of contracts. Default: the platform's folder.", exists=True)] = None,
     home: Home = Path(".dm"),
+    env: Env = None,
 ) -> int:
     """Compare two sets of contracts, and show the effect on existing rows. Exits 1 if they differ."""
     from datamaster.cli.contract_files import check_contracts
-    from datamaster.laptop.actions import current_contracts
+    from datamaster.platform.actions import current_contracts
     from datamaster.platform.contract_changes import changes
 
-    before = check_contracts(old) if old else current_contracts(connect(home))
-    found = changes(before, check_contracts(new or contracts_folder(home)))
+    before = check_contracts(old) if old else current_contracts(platform(home, env))
+    found = changes(before, check_contracts(new or contracts_folder(home, env)))
     _print_changes(found)
     return 1 if found else 0
 
@@ -102,14 +103,15 @@ def init(
     source: Annotated[str | None, typer.Option(help="The database, as postgresql://…. Default: the running platform's.")] = None,
     folder: Folder = None,
     home: Home = Path(".dm"),
+    env: Env = None,
     force: Annotated[bool, typer.Option(help="Write over a contract that is there.")] = False,
 ) -> None:
     """Write a contract for a table of the source database."""
     from datamaster.source.introspect import contract_yaml
     from lake.contract import parse_contract
 
-    text = contract_yaml(source or source_dsn(home), table)
-    folder = folder or contracts_folder(home)
+    text = contract_yaml(source or platform(home, env).source, table)
+    folder = folder or contracts_folder(home, env)
     path = folder / f"{parse_contract(text, table).table}.yaml"
     if path.exists() and not force:
         raise typer.BadParameter(f"{path} is there already; --force writes over it")

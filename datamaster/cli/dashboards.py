@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from datamaster.cli.output import err, out, print_table
-from datamaster.cli.session import Home, connect
-from datamaster.laptop.state import PlatformNotRunning
+from datamaster.cli.session import Env, Home, connect, platform
 
 if TYPE_CHECKING:
     from datamaster.aws.dashboards.grafana import DashboardScope, Grafana, GrafanaDrift
@@ -18,7 +17,7 @@ app = typer.Typer(no_args_is_help=True, help="The Grafana dashboards: what would
 
 
 Url = Annotated[str, typer.Option(help="Address of Grafana.", envvar="DM_GRAFANA_URL")]
-Environment = Annotated[str, typer.Option(help="The environment that the dashboards show.")]
+Environment = Annotated[str, typer.Option("--env", help="The environment that the dashboards show.")]
 Secret = Annotated[str, typer.Option(help="Secret that holds Grafana's token. Default: dm-grafana-<environment>.")]
 WorkGroup = Annotated[str, typer.Option(help="Athena's work group. Default: dm-lake-<environment>.")]
 
@@ -68,11 +67,12 @@ def console(
     port: Annotated[int, typer.Option(help="Port of 127.0.0.1; 0 finds a free one.")] = 8501,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser.")] = False,
     home: Home = Path(".dm"),
+    env: Env = None,
 ) -> int:
     """Serve the console: files, tables, charts and SQL in a browser. It runs until Ctrl-C."""
     from datamaster.console import serve
 
-    _connected(home)
+    platform(home, env)
     return serve(port, browser)
 
 
@@ -99,20 +99,9 @@ def _place(environment: str, work_group: str, home: Path) -> DashboardScope:
     except (BotoCoreError, ClientError) as error:
         raise NoAccount(
             f"no AWS account for environment {environment}: {error}; set credentials and region of that account (aws configure, "
-            "aws sso login, or AWS_PROFILE), or take --environment local with a running platform"
+            "aws sso login, or AWS_PROFILE), or take --env local with a running platform"
         ) from error
     return DashboardScope(environment, session.region_name or "us-east-1", account, work_group or f"dm-lake-{environment}")
-
-
-def _connected(home: Path) -> None:
-    """Connect to the laptop's platform. If none runs, use DM_API_URL and the AWS variables."""
-    import os
-
-    try:
-        connect(home)
-    except PlatformNotRunning:
-        if "DM_API_URL" not in os.environ:
-            raise
 
 
 def _show(changes: list[GrafanaDrift]) -> None:

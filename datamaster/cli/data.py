@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from datamaster.cli.output import fail, step
-from datamaster.cli.session import Home, connect
+from datamaster.cli.session import Env, Home, platform
 from datamaster.platform.counts import counted
 from lake.control.records import FAILED
 
@@ -25,13 +25,14 @@ def export(
     missing: Annotated[bool, typer.Option("--missing", help="Only the rows of which cdc_missing names a column.")] = False,
     wait: Annotated[bool, typer.Option(help="Wait until its files are converted.")] = True,
     home: Home = Path(".dm"),
+    env: Env = None,
 ) -> int:
     """Export a table from the source in one consistent snapshot, down the same road as its changes. Exits 1 if a file is refused."""
-    from datamaster.laptop import actions
+    from datamaster.platform import actions
 
     if whole and missing:
         raise typer.BadParameter("it exports every row already, those of --missing among them", param_hint="--whole")
-    running = connect(home)
+    running = platform(home, env)
     with step(f"Export of {table}") as current:
         if missing:
             result = actions.export_missing(running, table, current.say)
@@ -61,11 +62,12 @@ def reload(
         bool, typer.Option("--accept", help="Load nothing. Take the last load as it is, although rows of it are missing.")
     ] = False,
     home: Home = Path(".dm"),
+    env: Env = None,
 ) -> None:
     """Load every row of a table again. The lake then drops rows that the source no longer has."""
-    from datamaster.laptop import actions
+    from datamaster.platform import actions
 
-    running = connect(home)
+    running = platform(home, env)
     if accept:
         with step(f"The last load of {table}") as current:
             current.done(f"{actions.accept_load(running, table)}; dm run silver ends the rows of older loads")

@@ -12,11 +12,11 @@ import typer
 
 from datamaster.cli.output import out, print_json, print_table, step
 from datamaster.cli.selecting import DryRun, Reason, Since, Table, Until, Yes, agreed, utc
-from datamaster.cli.session import Home, connect
+from datamaster.cli.session import Env, Home, platform
 from datamaster.platform.counts import counted
 
 if TYPE_CHECKING:
-    from datamaster.laptop.state import State
+    from datamaster.platform import Platform
     from ingest.redrive import Redriven
     from ingest.refused_records import Group, Selection
 
@@ -36,18 +36,17 @@ def list_errors(
     decided: Annotated[bool, typer.Option("--decided", help="List what was sent again or dropped instead, by whom and when.")] = False,
     json: Json = False,
     home: Home = Path(".dm"),
+    env: Env = None,
 ) -> int:
     """Count refused rows by table and reason. A row is open until it is sent again, dropped, or repaired by a later load of its table.
 
     Exits 1 if a row is open.
     """
-    from datamaster.laptop import platform_troubles
-
-    running = connect(home)
+    running = platform(home, env)
     if decided:
         _print_decisions(running, json)
         return 0
-    groups, _ = platform_troubles.refusals(running, selection=_selection(running, table, reason, since, until))
+    groups, _ = running.refusals(_selection(running, table, reason, since, until))
     if json:
         print_json([group.as_dict() for group in groups])
     else:
@@ -66,15 +65,15 @@ def show(
     limit: Annotated[int, typer.Option(min=1, help="How many rows to show at most.")] = 20,
     json: Json = False,
     home: Home = Path(".dm"),
+    env: Env = None,
 ) -> None:
     """Show refused rows, newest first. Columns that may hold personal data are hidden, as in the lake."""
-    from datamaster.laptop import platform_troubles
-    from datamaster.laptop.actions import current_contracts
+    from datamaster.platform.actions import current_contracts
     from ingest.refused_records import hidden_columns
     from lake.control import ControlTable
 
-    running = connect(home)
-    _, rows = platform_troubles.refusals(running, selection=_selection(running, table, reason, since, until))
+    running = platform(home, env)
+    _, rows = running.refusals(_selection(running, table, reason, since, until))
     hidden = hidden_columns(current_contracts(running), ControlTable(running.control_table))
     newest = [row.as_dict(hidden) for row in sorted(rows, key=lambda row: row.at, reverse=True)[:limit]]
     if json:
@@ -96,6 +95,7 @@ def redrive(
     rate: Annotated[int, typer.Option(min=1, help="Records a second at most, beside live traffic.")] = 500,
     json: Json = False,
     home: Home = Path(".dm"),
+    env: Env = None,
 ) -> int:
     """Put records that the router refused back on the stream, if the contracts in force accept them now.
 
@@ -105,7 +105,7 @@ def redrive(
     from datamaster.platform.inboxes import caller, errors_inbox
     from ingest.redrive import Redriven
 
-    running = connect(home)
+    running = platform(home, env)
     inbox, selection = errors_inbox(running), _selection(running, table, reason, since, until)
     counts = Redriven()
     with step("Judge the records by the contracts in force") as current:
@@ -133,6 +133,7 @@ def drop(
     yes: Yes = False,
     json: Json = False,
     home: Home = Path(".dm"),
+    env: Env = None,
 ) -> int:
     """Take records that the router refused out of the inbox for good. They are listed no more, and expire with their objects.
 
@@ -140,7 +141,7 @@ def drop(
     """
     from datamaster.platform.inboxes import caller, errors_inbox
 
-    running = connect(home)
+    running = platform(home, env)
     inbox, selection = errors_inbox(running), _selection(running, table, reason, since, until)
     groups = inbox.groups(selection)
     total, dropped = sum(group.count for group in groups), 0
@@ -158,8 +159,8 @@ def drop(
     return 0
 
 
-def _selection(running: State, table: str | None, reason: str | None, since: datetime | None, until: datetime | None) -> Selection:
-    from datamaster.laptop.actions import current_contracts
+def _selection(running: Platform, table: str | None, reason: str | None, since: datetime | None, until: datetime | None) -> Selection:
+    from datamaster.platform.actions import current_contracts
     from ingest.refused_records import Selection
 
     return Selection.of(current_contracts(running), table, reason, utc(since), utc(until))
@@ -180,7 +181,7 @@ def _print_redriven(counts: Redriven, json: bool) -> None:
         out.print("dm run silver merges them; dm errors ls has what was refused again")
 
 
-def _print_decisions(running: State, json: bool) -> None:
+def _print_decisions(running: Platform, json: bool) -> None:
     from lake.control import ControlTable
     from lake.keys import ERRORS
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from datamaster.cli.output import out, print_json, print_table
-from datamaster.cli.session import Home, connect
+from datamaster.cli.session import Env, Home, platform
 from datamaster.platform.counts import counted, counts_text
 
 app = typer.Typer(no_args_is_help=True, help="The files on the road: list, look at, send again, sweep.")
@@ -36,11 +36,12 @@ def list_files(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 50,
     json: Json = False,
     home: Home = Path(".dm"),
+    env: Env = None,
 ) -> None:
     """List files, newest first."""
     from datamaster.platform.api_client import list_files as listed
 
-    connect(home)
+    platform(home, env)
     found = listed(table=table, status=status, since=since, limit=limit)
     if json:
         print_json(found)
@@ -58,11 +59,11 @@ def _shown(name: str, record: Mapping[str, Any]) -> object:
 
 
 @app.command()
-def show(file_id: FileId, json: Json = False, home: Home = Path(".dm")) -> None:
+def show(file_id: FileId, json: Json = False, home: Home = Path(".dm"), env: Env = None) -> None:
     """Show one file: its place, its status, and the reason."""
     from datamaster.platform.api_client import show_file
 
-    connect(home)
+    platform(home, env)
     record = show_file(file_id)
     if json:
         print_json(record)
@@ -76,21 +77,22 @@ def retry(
     file_id: FileId,
     force: Annotated[bool, typer.Option(help="Also a file that is neither failed nor has rejected rows.")] = False,
     home: Home = Path(".dm"),
+    env: Env = None,
 ) -> None:
     """Send a file down the road again."""
     from datamaster.platform.api_client import retry_file
 
-    connect(home)
+    platform(home, env)
     record = retry_file(file_id, force=force)
     out.print(f"{record['file_id']} is {record['status']}, attempt {record['attempt_count']}")
 
 
 @app.command()
-def sweep(json: Json = False, home: Home = Path(".dm")) -> None:
+def sweep(json: Json = False, home: Home = Path(".dm"), env: Env = None) -> None:
     """Register objects that no event announced, restart files that hang, and fail those that cannot go on."""
     from datamaster.platform.api_client import sweep_files
 
-    connect(home)
+    platform(home, env)
     counts = sweep_files()
     if json:
         print_json(counts)

@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from datamaster.cli.output import err, fail, out, print_json, print_table, step
-from datamaster.cli.session import Home, connect
+from datamaster.cli.session import Env, Home, platform
 from datamaster.platform.counts import counted
 
 
@@ -46,12 +46,12 @@ def run(
     table: Annotated[list[str] | None, typer.Option(help="Only this table; repeat for more. For silver and maintenance.")] = None,
     keep_days: Annotated[float, typer.Option(min=0, help="How many days of snapshots maintenance keeps.")] = 5,
     home: Home = Path(".dm"),
+    env: Env = None,
 ) -> int:
     """Run a merge into silver, a build of gold, or the tables' maintenance now, before its schedule. Exits 1 if a table failed."""
-    from datamaster.laptop import actions
-    from datamaster.platform import pipelines
+    from datamaster.platform import actions, pipelines
 
-    running = connect(home)
+    running = platform(home, env)
     if wait and layer is RunLayer.silver:
         with step("What is committed, to bronze") as current:
             statuses = actions.convert_all(running, current.say)
@@ -88,6 +88,7 @@ def query(
     json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="How many rows to show at most.")] = 1000,
     home: Home = Path(".dm"),
+    env: Env = None,
 ) -> int:
     """Query the lake through Athena. Exits 1 if the statement is refused or fails, and prints the reason.
 
@@ -95,7 +96,7 @@ def query(
     """
     from datamaster.platform.query import Athena, QueryFailed, as_records, as_table, width, write_csv, write_json
 
-    running = connect(home)
+    running = platform(home, env)
     try:
         result = Athena(running.work_group, database=database).run(sql, limit=limit)
     except QueryFailed as error:
@@ -115,6 +116,7 @@ def query(
 def verify(
     json: Annotated[bool, typer.Option("--json", help="JSON for scripts.")] = False,
     home: Home = Path(".dm"),
+    env: Env = None,
 ) -> int:
     """Compare the lake with its source, row by row and column by column.
 
@@ -122,7 +124,7 @@ def verify(
     """
     from datamaster.verify import verify_lake
 
-    running = connect(home)
+    running = platform(home, env)
     with step("Compare the lake with its source") as current:
         report = verify_lake(running, current.say)
         current.done(report.summary)

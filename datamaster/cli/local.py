@@ -9,7 +9,7 @@ import typer
 
 from datamaster.cli import taking
 from datamaster.cli.output import err, fail, out, print_json, print_table, step
-from datamaster.cli.session import Home, connect
+from datamaster.cli.session import Env, Home, platform
 from datamaster.laptop import state
 from datamaster.laptop.state import PlatformRunning
 
@@ -97,22 +97,19 @@ def down(
         current.done(", ".join(lifecycle.down(home, forget=forget)))
 
 
-def status(json: Json = False, home: Home = Path(".dm")) -> int:
+def status(json: Json = False, home: Home = Path(".dm"), env: Env = None) -> int:
     """Show the replication, the processes, the files, and every problem that needs you. Exits 1 if there is a problem."""
-    from datamaster.laptop import actions, lifecycle, platform_troubles
-
-    found = lifecycle.status(home)
-    running = connect(home)
-    picture, backlog = platform_troubles.picture(running), actions.backlog(running)
+    picture = platform(home, env).picture()
     if json:
-        print_json({"supervisor": found.supervisor, "healthy": found.healthy, "files": backlog, **picture.as_dict()})
+        print_json(picture.as_dict())
         return 1 if picture.troubles else 0
     rows = [(name, entry["pid"] or "down", entry["restarts"]) for name, entry in picture.processes.items()]
-    print_table(("process", "pid", "restarts"), rows, numeric=("pid", "restarts"))
-    print_table(("files", "count"), list(backlog.items()), numeric=("count",))
+    if rows:
+        print_table(("process", "pid", "restarts"), rows, numeric=("pid", "restarts"))
+    print_table(("files", "count"), list(picture.files.items()), numeric=("count",))
     if picture.replication is not None:
-        out.print(f"Replication: {picture.replication.text}")
-    out.print(f"Logs: {home / 'logs'}")
+        out.print(f"Replication: {picture.replication['state']}")
+    out.print(picture.place)
     if picture.troubles:
         lines = [(t.kind, t.subject, f"{t.count:,}", (t.since or "")[:19].replace("T", " "), t.reason, t.look) for t in picture.troubles]
         print_table(("trouble", "where", "count", "since", "reason", "look closer, or cure"), lines, "What needs you", numeric=("count",))

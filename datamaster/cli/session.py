@@ -10,9 +10,17 @@ import typer
 
 from datamaster.laptop import state
 from datamaster.laptop.state import PlatformNotRunning, State
+from datamaster.platform import SOURCE_VARIABLE, Platform
 from lake import clients
 
 Home = Annotated[Path, typer.Option("--home", help="Where the platform keeps its state.", file_okay=False, envvar="DM_HOME")]
+Env = Annotated[
+    str | None,
+    typer.Option(
+        "--env",
+        help=f"An environment that is deployed in AWS, instead of the platform in --home. {SOURCE_VARIABLE} is the address of its source.",
+    ),
+]
 
 
 def connect(home: Path) -> State:
@@ -21,25 +29,37 @@ def connect(home: Path) -> State:
     Raises ``PlatformNotRunning``.
     """
     running = state.load(home)
-    os.environ.update(running.environment)
-    os.environ |= {
-        "DM_WORK_GROUP": running.work_group,
-        "DM_API_URL": running.api_url,
-        "DM_SWEEP_FUNCTION": running.functions["sweep_files"],
-    }
-    clients.forget()
+    _use(running)
     return running
 
 
-def source_dsn(home: Path) -> str:
-    """The connection string of the running platform's source database."""
-    return connect(home).dsn
+def platform(home: Path, env: str | None) -> Platform:
+    """The environment ``env`` in its AWS account, or the platform that runs in ``home``. Commands of this process then find it.
+
+    Raises ``PlatformNotRunning``, and the errors of ``datamaster.aws.operation.find``.
+    """
+    if env is None:
+        return connect(home)
+    from datamaster.aws import operation
+
+    running = operation.find(env)
+    _use(running)
+    return running
 
 
-def contracts_folder(home: Path) -> Path:
-    """The contracts of the platform that runs, or last ran, in ``home``. If there was none, those of the demo."""
+def _use(running: Platform) -> None:
+    os.environ.update(running.variables)
+    clients.forget()
+
+
+def contracts_folder(home: Path, env: str | None = None) -> Path:
+    """The contracts of an environment, or of the platform that runs, or last ran, in ``home``. If there was none, those of the demo."""
     from datamaster.project import demo_contracts
 
+    if env is not None:
+        from datamaster.aws.deploy.environments import load_environment
+
+        return load_environment(env).contracts
     try:
         return state.last(home).contracts
     except PlatformNotRunning:

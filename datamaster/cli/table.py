@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from datamaster.cli.output import out, print_json, print_table
-from datamaster.cli.session import Home, connect
+from datamaster.cli.session import Env, Home, platform
 
 app = typer.Typer(no_args_is_help=True, help="Look at the tables of the lake.")
 Json = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]
@@ -19,11 +19,11 @@ TABLES = ("table", "rows", "files", "kB", "partitions", "snapshots", "last chang
 
 
 @app.command("ls")
-def ls(json: Json = False, home: Home = Path(".dm")) -> None:
+def ls(json: Json = False, home: Home = Path(".dm"), env: Env = None) -> None:
     """List the tables with their sizes."""
     from datamaster.platform import lake_tables
 
-    connect(home)
+    platform(home, env)
     found = [lake_tables.describe(name) for name in lake_tables.names()]
     if json:
         print_json([{"table": table.name, **table.totals} for table in found])
@@ -42,11 +42,12 @@ def show(
     limit: Annotated[int, typer.Option(min=1, help="How many snapshots and partitions to show at most; JSON has all.")] = 20,
     json: Json = False,
     home: Home = Path(".dm"),
+    env: Env = None,
 ) -> None:
     """Show one table: its partitions, files, sizes, snapshots and latest changes."""
     from datamaster.platform import lake_tables
 
-    connect(home)
+    platform(home, env)
     table = lake_tables.describe(name)
     if json:
         print_json(table.as_dict())

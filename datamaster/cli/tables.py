@@ -9,7 +9,7 @@ import typer
 
 from datamaster.cli import taking
 from datamaster.cli.output import fail, out, print_json, print_table, step
-from datamaster.cli.session import Home, connect
+from datamaster.cli.session import Env, Home, connect, platform
 from datamaster.platform.counts import counted
 
 app = typer.Typer(
@@ -20,13 +20,13 @@ COLUMNS = ("table", "in the lake", "state", "loaded", "inserts", "updates", "del
 
 
 @app.command("ls")
-def list_tables(json: Json = False, home: Home = Path(".dm")) -> None:
+def list_tables(json: Json = False, home: Home = Path(".dm"), env: Env = None) -> None:
     """List the carried tables with the state of their loads and the number of changes since."""
-    from datamaster.laptop.actions import current_contracts
-    from datamaster.laptop.replication_state import replication_state
+    from datamaster.platform.actions import current_contracts
+    from datamaster.platform.table_loads import carried
 
-    running = connect(home)
-    loads = {load.name: load for load in replication_state(running.dsn, running.slot).loads}
+    running = platform(home, env)
+    loads = carried(running.environment)
     rows = []
     for contract in sorted(current_contracts(running).tables.values(), key=lambda c: (c.source_schema, c.source_table)):
         name = f"{contract.source_schema}.{contract.source_table}"
@@ -73,7 +73,7 @@ def add(
 def drop(table: Annotated[str, typer.Argument(help="The lake's name of the table.")], home: Home = Path(".dm")) -> None:
     """Stop carrying a table. Changes on their way arrive first. Its contract is removed, and its rows in the lake stay."""
     from datamaster.laptop import carried
-    from datamaster.laptop.actions import contract_of
+    from datamaster.platform.actions import contract_of
 
     running = connect(home)
     with step(f"Drop {table}") as current:

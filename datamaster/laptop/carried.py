@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
-from datamaster.laptop import actions, carried_tables, holdups, state
+from datamaster.laptop import carried_tables, holdups, state
 from datamaster.laptop.replication_state import replication_state
 from datamaster.laptop.state import State
-from datamaster.platform import pipelines
+from datamaster.platform import actions, pipelines
 from datamaster.platform.settled import Stage, wait_for
 from datamaster.replicator.task_state import ask_reload
 from datamaster.source.preparation import Preparation

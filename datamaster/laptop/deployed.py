@@ -9,7 +9,6 @@ import orjson
 
 from datamaster.aws.deploy import Deployment
 from datamaster.aws.deploy.environments import load_environment
-from datamaster.laptop.services import LOCALHOST, Ports
 from datamaster.laptop.state import State
 from datamaster.platform import deployed_names
 
@@ -45,14 +44,12 @@ def bound_functions(build: Path) -> None:
             functions.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=limit)
 
 
-def state_of(home: Path, ports: Ports, deployment: Deployment, environment: dict[str, str], dsn: str, slot: str, contracts: Path) -> State:
+def state_of(home: Path, deployment: Deployment, environment: dict[str, str], dsn: str, slot: str, contracts: Path) -> State:
     """The state of a platform that was just deployed."""
-    outputs = deployment.outputs
     return State(
-        **deployed_names(outputs),
+        **deployed_names(deployment.outputs),
         environment=environment,
         dsn=dsn,
-        api_url=f"http://{LOCALHOST}:{ports.emulator}/restapis/{outputs['control-api']['ApiId']}/v1/_user_request_",
         home=home,
         slot=slot,
         contracts=contracts.absolute(),

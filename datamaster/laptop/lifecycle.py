@@ -94,7 +94,7 @@ def up(
         for name, port in (("spark", ports.spark), ("athena", ports.athena), ("comprehend", ports.comprehend)):
             services.wait_for_port(name, port, supervisor.alive)
         _wait_until_it_streams(home, dsn, slot, supervisor.alive, progress)
-        found = state_of(home, ports, deployment, environment, dsn, slot, folder)
+        found = state_of(home, deployment, environment, dsn, slot, folder)
         found.save()
         supervisor.tell(DETACH)
     return found

@@ -1,9 +1,8 @@
-"""All troubles of a running platform: processes, source, refused rows, failures, waits."""
+"""All troubles of a laptop's platform: processes, source, refused rows, failures, waits."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from datamaster.laptop import state
@@ -11,33 +10,12 @@ from datamaster.laptop.process import tail
 from datamaster.laptop.replication_state import LONG_SECONDS, ReplicationState, replication_state
 from datamaster.laptop.state import State
 from datamaster.laptop.task_reports import TaskReports, task_reports
-from datamaster.platform import api_client
-from datamaster.platform.api_client import ApiRefused, ApiUnreachable
-from datamaster.platform.troubles import Trouble, moment, of_files, of_refused, of_tables
+from datamaster.platform.picture import Picture, of_api, unreadable
+from datamaster.platform.troubles import Trouble, moment, of_refused
 from datamaster.source.connection import SourceRefused, SourceUnreachable
 from ingest.refused_records import EVERYTHING, Group, Refused, RefusedRecords, Selection, grouped, not_loaded_since
 from lake.contract.store import ContractStore
 from lake.control import ControlTable
-
-LISTED_FILES = 1_000
-LOAD_FAILED = ("Table error",)
-
-
-@dataclass(frozen=True)
-class Picture:
-    """Troubles, processes, and the replication's state (None if the source does not answer)."""
-
-    troubles: tuple[Trouble, ...]
-    processes: dict[str, dict[str, Any]]
-    replication: ReplicationState | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """The JSON form."""
-        told = self.replication
-        replication = (
-            None if told is None else {"phase": told.phase, "streams": told.streams, "lag_bytes": told.lag_bytes, "state": told.text}
-        )
-        return {"troubles": [trouble.as_dict() for trouble in self.troubles], "processes": self.processes, "replication": replication}
 
 
 def picture(running: State) -> Picture:
@@ -46,19 +24,16 @@ def picture(running: State) -> Picture:
     troubles = list(_processes(running, found))
     replication = None
     try:
-        replication = replication_state(running.dsn, running.slot)
-        troubles += _replication(replication)
+        told = replication_state(running.dsn, running.slot)
+        replication = {"phase": told.phase, "streams": told.streams, "lag_bytes": told.lag_bytes, "state": told.text}
+        troubles += _replication(told)
         reports = task_reports(running.dsn, running.slot)
         troubles += [Trouble(e.event, e.table, e.detail, e.cure, since=moment(e.at)) for e in reports.open_events]
         troubles += of_refused(refusals(running, reports)[0])
     except (SourceRefused, SourceUnreachable) as error:
         troubles.append(Trouble("source", running.slot, str(error), "dm status, once it answers again"))
-    try:
-        troubles += of_tables(api_client.list_tables()["tables"])
-        troubles += of_files(api_client.list_files(limit=LISTED_FILES))
-    except (ApiRefused, ApiUnreachable) as error:
-        troubles.append(Trouble("control API", running.api_url, str(error), f"{running.logs}/emulator.log"))
-    return Picture(tuple(troubles), found, replication)
+    of_files, files = of_api(running, f"{running.logs}/emulator.log")
+    return Picture((*troubles, *of_files), files, replication, found, f"Logs: {running.logs}")
 
 
 def refusals(running: State, reports: TaskReports | None = None, selection: Selection = EVERYTHING) -> tuple[list[Group], list[Refused]]:
@@ -89,5 +64,4 @@ def _replication(found: ReplicationState) -> Iterator[Trouble]:
         reason = "the source threw away log that was still to be read; every table is loaded anew"
         yield Trouble("replication slot", "lost", reason, "raise max_slot_wal_keep_size")
     for load in found.loads:
-        if load.state in LOAD_FAILED:
-            yield Trouble("table that cannot be read", load.name, load.state, "dm errors ls; the replicator's log")
+        yield from unreadable(load.name, load.state)

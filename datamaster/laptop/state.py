@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import json
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from datamaster.platform import Platform
+from datamaster.platform import Platform, Progress
 from lake.errors import TransientError
+
+if TYPE_CHECKING:
+    from datamaster.platform.picture import Picture
+    from ingest.refused_records import Group, Refused, Selection
 
 STATE = "state.json"
 PROCESSES = "processes.json"
@@ -61,6 +66,24 @@ class State(Platform):
         pids = {name: process["pid"] for name, process in processes(self.home).items() if process["pid"]}
         owner = owner_of(self.home)
         return pids | ({"supervisor": owner} if owner else {})
+
+    def settle(self, progress: Progress) -> Counter[str]:
+        """Wait for the source's current position, stage by stage. Raises ``NotSettled``."""
+        from datamaster.laptop import settling
+
+        return settling.settle(self, progress)
+
+    def refusals(self, selection: Selection) -> tuple[list[Group], list[Refused]]:
+        """Those of the router and those that the replicator left out. Raises ``SourceRefused``, ``SourceUnreachable``."""
+        from datamaster.laptop import platform_troubles
+
+        return platform_troubles.refusals(self, selection=selection)
+
+    def picture(self) -> Picture:
+        """Processes and source too."""
+        from datamaster.laptop import platform_troubles
+
+        return platform_troubles.picture(self)
 
     def save(self) -> None:
         """Write <home>/state.json."""

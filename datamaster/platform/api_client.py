@@ -19,6 +19,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError
 from botocore.httpsession import URLLib3Session
 
+from datamaster.platform.aws_errors import RENEW
 from lake.errors import TerminalError, TransientError
 
 API_VARIABLE = "DM_API_URL"
@@ -39,6 +40,10 @@ class ApiRefused(TerminalError):
 
 class ApiUnreachable(TransientError):
     """The API did not answer, or answered that it cannot work now."""
+
+
+class ApiDenied(ApiUnreachable):
+    """API Gateway does not let this identity's request through to the API."""
 
 
 class NoApiAddress(TerminalError):
@@ -141,6 +146,9 @@ def _answer(status: int, text: str) -> dict[str, Any]:
     told = body if isinstance(body, dict) else {}
     # the API's own answers have a detail, API Gateway's a message
     message = str(told.get("detail") or told.get("message") or told.get("Message") or f"HTTP {status}")
+    if status == 403:  # the API itself never answers it: API Gateway takes no signature, or the identity has no right
+        next_step = RENEW if "expired" in message else "Next: give this identity execute-api:Invoke, or take another (AWS_PROFILE)"
+        raise ApiDenied(f"the control API refuses this identity: {message}. {next_step}")
     if status >= 500:
         raise ApiUnreachable(f"the control API answered {status}: {message}")
     raise ApiRefused(status, message)

@@ -20,6 +20,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from datamaster.platform.aws_errors import EXPIRED, code_of
 from lake.errors import TerminalError, TransientError
 
 FIRST_POLL_SECONDS = 0.02
@@ -97,6 +98,8 @@ class Athena:
         try:
             execution_id = self.client.start_query_execution(**request)["QueryExecutionId"]
         except ClientError as error:
+            if code_of(error) in EXPIRED:
+                raise
             raise QueryFailed(error.response["Error"]["Message"]) from error
         except BotoCoreError as error:
             raise AthenaUnreachable(f"Athena at {self.client.meta.endpoint_url} does not answer: {error}") from error

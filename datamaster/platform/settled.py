@@ -35,7 +35,12 @@ class Stage:
     holds: Callable[[], str] = field(default=lambda: "")
 
 
-def wait_for(stages: Iterable[Stage], progress: Callable[[str], None], timeout_seconds: float = ENOUGH_SECONDS) -> None:
+def wait_for(
+    stages: Iterable[Stage],
+    progress: Callable[[str], None],
+    timeout_seconds: float = ENOUGH_SECONDS,
+    poll_seconds: float | None = None,
+) -> None:
     """Wait for one stage after the other. ``progress`` is called with each stage and the reason of its wait.
 
     Raises ``NotSettled`` with the last reason if all together take longer than ``timeout_seconds``.
@@ -52,7 +57,7 @@ def wait_for(stages: Iterable[Stage], progress: Callable[[str], None], timeout_s
             if time.monotonic() > deadline:
                 why = f": {reason}" if reason else ""
                 raise NotSettled(f"not done after {timeout_seconds:.0f} s, still {stage.title}{why}; look at dm status")
-            time.sleep(POLL_SECONDS)
+            time.sleep(POLL_SECONDS if poll_seconds is None else poll_seconds)
 
 
 @dataclass(frozen=True)

@@ -9,17 +9,20 @@ tables of any size.
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
 import boto3
 import duckdb
 import psycopg2
+from botocore.exceptions import ClientError
 
 from datamaster.platform import Platform
+from datamaster.platform.aws_errors import DENIED, code_of
 from datamaster.platform.query import Athena
 from datamaster.source.pg_catalog import UnknownSourceTable
 from datamaster.verify.derived_tables import Checks, Sides, compare_derived, installed_checks, no_checks
@@ -27,10 +30,10 @@ from datamaster.verify.history_versions import compare_history
 from datamaster.verify.masked_columns import masked_columns
 from datamaster.verify.quality_results import RESULTS, compare_quality, has_rules
 from datamaster.verify.report import Difference, Report, TableReport
-from datamaster.verify.silver import compare_silver
+from datamaster.verify.silver import NO_MASK_KEY, compare_silver, unknown
 from datamaster.verify.source_snapshot import SourceSnapshot
 from datamaster.verify.workbench import Workbench
-from lake.contract import ContractSet
+from lake.contract import ContractSet, DerivedTable
 from lake.contract.store import ContractStore
 from lake.control import ControlTable
 
@@ -43,13 +46,23 @@ def verify_lake(running: Platform, progress: Progress = lambda _text: None) -> R
     """Compare the lake of a running platform with its source, by the contracts in force.
 
     A table missing in the lake is a difference. A table that cannot be compared is named with the reason. Raises ``AthenaUnreachable``,
-    ``SourceLost``.
+    ``SourceLost``, ``SourceOutOfReach``.
     """
-    secret = boto3.client("secretsmanager").get_secret_value(SecretId=os.environ["MASK_KEY_SECRET"])["SecretString"]
+    dsn = running.source
     athena = Athena(running.work_group, database="dm_silver")
     contracts = ContractStore(running.contracts_uri).current()
-    control, mask_key = ControlTable(running.control_table), bytes.fromhex(secret.strip())
-    return compare_lake(running.dsn, athena, contracts, control, mask_key, progress, installed_checks)
+    return compare_lake(dsn, athena, contracts, ControlTable(running.control_table), _mask_key(), progress, installed_checks)
+
+
+def _mask_key() -> bytes | None:
+    """The key of hashed columns. None if this identity may not read it: in an account that is the converter's right alone."""
+    try:
+        secret = boto3.client("secretsmanager").get_secret_value(SecretId=os.environ["MASK_KEY_SECRET"])["SecretString"]
+    except ClientError as error:
+        if code_of(error) in DENIED:
+            return None
+        raise
+    return bytes.fromhex(secret.strip())
 
 
 def compare_lake(
@@ -57,13 +70,14 @@ def compare_lake(
     athena: Athena,
     contracts: ContractSet,
     control: ControlTable,
-    mask_key: bytes,
+    mask_key: bytes | None,
     progress: Progress,
     checks: Checks = no_checks,
 ) -> Report:
-    """The comparison itself. ``mask_key`` is the 32-byte key of hashed columns."""
+    """The comparison itself. ``mask_key`` is the 32-byte key of hashed columns. Without it they are not compared."""
     started = time.monotonic()
     masks = {name: masked_columns(contract, control) for name, contract in contracts.tables.items()}
+    hashed = {name: unknown(mask, mask_key) for name, mask in masks.items()}
     reports: list[TableReport] = []
 
     def add(table: str, compare: Callable[..., TableReport], *arguments: object) -> None:
@@ -73,14 +87,27 @@ def compare_lake(
     with tempfile.TemporaryDirectory(prefix="dm-verify-") as folder, SourceSnapshot(dsn) as source, Workbench(Path(folder)) as bench:
         for name, contract in sorted(contracts.tables.items()):
             add(f"dm_silver.{name}", compare_silver, bench, source, athena, contract, masks[name], mask_key)
-            if contract.history:
+            if contract.history and hashed[name]:
+                reports.append(TableReport.undecided(f"dm_silver.{name}_history", f"columns are hashed, {NO_MASK_KEY}"))
+            elif contract.history:
                 add(f"dm_silver.{name}_history", compare_history, bench, athena, contract, masks[name])
         if has_rules(contracts):
             add(RESULTS, compare_quality, bench, athena, contracts, masks)
         own, sides = checks(contracts), Sides(bench, source, athena, contracts, masks, mask_key)
         for derived in sorted(contracts.derived.values(), key=lambda table: (table.layer == "gold", table.name)):
-            add(f"dm_{derived.layer}.{derived.name}", own.get(derived.name, partial(compare_derived, derived)), sides)
+            if column := _read_of(derived, contracts, hashed):
+                reason = f'it reads column "{column}", which is hashed, {NO_MASK_KEY}'
+                reports.append(TableReport.undecided(f"dm_{derived.layer}.{derived.name}", reason))
+            else:
+                add(f"dm_{derived.layer}.{derived.name}", own.get(derived.name, partial(compare_derived, derived)), sides)
     return Report(tuple(reports), time.monotonic() - started)
+
+
+def _read_of(table: DerivedTable, contracts: ContractSet, hashed: Mapping[str, frozenset[str]]) -> str | None:
+    """A column among ``hashed`` that a derived table reads, itself or through another. None if there is none."""
+    below = [contracts.derived[name] for name in table.sources if name in contracts.derived]
+    found = [column for name in table.sources for column in hashed.get(name, ()) if re.search(rf"\b{re.escape(column)}\b", table.sql)]
+    return next(iter([*found, *filter(None, (_read_of(other, contracts, hashed) for other in below))]), None)
 
 
 def _guarded(table: str, compare: Callable[[], TableReport]) -> TableReport:

@@ -37,7 +37,7 @@ class Sides:
     athena: Athena
     contracts: ContractSet
     masks: Mapping[str, Mapping[str, str]]
-    mask_key: bytes
+    mask_key: bytes | None
 
 
 Check = Callable[[Sides], TableReport]

@@ -25,15 +25,15 @@ def masked_columns(contract: Contract, control: ControlTable) -> dict[str, str]:
     return masks
 
 
-def masked(mask: str, text: str, key: bytes) -> str:
-    """The SQL of a text expression's masked form."""
-    if mask == "null":
+def masked(mask: str, text: str, key: bytes | None) -> str:
+    """The SQL of a text expression's masked form. A hash without its key is unknown, so null."""
+    if mask == "null" or (mask == "hash" and key is None):
         return "NULL"
     if mask == "redact":
         return f"CASE WHEN {text} IS NOT NULL THEN '[redacted]' END"
     if mask == "partial":
         return _partial(text)
-    if mask == "hash":
+    if mask == "hash" and key is not None:
         return _hmac(text, key)
     raise ValueError(f'mask "{mask}"; one of hash, partial, redact, null')
 

@@ -14,11 +14,12 @@ from datamaster.verify.workbench import AS_WRITTEN, Workbench, quoted
 from lake.contract import Contract
 from lake.contract.names import ROW
 
+NO_MASK_KEY = "and this identity may not read the mask key"
 LACKING = ("TABLE_NOT_FOUND", "COLUMN_NOT_FOUND", "SCHEMA_NOT_FOUND")
 
 
 def compare_silver(
-    bench: Workbench, source: SourceSnapshot, athena: Athena, contract: Contract, masks: Mapping[str, str], mask_key: bytes
+    bench: Workbench, source: SourceSnapshot, athena: Athena, contract: Contract, masks: Mapping[str, str], mask_key: bytes | None
 ) -> TableReport:
     """Compare dm_silver.<table> with the table of its contract. The source's rows stay on the bench as ``source_<table>``.
 
@@ -45,11 +46,20 @@ def compare_silver(
     bench.load("lake", of_lake, wanted, _numbered(contract, values))
     keys = columns if contract.is_keyless else names(contract.key)
     gone_months = months if partition and partition.column in gone else ()
-    compared = [name for name in (*columns, *months) if name not in (*keys, *gone, *gone_months)]
+    hashed = unknown(masks, mask_key)
+    if not hashed.isdisjoint(keys):
+        return TableReport.undecided(f"dm_silver.{table}", f"its key is hashed, {NO_MASK_KEY}")
+    compared = [name for name in (*columns, *months) if name not in (*keys, *gone, *gone_months, *hashed)]
     report = bench.compare(f"dm_silver.{table}", source_table(table), "lake", keys, compared, soft_deletes=True)
     bench.run("DROP TABLE lake")
     lost = (f'the source has no column "{name}" any more; see docs/source.md, "Events outside the log"' for name in sorted(gone))
-    return replace(report, trouble=tuple(lost))
+    unseen = (f'column "{name}" is hashed, {NO_MASK_KEY}' for name in sorted(hashed))
+    return replace(report, trouble=(*lost, *unseen))
+
+
+def unknown(masks: Mapping[str, str], mask_key: bytes | None) -> frozenset[str]:
+    """The columns whose masks cannot be computed, as there is no key."""
+    return frozenset(name for name, mask in masks.items() if mask == "hash" and mask_key is None)
 
 
 def _numbered(contract: Contract, values: Mapping[str, str]) -> Mapping[str, str]:

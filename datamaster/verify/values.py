@@ -40,7 +40,7 @@ def both_forms(columns: Sequence[Column], hidden: Container[str] = ()) -> dict[s
     return values
 
 
-def source_values(contract: Contract, masks: Mapping[str, str], mask_key: bytes) -> dict[str, str]:
+def source_values(contract: Contract, masks: Mapping[str, str], mask_key: bytes | None) -> dict[str, str]:
     """The SQL of everything that the lake has to hold of a source row: values, masks, months."""
     values = both_forms(contract.columns, masks)
     values |= {c.name: masked(masks[c.name], _raw_text(c), mask_key) for c in contract.columns if c.name in masks}

@@ -11,10 +11,10 @@ from rich.markup import escape
 from beer import CONTRACTS, churn, generate
 from datamaster.cli.output import err, out, print_table, step
 from datamaster.cli.session import connect
-from datamaster.laptop import actions, lifecycle
+from datamaster.laptop import lifecycle
 from datamaster.laptop.memory import MemoryWatch
 from datamaster.laptop.state import PlatformRunning, State
-from datamaster.platform import pipelines
+from datamaster.platform import actions, pipelines
 from datamaster.platform.counts import counted
 from datamaster.platform.query import Athena
 from datamaster.verify import verify_lake

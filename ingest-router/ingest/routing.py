@@ -59,6 +59,15 @@ class Router:
             return None
         return table.contract.table, Refusal.of(orjson.dumps(message.body, option=orjson.OPT_SORT_KEYS), built_at)
 
+    def origin(self, raw: bytes) -> tuple[str, str]:
+        """A record's table, as schema.table, and its operation. Both are empty if it is no message."""
+        try:
+            message = read_message(raw)
+        except NotUnderstood:
+            return "", ""
+        table = f"{message.schema}.{message.table}" if message.schema and message.table else ""
+        return table[: 2 * SHOWN], message.operation[:SHOWN]
+
     def _control(self, message: Message, table: TableLines | None) -> Routed:
         fence = FENCES.get(message.operation.lower())
         if table is not None and fence is not None:

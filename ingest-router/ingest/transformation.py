@@ -51,11 +51,16 @@ class Counts:
 
 @dataclass(frozen=True)
 class Failure:
-    """A record without lines. Its raw data lies under errors/, and ``raw_sha256`` is the digest of those bytes."""
+    """A record without lines. Its raw data lies under errors/, and ``raw_sha256`` is the digest of those bytes.
+
+    ``table`` is schema.table of the source. It and ``operation`` are empty if the record does not say them.
+    """
 
     record_id: str
     raw_sha256: str
     reason: str
+    table: str
+    operation: str
 
 
 @dataclass
@@ -134,7 +139,7 @@ class Transformation:
         if refused := self._router.refused_load(raw):
             table, refusal = refused
             batch.refusals[table].add(refusal)
-        batch.failures.append(Failure(record.record_id, hashlib.sha256(raw).hexdigest(), reason))
+        batch.failures.append(Failure(record.record_id, hashlib.sha256(raw).hexdigest(), reason, *self._router.origin(raw)))
         batch.answers.append(Answer(record.record_id, "ProcessingFailed", record.data, _keys(REASON_KEY, reason)))
         return room - size
 

@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import expect
 
 from datamaster.console.platform_data import counted
-from datamaster.laptop import actions, lifecycle
+from datamaster.laptop import lifecycle
+from datamaster.platform import actions
 from lake.control import ControlTable
 from lake.control.items import attribute
 

@@ -18,9 +18,9 @@ import boto3
 import psycopg2
 
 from beer import churn
-from datamaster.laptop import actions, state
+from datamaster.laptop import state
 from datamaster.laptop.state import State
-from datamaster.platform import pipelines
+from datamaster.platform import actions, pipelines
 from datamaster.platform.query import Athena
 from datamaster.verify import verify_lake
 from lake.control import ControlRecord, ControlTable

@@ -21,9 +21,8 @@ import pyarrow.parquet
 import pytest
 
 from beer import CONTRACTS
-from datamaster.laptop import actions
 from datamaster.laptop.state import State
-from datamaster.platform import pipelines
+from datamaster.platform import actions, pipelines
 from datamaster.platform.query import Athena
 from lake.contract.store import POINTER_TTL_SECONDS, publish
 from lake.control import ControlRecord, ControlTable

@@ -17,9 +17,8 @@ import psycopg2
 import pytest
 
 from beer import CONTRACTS, generate
-from datamaster.laptop import actions
 from datamaster.laptop.state import State
-from datamaster.platform import pipelines
+from datamaster.platform import actions, pipelines
 from lake.control import ControlTable
 from tests.e2e.search import PERMITTED, Searched, search
 

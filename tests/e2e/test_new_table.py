@@ -15,10 +15,10 @@ import pytest
 import yaml
 
 from datamaster.cli import run as command_line
-from datamaster.laptop import actions, postgres
+from datamaster.laptop import postgres
 from datamaster.laptop.platform_troubles import picture
 from datamaster.laptop.state import State
-from datamaster.platform import pipelines
+from datamaster.platform import actions, pipelines
 from datamaster.platform.query import Athena
 from datamaster.source.introspect import contract_yaml
 from datamaster.verify import Report, TableReport, verify_lake

@@ -18,7 +18,8 @@ import psycopg2
 import pytest
 
 from datamaster.cli.session import connect
-from datamaster.laptop import actions, postgres, state
+from datamaster.laptop import postgres, state
+from datamaster.platform import actions
 from lake.contract.store import POINTER_TTL_SECONDS
 from tests.e2e.newcomer import Newcomer
 from tests.processes import alive, descendants

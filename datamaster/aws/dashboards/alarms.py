@@ -159,6 +159,10 @@ def runbook(listed: Iterable[Objective]) -> str:
         "",
         "One entry an alarm: the promise that is broken, the first look, the repair. Thresholds stand in `dashboards/objectives.yaml`,",
         "from which this page is written; alarms are called `dm-<environment>-<name>`.",
+        "",
+        "The commands work on a laptop's platform as they stand, and with `--env <environment>` on one in an account. There they need",
+        "the policies `dm-engineer-<environment>` and `dm-operator-<environment>` of `templates/governance.yaml`. `dm status` shows the",
+        "replication and every alarm that is on.",
     ]
     for objective in listed:
         limits = ", ".join(f"{environment} {_number(objective.threshold[environment])}" for environment in ENVIRONMENTS[1:])

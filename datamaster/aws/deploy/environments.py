@@ -36,7 +36,10 @@ class UnknownEnvironment(TerminalError):
     """No file describes an environment of this name."""
 
     def __init__(self, name: str, known: list[str]) -> None:
-        super().__init__(f'environment "{name}" has no file under environments/; known: {", ".join(known)}')
+        super().__init__(
+            f'environment "{name}" has no file under environments/; there is {", ".join(known)}. '
+            f"Next: --env with one of these, or write environments/{name}.yaml"
+        )
 
 
 class EnvironmentIncomplete(TerminalError):
@@ -91,11 +94,16 @@ class Environment:
         return changed
 
 
+def known_environments() -> list[str]:
+    """The names of all environments."""
+    return sorted(known.stem for known in ENVIRONMENTS.glob("*.yaml"))
+
+
 def load_environment(name: str) -> Environment:
     """Read environments/<name>.yaml. Raises ``UnknownEnvironment`` and ``EnvironmentIncomplete``."""
     path = ENVIRONMENTS / f"{name}.yaml"
     if not path.is_file():
-        raise UnknownEnvironment(name, sorted(known.stem for known in ENVIRONMENTS.glob("*.yaml")))
+        raise UnknownEnvironment(name, known_environments())
     variables = yaml.safe_load(path.read_text()) or {}
     missing = [key for key in ("environment", "region", "laptop", "poll_seconds", "contracts", "migrations") if key not in variables]
     if missing:

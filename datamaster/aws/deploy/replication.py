@@ -78,8 +78,13 @@ class Replication:
         """Raise ``ReplicationFailed`` if it failed. A failed replication makes the source keep its log."""
         found = self._described() if found is None else found
         if found.get("Status") == "failed":
-            told = found.get("FailureMessages") or [found.get("LastFailureMessage") or found.get("StopReason") or "DMS gives no reason"]
-            raise ReplicationFailed(self.arn, f"it failed: {'; '.join(map(str, told))}")
+            raise ReplicationFailed(self.arn, f"it failed: {_reason(found) or 'DMS gives no reason'}")
+
+    def status(self) -> tuple[str, str]:
+        """Its status in DMS's words, and the reason of a failure or stop. Raises ``ReplicationFailed`` if DMS does not answer."""
+        with self._told("looked at"):
+            found = self._described()
+        return found.get("Status", NEVER_STARTED[0]), _reason(found)
 
     def stop(self, poll_seconds: float, patience: float = STOP_SECONDS) -> None:
         """Stop it from any state and wait for the end. Raises ``ReplicationFailed``."""
@@ -117,3 +122,8 @@ class Replication:
             yield
         except (BotoCoreError, ClientError) as error:
             raise ReplicationFailed(self.arn, f"it could not be {what}: {error}") from error
+
+
+def _reason(found: Mapping[str, Any]) -> str:
+    told = found.get("FailureMessages") or [found.get("LastFailureMessage") or found.get("StopReason") or ""]
+    return "; ".join(map(str, told))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from graphlib import TopologicalSorter
 from typing import Any
@@ -119,6 +120,23 @@ def deployed(environment: Environment) -> dict[str, dict[str, Any]]:
     stacks = [stack for page in pages for stack in page["Stacks"]]
     here = [stack for stack in stacks if stack["StackName"].startswith(prefix) and stack["StackStatus"] != "DELETE_COMPLETE"]
     return {stack["StackName"].removeprefix(prefix): stack for stack in here}
+
+
+def outputs_by_name(client: Any, names: Iterable[str]) -> Outputs:
+    """The outputs of those stacks that are there. Each is asked for by its name, which takes no right to list stacks."""
+
+    def found(name: str) -> dict[str, str] | None:
+        try:
+            [described] = client.describe_stacks(StackName=name)["Stacks"]
+        except ClientError as error:
+            if "does not exist" in str(error):
+                return None
+            raise
+        return outputs_of(described)
+
+    listed = list(names)
+    with ThreadPoolExecutor(len(listed)) as pool:
+        return {name: held for name, held in zip(listed, pool.map(found, listed), strict=True) if held is not None}
 
 
 def outputs(stack: str) -> dict[str, str]:

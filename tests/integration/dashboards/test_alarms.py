@@ -15,8 +15,8 @@ import psycopg2
 import pytest
 
 from datamaster.aws.dashboards.objectives import objectives
-from datamaster.laptop import actions, lifecycle, state
-from datamaster.platform import pipelines
+from datamaster.laptop import lifecycle, state
+from datamaster.platform import actions, pipelines
 from datamaster.platform.api_client import sweep_files
 from lake.control import ControlTable
 from tests.integration.dashboards.deployed_alarms import breached

@@ -149,13 +149,13 @@ def test_a_command_without_credentials_says_what_to_set(server, monkeypatch, tmp
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
 
-    assert run(["dashboards", "diff", "--url", server.url, "--environment", "prod"]) == 3
+    assert run(["dashboards", "diff", "--url", server.url, "--env", "prod"]) == 3
     assert "aws sso login" in " ".join(capsys.readouterr().err.split())
 
 
 def test_the_commands_push_and_diff_tell_by_their_exit_code(server, secrets, capsys):
     secrets.create_secret(Name="dm-grafana-prod", SecretString="good-token")
-    words = ["--url", server.url, "--environment", "prod"]
+    words = ["--url", server.url, "--env", "prod"]
 
     assert run(["dashboards", "diff", *words]) == 1
     assert run(["dashboards", "push", *words]) == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,8 +13,12 @@ import boto3
 import psutil
 import psycopg2
 import pytest
+import yaml
 
 from beer.generate import create_schema
+from datamaster.aws.deploy.environments import ENVIRONMENTS
+from datamaster.aws.deploy.stacks import Outputs, outputs_by_name
+from datamaster.cli import run
 from datamaster.laptop import lifecycle, state
 from datamaster.laptop.memory import family, memory_of
 from datamaster.laptop.state import PlatformNotRunning, PlatformRunning, State
@@ -69,6 +73,42 @@ def test_what_the_state_names_is_there(running: State):
     assert boto3.client("stepfunctions").describe_state_machine(stateMachineArn=running.state_machines["bronze-to-silver"])
     assert boto3.client("kinesis").describe_stream_summary(StreamName=running.stream_name)
     assert state.load(running.home) == running
+
+
+def test_with_its_source_in_reach_an_environment_is_exported_merged_loaded_and_compared(
+    running: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """The deployed platform, found by its stacks alone, as an environment in an account is."""
+    values = yaml.safe_load((ENVIRONMENTS / "local.yaml").read_text()) | {"laptop": False}
+    (tmp_path / "trial.yaml").write_text(yaml.safe_dump(values))
+    monkeypatch.setattr("datamaster.aws.deploy.environments.ENVIRONMENTS", tmp_path)
+    monkeypatch.setattr("datamaster.aws.operation.installation.outputs_by_name", with_replication(running))
+    monkeypatch.setenv("DM_SOURCE", running.dsn)
+
+    def dm(*words: str) -> tuple[int, str]:
+        code = run([*words, "--env", "trial"])
+        return code, capsys.readouterr().out
+
+    assert dm("export", "brewery", "--whole")[0] == 0
+    assert dm("run", "silver", "--table", "brewery")[0] == 0
+    compared = {table["table"]: table for table in json.loads(dm("verify", "--json")[1])["tables"]}
+    carried = {row["table"]: row for row in json.loads(dm("tables", "ls", "--json")[1])}
+
+    brewery = compared["dm_silver.brewery"]
+    assert (brewery["expected_rows"], brewery["got_rows"], brewery["differences"], brewery["trouble"]) == (50, 50, 0, [])
+    assert carried["dm_core.brewery"]["loaded"] == 50
+    assert dm("reload", "brewery")[0] == 0
+
+
+def with_replication(running: State) -> Callable[..., Outputs]:
+    """Outputs of stacks, with those of streaming-dms, which names the replication and whose types the emulator lacks."""
+
+    def found(client: object, names: Iterable[str]) -> Outputs:
+        return outputs_by_name(client, names) | {
+            "dm-local-streaming-dms": {"ReplicationConfigArn": running.environment["DMS_REPLICATION_CONFIG_ARN"], "ReplicationTaskArn": ""}
+        }
+
+    return found
 
 
 def test_a_worker_that_is_killed_comes_back(running: State):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import tomllib
@@ -147,3 +148,72 @@ def test_every_command_and_option_that_a_page_shows_is_there() -> None:
         seen += 1
     assert unknown == []
     assert seen > 50
+
+
+LAPTOP_ONLY = {
+    **dict.fromkeys(("up", "down"), "they start and stop the laptop's processes; dm deploy and dm destroy are their twins"),
+    **dict.fromkeys(("demo", "seed", "churn"), "they make rows in a laptop's own database"),
+    **dict.fromkeys(("tables add", "tables drop"), "in an account the tables are those of the contracts that dm deploy publishes"),
+    "contract check": "it reads a folder; --home only chooses it",
+}
+
+
+def commands(group: Any = None, before: str = "") -> Iterator[tuple[str, set[str]]]:
+    """Every command with its options, groups included."""
+    for name, command in (group or typer.main.get_command(app)).commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", {option for parameter in command.params for option in parameter.opts}
+
+
+def test_every_command_on_a_platform_takes_an_environment_in_its_place() -> None:
+    on_a_platform = {name for name, options in commands() if "--home" in options}
+    by_environment = {name for name, options in commands() if {"--home", "--env"} <= options}
+
+    assert on_a_platform - by_environment == LAPTOP_ONLY.keys()
+    assert {"files retry", "errors ls", "run", "reload", "export", "query", "table ls", "status", "verify", "console"} <= by_environment
+
+
+def test_the_runbook_holds_commands_that_run_in_both_places() -> None:
+    known = dict(commands())
+    groups = {name.split()[0] for name in known if " " in name}
+    lines = re.findall(r"\bdm ([a-z]+)(?: ([a-z]+))?", (PROJECT / "docs" / "runbook.md").read_text())
+    shown = {f"{name} {word}" if name in groups else name for name, word in lines}
+
+    assert {name for name in shown if "--env" not in known[name]} == {"contract check"}
+    assert shown >= {"files retry", "files sweep", "run", "reload", "errors ls", "status", "console"}
+
+
+def test_no_command_reaches_a_platform_but_by_home_and_env() -> None:
+    reaching = re.compile(r"\b(?:platform|connect)\(home")
+    source = "".join(path.read_text() for path in (PROJECT / "datamaster" / "cli").glob("*.py"))
+    functions = re.split(r"^def ", source, flags=re.MULTILINE)
+    blind = [text.split("(")[0] for text in functions if reaching.search(text) and "home: " not in text]
+
+    assert blind == []
+    assert sum(bool(reaching.search(text)) for text in functions) > 15
+
+
+def test_an_environment_that_no_file_describes_is_one_line_with_those_that_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["files", "ls", "--env", "prd"]) == WRONG_INPUT
+    assert capsys.readouterr().err == (
+        'dm: environment "prd" has no file under environments/; there is dev, lean, local, prod, staging. '
+        "Next: --env with one of these, or write environments/prd.yaml\n"
+    )
+
+
+def test_the_laptop_s_environment_is_no_account(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["status", "--env", "local"]) == WRONG_INPUT
+    assert "leave --env out; --home chooses the platform" in capsys.readouterr().err
+
+
+def test_without_credentials_an_environment_is_out_of_reach(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, f"{tmp_path}/none")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+    assert run(["run", "silver", "--env", "dev"]) == UNREACHABLE
+    assert "no AWS credentials" in capsys.readouterr().err

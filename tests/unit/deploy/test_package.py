@@ -54,5 +54,5 @@ def test_a_package_without_the_shared_library_is_refused_by_name(tmp_path: Path)
 
 
 def test_an_unknown_environment_is_refused_with_those_that_exist():
-    with pytest.raises(UnknownEnvironment, match=r'"qa" has no file .* known: dev, lean, local, prod, staging'):
+    with pytest.raises(UnknownEnvironment, match=r'"qa" has no file .* there is dev, lean, local, prod, staging'):
         load_environment("qa")

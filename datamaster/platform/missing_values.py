@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datamaster.platform.query import Athena
-from datamaster.verify.masked_columns import masked_columns
 from lake.contract import Contract
 from lake.control import ControlTable
+from lake.privacy import masks_of
 
 LONGEST_LIST = 10_000
 READ_AS_WRITTEN = ("int", "long", "date", "string")
@@ -19,7 +19,8 @@ def missing_keys(athena: Athena, contract: Contract, control: ControlTable) -> l
     """
     names = ", ".join(f'"{column.name}"' for column in contract.key)
     rows = athena.run(f'SELECT {names} FROM "{contract.table}" WHERE cdc_missing IS NOT NULL', LONGEST_LIST)
-    masked = masked_columns(contract, control)
+    decisions = {column.name: control.decisions.get(contract.table, column.name) for column in contract.detected_columns}
+    masked = masks_of(contract, {name: str(decision["decision"]) for name, decision in decisions.items() if decision})
     usable = all(column.name not in masked and column.type.iceberg in READ_AS_WRITTEN for column in contract.key)
     if rows.rows and (rows.more or not usable):
         return None
