@@ -34,16 +34,20 @@ PYTHON_SHA256 = "f4de1b10bd6c70cbb9fa1cd71fc5038b832747a74ee59d599c69ce4846defb5
 PACKED = "environment.tar.gz"
 # A virtual environment needs an interpreter of this version on EMR, which has none. An interpreter built from source brings its standard
 # library and finds it in any folder: https://docs.python.org/3/library/sys_path_init.html
+# A parallel install has races: https://github.com/python/cpython/issues/109796.
+# Every worker of a job unpacks the archive, so Python's own tests stay out.
 RECIPE = f"""
-dnf install --quiet --assumeyes bzip2-devel gcc gzip libffi-devel make openssl-devel sqlite-devel tar xz-devel zlib-devel
+dnf install --quiet --assumeyes bzip2-devel findutils gcc gzip libffi-devel make openssl-devel sqlite-devel tar xz-devel zlib-devel
 curl --silent --fail --show-error --output python.tgz https://www.python.org/ftp/python/{PYTHON}/Python-{PYTHON}.tgz
 echo "{PYTHON_SHA256}  python.tgz" | sha256sum --check --quiet
 tar -xzf python.tgz
 cd Python-{PYTHON}
-./configure --quiet --prefix=/environment --enable-optimizations
-make --silent --jobs "$(nproc)" install
+./configure --quiet --prefix=/environment
+make --silent --jobs "$(nproc)"
+make --silent install
 /environment/bin/python{PYTHON_VERSION} -m pip install --quiet --constraint /requirements.lock {shlex.join(REQUIREMENTS)}
 ln -s python{PYTHON_VERSION} /environment/bin/python
+cd /environment/lib/python{PYTHON_VERSION} && rm -rf config-* ensurepip idlelib test tkinter turtledemo ../*.a
 tar -C /environment -czf /build/{PACKED} .
 """
 

@@ -20,7 +20,8 @@ from lake.types import ColumnType
 STACK = "bronze-tables"
 TEMPLATE = PROJECT / "templates" / f"{STACK}.yaml"
 TABLES_A_STACK = 200
-FIRST_DAY = "2020-01-01"
+FIRST_DAY = "2026-01-01"
+"""No lake has a file of an earlier day. Athena lists a prefix for each day of a query without a day."""
 EXTRA = "_extra"
 HEAD = """# Written by python -m datamaster.aws.pages.bronze_tables from examples/beer/contracts/; a test holds it to them.
 AWSTemplateFormatVersion: "2010-09-09"

@@ -179,7 +179,7 @@ def test_the_archives_interpreter_lies_where_the_jobs_are_told_and_needs_none_be
     """It is built into the folder that is packed, not made as a virtual environment of another one."""
     assert INTERPRETER == "./environment/bin/python"
     assert f"ln -s python{PYTHON_VERSION} /environment/bin/python" in docker.RECIPE
-    assert "--prefix=/environment " in docker.RECIPE
+    assert "--prefix=/environment\n" in docker.RECIPE
     assert f"tar -C /environment -czf /build/{docker.PACKED} ." in docker.RECIPE
     assert "venv" not in docker.RECIPE
 
@@ -234,3 +234,12 @@ def test_the_dry_run_names_the_image(capsys: pytest.CaptureFixture[str]):
 
     shown = {stack["stack"]: stack for stack in json.loads(capsys.readouterr().out)}
     assert shown["ingestion"]["parameters"]["ImageTag"] == names(load_environment("dev"))["image_tag"]
+
+
+def test_the_jobs_interpreter_is_installed_by_one_process_without_its_tests():
+    built, installed = (line for line in docker.RECIPE.splitlines() if line.startswith("make "))
+
+    assert "--jobs" in built
+    assert installed == "make --silent install"
+    assert "--enable-optimizations" not in docker.RECIPE
+    assert re.search(r"^cd /environment/lib/python3\.11 && rm -rf .*\btest\b", docker.RECIPE, re.MULTILINE)
