@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from datamaster.replicator.endpoint_settings import extra_connection_attributes, keeps_large_integers
 from datamaster.replicator.replication_task import TASK, ReplicationTask, TaskSettings
 from datamaster.replicator.statistics_endpoint import NotConnected, serve
 from datamaster.replicator.task_state import TableStatistics, ask_reload
@@ -59,8 +60,11 @@ def _run(words: list[str]) -> int:
     parser.add_argument("--publication", default=PUBLICATION)
     parser.add_argument("--task", default=TASK, help="task id in control records")
     parser.add_argument("--statistics-port", type=int, default=0, help="port on 127.0.0.1 for table statistics; 0 takes a free one")
+    parser.add_argument("--extra-connection-attributes", help="the target endpoint's; those of the template by default")
     chosen = parser.parse_args(words)
-    settings = TaskSettings(chosen.dsn, chosen.stream, _tables(chosen.tables), chosen.slot, chosen.publication, chosen.task)
+    attributes = chosen.extra_connection_attributes
+    large = keeps_large_integers(extra_connection_attributes() if attributes is None else attributes)
+    settings = TaskSettings(chosen.dsn, chosen.stream, _tables(chosen.tables), chosen.slot, chosen.publication, chosen.task, large)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

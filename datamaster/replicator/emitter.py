@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
+from datamaster.replicator.endpoint_settings import with_rounded_integers
 from datamaster.replicator.messages import (
     StreamRecord,
     Transaction,
@@ -33,10 +34,11 @@ class Emitter:
     helps, else it is left out. awsdms.apply_exceptions gets table, key, column and reason.
     """
 
-    def __init__(self, task: str, outbox: Outbox, state: TaskState) -> None:
+    def __init__(self, task: str, outbox: Outbox, state: TaskState, large_integers: bool = True) -> None:
         self.task = task
         self.outbox = outbox
         self.state = state
+        self._as_sent: Callable[[Table], Table] = (lambda table: table) if large_integers else with_rounded_integers
 
     def control(self, operation: str, table: Table) -> None:
         """Announce a change of a table, with its definition."""
@@ -57,7 +59,7 @@ class Emitter:
 
     def row(self, table: Table, values: Sequence[bytes | None]) -> None:
         """Send a row of a full load."""
-        statistics = self.state.statistics(table.schema, table.name)
+        statistics, table = self.state.statistics(table.schema, table.name), self._as_sent(table)
         if self._send(table, values, partial(load_record, table)):
             statistics.load_rows += 1
         else:
@@ -67,6 +69,7 @@ class Emitter:
         """Send a change, the ``number``-th of its transaction."""
         if transaction.begin.commit_lsn > self.state.counted_lsn:
             self.state.statistics(table.schema, table.name).count(change.kind)
+        table = self._as_sent(table)
         change = with_key(table, change)
 
         def record(values: Sequence[Value], left_out: Sequence[str]) -> StreamRecord:

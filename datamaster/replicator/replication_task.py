@@ -49,7 +49,10 @@ class SlotBusy(TransientError):
 
 @dataclass(frozen=True)
 class TaskSettings:
-    """A task's settings: ``tables`` (each schema.table) of the database at ``dsn``, and the Kinesis ``stream`` to write to."""
+    """A task's settings: ``tables`` (each schema.table) of the database at ``dsn``, and the Kinesis ``stream`` to write to.
+
+    Without ``large_integers`` those of more than 16 digits are rounded.
+    """
 
     dsn: str
     stream: str
@@ -57,6 +60,7 @@ class TaskSettings:
     slot: str = SLOT
     publication: str = PUBLICATION
     task: str = TASK
+    large_integers: bool = True
 
 
 class ReplicationTask:
@@ -112,7 +116,7 @@ class ReplicationTask:
             self.connected.set()
             outbox = stack.enter_context(contextlib.closing(Outbox(self._client, settings.stream, self._stop)))
             replication = stack.enter_context(contextlib.closing(self._replication_connection()))
-            emitter = Emitter(settings.task, outbox, state)
+            emitter = Emitter(settings.task, outbox, state, settings.large_integers)
             watch = TableWatch(settings.dsn, settings.tables, settings.publication, emitter)
             if self._slot_usable(state) and state.phase == CHANGES and not self._begins_anew:
                 watch.look()

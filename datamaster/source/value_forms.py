@@ -43,6 +43,14 @@ def number(text: bytes) -> Json:
     return text.decode() if text in NOT_NUMBERS else orjson.Fragment(text)
 
 
+def rounded(text: bytes) -> Json:
+    """An integer as DMS writes it by default: with more than 16 digits in scientific notation, as a double has it.
+
+    https://docs.aws.amazon.com/dms/latest/userguide/CHAP_Target.Kinesis.html
+    """
+    return number(text) if len(text.lstrip(b"-")) <= 16 else orjson.Fragment(f"{float(text)!r}".encode())
+
+
 def floating(text: bytes) -> Json:
     """A number token. Minus zero is written as -0.0, because -0 is read as an integer."""
     return orjson.Fragment(b"-0.0") if text == b"-0" else number(text)
