@@ -17,6 +17,7 @@ from control_api.problems import answers, current_request
 from control_api.settings import settings
 from control_api.state_metrics import emit, report
 from control_api.table_states import TableStates
+from control_api.troubles import find_troubles
 from lake.contract.store import ContractStore
 from lake.control import ControlTable
 from lake.telemetry import observe
@@ -58,6 +59,14 @@ def get_tables() -> dict[str, Any]:
     """Every table: its files by status, its batches, and the reason why it waits."""
     Parameters(query(), ())
     return table_states().all(contract_store().current())
+
+
+@app.route("/troubles", methods=["GET"], authorizer=signed)
+@answered
+def get_troubles() -> dict[str, Any]:
+    """Everything that needs a person, with the command that looks closer or cures it."""
+    Parameters(query(), ())
+    return {"troubles": [asdict(trouble) for trouble in find_troubles(table_states(), contract_store().current())]}
 
 
 @app.route("/health", methods=["GET"], authorizer=signed)

@@ -10,7 +10,8 @@ import typer
 
 from datamaster.cli.output import out, print_json, print_table
 from datamaster.cli.session import Env, Home, platform
-from datamaster.platform.counts import counted, counts_text
+from datamaster.platform.counts import counted
+from lake.control.records import counts_text
 
 app = typer.Typer(no_args_is_help=True, help="The files on the road: list, look at, send again, sweep.")
 Json = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from control_api.troubles import Trouble
 from datamaster.laptop import state
 from datamaster.laptop.process import tail
 from datamaster.laptop.replication_state import LONG_SECONDS, ReplicationState, replication_state
 from datamaster.laptop.state import State
 from datamaster.laptop.task_reports import TaskReports, task_reports
-from datamaster.platform.picture import Picture, of_api, unreadable
-from datamaster.platform.troubles import Trouble, moment, of_refused
+from datamaster.platform.picture import Picture, moment, of_api, of_refused, unreadable
 from datamaster.source.connection import SourceRefused, SourceUnreachable
 from ingest.refused_records import EVERYTHING, Group, Refused, RefusedRecords, Selection, grouped, not_loaded_since
 from lake.contract.store import ContractStore

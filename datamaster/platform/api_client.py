@@ -87,6 +87,12 @@ def list_tables() -> dict[str, Any]:
     return _call("GET", "/tables")
 
 
+def list_troubles() -> list[dict[str, Any]]:
+    """Everything that needs a person: its kind, subject, reason, count and time, and the command that looks closer or cures it."""
+    found: list[dict[str, Any]] = _call("GET", "/troubles")["troubles"]
+    return found
+
+
 def sweep_files() -> dict[str, int]:
     """Run the scheduled sweep now and wait for it. Returns its counts and an age. Raises ``SweepFailed``."""
     function = _setting(SWEEP_VARIABLE)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
+from control_api.troubles import Trouble, shortened
 from datamaster.platform import Platform, api_client
 from datamaster.platform.api_client import ApiRefused, ApiUnreachable
 from datamaster.platform.table_loads import FAILED
-from datamaster.platform.troubles import Trouble, of_files, of_tables
+from ingest.refused_records import NO_TABLE, Group
 from lake.control.records import STATUSES
-
-LISTED_FILES = 1_000
 
 
 @dataclass(frozen=True)
@@ -33,17 +33,29 @@ class Picture:
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form."""
-        troubles = [trouble.as_dict() for trouble in self.troubles]
+        troubles = [asdict(trouble) for trouble in self.troubles]
         return {**vars(self), "troubles": troubles, "healthy": self.healthy}
 
 
 def of_api(running: Platform, look: str) -> tuple[list[Trouble], Mapping[str, int]]:
     """Troubles of tables and files, and the number of files by status. ``look`` helps if the API does not answer."""
     try:
-        tables = api_client.list_tables()["tables"]
-        return [*of_tables(tables), *of_files(api_client.list_files(limit=LISTED_FILES))], by_status(tables)
+        return [Trouble(**found) for found in api_client.list_troubles()], by_status(api_client.list_tables()["tables"])
     except (ApiRefused, ApiUnreachable) as error:
         return [Trouble("control API", running.api_url, str(error), look)], {}
+
+
+def of_refused(groups: Iterable[Group]) -> Iterator[Trouble]:
+    """Refused rows that no later load has made good, by table and reason."""
+    for group in groups:
+        if group.open:
+            kind, given = f"rows that the {group.by} refused", "" if group.table == NO_TABLE else f" --table {group.table}"
+            yield Trouble(kind, group.table, shortened(group.reason), f"dm errors show{given}", group.open, moment(group.oldest))
+
+
+def moment(at: datetime) -> str:
+    """A time as the control records write it, to the second."""
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def by_status(tables: list[dict[str, Any]]) -> Counter[str]:

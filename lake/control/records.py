@@ -32,6 +32,11 @@ def parse_timestamp(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
+def counts_text(counts: Mapping[str, int]) -> str:
+    """``3 x ragged; 1 x nul``, the commonest first."""
+    return "; ".join(f"{count:,} x {name}" for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
 class Refusal(NamedTuple):
     """A load's row that was refused before silver: its digest, and the time its message was built (microseconds since 1970)."""
 

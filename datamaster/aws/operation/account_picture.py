@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import boto3
 import orjson
 
+from control_api.troubles import Trouble
 from datamaster.aws.deploy.replication import STACK, Replication, ReplicationFailed
-from datamaster.platform.picture import Picture, of_api, unreadable
+from datamaster.platform.picture import Picture, moment, of_api, of_refused, unreadable
 from datamaster.platform.table_loads import ReplicationUnreachable, carried
-from datamaster.platform.troubles import Trouble, moment, of_refused
 from ingest.refused_records import EVERYTHING, NO_TABLE, ROUTER, Refused
 
 if TYPE_CHECKING:

@@ -255,6 +255,27 @@ class TestTables:
         assert self.table(api, "profile")["frozen_reason"] is None
 
 
+class TestTroubles:
+    def test_what_needs_a_person_is_named_with_its_command(self, api, files):
+        key, look = files.failed(), f"dm files ls --status failed --table {files.table}"
+        [found] = [trouble for trouble in api("GET", "/troubles")["troubles"] if trouble["subject"] == files.table]
+        assert (found["kind"], found["count"], found["reason"]) == ("failed files", 1, "no gzip member at byte 0")
+        assert (found["look"], found["since"]) == (look, files.control.files.get(key).created_at)
+        files.control.files.retry(key)
+        assert files.table not in {trouble["subject"] for trouble in api("GET", "/troubles")["troubles"]}
+
+    def test_a_frozen_table_and_a_failed_batch_are_troubles(self, api, files):
+        control = files.control
+        control.fences.add("profile", Fence(datetime(2025, 1, 1, tzinfo=UTC), "drop-table"))
+        control.batches.open("gold/top_drinkers", "b9", "s3://x/manifest.json", "execution", 60)
+        control.batches.release("gold/top_drinkers", "b9", "the job ended with code 1")
+        found = {(trouble["kind"], trouble["subject"]): trouble["look"] for trouble in api("GET", "/troubles")["troubles"]}
+        assert found["frozen table", "profile"] == "dm reload profile"
+        assert found["batch that failed", "top_drinkers"] == "dm run gold"
+        control.fences.add("profile", Fence(datetime(2025, 1, 2, tzinfo=UTC), "create-table"))
+        control.batches.close("gold/top_drinkers", "b9")
+
+
 class TestHealth:
     def test_all_is_well(self, api):
         answer = api("GET", "/health")

@@ -51,7 +51,7 @@ def test_query_parameters_are_equal(control_app):
     filters = file_answers.FILTERS
     assert parameters("/files", "GET", "query") == set(filters)
     assert parameters("/files/{file_id}/retry", "POST", "query") == {"force"}
-    for path in ("/tables", "/health", "/files/{file_id}"):
+    for path in ("/tables", "/troubles", "/health", "/files/{file_id}"):
         assert parameters(path, "GET", "query") == set()
 
 

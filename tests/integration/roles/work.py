@@ -258,7 +258,7 @@ class Work:
         self.control.files.fail(identity, "NotGzip", "no gzip member at byte 0")
         one = {"file_id": identity}
         asked = [("GET", "/files", {}), ("GET", "/files/{file_id}", one), ("POST", "/files/{file_id}/retry", one)]
-        for method, resource, path in [*asked, ("GET", "/tables", {}), ("GET", "/health", {})]:
+        for method, resource, path in [*asked, ("GET", "/tables", {}), ("GET", "/troubles", {}), ("GET", "/health", {})]:
             answer = self.run("APIHandler", "app", request(method, resource, path))
             assert answer["statusCode"] == 200, answer
         event = json.loads((PROJECT / "tests" / "events" / "sweep.json").read_text())

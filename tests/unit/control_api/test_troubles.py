@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from datamaster.platform.troubles import of_files, of_refused, of_tables
+from control_api.troubles import of_derived, of_files, of_tables
+from datamaster.platform.picture import of_refused
 from ingest.refused_records import Group
+from lake.control import ControlRecord
 
-WELL = {"table": "orders", "frozen_reason": None, "load_waits": None, "open_batch": None}
+WELL = {"table": "orders", "frozen_reason": None, "load_waits": None, "missing": {}, "open_batch": None}
 
 
 def told(troubles):
@@ -33,10 +35,17 @@ def test_a_batch_that_runs_is_no_trouble():
     assert told(of_tables([WELL | {"open_batch": {"error": None, "attempt_count": 1}}])) == []
 
 
+def test_a_derived_table_whose_batch_failed_names_the_run_that_repeats_it():
+    failed = {"table": "orders_by_month", "layer": "gold", "open_batch": {"error": "out of memory", "attempt_count": 2}}
+    assert told(of_derived([failed, failed | {"open_batch": None}])) == [("batch that failed", "orders_by_month", 2, "dm run gold")]
+
+
 def test_files_are_counted_by_table_and_the_oldest_is_named():
     def file(number, **more):
-        record = {"file_id": f"f{number}", "table_name": "orders", "status": "silver", "reject_reasons": {}}
-        return record | {"created_at": f"2026-01-0{number}T00:00:00Z"} | more
+        values = dict.fromkeys(("bucket", "object_key", "version_id", "file_format", "size_bytes", "attempt_count", "compute_target"))
+        arrived = f"2026-01-0{number}T00:00:00Z"
+        own = {"file_id": f"f{number}", "table_name": "orders", "status": "silver", "created_at": arrived, "updated_at": arrived}
+        return ControlRecord(**values | own | more)
 
     files = [
         file(4, records_rejected=3, reject_reasons={'type in column "n"': 2, "ragged": 1}),
