@@ -154,7 +154,7 @@ class Planner:
             retired_below=max(load.complete, state.retired_below),
             retires=load.complete > state.retired_below,
             opened_at=now,
-            read_until=state.read_until or {},
+            read_until=state.read_until,
         )
         batch = self._open(f"silver/{contract.table}", batch_id, manifest)
         self._assign(manifest.files, batch_id)

@@ -152,10 +152,10 @@ class Settler:
 
     def _after(self, target: str, manifest: SilverManifest, outcome: SilverOutcome) -> TargetState:
         state = self.control.states.get(target)
-        loads = {**(state.loads or {}), **outcome.loads}
-        read_until = {**(state.read_until or {}), **outcome.read_until}
+        loads = {**state.loads, **outcome.loads}
+        read_until = {**state.read_until, **outcome.read_until}
         below = max(manifest.retired_below, state.retired_below)
-        kept = {} if WHOLE in outcome.missing else state.missing or {}
+        kept = {} if WHOLE in outcome.missing else state.missing
         missing = {month: rows for month, rows in {**kept, **outcome.missing}.items() if rows}
         return replace(state, loads=loads, read_until=read_until, retired_below=below, settled_batch=manifest.batch_id, missing=missing)
 
