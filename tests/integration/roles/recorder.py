@@ -30,8 +30,11 @@ CLIENTS = ("s3", "_client", "_states", "_kinesis", "_dms", "_comprehend", "table
 ITEMS = "lake/control/items.py"
 """The control table's access: a call is made by the line that uses it."""
 ITEM_CALLS = ("get", "put", "update", "delete", "under", "pages")
-NOT_OF_FUNCTIONS = {"publish", "Watermarks.get", "Watermarks.set", "LoadNotes.accept"}
-"""Of lake/, what ``dm`` and the batch export call."""
+NOT_OF_FUNCTIONS = {
+    *("publish", "Watermarks.get", "Watermarks.set", "LoadNotes.accept"),
+    *("RefusedRecords.entries", "InboxDecisions.decided", "InboxDecisions.decide"),
+}
+"""What only ``dm`` and the batch export call."""
 
 
 @dataclass(frozen=True)
