@@ -14,10 +14,14 @@ from types import ModuleType
 
 import boto3
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parents[1]
 # Two workers take whole files in this order: what takes minutes comes first and what takes a second last, so that they end together.
 LONGEST_FIRST = ("e2e", "browser", "integration/jobs", "integration", "unit")
+# No assertion is about time: an example may take as long as a busy machine needs.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 def require(available: bool, what: str) -> None:

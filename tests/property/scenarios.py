@@ -178,7 +178,6 @@ def drawn(strategy: st.SearchStrategy[Drawn], number: int, count: int) -> list[D
         max_examples=count,
         database=None,
         phases=[Phase.generate],
-        deadline=None,
         suppress_health_check=list(HealthCheck),
         derandomize=False,
     )

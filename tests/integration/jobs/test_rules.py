@@ -141,7 +141,7 @@ def row_of_sql(row: Any) -> rules.Row:
     later=st.lists(histories(), min_size=KEYS, max_size=KEYS),
     retired_below=st.sampled_from([0, FENCES[0].generation, FENCES[1].generation]),
 )
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 def test_fold_and_merge_are_the_same_in_python_and_in_sql(
     spark: Any, lives: list[list[rules.Change]], later: list[list[rules.Change]], retired_below: int
 ) -> None:
@@ -179,7 +179,7 @@ PATHS = st.one_of(
 
 
 @given(paths=st.lists(PATHS, min_size=20, max_size=20))
-@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, suppress_health_check=list(HealthCheck))
 def test_what_is_missing_is_the_same_in_python_and_in_sql(spark: Any, paths: list[str | None]) -> None:
     """``20<10``: taken over at 20, written at 10; an open end or a question mark is a value that is not known, ``>`` a doubt."""
     rows = spark.createDataFrame(list(enumerate(paths)), "n int, path string")

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta, timezone
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from control_api.file_answers import FILTERS
@@ -12,7 +12,6 @@ from lake.control.records import STATUSES, timestamp
 TEXTS = st.text() | st.from_regex(r"[0-9]{1,4}-[0-9]{2}-[0-9]{2}(T[0-9:.]{1,12}([+-][0-9:]{2,5}|Z)?)?", fullmatch=True)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the first text makes hypothesis' table of characters
 @given(st.dictionaries(st.sampled_from(FILTERS), st.lists(TEXTS, min_size=1, max_size=2)))
 def test_any_text_is_read_or_refused_by_name(query):
     refused = []

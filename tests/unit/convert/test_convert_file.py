@@ -45,7 +45,7 @@ def rejects(summary: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(["good", "bad", "blank"]), max_size=60))
 def test_every_record_is_written_or_rejected_with_its_line_number(tmp_path: Path, kinds: list[str]) -> None:
     texts = {"good": line(1), "bad": line("one"), "blank": ""}

@@ -34,7 +34,7 @@ def batch(emails: list[str | None], extra: str | None = None) -> pa.RecordBatch:
     return pa.record_batch([pa.array(emails, pa.string()), pa.array(["SP"] * count), pa.array([extra] * count, pa.string())], schema=SCHEMA)
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.lists(st.none() | st.text(max_size=3), max_size=20), max_size=4), st.sampled_from(["hash", "partial", "redact", "null"]))
 def test_a_masked_column_is_the_mask_of_each_value_across_batches(masking: Any, batches: list[list[str | None]], kind: str) -> None:
     masker = masking.Masker({"email": kind}, {}, KEY)

@@ -69,7 +69,7 @@ def written(parquet: Any, batches: list[pa.RecordBatch]) -> list[bytes]:
 ALL = rows(1500)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.integers(0, 1500), max_size=12))
 def test_bytes_do_not_depend_on_the_cuts_between_batches(parquet: Any, cuts: list[int]) -> None:
     places = [0, *sorted(cuts), 1500]

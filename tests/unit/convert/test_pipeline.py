@@ -20,7 +20,7 @@ def in_order() -> Any:
     return pipeline.in_order
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.integers(0, 3), max_size=40), st.integers(1, 4))
 def test_results_come_in_the_order_of_the_blocks_whoever_is_faster(in_order: Any, waits: list[int], workers: int) -> None:
     def work(block: tuple[int, int]) -> int:

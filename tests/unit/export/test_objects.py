@@ -38,7 +38,7 @@ def long_fields() -> Iterator[None]:
     csv.field_size_limit(before)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(rows=ROWS, pieces=st.integers(1, 60), object_bytes=st.integers(1, 60))
 @example(rows=[['"\n', '\n"'], ["", '"']], pieces=3, object_bytes=1)
 def test_objects_end_between_records_and_hold_every_row_once_in_order(rows: list[list[str]], pieces: int, object_bytes: int) -> None:

@@ -57,7 +57,7 @@ def changes(dms):
 
 
 @given(data=st.data(), limit=st.integers(500, 20_000))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 def test_every_record_is_answered_once_and_the_counts_add_up(transform, changes, data, limit):
     raws = data.draw(st.lists(changes, min_size=1, max_size=20))
 
@@ -72,7 +72,7 @@ def test_every_record_is_answered_once_and_the_counts_add_up(transform, changes,
 
 
 @given(data=st.data())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 def test_no_two_lines_of_a_change_share_key_and_position(transform, changes, data):
     raws = data.draw(st.lists(changes, max_size=20, min_size=1))
 

@@ -217,7 +217,7 @@ JSON_VALUES = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, suppress_health_check=list(HealthCheck))
 @given(value=JSON_VALUES, ascii_only=st.booleans(), cut=st.integers(0, 40), is_cut=st.booleans())
 def test_a_line_is_json_exactly_where_the_standard_library_says_so(
     table: SimpleNamespace, value: object, ascii_only: bool, cut: int, is_cut: bool

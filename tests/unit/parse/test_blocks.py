@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from lake import errors
 from lake.contract import Contract
 
-any_input = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+any_input = settings(max_examples=200, suppress_health_check=list(HealthCheck))
 
 
 def blocks(parse: ModuleType, data: bytes, file_format: str = "json", **sizes: int) -> list[bytes]:

@@ -163,7 +163,7 @@ def csv_blocks(draw: st.DrawFn) -> tuple[tuple[str, ...], bytes]:
 
 
 EVOLUTIONS = st.sampled_from(["evolve", "freeze", "discard_row", "discard_value"])
-slow_is_fine = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+slow_is_fine = settings(max_examples=200, suppress_health_check=list(HealthCheck))
 
 
 def outcome(parsed: Any) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import require_kernel
@@ -25,7 +25,6 @@ def code(value: str | None, key: bytes = KEY) -> str | None:
     return None if value is None else hmac.new(key, value.encode(), hashlib.sha256).hexdigest()
 
 
-@settings(deadline=None)
 @given(
     blocks=st.lists(st.lists(st.none() | st.text() | st.builds(str.__mul__, st.sampled_from("ab"), LENGTHS), max_size=20), max_size=4),
     key=st.binary(max_size=80),

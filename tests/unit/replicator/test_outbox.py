@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from datamaster.replicator import outbox
@@ -52,7 +52,6 @@ def test_a_failed_record_and_the_later_ones_of_its_key_are_sent_again():
 
 
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=30), st.lists(st.sets(st.integers(0, 29)), max_size=5))
-@settings(deadline=None)
 def test_whatever_fails_the_last_copies_of_each_key_are_in_order(keys, failures):
     stream = Stream(lambda call, place: call <= len(failures) and place in failures[call - 1])
 
