@@ -54,11 +54,17 @@ class Export:
     cdc_built_at: str
     rows: int
     objects: tuple[ExportObject, ...]
+    contract_version: str
+
+    @property
+    def prefix(self) -> str:
+        """The prefix of its objects."""
+        return keys.export_prefix(self.table, self.export_id, self.contract_version)
 
     @property
     def manifest_key(self) -> str:
         """The key of the manifest that closes the export."""
-        return keys.export_prefix(self.table, self.export_id) + keys.MANIFEST_NAME
+        return self.prefix + keys.MANIFEST_NAME
 
 
 def export_table(
@@ -83,16 +89,15 @@ def export_table(
     """
     since = None if whole or not contract.cdc or contract.export_watermark is None else control.watermarks.get(contract.table)
     export_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-    store = ObjectStore(bucket, keys.export_prefix(contract.table, export_id))
+    store = ObjectStore(bucket, keys.export_prefix(contract.table, export_id, contract.set_version))
     try:
         with take_snapshot(dsn, contract.cdc) as snapshot:
             watermark = None if only else highest_watermark(snapshot.connection, contract)
             pace = _copy(snapshot, contract, copies(snapshot, contract, since, only), store, object_bytes, progress)
     except psycopg2.Error as error:
         raise ExportFailed(f"{contract.source_schema}.{contract.source_table}: {' '.join(str(error).split())}") from error
-    export = Export(
-        export_id, contract.table, since, watermark, snapshot.position, timestamp(snapshot.taken_at), pace.rows, store.in_order()
-    )
+    taken_at, objects = timestamp(snapshot.taken_at), store.in_order()
+    export = Export(export_id, contract.table, since, watermark, snapshot.position, taken_at, pace.rows, objects, contract.set_version)
     _close(export, bucket)
     progress(f"{export.rows:,} rows in {len(export.objects)} objects; waiting for their registration")
     _wait_until_registered(export, bucket, control, register_seconds)
@@ -127,7 +132,7 @@ def _close(export: Export, bucket: str) -> None:
 
 def _wait_until_registered(export: Export, bucket: str, control: ControlTable, seconds: float) -> None:
     deadline = time.monotonic() + seconds
-    place = f"s3://{bucket}/{keys.export_prefix(export.table, export.export_id)}"
+    place = f"s3://{bucket}/{export.prefix}"
     waiting = [written.file_id for written in export.objects]
     while waiting:
         waiting = [file_id for file_id in waiting if not _is_registered(control, file_id)]

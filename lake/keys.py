@@ -11,6 +11,7 @@ SOURCE_BACKUP = f"{ERRORS}source/"
 """Firehose's copies of records as they came, if an environment keeps them. They are not refused."""
 SETTLED_TAG = {"settled": "true"}
 MANIFEST_NAME = "manifest.json"
+_CONTRACT = re.compile(rf"{RAW}[^/]+/contract=([0-9a-f]{{12}})/")
 
 
 def file_id(bucket: str, key: str, version: str) -> str:
@@ -37,9 +38,16 @@ def table_of_raw_key(key: str) -> str | None:
     return parts[1] if len(parts) > 2 and parts[0] == "raw" and parts[1] else None
 
 
-def export_prefix(table: str, export_id: str) -> str:
-    """The prefix of one batch export's objects and closing manifest."""
-    return f"{RAW}{table}/export/{export_id}/"
+def contract_of_raw_key(key: str) -> str | None:
+    """The contract version under which a raw object's lines were written, or None if its key does not tell."""
+    found = _CONTRACT.match(key)
+    return found[1] if found else None
+
+
+def export_prefix(table: str, export_id: str, contract_version: str) -> str:
+    """The prefix of one batch export's objects and closing manifest. A contract by itself has an empty version."""
+    version = f"contract={contract_version}/" if contract_version else ""
+    return f"{RAW}{table}/{version}export/{export_id}/"
 
 
 def is_export_manifest(key: str) -> bool:

@@ -43,6 +43,7 @@ VALUES = "tests/unit/convert/test_values_that_end_nothing.py::test_"
 TALLY = "tests/unit/convert/test_tally.py::test_"
 MONTHS = "tests/integration/jobs/test_months.py::test_"
 VERIFY = "tests/integration/verify/test_values_that_do_not_fit.py::test_"
+VERSIONS = "tests/unit/jobs/test_columns_through_versions.py::test_each_value_ends_under_its_own_column_or_the_change_is_refused"
 RENAMES = "tests/unit/lake/test_renames.py::test_"
 JOB_ERRORS = "tests/unit/control_api/test_job_errors.py::test_"
 PARAMETERS = "tests/unit/control_api/test_parameters.py::test_"
@@ -111,9 +112,14 @@ FORMER_LINES = (
     Former(MONTHS + "rows_lie_in_their_months_and_later_changes_find_them_there", "emr-jobs/jobs/silver/month_rule.py",
            'known = f"{column} between {first} and {last}"', 'known = f"{column} is not null"'),
     Former(RENAMES + "a_former_name_that_another_column_has_is_refused_with_the_way_out", "lake/contract/renames.py",
-           "if holder is None:", "if True:"),
+           "if holder is None or holder is column:", "if True:"),
     Former(RENAMES + "one_that_was_published_before_is_read_still_and_never_by_the_ambiguous_name", "lake/contract/model.py",
-           "return tuple(name for name in column.former_names if name not in taken)", "return column.former_names"),
+           "return tuple(name for name in column.former_names if name not in self.by_name)", "return column.former_names"),
+    Former(RENAMES + "a_name_of_another_column_and_a_lost_name_are_refused_with_the_way_out", "lake/contract/renames.py",
+           "_refuse_lost_name(table, before, column)", "pass"),
+    Former(RENAMES + "a_name_of_the_source_passes_to_another_column_behind_a_load_alone", "lake/contract/renames.py",
+           "in before.exchanged(contract).items():", "in ():"),
+    Former(VERSIONS, "lake/contract/model.py", " if column.id in theirs or column.name == column.source_name]", "]"),
     Former(JOB_ERRORS + "the_line_is_the_last_exceptions_without_its_frames", "control-api/batches/job_errors.py", "if _TRACE in text:"),
     Former(PARAMETERS + "a_time_of_any_year_and_zone_is_a_moment", API_PARAMETERS, "except OverflowError:", "except NameError:"),
     Former(PARAMETERS + "times_of_the_control_table_sort_as_text", CONTROL + "records.py",

@@ -54,7 +54,7 @@ class Decisions:
 
     def stored(self, contract: Contract) -> dict[str, str]:
         """The decisions on the contract's columns so far."""
-        found = ((column.name, self._control.decisions.get(contract.table, column.name)) for column in contract.detected_columns)
+        found = ((column.name, self._control.decisions.get(contract.table, column.id)) for column in contract.detected_columns)
         return {name: str(item["decision"]) for name, item in found if item is not None}
 
     def _decide(self, record: ControlRecord, contract: Contract, column: str, values: Sequence[str]) -> str | None:
@@ -64,14 +64,14 @@ class Decisions:
             count("PiiUnitsRefused", units, table=record.table_name)
             return None
         count("PiiUnits", units, table=record.table_name)
-        own = self._detector.examine(values)
-        items = self._control.decisions.add_evidence(record.table_name, column, record.file_id, asdict(own))
+        own, identity = self._detector.examine(values), contract.by_name[column].id
+        items = self._control.decisions.add_evidence(record.table_name, identity, record.file_id, asdict(own))
         total = reduce(add, (_evidence(item) for item in items), Evidence())
         verdict = decide(total)
         if verdict is None:
             return None
         decision = {"decision": verdict, "score": total.score, "schema_version": contract.version, **asdict(total)}
-        held = self._control.decisions.decide(record.table_name, column, decision)
+        held = self._control.decisions.decide(record.table_name, identity, decision)
         self._control.files.wake(record.table_name)
         return str(held["decision"])
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from datamaster.cli.output import err, fail, out, print_table
+from datamaster.cli.output import err, fail, out, print_table, step
 from datamaster.cli.session import Env, Home, contracts_folder, platform
 from datamaster.platform.counts import counted
+from lake.contract import InvalidContract
 
 if TYPE_CHECKING:
     from datamaster.platform.contract_changes import ContractChange
@@ -38,13 +40,21 @@ def check(folder: Folder = None, home: Home = Path(".dm")) -> None:
 
 
 @app.command()
-def publish(folder: Folder = None, home: Home = Path(".dm"), env: Env = None) -> int:
+def publish(
+    folder: Folder = None,
+    home: Home = Path(".dm"),
+    env: Env = None,
+    reload: Annotated[
+        list[str] | None,
+        typer.Option(help="Load this table again afterwards, as a source name that passes to another column needs. Repeat for more."),
+    ] = None,
+) -> int:
     """Publish contracts to the running platform, and show the effect on existing rows.
 
     Exits 1 if the folder lacks a table that the platform carries.
     """
     from datamaster.cli.contract_files import check_contracts
-    from datamaster.platform.actions import current_contracts
+    from datamaster.platform.actions import current_contracts, reload_table
     from datamaster.platform.contract_changes import changes
     from lake.contract.store import POINTER_TTL_SECONDS
     from lake.contract.store import publish as put_in_force
@@ -55,9 +65,15 @@ def publish(folder: Folder = None, home: Home = Path(".dm"), env: Env = None) ->
     if lacking := sorted(old.tables.keys() - new.tables.keys()):
         fail(f"{source} has no contract of {', '.join(lacking)}, which the platform carries; dm tables drop ends a table in order")
         return 1
+    reloaded = [new.table(table).table for table in reload or ()]
     _print_changes(changes(old, new))
-    version = put_in_force(source, running.contracts_uri)
+    version = put_in_force(source, running.contracts_uri, reloaded)
     out.print(f"Version {version} is in force; every function reads it within {POINTER_TTL_SECONDS:.0f} s.")
+    if reloaded:
+        time.sleep(POINTER_TTL_SECONDS + 1)  # every change behind the load's fence is read by the new names
+    for table in reloaded:
+        with step(f"Reload of {table}"):
+            reload_table(running, table)
     return 0
 
 
@@ -70,14 +86,22 @@ def diff(
     home: Home = Path(".dm"),
     env: Env = None,
 ) -> int:
-    """Compare two sets of contracts, and show the effect on existing rows. Exits 1 if they differ."""
+    """Compare two sets of contracts. Shows the effect on existing rows, and a refusal of ``publish``. Exits 1 if they differ."""
     from datamaster.cli.contract_files import check_contracts
     from datamaster.platform.actions import current_contracts
     from datamaster.platform.contract_changes import changes
+    from lake.contract.renames import known_names, names_of
+    from lake.contract.store import published_names
 
     before = check_contracts(old) if old else current_contracts(platform(home, env))
-    found = changes(before, check_contracts(new or contracts_folder(home, env)))
+    after = check_contracts(new or contracts_folder(home, env))
+    found = changes(before, after)
     _print_changes(found)
+    try:
+        known_names(names_of(before.tables) if old else published_names(platform(home, env).contracts_uri), after.tables)
+    except InvalidContract as error:
+        fail(str(error))
+        return 1
     return 1 if found else 0
 
 

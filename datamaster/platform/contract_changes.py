@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lake.contract import Column, Contract, ContractSet
+from lake.contract.renames import KnownNames
 from lake.types import widens
 
 
@@ -61,21 +62,27 @@ def _of_table(old: Contract, new: Contract) -> Iterator[ContractChange]:
 
 
 def _of_columns(old: Contract, new: Contract) -> Iterator[ContractChange]:
-    taken = set()
+    known = {column.id: column for column in old.columns}
+    exchanged = KnownNames().with_names_of(old).exchanged(new)
     for column in new.columns:
-        before = old.by_name.get(column.name)
-        former = next((name for name in new.formers(column) if name in old.by_name), None)
-        if before is None and former is not None:
-            taken.add(former)
-            yield ContractChange(new.table, column.name, f"renamed from {former}", "every row keeps its value")
-            before = old.by_name[former]
+        before = known.pop(column.id, None)
+        refused = f"refused without dm contract publish --reload {new.table}" if column.source_name in exchanged else None
         if before is None:
-            yield ContractChange(new.table, column.name, "new column", f"null in rows that are there until dm export {new.table} --whole")
+            effect = refused or f"null in rows that are there until dm export {new.table} --whole"
+            yield ContractChange(new.table, column.name, "new column", effect)
         else:
+            yield from _of_names(new.table, before, column, refused)
             yield from _of_column(new.table, before, column)
-    for name in old.by_name:
-        if name not in new.by_name and name not in taken:
-            yield ContractChange(new.table, name, "left out", "the column stays in silver as it is; its new values go to _extra")
+    for column in known.values():
+        yield ContractChange(new.table, column.name, "left out", "the column stays in silver as it is; its new values go to _extra")
+
+
+def _of_names(table: str, old: Column, new: Column, refused: str | None) -> Iterator[ContractChange]:
+    if old.name != new.name:
+        yield ContractChange(table, new.name, f"renamed from {old.name}", "every row keeps its value")
+    if old.source_name != new.source_name:
+        late = f"every row keeps its value; one that came under the new name before now gets it by dm export {table} --whole"
+        yield ContractChange(table, new.name, f'is the source\'s "{new.source_name}"', refused or late)
 
 
 def _of_column(table: str, old: Column, new: Column) -> Iterator[ContractChange]:
@@ -86,13 +93,6 @@ def _of_column(table: str, old: Column, new: Column) -> Iterator[ContractChange]
             else f"silver's column cannot become that; dm reload {table} into a new name"
         )
         yield ContractChange(table, new.name, f"{old.type.spelling or old.type.name} becomes {new.type.spelling or new.type.name}", effect)
-    if old.source_name != new.source_name and not new.former_names:
-        yield ContractChange(
-            table,
-            new.name,
-            f'is the source\'s "{new.source_name}"',
-            f"rows that are there hold the former column's values until dm reload {table}",
-        )
     if new.allow_nan != old.allow_nan:
         yield ContractChange(
             table, new.name, f"NaN and infinity are {'allowed' if new.allow_nan else 'refused'}", "no row that is there changes"

@@ -89,7 +89,7 @@ class Conversion:
         until = min(parse_timestamp(record.not_before) for record in records if record.not_before)
         seconds = max(0, int((until - datetime.now(UTC)).total_seconds()))
         contract = self.contracts().tables.get(table)
-        columns = [c.name for c in contract.detected_columns if self.control.decisions.get(table, c.name) is None] if contract else []
+        columns = [c.name for c in contract.detected_columns if self.control.decisions.get(table, c.id) is None] if contract else []
         texts = ", ".join(columns) or "its texts"
         return (
             f"{counted(len(records), 'file')} of {table} for up to {seconds} s more: not enough values of {texts} were seen to decide"

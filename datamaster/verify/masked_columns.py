@@ -19,7 +19,7 @@ def masked_columns(contract: Contract, control: ControlTable) -> dict[str, str]:
         if column.classification == "personal":
             masks[column.name] = column.mask
         elif column.may_be_personal:
-            decision = control.decisions.get(contract.table, column.name)
+            decision = control.decisions.get(contract.table, column.id)
             if decision is None or decision["decision"] != CLEAR:
                 masks[column.name] = column.mask
     return masks

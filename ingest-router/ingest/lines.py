@@ -209,7 +209,7 @@ def _line(
 
 
 def _field(contract: Contract, column: Column) -> _Field:
-    formers = contract.formers(column, of_source=True)
+    formers = contract.former_sources(column)
     return _Field(column.name, column.source_name, normaliser(column), column.required, column.may_be_unchanged, formers)
 
 

@@ -25,7 +25,7 @@ from lake.control import Refusal
 RESPONSE_LIMIT = 6_000_000
 """Bytes of one answer, slightly below Lambda's 6 MB: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 ENVELOPE = 160
-TABLE_KEY, REASON_KEY = "table_name", "failure_reason"
+REASON_KEY = "failure_reason"
 
 Answer = KinesisFirehoseDataTransformationRecord
 Keys = KinesisFirehoseDataTransformationRecordMetadata
@@ -126,9 +126,8 @@ class Transformation:
         else:
             counts.ok += 1
             counts.splits += routed.split
-        batch.answers.append(
-            Answer(record.record_id, "Ok", data, _keys(TABLE_KEY, routed.table)) if data else Answer(record.record_id, "Dropped")
-        )
+        keys = _place(routed.table, self._router.version)
+        batch.answers.append(Answer(record.record_id, "Ok", data, keys) if data else Answer(record.record_id, "Dropped"))
         return room - len(data)
 
     def _fail(self, record: KinesisFirehoseRecord, raw: bytes, reason: str, batch: TransformedBatch, room: int) -> int:
@@ -140,7 +139,7 @@ class Transformation:
             table, refusal = refused
             batch.refusals[table].add(refusal)
         batch.failures.append(Failure(record.record_id, hashlib.sha256(raw).hexdigest(), reason, *self._router.origin(raw)))
-        batch.answers.append(Answer(record.record_id, "ProcessingFailed", record.data, _keys(REASON_KEY, reason)))
+        batch.answers.append(Answer(record.record_id, "ProcessingFailed", record.data, Keys({REASON_KEY: reason})))
         return room - size
 
 
@@ -152,5 +151,6 @@ def _give_back(record: KinesisFirehoseRecord, batch: TransformedBatch, room: int
 
 
 @lru_cache(maxsize=256)
-def _keys(name: str, value: str) -> Keys:
-    return Keys({name: value})
+def _place(table: str, contract_version: str) -> Keys:
+    """The partition keys that the delivery stream's prefix names."""
+    return Keys({"table_name": table, "contract": contract_version})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lake.contract.derived import FOLDER, DerivedTable, Join, check_derived, parse_derived
@@ -77,7 +77,8 @@ class ContractSet:
         parsed = (parse_derived(name, files[name]) for name in sorted(files) if name.startswith(FOLDER))
         derived = {table.name: table for table in parsed}
         check_derived(derived, tables)
-        return cls(digest.hexdigest()[:12], tables, derived)
+        version = digest.hexdigest()[:12]
+        return cls(version, {table: replace(contract, set_version=version) for table, contract in tables.items()}, derived)
 
     @classmethod
     def from_directory(cls, folder: Path) -> ContractSet:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lake.contract import names
@@ -74,7 +74,7 @@ class Column:
 
     ``key`` is its place in the primary key from 1, or None. If ``classification`` is None, detection decides.
     If ``may_be_unchanged`` is True, an update may leave the column out. ``former_names`` are its earlier names in the lake,
-    the newest first. ``physical_name`` is its name in the source if that name differs.
+    ``former_sources`` those in the source, the newest first. ``physical_name`` is its name in the source if that name differs.
     """
 
     name: str
@@ -86,10 +86,16 @@ class Column:
     may_be_unchanged: bool = False
     allow_nan: bool = False
     former_names: tuple[str, ...] = ()
+    former_sources: tuple[str, ...] = ()
     physical_name: str | None = None
     description: str = ""
     reference: Reference | None = None
     quality: tuple[QualityRule, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The column's first name in the lake, which all its later names lead back to."""
+        return self.former_names[-1] if self.former_names else self.name
 
     @property
     def source_name(self) -> str:
@@ -114,7 +120,7 @@ class MonthPartition:
 
 @dataclass(frozen=True)
 class Contract:
-    """The contract of one source table."""
+    """The contract of one source table. ``set_version`` is that of its ``ContractSet``, empty for a contract by itself."""
 
     table: str
     version: str
@@ -130,6 +136,7 @@ class Contract:
     export_lateness: int = 0
     description: str = ""
     quality: tuple[QualityRule, ...] = ()
+    set_version: str = field(default="", compare=False)
     by_name: Mapping[str, Column] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -161,13 +168,32 @@ class Contract:
         """The columns on which personal-data detection decides."""
         return tuple(c for c in self.columns if c.may_be_personal)
 
-    def formers(self, column: Column, of_source: bool = False) -> tuple[str, ...]:
-        """The former names under which a column may still be found in older data.
+    def formers(self, column: Column) -> tuple[str, ...]:
+        """The former names under which older files and tables of the lake may still hold a column."""
+        return tuple(name for name in column.former_names if name not in self.by_name)
 
-        A name that any column has now in the lake is left out. With ``of_source``, so is a name that one has in the source.
+    def former_sources(self, column: Column) -> tuple[str, ...]:
+        """The former names under which messages from before a change of the source may still hold a column."""
+        taken = {other.source_name for other in self.columns}
+        return tuple(name for name in column.former_sources if name not in taken)
+
+    def named_as(self, other: Contract) -> Contract:
+        """This contract with another version's column names, to read lines that were written under that version.
+
+        A column that the other version lacks stays if it has its source's name, under which lines hold unknown columns.
         """
-        taken = {name for other in self.columns for name in ((other.name, other.source_name) if of_source else (other.name,))}
-        return tuple(name for name in column.former_names if name not in taken)
+        theirs = {column.id: column for column in other.columns}
+        kept = [column for column in self.columns if column.id in theirs or column.name == column.source_name]
+        former = [theirs.get(column.id, column) for column in kept]
+        names = {column.name: then.name for column, then in zip(kept, former, strict=True)}
+        months = self.partition
+        return replace(
+            self,
+            columns=tuple(
+                replace(column, name=then.name, former_names=then.former_names) for column, then in zip(kept, former, strict=True)
+            ),
+            partition=replace(months, column=names[months.column]) if months and months.column in names else None,
+        )
 
     @property
     def quality_rules(self) -> tuple[QualityRule, ...]:

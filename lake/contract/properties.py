@@ -174,6 +174,13 @@ COLUMN = Section(
             default=[],
             custom=True,
         ),
+        Property(
+            "physicalRenamedFrom",
+            FORMER,
+            "Former names of the column in the source: changes from before its rename are read by them.",
+            otherwise="the same as `renamedFrom`",
+            custom=True,
+        ),
     ),
     (
         *(*_OF_ELEMENTS, "criticalDataElement", "encryptedName", "enum", "examples", "items", "logicalTypeOptions", "map"),

@@ -148,7 +148,7 @@ class _Reader:
             texts = ", ".join(rule.name for rule in RULES if rule.free_text)
             raise self.wrong(f"{subject}classification", f"got personal on {column_type.name}; only text can be masked: {texts}")
         unchanged = column_type.unbounded if given["unchanged"] is None else given["unchanged"]
-        formers = given["renamedFrom"]
+        formers = _names(given["renamedFrom"])
         return Column(
             name=name,
             type=column_type,
@@ -158,7 +158,8 @@ class _Reader:
             mask=mask,
             may_be_unchanged=unchanged and key is None,
             allow_nan=given["allowNaN"],
-            former_names=tuple(formers) if isinstance(formers, list) else (formers,),
+            former_names=formers,
+            former_sources=formers if given["physicalRenamedFrom"] is None else _names(given["physicalRenamedFrom"]),
             physical_name=str(given["physicalName"]) if given["physicalName"] not in (None, name) else None,
             description=str(given["description"] or ""),
             reference=reference,
@@ -223,3 +224,7 @@ class _Reader:
             values=tuple(arguments["validValues"] or ()),
             reference=Reference(*to.split(".")) if metric == "reference" else None,
         )
+
+
+def _names(given: str | list[str]) -> tuple[str, ...]:
+    return tuple(given) if isinstance(given, list) else (given,)

@@ -1,4 +1,5 @@
 """Published contracts: ``<root>/current`` names a version, ``<root>/<version>/`` holds its files and never changes.
+``<root>/names.json`` holds the columns that names have meant in any of them.
 
 The functions know only the root. A new table therefore deploys nothing but the contracts.
 """
@@ -6,21 +7,23 @@ The functions know only the root. A new table therefore deploys nothing but the 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import orjson
 
 from lake.clients import s3
-from lake.contract import Contract, ContractSet, InvalidContract, contract_files
-from lake.contract.renames import refuse_lost_names
+from lake.contract import ContractSet, InvalidContract, contract_files
+from lake.contract.renames import KnownNames, known_names, names_of
 from lake.errors import TerminalError
 from lake.keys import split_uri
 
 POINTER_TTL_SECONDS = 15.0
 INDEX = "index.json"
+NAMES = "names.json"
 READERS = 8
 
 
@@ -46,10 +49,10 @@ class ContractStore:
             ) from None
         return body
 
-    def current(self) -> ContractSet:
-        """The contracts in force."""
+    def current(self, since: str | None = None) -> ContractSet:
+        """The contracts in force. They are not older than the version ``since``."""
         version, read_at = self._pointer
-        if time.monotonic() - read_at > POINTER_TTL_SECONDS:
+        if time.monotonic() - read_at > POINTER_TTL_SECONDS or since not in (None, version):
             version = self._read("current").decode().strip()
             self._pointer = (version, time.monotonic())
         return self.at(version)
@@ -58,6 +61,14 @@ class ContractStore:
         """Seconds until every process has read the pointer that is there now."""
         written: datetime = s3().head_object(Bucket=self._bucket, Key=f"{self._prefix}current")["LastModified"]
         return max(0.0, POINTER_TTL_SECONDS - (datetime.now(UTC) - written).total_seconds())
+
+    def names(self) -> dict[str, Any]:
+        """The document that ``publish`` keeps of every table's names. Empty before the first."""
+        try:
+            document: dict[str, Any] = orjson.loads(self._read(NAMES))
+        except UnknownContractVersion:
+            return {}
+        return document
 
     def at(self, version: str) -> ContractSet:
         """The contracts of one version. Raises ``UnknownContractVersion``."""
@@ -69,26 +80,30 @@ class ContractStore:
         return self._versions[version]
 
 
-def publish(folder: Path, uri: str) -> str:
+def publish(folder: Path, uri: str, reloaded: Collection[str] = ()) -> str:
     """Validate a folder of contracts and derived tables, write it under its version and point ``current`` at it. Returns the version.
 
-    Raises ``InvalidContract`` before anything is written, also for a change that the contracts in force do not allow.
+    Raises ``InvalidContract`` before anything is written, also for a change that the names published so far do not allow.
+    The caller loads the tables ``reloaded`` anew.
     """
     files = contract_files(folder)
     contracts = ContractSet.from_directory(folder)
-    refuse_lost_names(_in_force(uri), contracts.tables)
+    names = known_names(published_names(uri), contracts.tables, reloaded)
     bucket, prefix = split_uri(uri)
     root = prefix.rstrip("/") + "/" if prefix else ""
     for name, text in files.items():
         s3().put_object(Bucket=bucket, Key=f"{root}{contracts.version}/{name}", Body=text.encode())
     s3().put_object(Bucket=bucket, Key=f"{root}{contracts.version}/{INDEX}", Body=orjson.dumps(list(files)))
+    s3().put_object(Bucket=bucket, Key=f"{root}{NAMES}", Body=orjson.dumps(names))
     s3().put_object(Bucket=bucket, Key=f"{root}current", Body=contracts.version.encode())
     return contracts.version
 
 
-def _in_force(uri: str) -> Mapping[str, Contract]:
-    """The contracts in force. Empty if none is published, or none can be read."""
+def published_names(uri: str) -> dict[str, KnownNames]:
+    """The names of every table so far. Empty if no contracts are in force, or none can be read."""
+    store = ContractStore(uri)
     try:
-        return ContractStore(uri).current().tables
+        tables = store.current().tables
     except (UnknownContractVersion, InvalidContract):
         return {}
+    return names_of(tables, {table: KnownNames.of(document) for table, document in store.names().items()})

@@ -94,6 +94,6 @@ TYPE = Valid(
     {"pattern": rf"^\s*({_SPELLINGS}){_BRACKETS}( {any_case('with')}({any_case('out')})? {any_case('time zone')})?(\[\])*\s*$"},
 )
 FORMER = Valid(
-    "its former name in the lake, or a list of them, the newest first",
+    "its former name, or a list of them, the newest first",
     {"type": ["string", "array"], "pattern": ".", "items": {"type": "string", "pattern": "."}},
 )

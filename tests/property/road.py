@@ -64,7 +64,8 @@ class Road:
 
     def arrives(self, table: str, bodies: Sequence[bytes]) -> str:
         """Put a raw file of these bodies and register it twice; its file id."""
-        key, body = f"raw/{table}/{next(self._numbers):06}.gz", gzip.compress(b"".join(bodies), 1)
+        version = self._router.contract_store().current().version
+        key, body = f"{raw_prefix(table)}contract={version}/{next(self._numbers):06}.gz", gzip.compress(b"".join(bodies), 1)
         put = self._s3.put_object(Bucket=self._stage, Key=key, Body=body)
         raw = self._raw_object(self._stage, key, put.get("VersionId", ""), put["ETag"].strip('"'), len(body))
         assert [self._registration.register(raw) for _ in range(2)] == ["registered", "known"]
@@ -72,7 +73,7 @@ class Road:
 
     def export_objects(self, table: str) -> set[str]:
         """The keys of every object that an export of a table ever wrote."""
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._stage, Prefix=f"{raw_prefix(table)}export/")
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._stage, Prefix=raw_prefix(table))
         return {item["Key"] for page in pages for item in page.get("Contents", ()) if item["Key"].endswith(".csv.gz")}
 
     def announce(self, key: str) -> None:

@@ -75,7 +75,7 @@ def silver_fields(contract: Contract) -> list[Field]:
     fields += [Field("cdc_generation", "long"), Field("cdc_position", "string"), Field(MISSING, "string"), Field(LOADED_BY, "long")]
     if contract.partial_columns:
         fields.append(Field(ORIGIN, "string"))
-    return fields + [Field(applied_at(c.name), "string") for c in contract.partial_columns]
+    return fields + [Field(applied_at(c.name), "string", tuple(map(applied_at, contract.formers(c)))) for c in contract.partial_columns]
 
 
 def applied_at(column: str) -> str:

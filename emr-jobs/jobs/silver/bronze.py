@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from jobs.iceberg.catalog import s3_properties
 from jobs.silver import gathering
+from jobs.silver.changes import unchanged_now
 from lake import cdc
 from lake.contract import Column, Contract
 from lake.errors import TerminalError
@@ -194,7 +195,8 @@ def _frame(spark: SparkSession, contract: Contract, schema: pa.Schema, uris: Seq
         selected.append(f"cast({f'`{stored}`' if stored else 'null'} as {column.type.sql}) as `{column.name}`")
     selected += [cdc.OPERATION, cdc.POSITION, cdc.BUILT_AT]
     for name, engine_type in OPTIONAL_TYPES.items():
-        selected.append(name if name in names else f"cast(null as {engine_type}) as {name}")
+        value = name if name in names else f"cast(null as {engine_type})"
+        selected.append(f"{unchanged_now(contract, value) if name == cdc.UNCHANGED else value} as {name}")
     return spark.read.parquet(*uris).selectExpr(*selected)
 
 

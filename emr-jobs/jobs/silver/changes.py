@@ -39,6 +39,9 @@ _GENERATION = f"case when {GENERATION} < 0 then '{_FOREIGN}' else lpad(cast({GEN
 PLACE = f"concat({_GENERATION}, '/', {cdc.POSITION})"
 """Generation and position as one text of fixed width that sorts as they do. ``-`` sorts before every digit."""
 
+LOGGED = f"split({cdc.UNCHANGED}, ',')"
+"""The unchanged columns of a change in ``<table>_changes``."""
+
 
 def ordered(frame: DataFrame, fences: Iterable[Fence]) -> DataFrame:
     """Bronze rows with generation, position and both as one sortable text (``AT``), without fence lines.
@@ -118,6 +121,15 @@ def carried(column: Column) -> str:
 def named(name: str) -> str:
     """Whether the change lists a name as one that it did not carry."""
     return f"coalesce(array_contains({cdc.UNCHANGED}, '{name}'), false)"
+
+
+def unchanged_now(contract: Contract, names: str) -> str:
+    """A list of unchanged columns (``names``, as SQL) by their present names, if it was written before a rename."""
+    now = {former: column.name for column in contract.columns for former in contract.formers(column)}
+    if not now:
+        return names
+    whens = " ".join(f"when '{mark}{former}' then '{mark}{name}'" for former, name in now.items() for mark in ("", cdc.UNSEEN))
+    return f"transform({names}, name -> case name {whens} else name end)"
 
 
 def value_of(column: Column) -> str:

@@ -21,7 +21,19 @@ from pyspark.sql import DataFrame, SparkSession
 from jobs.iceberg import staging
 from jobs.iceberg.catalog import SILVER, engine_name
 from jobs.iceberg.tables import Field, ensure
-from jobs.silver.changes import AT, GENERATION, GENERATION_WIDTH, IS_DELETE, PLACE, VALID_AT, carried, greatest, value_of
+from jobs.silver.changes import (
+    AT,
+    GENERATION,
+    GENERATION_WIDTH,
+    IS_DELETE,
+    LOGGED,
+    PLACE,
+    VALID_AT,
+    carried,
+    greatest,
+    unchanged_now,
+    value_of,
+)
 from jobs.silver.inheritance import Inheritance, carried_or_inherited
 from jobs.silver.statements import listed, more, query
 from lake import cdc
@@ -131,7 +143,7 @@ class History:
             *(f"`{c.name}`" for c in self.contract.columns),
             GENERATION,
             cdc.POSITION,
-            f"split({cdc.UNCHANGED}, ',') as {cdc.UNCHANGED}",
+            f"{unchanged_now(self.contract, LOGGED)} as {cdc.UNCHANGED}",
             f"case when {_SNAPSHOT} then timestamp_micros({GENERATION}) else {VALID_AT} end as {VALID_AT}",
             f"{PLACE} as {AT}",
             f"{cdc.OPERATION} = '{cdc.DELETE}' as {IS_DELETE}",

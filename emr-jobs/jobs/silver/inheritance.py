@@ -12,7 +12,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs.silver.changes import AT, GENERATION, IS_DELETE, PLACE, carried
+from jobs.silver.changes import AT, GENERATION, IS_DELETE, LOGGED, PLACE, carried, unchanged_now
 from jobs.silver.lineage import Events, Key, KeyChange, key_changes
 from lake import cdc
 from lake.contract import Column, Contract
@@ -30,7 +30,7 @@ class Inheritance:
             *(f"`{name}`" for name in (*self.key, *self.columns)),
             GENERATION,
             cdc.POSITION,
-            f"split({cdc.UNCHANGED}, ',') as {cdc.UNCHANGED}",
+            f"{unchanged_now(contract, LOGGED)} as {cdc.UNCHANGED}",
             f"{cdc.OPERATION} = '{cdc.DELETE}' as {IS_DELETE}",
             f"{PLACE} as {AT}",
         )

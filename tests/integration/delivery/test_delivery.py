@@ -10,7 +10,7 @@ import pytest
 
 pytestmark = pytest.mark.integration
 
-KEY = re.compile(r"raw/beer/\d{4}/\d\d/\d\d/\d\d/dm-delivery-local-1-\d{4}(-\d\d){5}-[0-9a-f-]{36}\.gz")
+KEY = re.compile(r"raw/beer/contract=[0-9a-f]{12}/\d{4}/\d\d/\d\d/\d\d/dm-delivery-local-1-\d{4}(-\d\d){5}-[0-9a-f-]{36}\.gz")
 
 
 def beers(dms_change, numbers):

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import boto3
+import orjson
 import pytest
 
 from jobs.iceberg import tables
 from lake.contract import ContractSet, InvalidContract
 from lake.contract.store import publish
-from tests.integration.jobs.domain import Change, Lake, contract_head, insert
+from tests.integration.jobs.domain import Change, Lake, contract_head, insert, update
+from tests.property.road import Road
 
 pytestmark = pytest.mark.integration
 
@@ -90,10 +93,53 @@ def test_a_column_that_was_renamed_twice_is_found_by_each_of_its_names(item: Tab
     assert item.rows("caption") == [(1, "a"), (2, "b"), (3, "c"), (4, "d")]
 
 
+TEXT = LABEL.replace("varchar(20)", "text")
+
+
+def test_an_unchanged_column_that_is_named_by_its_former_name_keeps_its_value(item: Table) -> None:
+    item.contract(TEXT, AMOUNT)
+    item.merge(insert("item", 1, item_id=1, label="a", amount=1))
+    item.lake.arrives(update("item", 2, unchanged=("label",), item_id=1, amount=2))
+    item.contract(renamed(TEXT, "title", "label"), AMOUNT)
+
+    item.merge(update("item", 3, unchanged=("title",), item_id=1, amount=3))
+
+    assert item.rows("title", "amount") == [(1, "a", 3)]
+    assert item.lake.row("item", item_id=1).cdc_missing is None
+
+
+def test_lines_are_converted_under_the_names_that_they_have_and_merged_under_the_new_ones(item: Table) -> None:
+    item.contract(TEXT, AMOUNT)
+    secret = boto3.client("secretsmanager").create_secret(Name="mask-key-of-names", SecretString="07" * 32)["ARN"]
+    road = Road(dict(item.lake.names), secret)
+    file = road.arrives("item", road.lines([dms_insert(item_id=1, label="a", amount=1), dms_insert(2, item_id=2, label=None, amount=2)]))
+    item.contract(renamed(TEXT, "title", "label"), AMOUNT, "      - {name: sold_at, physicalType: timestamptz}\n")
+
+    road.convert(file)
+    item.lake.merge()
+
+    assert item.rows("title", "amount", "sold_at") == [(1, "a", 1, None), (2, None, 2, None)]
+    assert item.lake.control.files.get(file).contract_version == item.lake.contracts.version
+
+
+def dms_insert(place: int = 1, **columns: Any) -> bytes:
+    about = {
+        "timestamp": "2026-01-01T00:00:00Z",
+        "record-type": "data",
+        "operation": "insert",
+        "schema-name": "app",
+        "table-name": "item",
+        "transaction-id": place,
+        "commit-timestamp": "2026-01-01T00:00:00Z",
+        "stream-position": f"00000000/{place:08X}.3.00000000/{place:08X}",
+    }
+    return orjson.dumps({"data": columns, "metadata": about})
+
+
 def test_a_former_name_is_not_given_to_a_new_column(item: Table) -> None:
     item.contract(renamed(LABEL, "title", "label"), AMOUNT)
 
-    with pytest.raises(InvalidContract, match=r'column "label": was the name of "title" before.*physicalName: label'):
+    with pytest.raises(InvalidContract, match=r'"title" is a name of the column that was "label" first.*renamedFrom: \[label\]'):
         item.contract(LABEL.replace("label", "title"), LABEL, AMOUNT)
 
 

@@ -47,7 +47,7 @@ def test_equal_contracts_differ_in_nothing():
         ),
         ("name: note,", "name: remark,", "remark", "new column", "null in rows that are there until dm export item --whole"),
         ("name: note,", "name: remark,", "note", "left out", "new values go to _extra"),
-        ("name: note,", "name: note, physicalName: remark,", "note", 'is the source\'s "remark"', "until dm reload item"),
+        ("name: note,", "name: note, physicalName: remark,", "note", 'is the source\'s "remark"', "by dm export item --whole"),
         ("shop.item", "shop.items", "", "source is shop.items", "until dm reload item"),
         (
             "    properties:",
@@ -69,7 +69,19 @@ def test_a_rename_keeps_the_values():
         "{name: note, physicalType: varchar(20), classification: public}",
         "{name: remark, physicalType: varchar(20), classification: public, customProperties: [{property: renamedFrom, value: note}]}",
     )
-    assert between(CONTRACT, renamed) == [("remark", "renamed from note", "every row keeps its value")]
+    assert [found[:2] for found in between(CONTRACT, renamed)] == [("remark", "renamed from note"), ("remark", 'is the source\'s "remark"')]
+    assert all("every row keeps its value" in effect for _, _, effect in between(CONTRACT, renamed))
+
+
+def test_a_name_of_the_source_that_passes_to_another_column_is_shown_with_the_load_it_needs():
+    before = CONTRACT.replace("name: price,", "name: price, physicalName: p,").replace("name: note,", "name: note, physicalName: n,")
+    after = before.replace("physicalName: p,", "physicalName: x,").replace("physicalName: n,", "physicalName: p,")
+    after = after.replace("physicalName: x,", "physicalName: n,")
+
+    assert [(column, "refused without dm contract publish --reload item" in effect) for column, _, effect in between(before, after)] == [
+        ("price", True),
+        ("note", True),
+    ]
 
 
 def test_tables_that_come_and_go_name_the_command():

@@ -22,7 +22,7 @@ def test_the_projects_own_template_describes_the_stream():
 
     assert stream.source_arn == GIVEN["StreamArn"]
     assert stream.bucket == "stage"
-    assert stream.prefix == "raw/!{partitionKeyFromLambda:table_name}/"
+    assert stream.prefix == "raw/!{partitionKeyFromLambda:table_name}/contract=!{partitionKeyFromLambda:contract}/"
     assert stream.error_prefix == "errors/!{firehose:error-output-type}/"
     assert stream.function_arn.startswith(GIVEN["TransformFunctionArn"])
     assert (stream.buffer_seconds, stream.request_bytes, stream.retries, stream.compressed) == (60.0, 1 << 20, 300, True)

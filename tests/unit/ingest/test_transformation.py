@@ -81,10 +81,10 @@ def test_no_two_lines_of_a_change_share_key_and_position(transform, changes, dat
         assert all(times == 1 for times in places.values())
 
 
-def test_a_good_record_goes_to_its_table(transform, dms):
+def test_a_good_record_goes_to_its_table_and_contract(transform, route, dms):
     (answer,) = transform([dms.message("insert", {"beer_id": 7, "beer_name": "Saison"})]).answers
 
-    assert answer.asdict()["metadata"] == {"partitionKeys": {"table_name": "beer"}}
+    assert answer.asdict()["metadata"] == {"partitionKeys": {"table_name": "beer", "contract": route.router.version}}
     assert base64.b64decode(answer.data).endswith(b"\n")
 
 
