@@ -11,7 +11,7 @@ from typing import Any
 from jobs.derived import build_job
 from jobs.iceberg.catalog import SILVER, catalog
 from jobs.iceberg.inventory import live_files
-from jobs.silver import bronze, merge_job, quality
+from jobs.silver import bronze, counts, merge_job, quality
 from jobs.silver import months as months_module
 from lake.generations import Fence
 from lake.manifests import MANIFEST, BatchFile, MonthsManifest, SilverManifest, utc_now, write_document
@@ -59,7 +59,7 @@ def merge(setting: Setting, table: str, uris: list[str], run: Callable[[str], An
         (merge_job, "ensure_silver"),
         (merge_job.Batch, "_merge"),
         (merge_job.Batch, "_keep_history"),
-        (merge_job.Batch, "_loads"),
+        (counts, "loads"),
     )
     originals = [(holder, name, getattr(holder, name)) for holder, name in steps]
     for holder, name, original in originals:

@@ -38,7 +38,7 @@ class ContractSet:
             return self.derived[table].partition
         partition = self.table(table).partition
         assert partition is not None  # noqa: S101 - no fact without one: ``check_derived``
-        return partition.year_field, partition.month_field
+        return partition.fields
 
     def built_from(self, table: str) -> tuple[DerivedTable, ...]:
         """The derived tables that read a table."""

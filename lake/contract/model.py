@@ -117,6 +117,11 @@ class MonthPartition:
     year_field: str
     month_field: str
 
+    @property
+    def fields(self) -> tuple[str, str]:
+        """The names of the year and the month column."""
+        return self.year_field, self.month_field
+
 
 @dataclass(frozen=True)
 class Contract:

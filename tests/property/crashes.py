@@ -29,7 +29,7 @@ def armed(name: str, settle: Any) -> Iterator[list[str]]:
         "plan before it opens a batch": (Batches, "open", 1, False),
         "plan before it assigns a file": (FileStates, "assign", 1, False),
         "job before touched.json": (merge_job, "write_document", 1, False),
-        "job before MERGE": (merge, "statement", 1, False),
+        "job before MERGE": (merge, "merge_parts", 1, False),
         "job after MERGE": (merge_job.Batch, "_keep_history", 1, False),
         "job between the history's changes and versions": (history.History, "_derive", 1, False),
         "job before outcome.json": (merge_job, "write_document", 2, False),

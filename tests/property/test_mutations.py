@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pytest
 
+from jobs.iceberg.partitions import TOMBSTONES, Month, months_condition
 from jobs.silver import changes, lineage, merge
 from tests.property.group import Broken
 from tests.property.scenarios import courses, drawn, scenarios
@@ -34,10 +36,10 @@ def without_the_fold_per_column(patch: pytest.MonkeyPatch) -> None:
 
 
 def without_the_tombstones_partition(patch: pytest.MonkeyPatch) -> None:
-    named = merge.months_predicate
-    patch.setattr(
-        merge, "months_predicate", lambda partition, months, row="t.": named(partition, {*months} - {merge.TOMBSTONES}, row) or "false"
-    )
+    def named(fields: Sequence[str], months: Collection[Month], row: str) -> str:
+        return months_condition(fields, {*months} - {TOMBSTONES}, row)
+
+    patch.setattr(merge, "months_condition", named)
 
 
 def without_the_doubt_about_what_a_load_has_read(patch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs.derived.rebuild import Derived, months_condition
+from jobs.derived.rebuild import Derived, months_of
 from jobs.iceberg.catalog import GOLD, SILVER, engine_name, exists
 from jobs.iceberg.tables import ensure_derived, fields_of, silver_fields
 from lake.contract import ContractSet, DerivedTable
@@ -59,10 +59,14 @@ def run(spark: SparkSession, uri: str) -> None:
 
 def _rows(spark: SparkSession, contracts: ContractSet, table: DerivedTable, manifest: MonthsManifest) -> DataFrame:
     """The rows of the manifest's months."""
-    for source in table.sources:
-        months = months_condition(contracts.months_of(source), manifest) if source == table.fact else "true"
-        _source(spark, contracts, source, months).createOrReplaceTempView(source)
-    rows = spark.sql(table.sql)
+    months = months_of(contracts.months_of(table.fact), manifest)
+    rows_of = {name: _source(spark, contracts, name, months if name == table.fact else "true") for name in table.sources}
+    named = ", ".join(f"`{name}` as (select * from {{rows_of_{name}}})" for name in rows_of)
+    # the table's SQL may begin with names of its own, which parentheses allow, and end with a comment
+    sql = table.sql.replace("{", "{{").replace("}", "}}")
+    frames = {f"rows_of_{name}": source for name, source in rows_of.items()}
+    # Spark's writers analyse the statement once more, when its names are gone; the selection holds what they stood for
+    rows = spark.sql(f"with {named} select * from (\n{sql}\n)", None, **frames).select("*")
     missing = [column for column in table.partition if column not in rows.columns]
     if missing:
         raise MonthsNotSelected(f'derived/{table.name}.sql selects no column "{missing[0]}", which its partition names')

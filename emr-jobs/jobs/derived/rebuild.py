@@ -8,20 +8,14 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - pyspark's own idiom
 
 from jobs.iceberg.catalog import engine_name, snapshot_id
+from jobs.iceberg.partitions import months_condition
 from lake.control.target_items import WHOLE
 from lake.manifests import OUTCOME, MonthsManifest, month_pair, month_text, sibling, write_document
 
 
-def months_condition(partition: tuple[str, str], manifest: MonthsManifest, row: str = "") -> str:
-    """A literal condition on the partition columns for the manifest's months. It is true for the whole table."""
-    if manifest.whole:
-        return "true"
-    year, month = partition
-    by_year: dict[int, list[int]] = {}
-    for pair in sorted(month_pair(text) for text in manifest.months):
-        by_year.setdefault(pair[0], []).append(pair[1])
-    conditions = (f"({row}{year} = {y} and {row}{month} in ({', '.join(str(m) for m in numbers)}))" for y, numbers in by_year.items())
-    return " or ".join(conditions) or "false"
+def months_of(partition: tuple[str, str], manifest: MonthsManifest) -> str:
+    """The condition for the manifest's months. True for the whole table."""
+    return "true" if manifest.whole else months_condition(partition, {month_pair(text) for text in manifest.months})
 
 
 @dataclass(frozen=True)
@@ -35,7 +29,7 @@ class Derived:
     def rebuild(self, rows: DataFrame, manifest: MonthsManifest, manifest_uri: str) -> None:
         """Replace the manifest's months by ``rows`` in one commit, and write the outcome beside the manifest."""
         everything = f"{self.partition[0]} is not null"
-        condition = everything if manifest.whole else months_condition(self.partition, manifest)
+        condition = everything if manifest.whole else months_of(self.partition, manifest)
         name = engine_name(self.database, self.table)
         months = (set(manifest.months) - {WHOLE}) | (self._present(rows) if manifest.whole else set())
         rows.writeTo(name).overwrite(F.expr(condition))

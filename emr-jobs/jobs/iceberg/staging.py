@@ -8,20 +8,18 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 
 from jobs.iceberg.catalog import SILVER, engine_name
+from jobs.iceberg.statements import overwrite
 from jobs.iceberg.tables import ensure_derived, fields_of
 from lake.contract.names import STAGED
 from lake.keys import silver_location
 
 
-def source(rows: DataFrame, name: str, bucket: str) -> str:
-    """The name under which a MERGE reads ``rows``: a view, or a staging table with a name that no contract can have."""
+def source(rows: DataFrame, name: str, bucket: str) -> DataFrame:
+    """The rows as a MERGE can read them: themselves, or a staging table with a name that no contract can have."""
     if "binary" not in dict(rows.dtypes).values():
-        rows.createOrReplaceTempView(name)
-        return name
+        return rows
     table = f"{name}{STAGED}"
     ensure_derived(SILVER, table, fields_of(rows), (), silver_location(bucket, table))
-    target = engine_name(SILVER, table)
-    rows.createOrReplaceTempView(name)
-    columns = ", ".join(f"`{column}`" for column in rows.sparkSession.table(target).columns)
-    rows.sparkSession.sql(f"INSERT OVERWRITE {target} SELECT {columns} FROM {name}").collect()
-    return target
+    staged = rows.sparkSession.table(engine_name(SILVER, table))
+    overwrite(engine_name(SILVER, table), rows.select(*staged.columns))
+    return staged

@@ -70,7 +70,7 @@ def silver_fields(contract: Contract) -> list[Field]:
     """Every column of a silver table, in order: the contract's, the partition's, the lake's own."""
     fields = [Field(c.name, c.type.iceberg, contract.formers(c)) for c in contract.columns]
     if contract.partition:
-        fields += [Field(contract.partition.year_field, "int"), Field(contract.partition.month_field, "int")]
+        fields += [Field(name, "int") for name in contract.partition.fields]
     fields += [Field(name, "timestamptz") for name in ("created_at", "updated_at", "deleted_at")]
     fields += [Field("cdc_generation", "long"), Field("cdc_position", "string"), Field(MISSING, "string"), Field(LOADED_BY, "long")]
     if contract.partial_columns:
@@ -85,7 +85,7 @@ def applied_at(column: str) -> str:
 
 def ensure_silver(contract: Contract, bucket: str) -> Table:
     """The contract's silver table, created or evolved if necessary. Raises ``UnsafeEvolution``."""
-    months = (contract.partition.year_field, contract.partition.month_field) if contract.partition else ()
+    months = contract.partition.fields if contract.partition else ()
     return ensure(SILVER, contract.table, silver_fields(contract), months, silver_location(bucket, contract.table))
 
 

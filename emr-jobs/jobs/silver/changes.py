@@ -18,9 +18,9 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
+from jobs.iceberg.statements import listed, more, query
 from jobs.iceberg.tables import ORIGIN, applied_at
 from jobs.silver.month_rule import month_fields
-from jobs.silver.statements import listed, more, query
 from lake import cdc
 from lake.contract import Column, Contract, MonthPartition
 from lake.generations import Fence
@@ -69,10 +69,11 @@ def fold(spark: SparkSession, changes: DataFrame, contract: Contract) -> DataFra
     (``cdc_at_<column>``). Then generation and position of the newest change and of the image, whether the newest change is
     a delete, and the newest generation whose load brought the key.
     """
-    return query(spark, "fold", _fold_parts(contract), changes=changes)
+    return query(spark, "silver/fold", fold_parts(contract), changes=changes)
 
 
-def _fold_parts(contract: Contract) -> dict[str, Any]:
+def fold_parts(contract: Contract) -> dict[str, Any]:
+    """The parts of fold.sql."""
     key = [c.name for c in contract.key]
     whole = [c for c in contract.columns if c.key is None and not c.may_be_unchanged]
     partial = [part for c in contract.partial_columns for part in (value_of(c), f"{place_of(c)} as {applied_at(c.name)}")]

@@ -12,7 +12,7 @@ before it was committed later, the row is valid from just after that change.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from jobs.iceberg import staging
 from jobs.iceberg.catalog import SILVER, engine_name
+from jobs.iceberg.statements import listed, more, query
 from jobs.iceberg.tables import Field, ensure
 from jobs.silver.changes import (
     AT,
@@ -35,7 +36,6 @@ from jobs.silver.changes import (
     value_of,
 )
 from jobs.silver.inheritance import Inheritance, carried_or_inherited
-from jobs.silver.statements import listed, more, query
 from lake import cdc
 from lake.contract import Contract
 from lake.contract.names import CHANGES, HISTORY
@@ -91,24 +91,14 @@ class History:
         return [c.name for c in self.contract.key]
 
     def _add(self, changes: DataFrame) -> None:
-        """Add changes that the log does not hold yet. Key and position identify a change, and loads of one position differ by time.
-
-        The batch's first and last position are literals, because both engines skip files of the log by them.
-        """
+        """Add the changes that the log does not hold yet."""
         first, last = changes.selectExpr(f"min({cdc.POSITION})", f"max({cdc.POSITION})").collect()[0]
         if first is None:
             return
-        distinct = query(self.spark, "history_log", log_parts(self.contract), delivered=changes)
+        distinct = query(self.spark, "silver/history_log", log_parts(self.contract), delivered=changes)
         source = staging.source(distinct, f"{self.log}_new", self.bucket)
-        same = f"t.{cdc.POSITION} = s.{cdc.POSITION} AND (s.{cdc.POSITION} <> '{cdc.ZERO_POSITION}' OR t.{VALID_AT} = s.{VALID_AT})"
-        near = f"t.{cdc.POSITION} BETWEEN '{first}' AND '{last}'"
-        names = [f.name for f in self._log_fields()]
-        self.spark.sql(
-            f"MERGE INTO {engine_name(SILVER, self.log)} t USING {source} s "
-            f"ON {_equal(self._keys())} AND {same} AND {near} "
-            f"WHEN MATCHED AND s.{GENERATION} > t.{GENERATION} THEN UPDATE SET {GENERATION} = s.{GENERATION} "
-            f"WHEN NOT MATCHED THEN INSERT ({listed(names)}) VALUES ({listed(names, 's.')})"
-        ).collect()
+        parts = log_merge_parts(self.contract, engine_name(SILVER, self.log), [f.name for f in self._log_fields()], first, last)
+        query(self.spark, "silver/history_log_merge", parts, distinct_changes=source).collect()
 
     def _derive(self, keys: DataFrame) -> None:
         everything = self.spark.table(engine_name(SILVER, self.log))
@@ -116,7 +106,7 @@ class History:
         keys = inheritance.keys()
         log = self._last_loads(everything.join(keys, self._keys(), "left_semi"))
         placed = self._placed(log, inheritance.values())
-        versions = query(self.spark, "history_versions", version_parts(self.contract, self.retired_below), placed=placed)
+        versions = query(self.spark, "silver/history_versions", version_parts(self.contract, self.retired_below), placed=placed)
         identity = [*self._keys(), GENERATION, cdc.POSITION, "valid_from"]
         names = [f.name for f in self._fields()]
         target = engine_name(SILVER, self.table)
@@ -125,12 +115,7 @@ class History:
         new = versions.selectExpr(*(f"`{name}`" for name in names), f"false as {GONE}")
         rewritten = new.unionByName(gone.selectExpr(*(f"`{name}`" for name in names), f"true as {GONE}"))
         source = staging.source(rewritten, f"{self.table}_new", self.bucket)
-        changed = ", ".join(f"`{name}` = s.`{name}`" for name in names if name not in identity)
-        self.spark.sql(
-            f"MERGE INTO {target} t USING {source} s ON {_equal(identity)} "
-            f"WHEN MATCHED AND s.{GONE} THEN DELETE WHEN MATCHED THEN UPDATE SET {changed} "
-            f"WHEN NOT MATCHED THEN INSERT ({listed(names)}) VALUES ({listed(names, 's.')})"
-        ).collect()
+        query(self.spark, "silver/history_versions_merge", versions_merge_parts(target, names, identity), versions=source).collect()
 
     def _last_loads(self, log: DataFrame) -> DataFrame:
         """The changes without rows that a later load repeated while the fence between the two loads has not arrived."""
@@ -180,5 +165,25 @@ def version_parts(contract: Contract, retired_below: int) -> dict[str, Any]:
     }
 
 
+def log_merge_parts(contract: Contract, log: str, columns: Sequence[str], first: str, last: str) -> dict[str, Any]:
+    """The parts of history_log_merge.sql. ``first`` and ``last`` are the batch's first and last position."""
+    return {
+        "log": log,
+        "same_key": _equal(c.name for c in contract.key),
+        "columns": listed(columns),
+        "values": listed(columns, "s."),
+        "zero": cdc.ZERO_POSITION,
+        "first": first,
+        "last": last,
+    }
+
+
+def versions_merge_parts(history: str, columns: Sequence[str], identity: Sequence[str]) -> dict[str, Any]:
+    """The parts of history_versions_merge.sql. ``identity`` are the columns that identify a version."""
+    changed = ", ".join(f"`{name}` = s.`{name}`" for name in columns if name not in identity)
+    values = listed(columns, "s.")
+    return {"history": history, "same_version": _equal(identity), "changed": changed, "columns": listed(columns), "values": values}
+
+
 def _equal(names: Iterable[str]) -> str:
-    return " AND ".join(f"t.`{name}` = s.`{name}`" for name in names)
+    return " and ".join(f"t.`{name}` = s.`{name}`" for name in names)

@@ -21,8 +21,9 @@ from pyspark.sql import DataFrame, SparkSession
 
 from jobs.iceberg.catalog import SILVER, catalog, engine_name
 from jobs.iceberg.inventory import files_since, live_files
+from jobs.iceberg.partitions import NAMED_MONTHS_LIMIT, Month, months_condition
+from jobs.iceberg.statements import overwrite
 from jobs.iceberg.tables import ensure_derived, fields_of
-from jobs.silver.merge import NAMED_MONTHS_LIMIT, Month, months_predicate
 from lake.contract import Contract, MonthPartition
 from lake.contract.names import KEYS
 from lake.keys import silver_location
@@ -50,13 +51,13 @@ def index_name(table: str) -> str:
 
 def rows(spark: SparkSession, contract: Contract, partition: MonthPartition) -> DataFrame:
     """Key and month of every row of a silver table, also of deleted rows and of some that have left their month."""
-    columns = [*(c.name for c in contract.key), partition.year_field, partition.month_field]
+    columns = [*(c.name for c in contract.key), *partition.fields]
     table = spark.table(engine_name(SILVER, contract.table)).select(*columns)
     index = find(contract.table, columns)
     if index is None:
         return table
     indexed = spark.table(engine_name(SILVER, index.name)).select(*columns)
-    return indexed.union(table.where(months_predicate(partition, index.young, row=""))) if index.young else indexed
+    return indexed.union(table.where(months_condition(partition.fields, index.young))) if index.young else indexed
 
 
 def find(table: str, columns: Collection[str]) -> KeyIndex | None:
@@ -91,9 +92,7 @@ def refresh(spark: SparkSession, table: str, key: Sequence[str], bucket: str) ->
     location = silver_location(bucket, index_name(table))
     ensure_derived(SILVER, index_name(table), fields_of(keys), (), location)
     parts = max(1, math.ceil(_rows_of(snapshot) / FILE_ROWS))
-    keys.repartitionByRange(parts, key[0]).sortWithinPartitions(*key).createOrReplaceTempView("keys")
-    selected = ", ".join(f"`{column}`" for column in columns)
-    spark.sql(f"INSERT OVERWRITE {engine_name(SILVER, index_name(table))} SELECT {selected} FROM keys").collect()
+    overwrite(engine_name(SILVER, index_name(table)), keys.repartitionByRange(parts, key[0]).sortWithinPartitions(*key))
     # the snapshot is named last: until then the index holds more than it promises
     with catalog().load_table((SILVER, index_name(table))).transaction() as change:
         change.set_properties({SNAPSHOT: str(snapshot.snapshot_id)})

@@ -6,9 +6,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.functions import expr
 
 from jobs.iceberg.catalog import SILVER, engine_name, exists
+from jobs.iceberg.partitions import Month
 from jobs.silver import key_index
 from jobs.silver.changes import IS_DELETE
-from jobs.silver.merge import Month, retired_condition
+from jobs.silver.merge import retired_condition
 from jobs.silver.month_rule import month_fields
 from lake.contract import Contract, ContractSet, Join, MonthPartition
 
@@ -22,10 +23,12 @@ def of_keys(spark: SparkSession, contract: Contract, partition: MonthPartition, 
     return _months(rows.join(keys, [c.name for c in contract.key], "left_semi"), partition)
 
 
-def of_images(changes: DataFrame, partition: MonthPartition) -> dict[Month, int]:
+def of_images(changes: DataFrame, partition: MonthPartition | None) -> dict[Month, int]:
     """The months of a batch's images, with the number of images in each. (0, 0) means no month."""
+    if partition is None:
+        return {}
     rows = changes.where(f"not {IS_DELETE}").selectExpr(*month_fields(partition))
-    counted = rows.groupBy(partition.year_field, partition.month_field).agg(expr("count(*) as cdc_count")).collect()
+    counted = rows.groupBy(*partition.fields).agg(expr("count(*) as cdc_count")).collect()
     return {(int(year), int(month)): int(images) for year, month, images in counted}
 
 
@@ -61,5 +64,5 @@ def _of_facts(spark: SparkSession, fact: str, partition: tuple[str, str], join: 
 
 
 def _months(rows: DataFrame, partition: MonthPartition) -> set[Month]:
-    pairs = rows.select(partition.year_field, partition.month_field).distinct().collect()
+    pairs = rows.select(*partition.fields).distinct().collect()
     return {(int(year), int(month)) for year, month in pairs}

@@ -25,7 +25,7 @@ from lake import cdc
 from lake.contract import Contract, QualityRule
 from lake.contract.names import QUALITY_RESULTS
 from lake.errors import TerminalError
-from lake.keys import silver_location, silver_quarantine_prefix
+from lake.keys import quarantine_uri, silver_location, silver_quarantine_prefix
 
 QUARANTINE, STOP = "quarantine", "stop"
 FOUND, HELD, KNOWN = "cdc_found", "cdc_held", "cdc_known"
@@ -76,6 +76,17 @@ class Checked:
     def summary(self) -> tuple[dict[str, Any], ...]:
         """The broken rules for the batch's outcome."""
         return tuple({"rule": r.rule.name, "severity": r.rule.severity, "rows_failed": r.failed} for r in self.results if r.failed)
+
+
+def guard(spark: SparkSession, contract: Contract, changes: DataFrame, bucket: str, batch_id: str, opened_at: datetime) -> Checked:
+    """Check every rule, keep the results, and put the changes that a rule holds back into the quarantine. Raises ``TableStopped``."""
+    checked = check(spark, contract, changes)
+    keep(contract, bucket, batch_id, opened_at, checked.results)
+    if checked.stopping:
+        raise TableStopped(contract.table, checked.stopping)
+    if checked.quarantined is not None:
+        checked.quarantined.write.mode("overwrite").parquet(quarantine_uri(bucket, contract.table, batch_id))
+    return checked
 
 
 def check(spark: SparkSession, contract: Contract, changes: DataFrame) -> Checked:

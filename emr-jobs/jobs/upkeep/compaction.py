@@ -10,11 +10,12 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from pyiceberg.table import Table
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - pyspark's own idiom
 
 from jobs.iceberg.catalog import engine_name
 from jobs.iceberg.inventory import LiveFile, Partition, live_files
+from jobs.iceberg.statements import overwrite
 
 FILES_OF_A_MONTH = 2
 FILE_BYTES = 128 * 1024 * 1024
@@ -33,7 +34,7 @@ def compact(spark: SparkSession, database: str, table: Table) -> int:
     name, columns = engine_name(database, table.name()[-1]), [field.name for field in table.schema().fields]
     partition = [field.name for field in table.spec().fields]
     if any(file.deletes for file in files) or (scattered and not partition):
-        _rewrite_whole(spark, name, columns, partition, sum(file.bytes for file in files))
+        _rewrite_whole(spark.table(name).select(*columns), name, partition, sum(file.bytes for file in files))
         return len({file.partition for file in files})
     for group in groups(scattered):
         condition = partitions_condition(partition, group)
@@ -42,13 +43,10 @@ def compact(spark: SparkSession, database: str, table: Table) -> int:
     return len(scattered)
 
 
-def _rewrite_whole(spark: SparkSession, name: str, columns: list[str], partition: list[str], size: int) -> None:
-    rows = spark.table(name).select(*columns)
+def _rewrite_whole(rows: DataFrame, name: str, partition: list[str], size: int) -> None:
     by = [F.col(column) for column in partition]
     rows = rows.repartition(*by) if by else rows.repartition(max(1, math.ceil(size / FILE_BYTES)))
-    rows.sortWithinPartitions(*partition, columns[0]).createOrReplaceTempView("compacted")
-    selected = ", ".join(f"`{column}`" for column in columns)
-    spark.sql(f"INSERT OVERWRITE {name} SELECT {selected} FROM compacted").collect()
+    overwrite(name, rows.sortWithinPartitions(*partition, rows.columns[0]))
 
 
 def scattered_partitions(files: Iterable[LiveFile]) -> dict[Partition, int]:

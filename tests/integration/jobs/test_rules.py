@@ -6,12 +6,15 @@ import ast
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
+import sqlglot
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlglot import exp
 
+from jobs.iceberg.statements import query
 from jobs.iceberg.tables import applied_at
 from jobs.silver import merge, rules
 from jobs.silver.changes import fold, ordered
@@ -19,6 +22,7 @@ from lake import cdc
 from lake.contract import parse_contract
 from lake.generations import Fence
 from tests.integration.jobs.domain import contract_head, name_the_main_module
+from tests.unit.jobs.test_statements import Recorder
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[3]
@@ -125,6 +129,24 @@ def select(spark: Any, folded: Any, expressions: dict[str, str]) -> dict[int, An
     return {row["item_id"]: row for row in spark.sql(f"select s.item_id, {columns} from s left join t on s.item_id = t.item_id").collect()}
 
 
+class Clauses(NamedTuple):
+    """The value of each column in the clauses of merge.sql."""
+
+    updates: dict[str, str]
+    inserts: dict[str, str]
+
+
+def clauses_of_merge(retired_below: int) -> Clauses:
+    recorder = Recorder()
+    query(recorder, "silver/merge", merge.merge_parts("item", CONTRACT, None, EPOCH, retired_below), folded="folded")
+    update, insert = (when.args["then"] for when in sqlglot.parse_one(recorder.text, read="spark").find_all(exp.When))
+    values = zip(insert.this.expressions, insert.expression.expressions, strict=True)
+    return Clauses(
+        {item.this.name: item.expression.sql("spark") for item in update.expressions},
+        {column.name: value.sql("spark") for column, value in values},
+    )
+
+
 def row_of_sql(row: Any) -> rules.Row:
     return rules.Row(
         rules.Place(row["cdc_generation"], row["cdc_position"]),
@@ -145,14 +167,14 @@ def row_of_sql(row: Any) -> rules.Row:
 def test_fold_and_merge_are_the_same_in_python_and_in_sql(
     spark: Any, lives: list[list[rules.Change]], later: list[list[rules.Change]], retired_below: int
 ) -> None:
-    clauses = merge._Merge(CONTRACT, EPOCH, retired_below)
+    clauses = clauses_of_merge(retired_below)
     first, second = folded_rows(spark, lives), folded_rows(spark, later)
     expected = [[rules.fold(changes, FENCES, WHOLE, PARTIAL) for changes in batch] for batch in (lives, later)]
     for frame, batch in zip((first, second), expected, strict=True):
         assert [of_sql(row) for row in sorted(frame.collect(), key=lambda row: row["item_id"])] == batch
 
     first.createOrReplaceTempView("t")
-    inserted = select(spark, first, clauses.inserts())
+    inserted = select(spark, first, clauses.inserts)
     rows = [rules.merged(None, folded, retired_below) for folded in expected[0]]
     assert [row_of_sql(inserted[key]) for key in range(KEYS)] == rows
 
@@ -160,7 +182,7 @@ def test_fold_and_merge_are_the_same_in_python_and_in_sql(
     kinds = {"item_id": "bigint", "ratio": "double", "size": "int", "cdc_generation": "bigint", "cdc_loaded": "bigint"}
     schema = ", ".join(f"`{name}` {'timestamp' if name.endswith('ed_at') else kinds.get(name, 'string')}" for name in names)
     spark.createDataFrame([tuple(row[name] for name in names) for row in inserted.values()], schema).createOrReplaceTempView("t")
-    updated = select(spark, second, clauses.updates())
+    updated = select(spark, second, clauses.updates)
     assert [row_of_sql(updated[key]) for key in range(KEYS)] == [
         rules.merged(row, folded, retired_below) for row, folded in zip(rows, expected[1], strict=True)
     ]

@@ -1,20 +1,26 @@
-"""The SQL files of the silver job are SQL for any contract, and nothing of a statement is left in the session."""
+"""The SQL files of the jobs are SQL for any contract, and nothing of a statement is left in the session."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from string import Formatter
+from typing import Any
 
 import pytest
 import sqlglot
 from sqlglot import exp
 
-from jobs.silver import changes, history, statements
+from jobs.iceberg import statements
+from jobs.silver import changes, history, merge
 from lake.contract import Contract, parse_contract
 from lake.contract.names import column_problem
 
 ROOT = Path(__file__).resolve().parents[3]
-SILVER = ROOT / "emr-jobs/jobs/silver"
+JOBS = ROOT / "emr-jobs/jobs"
+MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 HEAD = """\
 apiVersion: v3.0.2
 kind: DataContract
@@ -33,7 +39,9 @@ WIDE = """\
       - {name: body, physicalType: text, classification: public}
       - {name: photo, physicalType: bytea}
 """
-NAMES = sorted(path.stem for path in SILVER.glob("*.sql"))
+NAMES = sorted(path.relative_to(JOBS).with_suffix("").as_posix() for path in JOBS.rglob("*.sql"))
+KINDS = {"merge": exp.Merge, "retire": exp.Update, "overwrite": exp.Insert}
+TABLE = "lake.dm_silver.note"
 
 
 class Recorder:
@@ -47,37 +55,52 @@ class Recorder:
         return self
 
 
-def written(name: str, contract: Contract) -> str:
+def parts_of(name: str, contract: Contract) -> dict[str, Any]:
+    """The parts that the job gives a statement."""
+    columns = [c.name for c in contract.columns]
+    parts: dict[str, Callable[[], dict[str, Any]]] = {
+        "iceberg/overwrite": lambda: {"table": TABLE, "columns": statements.listed(columns)},
+        "silver/fold": lambda: changes.fold_parts(contract),
+        "silver/history_log": lambda: history.log_parts(contract),
+        "silver/history_log_merge": lambda: history.log_merge_parts(contract, TABLE, [*columns, "cdc_generation"], "1", "2"),
+        "silver/history_versions": lambda: history.version_parts(contract, 5),
+        "silver/history_versions_merge": lambda: history.versions_merge_parts(TABLE, [*columns, "valid_to"], ["note_id"]),
+        "silver/merge": lambda: merge.merge_parts(TABLE, contract, None, MOMENT, 5),
+        "silver/retire": lambda: merge.retire_parts(TABLE, MOMENT, 5),
+    }
+    return parts[name]()
+
+
+def written(name: str, contract: Contract) -> exp.Expr:
     """The statement that the job gives the engine, with a table's name for the rows that it reads."""
     session = Recorder()
-    if name == "fold":
-        changes.fold(session, "delivered_rows", contract)
-    else:
-        parts = history.log_parts(contract) if name == "history_log" else history.version_parts(contract, 5)
-        statements.query(session, name, parts, **{"delivered" if name == "history_log" else "placed": "delivered_rows"})
-    return session.text
+    parts = parts_of(name, contract)
+    fields = {field for _, field, _, _ in Formatter().parse((JOBS / f"{name}.sql").read_text()) if field}
+    assert parts.keys() <= fields, "a part has no place"
+    statements.query(session, name, parts, **dict.fromkeys(fields - parts.keys(), "delivered_rows"))
+    (statement,) = sqlglot.parse(session.text, read="spark")
+    assert statement is not None
+    return statement
 
 
 @pytest.mark.parametrize("columns", ["", WIDE], ids=["only a key", "every kind of column"])
 @pytest.mark.parametrize("name", NAMES)
-def test_each_file_is_one_query_of_the_rows_that_it_is_given(name: str, columns: str) -> None:
+def test_each_file_is_one_statement_over_the_rows_that_it_is_given(name: str, columns: str) -> None:
     contract = parse_contract(HEAD + columns, "note.yaml")
 
-    (query,) = sqlglot.parse(written(name, contract), read="spark")
+    statement = written(name, contract)
 
-    assert isinstance(query, exp.Select)
-    steps = {step.alias for step in query.find_all(exp.CTE)}
-    assert {table.name for table in query.find_all(exp.Table)} - steps == {"delivered_rows"}
-    own = {alias.alias for alias in query.find_all(exp.Alias)} - {column.name for column in contract.columns}
+    assert isinstance(statement, KINDS.get(name.split("/")[1].split("_")[-1], exp.Select))
+    steps = {step.alias for step in statement.find_all(exp.CTE)}
+    read = {table.name for table in statement.find_all(exp.Table)} - steps
+    assert read == {"delivered_rows"} if isinstance(statement, exp.Select) else read <= {"delivered_rows", "note"}
+    own = {alias.alias for alias in statement.find_all(exp.Alias)} - {column.name for column in contract.columns}
     assert {name for name in own if column_problem(name) is None} == set(), "a contract may give a column this name"
 
 
-def test_the_fold_and_the_history_name_nothing_in_the_session() -> None:
+def test_no_statement_leaves_a_name_in_the_session() -> None:
     calls = {
-        node.attr
-        for module in ("changes", "history", "statements", "lineage", "inheritance", "quality", "months")
-        for node in ast.walk(ast.parse((SILVER / f"{module}.py").read_text()))
-        if isinstance(node, ast.Attribute)
+        node.attr for module in JOBS.rglob("*.py") for node in ast.walk(ast.parse(module.read_text())) if isinstance(node, ast.Attribute)
     }
 
     assert not {name for name in calls if "TempView" in name}

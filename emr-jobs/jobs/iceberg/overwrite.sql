@@ -1,0 +1,3 @@
+insert overwrite {table}
+select {columns}
+from {rows}
