@@ -9,6 +9,7 @@ import pytest
 import yaml
 from typer.main import get_command
 
+from datamaster.aws.cloudformation.reading import read_template
 from datamaster.aws.dashboards.made_files import stored
 from datamaster.aws.dashboards.objectives import ENVIRONMENTS, InvalidObjective, objectives
 from datamaster.aws.dashboards.queries import panels
@@ -181,3 +182,12 @@ def test_tasks_are_counted_by_the_metric_that_counts_those_that_nobody_put_into_
 
     assert "TaskCount" in names
     assert "RunningTaskCount" not in names
+
+
+def test_freshness_rings_if_nothing_reports_it_any_more():
+    """The report publishes its age every five minutes, also if nothing waits."""
+    [freshness] = [objective for objective in KNOWN if objective.name == "freshness"]
+    every = read_template((PROJECT / "templates" / "observability.yaml").read_text())["Resources"][freshness.logical_id]["Properties"]
+
+    assert every["TreatMissingData"] == "breaching"
+    assert min(freshness.period[environment] for environment in ENVIRONMENTS if environment != "local") >= 5 * 60
