@@ -180,7 +180,7 @@ def lake(equal_lake):
 def compared(lake, source, athena, contracts, lake_stacks):
     """Compare; returns the report."""
     control = ControlTable(lake_stacks["control"]["TableName"])
-    return lambda: compare_lake(source, athena, contracts, control, KEY, lambda _text: None, checks)
+    return lambda key=KEY: compare_lake(source, athena, contracts, control, key, lambda _text: None, checks)
 
 
 def lake_rows(dsn):

@@ -65,6 +65,15 @@ def test_an_equal_lake_has_no_difference(compared):
     assert all(table.expected_rows == table.got_rows > 0 for table in report.tables)
 
 
+def test_without_the_mask_key_everything_but_hashed_columns_is_compared(compared):
+    report = compared(None)
+
+    assert (named(report), report.exit_code) == ({}, 3)
+    assert {table.table: table.trouble for table in report.tables if table.trouble} == {
+        "dm_silver.profile": ('column "email" is hashed, and this identity may not read the mask key',)
+    }
+
+
 def test_every_column_of_every_table_is_compared(lake, compared):
     planted = {}
     for table in SCHEMAS:
