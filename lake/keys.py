@@ -11,6 +11,7 @@ SOURCE_BACKUP = f"{ERRORS}source/"
 """Firehose's copies of records as they came, if an environment keeps them. They are not refused."""
 SETTLED_TAG = {"settled": "true"}
 MANIFEST_NAME = "manifest.json"
+QUARANTINE = "quarantine/"
 _CONTRACT = re.compile(rf"{RAW}[^/]+/contract=([0-9a-f]{{12}})/")
 
 
@@ -46,8 +47,19 @@ def contract_of_raw_key(key: str) -> str | None:
 
 def export_prefix(table: str, export_id: str, contract_version: str) -> str:
     """The prefix of one batch export's objects and closing manifest. A contract by itself has an empty version."""
-    version = f"contract={contract_version}/" if contract_version else ""
-    return f"{RAW}{table}/{version}export/{export_id}/"
+    return f"{_written_prefix(table, contract_version)}export/{export_id}/"
+
+
+def released_key(table: str, contract_version: str, name: str, is_csv: bool) -> str:
+    """The key of a raw object of lines that were rejected before. They were written under ``contract_version``, which may be empty.
+
+    ``name`` is unique in the table.
+    """
+    return f"{_written_prefix(table, contract_version)}released/{name}{'.csv' if is_csv else ''}.gz"
+
+
+def _written_prefix(table: str, contract_version: str) -> str:
+    return raw_prefix(table) + (f"contract={contract_version}/" if contract_version else "")
 
 
 def is_export_manifest(key: str) -> bool:
@@ -62,12 +74,17 @@ def bronze_part(table: str, ingest_date: str, file_id: str, number: int) -> str:
 
 def quarantine_key(table: str, ingest_date: str, file_id: str) -> str:
     """The key of the Parquet object that holds a file's rejected rows."""
-    return f"quarantine/{table}/ingest_date={ingest_date}/{file_id}.parquet"
+    return f"{quarantine_prefix(table)}ingest_date={ingest_date}/{file_id}.parquet"
+
+
+def quarantine_prefix(table: str) -> str:
+    """The prefix of a table's rejected rows and held back changes."""
+    return f"{QUARANTINE}{table}/"
 
 
 def silver_quarantine_prefix(table: str) -> str:
     """The prefix of the changes that quality rules hold back in a table's silver batches. Each batch has its own folder."""
-    return f"quarantine/{table}/silver/"
+    return f"{quarantine_prefix(table)}silver/"
 
 
 def quarantine_uri(bucket: str, table: str, batch_id: str) -> str:

@@ -69,12 +69,12 @@ def of_files(files: Iterable[ControlRecord]) -> Iterator[Trouble]:
     for table, failed in _by_table(file for file in listed if file.status == FAILED):
         reason, look = shortened(failed[0].error_message or ""), f"dm files ls --status failed --table {table}"
         yield Trouble("failed files", table, reason, look, len(failed), failed[0].created_at)
-    for table, rejecting in _by_table(file for file in listed if file.status != FAILED and file.records_rejected):
+    for table, rejecting in _by_table(file for file in listed if file.status != FAILED and file.rejects_left):
         reasons = sum((Counter(file.reject_reasons) for file in rejecting), Counter[str]())
         source = f"rows of {len(rejecting)} files" if rejecting[1:] else "rows of a file"
         reason = shortened(f"{source} did not fit the contract: {counts_text(reasons)}")
-        count = sum(file.records_rejected or 0 for file in rejecting)
-        yield Trouble("rows in quarantine", table, reason, f"dm files show {rejecting[0].file_id}", count, rejecting[0].created_at)
+        count = sum(file.rejects_left for file in rejecting)
+        yield Trouble("rows in quarantine", table, reason, f"dm quarantine ls --table {table}", count, rejecting[0].created_at)
 
 
 def _by_table(files: Iterable[ControlRecord]) -> Iterator[tuple[str, list[ControlRecord]]]:

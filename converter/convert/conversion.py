@@ -127,11 +127,7 @@ class Converter:
 
     def _attempt(self, record: ControlRecord, lease: _Lease) -> Outcome | None:
         """Convert and publish. None if the file was put back to wait."""
-        written = keys.contract_of_raw_key(record.object_key)
-        contracts = self._contracts.at(record.contract_version) if record.contract_version else self._contracts.current(written)
-        contract = contracts.table(record.table_name)
-        if written and written != contracts.version:
-            contract = contract.named_as(self._contracts.at(written).table(record.table_name))
+        contracts, contract = self._contracts.reading(record.object_key, record.table_name, record.contract_version)
         pinned = self._pinned(record, contracts, contract, lease)
         if pinned is None:
             return None

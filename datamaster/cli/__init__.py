@@ -13,7 +13,7 @@ import typer
 from typer.exceptions import TyperException
 from typer.rich_utils import rich_format_error
 
-from datamaster.cli import contract, dashboards, data, deploy, errors, files, lake, local, size, table, tables, version
+from datamaster.cli import contract, dashboards, data, deploy, errors, files, lake, local, quarantine, size, table, tables, version
 from datamaster.cli.output import fail
 from lake.errors import LakeError, TransientError
 
@@ -35,6 +35,7 @@ for installed in entry_points(group="datamaster.commands"):
 app.add_typer(contract.app, name="contract")
 app.add_typer(files.app, name="files")
 app.add_typer(errors.app, name="errors")
+app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(table.app, name="table")
 app.add_typer(tables.app, name="tables")
 app.add_typer(dashboards.app, name="dashboards")

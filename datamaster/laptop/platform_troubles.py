@@ -13,9 +13,10 @@ from datamaster.laptop.state import State
 from datamaster.laptop.task_reports import TaskReports, task_reports
 from datamaster.platform.picture import Picture, moment, of_api, of_refused, unreadable
 from datamaster.source.connection import SourceRefused, SourceUnreachable
-from ingest.refused_records import EVERYTHING, Group, Refused, RefusedRecords, Selection, grouped, not_loaded_since
+from ingest.refused_records import Group, Refused, RefusedRecords, grouped, not_loaded_since
 from lake.contract.store import ContractStore
 from lake.control import ControlTable
+from lake.control.inbox import EVERYTHING, Selection
 
 
 def picture(running: State) -> Picture:
@@ -43,7 +44,7 @@ def refusals(running: State, reports: TaskReports | None = None, selection: Sele
     """
     reports = reports or task_reports(running.dsn, running.slot)
     records = RefusedRecords(running.stage_bucket, ControlTable(running.control_table), ContractStore(running.contracts_uri))
-    rows = [*filter(selection.takes, reports.left_out), *records.newest(selection)]
+    rows = [*(row for row in reports.left_out if row.is_in(selection)), *records.newest(selection)]
     return grouped(rows, not_loaded_since(reports.loaded_at)), rows
 
 

@@ -14,7 +14,8 @@ from lake.errors import TransientError
 
 if TYPE_CHECKING:
     from datamaster.platform.picture import Picture
-    from ingest.refused_records import Group, Refused, Selection
+    from ingest.refused_records import Group, Refused
+    from lake.control.inbox import Selection
 
 STATE = "state.json"
 PROCESSES = "processes.json"

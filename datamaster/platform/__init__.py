@@ -15,7 +15,8 @@ from lake.errors import TransientError
 
 if TYPE_CHECKING:
     from datamaster.platform.picture import Picture
-    from ingest.refused_records import Group, Refused, Selection
+    from ingest.refused_records import Group, Refused
+    from lake.control.inbox import Selection
 
 APPS = ("ingest-router", "converter", "control-api")
 STACKS = (*APPS, "storage", "control", "streaming", "consumption", "ingestion", "processing")

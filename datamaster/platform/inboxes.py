@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import boto3
 
+from convert.release import QuarantineInbox
 from datamaster.platform import Platform
 from ingest.redrive import ErrorsInbox
 from lake.contract.store import ContractStore
@@ -15,6 +16,11 @@ def errors_inbox(platform: Platform) -> ErrorsInbox:
     stream = boto3.client("kinesis").describe_stream_summary(StreamName=platform.stream_name)["StreamDescriptionSummary"]
     control, contracts = ControlTable(platform.control_table), ContractStore(platform.contracts_uri)
     return ErrorsInbox(platform.stage_bucket, control, contracts, stream["StreamARN"])
+
+
+def quarantine_inbox(platform: Platform) -> QuarantineInbox:
+    """The lines that the converter rejected."""
+    return QuarantineInbox(platform.lake_bucket, ControlTable(platform.control_table), ContractStore(platform.contracts_uri))
 
 
 def caller() -> str:

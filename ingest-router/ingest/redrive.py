@@ -8,39 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import islice
-from typing import Any
 
-from ingest.refused_records import Entry, Group, RefusedRecords, Selection, grouped
+from ingest.refused_records import Entry, Group, RefusedRecords, grouped
 from ingest.routing import Router
 from ingest.source_stream import RECORDS_A_CALL, SourceStream
 from lake.contract.store import ContractStore
 from lake.control import ControlTable
-from lake.control.inbox import DROPPED, NOTHING_DECIDED, SENT
+from lake.control.inbox import DROPPED, NOTHING_DECIDED, SENT, InboxCounts, Selection
 from lake.keys import ERRORS
 
 RECORDS_A_SECOND = 500
 """Half of the records that one shard takes: https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html"""
 REMEMBERED = timedelta(days=40)
 """The lifetime of a decision. An object of errors/ lives 30 days at most."""
-
-
-@dataclass
-class Redriven:
-    """The counts of selected records. ``kept`` counts those that would be refused again, by reason."""
-
-    selected: int = 0
-    passing: int = 0
-    decided: int = 0
-    kept: Counter[str] = field(default_factory=Counter)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The JSON form."""
-        return vars(self) | {"kept": dict(self.kept.most_common())}
 
 
 class ErrorsInbox:
@@ -61,19 +44,19 @@ class ErrorsInbox:
         """The selected records by table and reason."""
         return grouped(entry.row for _, entries in self._selected(selection) for entry in entries)
 
-    def try_out(self, selection: Selection) -> Iterator[Redriven]:
+    def try_out(self, selection: Selection) -> Iterator[InboxCounts]:
         """Judge the selected records, and change nothing. Yields the counts so far."""
-        counts = Redriven()
+        counts = InboxCounts()
         for _, entries in self._selected(selection):
             self._judge(entries, counts)
             yield counts
 
-    def redrive(self, selection: Selection, by: str, records_a_second: int = RECORDS_A_SECOND) -> Iterator[Redriven]:
+    def redrive(self, selection: Selection, by: str, records_a_second: int = RECORDS_A_SECOND) -> Iterator[InboxCounts]:
         """Put the selected records that pass back on the stream. Yields the counts so far. Raises ``ReturnRefused``.
 
         Waits first until the functions have read the contracts in force, since those before would refuse the records again.
         """
-        router, counts = Router(self._contracts.current()), Redriven()
+        router, counts = Router(self._contracts.current()), InboxCounts()
         time.sleep(self._contracts.in_force_everywhere_in())
         for key, entries in self._selected(selection):
             began = time.monotonic()
@@ -84,9 +67,9 @@ class ErrorsInbox:
             yield counts
             time.sleep(max(0.0, len(passing) / records_a_second - (time.monotonic() - began)))
 
-    def drop(self, selection: Selection, by: str) -> Iterator[Redriven]:
+    def drop(self, selection: Selection, by: str) -> Iterator[InboxCounts]:
         """Take the selected records out of the inbox for good. They expire with their objects. Yields the counts so far."""
-        counts = Redriven()
+        counts = InboxCounts()
         for key, entries in self._selected(selection):
             counts.selected += len(entries)
             counts.decided += self._decide(key, entries, DROPPED, by)
@@ -96,11 +79,11 @@ class ErrorsInbox:
         """The selected records in groups of one call, each with its object's key."""
         decided = self._control.inbox.decided(ERRORS)
         for key in self._records.objects(selection.since):
-            found = (entry for entry in self._records.entries(key, decided.get(key, NOTHING_DECIDED)) if selection.takes(entry.row))
+            found = (entry for entry in self._records.entries(key, decided.get(key, NOTHING_DECIDED)) if entry.row.is_in(selection))
             while group := list(islice(found, RECORDS_A_CALL)):
                 yield key, group
 
-    def _judge(self, entries: Sequence[Entry], counts: Redriven) -> list[Entry]:
+    def _judge(self, entries: Sequence[Entry], counts: InboxCounts) -> list[Entry]:
         passing = []
         for entry in entries:
             reason = self._records.transformation.refusal(entry.raw)

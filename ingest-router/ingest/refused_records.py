@@ -24,7 +24,7 @@ from lake.clients import s3
 from lake.contract import ContractSet
 from lake.contract.store import ContractStore
 from lake.control import ControlTable
-from lake.control.inbox import NOTHING_DECIDED, Decided
+from lake.control.inbox import EVERYTHING, NOTHING_DECIDED, Decided, Selection
 from lake.keys import ERRORS, SOURCE_BACKUP
 from lake.privacy import masks_of
 
@@ -56,6 +56,10 @@ class Refused:
     entry: int = 0
     row_sent: bool = False
 
+    def is_in(self, selection: Selection) -> bool:
+        """Whether the selection takes the row."""
+        return selection.takes(self.table, self.reason, self.at)
+
     def as_dict(self, hidden_columns: Mapping[str, Container[str]]) -> dict[str, Any]:
         """The JSON form, with hidden columns."""
         return {**vars(self), "at": self.at.isoformat(), "row": shown(self, hidden_columns)}
@@ -79,31 +83,6 @@ class Group:
     def as_dict(self) -> dict[str, Any]:
         """The JSON form."""
         return {**vars(self), "oldest": self.oldest.isoformat(), "newest": self.newest.isoformat()}
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Some of the refused rows: of a source table (schema.table), with ``reason`` somewhere in theirs, refused between two times."""
-
-    table: str | None = None
-    reason: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-
-    @classmethod
-    def of(cls, contracts: ContractSet, table: str | None, *rest: Any) -> Selection:
-        """A selection whose table may also be given by its name in the lake."""
-        contract = contracts.tables.get(table or "")
-        return cls(f"{contract.source_schema}.{contract.source_table}" if contract else table, *rest)
-
-    def takes(self, row: Refused) -> bool:
-        """Whether the row is selected."""
-        if self.table not in (None, row.table) or (self.reason or "").casefold() not in row.reason.casefold():
-            return False
-        return (self.since is None or row.at >= self.since) and (self.until is None or row.at <= self.until)
-
-
-EVERYTHING = Selection()
 
 
 class Entry(NamedTuple):
@@ -137,7 +116,7 @@ class RefusedRecords:
         """The selected records of the newest objects."""
         decided = self._decisions.decided(ERRORS)
         for key in islice(reversed(self.objects(selection.since)), OBJECTS_LISTED):
-            yield from (row for row, _ in self.entries(key, decided.get(key, NOTHING_DECIDED)) if selection.takes(row))
+            yield from (row for row, _ in self.entries(key, decided.get(key, NOTHING_DECIDED)) if row.is_in(selection))
 
     def entries(self, key: str, decided: Decided) -> Iterator[Entry]:
         """The undecided records of one object, none if it has expired. A record without the router's reason gets its reason of today."""
@@ -214,6 +193,12 @@ def shown(row: Refused, hidden_columns: Mapping[str, Container[str]]) -> dict[st
         return dict(row.row)
     hidden = hidden_columns.get(row.table)
     return {name: HIDDEN if value is not None and (hidden is None or name in hidden) else value for name, value in row.row.items()}
+
+
+def source_table(contracts: ContractSet, table: str | None) -> str | None:
+    """The table as schema.table, which may be given by its name in the lake."""
+    contract = contracts.tables.get(table or "")
+    return f"{contract.source_schema}.{contract.source_table}" if contract else table
 
 
 def hidden_columns(contracts: ContractSet, control: ControlTable) -> dict[str, frozenset[str]]:

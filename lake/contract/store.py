@@ -19,7 +19,7 @@ from lake.clients import s3
 from lake.contract import ContractSet, InvalidContract, contract_files
 from lake.contract.renames import KnownNames, known_names, names_of
 from lake.errors import TerminalError
-from lake.keys import split_uri
+from lake.keys import contract_of_raw_key, split_uri
 
 POINTER_TTL_SECONDS = 15.0
 INDEX = "index.json"
@@ -56,6 +56,18 @@ class ContractStore:
             version = self._read("current").decode().strip()
             self._pointer = (version, time.monotonic())
         return self.at(version)
+
+    def reading(self, key: str, table: str, version: str | None = None) -> tuple[ContractSet, Contract]:
+        """The contracts that read a raw object, and its table's, by the names under which its lines were written.
+
+        They are those of ``version``, or those in force.
+        """
+        written = contract_of_raw_key(key)
+        contracts = self.at(version) if version else self.current(written)
+        contract = contracts.table(table)
+        if written and written != contracts.version:
+            contract = contract.named_as(self.at(written).table(table))
+        return contracts, contract
 
     def in_force_everywhere_in(self) -> float:
         """Seconds until every process has read the pointer that is there now."""

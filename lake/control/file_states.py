@@ -162,6 +162,7 @@ class FileStates:
             "records_written": outcome.records_written,
             "records_rejected": outcome.records_rejected,
             "bronze_keys": list(outcome.bronze_keys),
+            "records_cleared": None,
             "quarantine_key": outcome.quarantine_key,
             "built_at_min": timestamp(outcome.built_at_min) if outcome.built_at_min else None,
             "built_at_max": timestamp(outcome.built_at_max) if outcome.built_at_max else None,
@@ -261,6 +262,10 @@ class FileStates:
         """bronze → failed for a file that the silver job could not read. Returns False if it no longer belongs to the batch."""
         changes = _reason(error_type, message) | {"finished_at": now()}
         return self.change(file_id, FAILED, changes, _is_in(batch_id)) is not None
+
+    def clear_rejects(self, record: ControlRecord, cleared: int) -> None:
+        """Note how many rejected records of the file's last attempt were released or dropped since."""
+        self.change(record.file_id, None, {"records_cleared": cleared}, attribute("attempt_count").eq(record.attempt_count))
 
     def back_to_bronze(self, file_id: str) -> bool:
         """silver → bronze, for a file whose records belong to another generation than the one they were merged into."""

@@ -1,9 +1,10 @@
-"""Decisions on refused records and rejected lines: which entries of an object were sent again or dropped, by whom and when."""
+"""The inboxes of refused records and rejected lines: selections, counts, and decisions with their author and time."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,41 @@ from lake.control.items import Items, attribute, is_new
 from lake.control.records import now
 
 SENT, DROPPED = "sent again", "dropped"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Some entries of an inbox: of one table, with ``reason`` somewhere in theirs, from one time to another."""
+
+    table: str | None = None
+    reason: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def takes(self, table: str, reason: str, at: datetime) -> bool:
+        """Whether an entry is selected."""
+        return self.table in (None, table) and (self.reason or "").casefold() in reason.casefold() and self.spans(at)
+
+    def spans(self, at: datetime) -> bool:
+        """Whether a time is selected."""
+        return (self.since is None or at >= self.since) and (self.until is None or at <= self.until)
+
+
+EVERYTHING = Selection()
+
+
+@dataclass
+class InboxCounts:
+    """The counts of selected entries. ``kept`` counts those that would be refused again, by reason."""
+
+    selected: int = 0
+    passing: int = 0
+    decided: int = 0
+    kept: Counter[str] = field(default_factory=Counter)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return vars(self) | {"kept": dict(self.kept.most_common())}
 
 
 @dataclass(frozen=True)
@@ -35,6 +71,11 @@ class Decided:
     bits: int = 0
     decisions: tuple[Decision, ...] = ()
 
+    @property
+    def count(self) -> int:
+        """The number of decided entries."""
+        return self.bits.bit_count()
+
     def __contains__(self, entry: int) -> bool:
         return bool(self.bits >> entry & 1)
 
@@ -51,6 +92,11 @@ class InboxDecisions:
     def decided(self, prefix: str) -> dict[str, Decided]:
         """The decided entries of every object whose key begins with ``prefix``, by key."""
         return {str(item["sk"]): _read(item) for item in self.items.under(_key(prefix))}
+
+    def of(self, place: str) -> Decided:
+        """The decided entries of one object."""
+        item = self.items.get(_key(place))
+        return _read(item) if item else NOTHING_DECIDED
 
     def decide(self, place: str, entries: Iterable[int], action: str, by: str, lifetime: timedelta | None = None) -> int:
         """Keep a decision on entries that have none yet. Returns their number.

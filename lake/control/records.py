@@ -110,6 +110,7 @@ class ControlRecord:
     records_read: int | None = None
     records_written: int | None = None
     records_rejected: int | None = None
+    records_cleared: int | None = None
     wait_count: int = 0
     retry_key: str | None = None
     not_before: str | None = None
@@ -137,6 +138,11 @@ class ControlRecord:
     def ingest_date(self) -> str:
         """The UTC date on which the file was registered. Its bronze parts lie under this date."""
         return self.created_at[:10]
+
+    @property
+    def rejects_left(self) -> int:
+        """Rejected records that were neither released nor dropped."""
+        return (self.records_rejected or 0) - (self.records_cleared or 0)
 
     @property
     def real_attempts(self) -> int:

@@ -14,7 +14,8 @@ from control_api.troubles import Trouble
 from datamaster.aws.deploy.replication import STACK, Replication, ReplicationFailed
 from datamaster.platform.picture import Picture, moment, of_api, of_refused, unreadable
 from datamaster.platform.table_loads import ReplicationUnreachable, carried
-from ingest.refused_records import EVERYTHING, NO_TABLE, ROUTER, Refused
+from ingest.refused_records import NO_TABLE, ROUTER, Refused
+from lake.control.inbox import EVERYTHING
 
 if TYPE_CHECKING:
     from datamaster.aws.operation.installation import Installation

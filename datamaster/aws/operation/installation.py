@@ -17,7 +17,8 @@ from datamaster.platform.counts import counted
 from datamaster.platform.picture import Picture, by_status
 from datamaster.platform.settled import Stage, wait_for
 from datamaster.platform.table_loads import carried
-from ingest.refused_records import Group, Refused, Selection, grouped, not_loaded_since
+from ingest.refused_records import Group, Refused, grouped, not_loaded_since
+from lake.control.inbox import Selection
 from lake.control.records import PENDING, RUNNING
 from lake.errors import TerminalError
 
@@ -72,7 +73,7 @@ class Installation(Platform):
     def refusals(self, selection: Selection) -> tuple[list[Group], list[Refused]]:
         """Those that the router's log names, without their rows: no person may read what lies under errors/."""
         began = {name: table.started for name, table in carried(self.environment).items() if table.started}
-        rows = [row for row in account_picture.refused_in(self.log_of("transform_records")) if selection.takes(row)]
+        rows = [row for row in account_picture.refused_in(self.log_of("transform_records")) if row.is_in(selection)]
         return grouped(rows, not_loaded_since(began)), rows
 
     def picture(self) -> Picture:

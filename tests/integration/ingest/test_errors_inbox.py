@@ -14,14 +14,14 @@ import boto3
 import orjson
 import pytest
 
-from ingest.redrive import ErrorsInbox, Redriven
-from ingest.refused_records import HIDDEN, Refused, RefusedRecords, Selection, grouped, hidden_columns, not_loaded_since, shown
+from ingest.redrive import ErrorsInbox
+from ingest.refused_records import HIDDEN, Refused, RefusedRecords, grouped, hidden_columns, not_loaded_since, shown, source_table
 from ingest.routing import Router
 from ingest.source_stream import RECORDS_A_CALL
 from lake.contract import store
 from lake.contract.store import ContractStore, publish
 from lake.control import ControlTable, Fence
-from lake.control.inbox import DROPPED, SENT
+from lake.control.inbox import DROPPED, SENT, InboxCounts, Selection
 from lake.keys import ERRORS
 
 pytestmark = pytest.mark.integration
@@ -107,7 +107,7 @@ def errors(lake_stacks: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         items.delete_item(Key={"pk": "inbox", "sk": place})
 
 
-def last(run: Iterable[Redriven]) -> Redriven:
+def last(run: Iterable[InboxCounts]) -> InboxCounts:
     return list(run)[-1]
 
 
@@ -157,7 +157,7 @@ def test_a_selection_filters_by_table_reason_and_time(errors: Errors, selection:
 
 def test_a_table_may_be_given_by_its_name_in_the_lake(errors: Errors) -> None:
     contracts = ContractStore(errors.uri).current()
-    assert Selection.of(contracts, "orders") == Selection.of(contracts, "shop.orders") == Selection("shop.orders")
+    assert [source_table(contracts, name) for name in ("orders", "shop.orders", None)] == ["shop.orders", "shop.orders", None]
 
 
 def test_copies_of_records_as_they_came_are_not_refused(errors: Errors) -> None:

@@ -51,12 +51,13 @@ def test_files_are_counted_by_table_and_the_oldest_is_named():
         file(4, records_rejected=3, reject_reasons={'type in column "n"': 2, "ragged": 1}),
         file(3, status="failed", error_message="two"),
         file(2, status="failed", error_message="one"),
-        file(1, records_rejected=5, reject_reasons={"ragged": 5}),
+        file(1, records_rejected=7, records_cleared=2, reject_reasons={"ragged": 7}),
+        file(5, records_rejected=1, records_cleared=1),
     ]
     failed, rejected = of_files(files)
     assert (failed.kind, failed.count, failed.reason, failed.since) == ("failed files", 2, "one", "2026-01-02T00:00:00Z")
-    assert (rejected.kind, rejected.count, rejected.look) == ("rows in quarantine", 8, "dm files show f1")
-    assert rejected.reason == 'rows of 2 files did not fit the contract: 6 x ragged; 2 x type in column "n"'
+    assert (rejected.kind, rejected.count, rejected.look) == ("rows in quarantine", 8, "dm quarantine ls --table orders")
+    assert rejected.reason == 'rows of 2 files did not fit the contract: 8 x ragged; 2 x type in column "n"'
 
 
 def test_refused_rows_that_a_load_made_good_are_none():
