@@ -10,6 +10,7 @@ import csv
 import gzip
 import hashlib
 import io
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -57,8 +58,12 @@ class QuarantineInbox:
             yield counts
 
     def release(self, selection: Selection, by: str) -> Iterator[InboxCounts]:
-        """Write new raw objects of the selected lines that pass. Yields the counts so far, file by file. Raises ``ReleasedMeanwhile``."""
+        """Write new raw objects of the selected lines that pass. Yields the counts so far, file by file. Raises ``ReleasedMeanwhile``.
+
+        Waits first until the converter has read the contracts in force, since those before would reject the lines again.
+        """
         counts = InboxCounts()
+        time.sleep(self._contracts.in_force_everywhere_in())
         for found in self.lines.files(selection):
             file = self._finished(found, by)
             header, passing = self._judge(file, selection, counts)

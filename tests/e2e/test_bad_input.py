@@ -122,7 +122,7 @@ class Lake:
 
     def dm(self, *words: str) -> subprocess.CompletedProcess[str]:
         command = [str(Path(sys.executable).with_name("dm")), *words, "--home", str(self.running.home)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120)
+        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +179,17 @@ def test_a_bad_row_is_quarantined_with_its_line_and_reason_and_the_others_pass(l
     assert (row["line_number"], row["column"], row["line"]) == (32, "brewery_id", "many,Brewery")
     assert row["reason"]
     assert lake.breweries("brewery_id BETWEEN 920000 AND 920029") == 30
+
+
+def test_a_bad_row_is_listed_until_it_is_dropped(lake: Lake) -> None:
+    assert (lake.dm("quarantine", "ls").returncode, lake.dm("quarantine", "release", "--dry-run").returncode) == (1, 1)
+    [line] = json.loads(lake.dm("quarantine", "show", "--json").stdout)
+    assert (line["line_number"], line["column"], line["line"]) == (32, "brewery_id", "many,Brewery")
+    assert lake.dm("quarantine", "drop").returncode == 1, "nobody agreed"
+    assert lake.dm("quarantine", "drop", "--yes").returncode == 0
+    assert lake.dm("quarantine", "ls").returncode == 0
+    [decision] = json.loads(lake.dm("quarantine", "ls", "--decided", "--json").stdout)
+    assert (decision["action"], decision["entries"]) == ("dropped", 1)
 
 
 def test_show_tells_a_user_why_a_file_failed(lake: Lake) -> None:

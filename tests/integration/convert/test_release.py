@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from convert.release import QuarantineInbox
 from control_api.troubles import of_files
+from convert.release import QuarantineInbox
+from lake.contract import store
 from lake.contract.store import ContractStore, publish
 from lake.control import Fence
 from lake.control.inbox import DROPPED, SENT, InboxCounts, Selection
@@ -84,7 +85,8 @@ class Inbox:
 
 
 @pytest.fixture
-def inbox(road: Road, tmp_path: Path) -> Inbox:
+def inbox(road: Road, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inbox:
+    monkeypatch.setattr(store, "POINTER_TTL_SECONDS", 0.0)
     return Inbox(road, tmp_path)
 
 
