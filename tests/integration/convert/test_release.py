@@ -64,7 +64,7 @@ class Inbox:
         return self.road.record(file_id)
 
     def lines(self, *rows: dict[str, Any]) -> ControlRecord:
-        return self.arrives("a.gz", gz_lines(*(load(**row) for row in rows)))
+        return self.arrives("a.gz", gz_lines(*(json.dumps(load(**row), separators=(",", ":")) for row in rows)))
 
     @property
     def inbox(self) -> QuarantineInbox:
