@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from lake.clients import s3
-from lake.contract import ContractSet, InvalidContract, contract_files
+from lake.contract import Contract, ContractSet, InvalidContract, contract_files
 from lake.contract.renames import KnownNames, known_names, names_of
 from lake.errors import TerminalError
 from lake.keys import contract_of_raw_key, split_uri
