@@ -80,7 +80,7 @@ def _reporter(source: IO[bytes], size: int, progress: Callable[[int], None]) -> 
 
 def _contract(path: Path) -> tuple[Contract, str]:
     text = path.read_text(encoding="utf-8")
-    contract = parse_contract(text, path.name)
+    contract = parse_contract(text, path.name, strict=True)
     try:
         contracts = ContractSet.from_directory(path.parent)
     except InvalidContract:

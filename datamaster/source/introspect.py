@@ -37,7 +37,7 @@ def contract_yaml(dsn: str, table: str, references: bool = False, names: Mapping
     with connected(dsn, SESSION_OPTIONS) as connection, connection.cursor() as cursor:
         content = _contract(cursor, source, named, references)
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
-    parse_contract(text, f"the contract of {source}")
+    parse_contract(text, f"the contract of {source}", strict=True)
     return text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lake.contract import InvalidContract
 from lake.errors import TerminalError
 from tests.unit.convert.conftest import HEADER, NOTE, Converted, line, record
 
@@ -56,3 +57,12 @@ def test_a_failed_file_says_where_what_and_what_to_do(converted: Converted, text
         converted(text, name, contract=contract)
 
     assert str(raised.value) == message
+
+
+def test_a_misspelt_property_is_refused_before_a_value_is_read(converted: Converted) -> None:
+    with pytest.raises(InvalidContract) as raised:
+        converted(HEADER + ROWS, contract=NOTE.replace("classification: internal", "clasification: personal"))
+
+    assert str(raised.value) == (
+        'contract.yaml: column "body" clasification: neither the lake nor the standard has such a property; did you mean classification?'
+    )
