@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -20,7 +19,7 @@ from datamaster.laptop.exports import exports
 from datamaster.laptop.process import free_port
 from datamaster.laptop.state import State
 from lake.control import ControlTable, NewFile
-from tests.conftest import require
+from tests.integration.control_api.schemathesis_runs import schemathesis
 
 pytestmark = pytest.mark.integration
 HERE = Path(__file__).resolve().parent
@@ -62,25 +61,14 @@ def test_the_documented_command_serves_the_api_of_the_checkout(local_api):
 
 
 def test_no_input_ends_in_a_failure_or_in_an_answer_that_is_not_described(local_api, stacks, tmp_path):
-    require(importlib.util.find_spec("schemathesis") is not None, "schemathesis (make setup)")
     eventually(f"{local_api}/files")
     for name in "abc":
         failed = NewFile("stage", f"raw/beer/{name}.gz", "v1", "etag", "beer", "json", 10)
         ControlTable(stacks["control"]["TableName"]).files.register_failed(failed, "NotGzip", "no gzip member at byte 0")
     # Chalice's local server checks no signature.
     unsigned = {name: part for name, part in OPENAPI.items() if name != "security"}
-    (tmp_path / "openapi.json").write_text(json.dumps(unsigned))
-    command = [str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(HERE / "schemathesis.toml"), "run"]
 
-    run = subprocess.run(
-        [*command, str(tmp_path / "openapi.json"), "--url", local_api, "--seed", "1"],
-        cwd=tmp_path,
-        env=os.environ | {"SCHEMATHESIS_HOOKS": "schemathesis_hooks", "PYTHONPATH": str(HERE)},
-        capture_output=True,
-        text=True,
-    )
-
-    assert run.returncode == 0, run.stdout + run.stderr
+    schemathesis(local_api, unsigned, tmp_path, "schemathesis_hooks")
 
 
 def test_the_platforms_variables_are_shell_lines():
