@@ -10,10 +10,24 @@ from batches.functions import (
     settle_review_flat,
     settle_silver,
 )
-from control_api.door import app, get_file, get_files, get_health, get_tables, post_retry, report_state
+from control_api.door import (
+    app,
+    get_error_records,
+    get_errors,
+    get_file,
+    get_files,
+    get_health,
+    get_tables,
+    post_drop,
+    post_redrive,
+    post_retry,
+    report_state,
+)
 
 __all__ = [
     "app",
+    "get_error_records",
+    "get_errors",
     "get_file",
     "get_files",
     "get_health",
@@ -22,6 +36,8 @@ __all__ = [
     "plan_maintenance",
     "plan_review_flat",
     "plan_silver",
+    "post_drop",
+    "post_redrive",
     "post_retry",
     "report_state",
     "settle_gold",

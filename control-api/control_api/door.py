@@ -14,10 +14,13 @@ from control_api.file_answers import list_files, retry_file, show_file
 from control_api.health import OK, health
 from control_api.parameters import Parameters, idempotency_key, no_body
 from control_api.problems import answers, current_request
+from control_api.refused_answers import caller, drop, redrive, refused_groups, refused_records
 from control_api.settings import settings
 from control_api.state_metrics import emit, report
 from control_api.table_states import TableStates
 from control_api.troubles import find_troubles
+from ingest.redrive import ErrorsInbox
+from ingest.refused_records import hidden_columns
 from lake.contract.store import ContractStore
 from lake.control import ControlTable
 from lake.telemetry import observe
@@ -51,6 +54,39 @@ def post_retry(file_id: str) -> dict[str, Any]:
     request = current_request(app)
     no_body(request.raw_body)
     return retry_file(control_table(), file_id, query(), idempotency_key(request.headers))
+
+
+@app.route("/errors", methods=["GET"], authorizer=signed)
+@answered
+def get_errors() -> dict[str, Any]:
+    """Refused records by table and reason."""
+    return refused_groups(errors_inbox(), contract_store().current(), query())
+
+
+@app.route("/errors/records", methods=["GET"], authorizer=signed)
+@answered
+def get_error_records() -> dict[str, Any]:
+    """Refused records one by one, newest object first, with hidden columns."""
+    contracts = contract_store().current()
+    return refused_records(errors_inbox(), contracts, hidden_columns(contracts, control_table()), query())
+
+
+@app.route("/errors/redrive", methods=["POST"], authorizer=signed, content_types=[])
+@answered
+def post_redrive() -> dict[str, Any]:
+    """Put refused records that pass now back on the stream."""
+    request = current_request(app)
+    no_body(request.raw_body)
+    return redrive(errors_inbox(), contract_store().current(), query(), caller(request.context))
+
+
+@app.route("/errors/drop", methods=["POST"], authorizer=signed, content_types=[])
+@answered
+def post_drop() -> dict[str, Any]:
+    """Take refused records out of the inbox for good."""
+    request = current_request(app)
+    no_body(request.raw_body)
+    return drop(errors_inbox(), contract_store().current(), query(), caller(request.context))
 
 
 @app.route("/tables", methods=["GET"], authorizer=signed)
@@ -101,6 +137,11 @@ def control_table() -> ControlTable:
 def table_states() -> TableStates:
     """The tables' states from the control table."""
     return TableStates(control_table())
+
+
+def errors_inbox() -> ErrorsInbox:
+    """The records that the router refused, judged by the contracts in force."""
+    return ErrorsInbox(settings().stage_bucket, control_table(), contract_store(), settings().stream_arn)
 
 
 @cache

@@ -13,9 +13,17 @@ class Settings:
 
     control_table: str
     contracts_uri: str
+    stage_bucket: str
+    stream_arn: str
 
 
 @cache
 def settings() -> Settings:
     """The settings of this process. Raises ``KeyError`` with the name of a missing variable."""
-    return Settings(control_table=os.environ["CONTROL_TABLE"], contracts_uri=os.environ["CONTRACTS_URI"])
+    environment = os.environ
+    return Settings(
+        control_table=environment["CONTROL_TABLE"],
+        contracts_uri=environment["CONTRACTS_URI"],
+        stage_bucket=environment["STAGE_BUCKET"],
+        stream_arn=environment["STREAM_ARN"],
+    )

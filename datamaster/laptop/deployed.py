@@ -21,6 +21,7 @@ def names(deployment: Deployment) -> dict[str, str]:
         "CONTRACTS_URI": f"s3://{artifacts}/contracts/",
         "CONTROL_TABLE": outputs["control"]["TableName"],
         "STAGE_BUCKET": storage["StageBucket"],
+        "STREAM_ARN": outputs["streaming"]["StreamArn"],
         "LAKE_BUCKET": storage["LakeBucket"],
         "ARTIFACTS_BUCKET": artifacts,
         "MASK_KEY_SECRET": outputs["security"]["MaskKeyArn"],

@@ -34,7 +34,7 @@ class ErrorsInbox:
     """
 
     def __init__(self, bucket: str, control: ControlTable, contracts: ContractStore, stream_arn: str) -> None:
-        self._records = RefusedRecords(bucket, control, contracts)
+        self.records = RefusedRecords(bucket, control, contracts)
         self._control = control
         self._contracts = contracts
         self._stream_arn = stream_arn
@@ -43,6 +43,10 @@ class ErrorsInbox:
     def groups(self, selection: Selection) -> list[Group]:
         """The selected records by table and reason."""
         return grouped(entry.row for _, entries in self._selected(selection) for entry in entries)
+
+    def newest_groups(self, selection: Selection) -> list[Group]:
+        """The selected records of the newest objects by table and reason."""
+        return grouped(self.records.newest(selection))
 
     def try_out(self, selection: Selection) -> Iterator[InboxCounts]:
         """Judge the selected records, and change nothing. Yields the counts so far."""
@@ -56,8 +60,8 @@ class ErrorsInbox:
 
         Waits first until the functions have read the contracts in force, since those before would refuse the records again.
         """
-        router, counts = Router(self._contracts.current()), InboxCounts()
         time.sleep(self._contracts.in_force_everywhere_in())
+        router, counts = Router(self._contracts.current()), InboxCounts()
         for key, entries in self._selected(selection):
             began = time.monotonic()
             passing = self._judge(entries, counts)
@@ -78,15 +82,15 @@ class ErrorsInbox:
     def _selected(self, selection: Selection) -> Iterator[tuple[str, list[Entry]]]:
         """The selected records in groups of one call, each with its object's key."""
         decided = self._control.inbox.decided(ERRORS)
-        for key in self._records.objects(selection.since):
-            found = (entry for entry in self._records.entries(key, decided.get(key, NOTHING_DECIDED)) if entry.row.is_in(selection))
+        for key in self.records.objects(selection.since):
+            found = (entry for entry in self.records.entries(key, decided.get(key, NOTHING_DECIDED)) if entry.row.is_in(selection))
             while group := list(islice(found, RECORDS_A_CALL)):
                 yield key, group
 
     def _judge(self, entries: Sequence[Entry], counts: InboxCounts) -> list[Entry]:
         passing = []
         for entry in entries:
-            reason = self._records.transformation.refusal(entry.raw)
+            reason = self.records.transformation.refusal(entry.raw)
             if reason is None:
                 passing.append(entry)
             else:

@@ -21,7 +21,7 @@ from datamaster.aws.cloudformation.reading import read_template
 from datamaster.project import PROJECT
 from lake.errors import TerminalError
 
-APPS = {"ingest-router": ("ingest",), "converter": ("convert",), "control-api": ("control_api", "batches")}
+APPS = {"ingest-router": ("ingest",), "converter": ("convert",), "control-api": ("control_api", "batches", "ingest")}
 """Each app's folder, and the packages that it must contain."""
 STAGE = "lake"
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can carry

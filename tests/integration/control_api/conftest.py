@@ -78,7 +78,7 @@ class Api:
         return answer
 
     def validate(self, answer: HTTPResponse, method: str, path: str) -> None:
-        parts = ["{file_id}" if place == 2 else part for place, part in enumerate(path.split("/"))]
+        parts = ["{file_id}" if place == 2 and path.startswith("/files/") else part for place, part in enumerate(path.split("/"))]
         response = OPENAPI["paths"]["/".join(parts)][method.lower()]["responses"][str(answer.status_code)]
         if "$ref" in response:
             response = OPENAPI["components"]["responses"][response["$ref"].rpartition("/")[2]]
@@ -101,6 +101,8 @@ def stacks(lake_stacks: Outputs) -> Outputs:
 def control_app(stacks: Outputs, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setenv("CONTROL_TABLE", stacks["control"]["TableName"])
     monkeypatch.setenv("CONTRACTS_URI", f"s3://{stacks['storage']['ArtifactsBucket']}/contracts/")
+    monkeypatch.setenv("STAGE_BUCKET", stacks["storage"]["StageBucket"])
+    monkeypatch.setenv("STREAM_ARN", "arn:aws:kinesis:us-east-1:000000000000:stream/changes-of-the-inbox")
     monkeypatch.setenv("LAKE_BUCKET", stacks["storage"]["LakeBucket"])
     return fresh(door)
 

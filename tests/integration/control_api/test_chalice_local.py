@@ -42,7 +42,12 @@ def local_api(stacks):
     """The documented command, serving the API of the checkout; its address."""
     command = re.search(r"\.venv/bin/(chalice local .*) --port 8000", (ROOT / "docs/control-api.md").read_text())[1]
     port = str(free_port())
-    names = {"CONTROL_TABLE": stacks["control"]["TableName"], "CONTRACTS_URI": f"s3://{stacks['storage']['ArtifactsBucket']}/contracts/"}
+    names = {
+        "CONTROL_TABLE": stacks["control"]["TableName"],
+        "CONTRACTS_URI": f"s3://{stacks['storage']['ArtifactsBucket']}/contracts/",
+        "STAGE_BUCKET": stacks["storage"]["StageBucket"],
+        "STREAM_ARN": "arn:aws:kinesis:us-east-1:000000000000:stream/none",
+    }
     process = subprocess.Popen(
         [str(Path(sys.executable).with_name("chalice")), *command.split()[1:], "--port", port],
         cwd=ROOT / "control-api",

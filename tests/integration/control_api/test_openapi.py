@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from control_api import file_answers
+from control_api import file_answers, refused_answers
 from control_api.parameters import DEFAULT_LIMIT, MAX_LIMIT
 
 OPENAPI = yaml.safe_load((Path(__file__).resolve().parents[3] / "control-api" / "openapi.yaml").read_text())
@@ -51,6 +51,10 @@ def test_query_parameters_are_equal(control_app):
     filters = file_answers.FILTERS
     assert parameters("/files", "GET", "query") == set(filters)
     assert parameters("/files/{file_id}/retry", "POST", "query") == {"force"}
+    for path in ("/errors", "/errors/records"):
+        assert parameters(path, "GET", "query") >= set(refused_answers.FILTERS)
+    for path in ("/errors/redrive", "/errors/drop"):
+        assert parameters(path, "POST", "query") >= set(refused_answers.FILTERS)
     for path in ("/tables", "/troubles", "/health", "/files/{file_id}"):
         assert parameters(path, "GET", "query") == set()
 

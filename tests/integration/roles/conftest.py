@@ -104,6 +104,7 @@ class Guarded:
             "CONTROL_TABLE": self.outputs["control"]["TableName"],
             "STAGE_BUCKET": self.storage["StageBucket"],
             "LAKE_BUCKET": self.storage["LakeBucket"],
+            "STREAM_ARN": self.values["StreamArn"],
             "CONVERT_STATE_MACHINE_ARN": self.machine,
             "MASK_KEY_SECRET": self.values["MaskKeyArn"],
             "LEASE_SECONDS": "60",

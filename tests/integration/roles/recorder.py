@@ -32,8 +32,7 @@ ITEMS = "lake/control/items.py"
 ITEM_CALLS = ("get", "put", "update", "delete", "under", "pages")
 NOT_OF_FUNCTIONS = {
     *("publish", "Watermarks.get", "Watermarks.set", "LoadNotes.accept"),
-    *("RefusedRecords.entries", "RejectedLines.entries", "QuarantineInbox._finished", "QuarantineInbox._write"),
-    *("InboxDecisions.decided", "InboxDecisions.of", "InboxDecisions.decide", "ContractStore.in_force_everywhere_in"),
+    *("RejectedLines.entries", "QuarantineInbox._finished", "QuarantineInbox._write", "InboxDecisions.of"),
 }
 """What only ``dm`` and the batch export call."""
 

@@ -24,7 +24,7 @@ from lake.control import ControlTable, NewFile, Outcome
 from lake.control.batches import MAINTENANCE
 from lake.control.records import Refusal
 from lake.generations import Fence
-from lake.keys import file_id, raw_prefix
+from lake.keys import ERRORS, file_id, raw_prefix
 from lake.manifests import OUTCOME, TOUCHED, SilverOutcome, read_document, sibling, write_document
 from tests.waiting import eventually
 
@@ -261,6 +261,12 @@ class Work:
         for method, resource, path in [*asked, ("GET", "/tables", {}), ("GET", "/troubles", {}), ("GET", "/health", {})]:
             answer = self.run("APIHandler", "app", request(method, resource, path))
             assert answer["statusCode"] == 200, answer
+        refused = [{"errorMessage": "refused", "rawData": base64.b64encode(raw).decode()} for raw in (beer(1, "x"), b"no JSON")]
+        errors = f"{ERRORS}processing-failed/of-the-api"
+        self.s3.put_object(Bucket=self.lake.storage["StageBucket"], Key=errors, Body=b"\n".join(map(orjson.dumps, refused)))
+        inbox = [("GET", "/errors"), ("GET", "/errors/records"), ("POST", "/errors/redrive"), ("POST", "/errors/drop")]
+        answers = [self.run("APIHandler", "app", request(method, path, {})) for method, path in inbox]
+        assert [json.loads(answer["body"]).get("decided") for answer in answers] == [None, None, 1, 1]
         event = json.loads((PROJECT / "tests" / "events" / "sweep.json").read_text())
         self.run("ReportState", "report_state", event)
 
