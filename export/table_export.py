@@ -9,22 +9,26 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 import boto3
 import psycopg2
+from psycopg2 import sql
 
+from export.load import ExportLoad
 from export.objects import ExportObject, ObjectStore, ObjectWriter
 from export.parallel_copy import Pace, copy_all
 from export.snapshot import Snapshot, take_snapshot
-from export.statements import copies, header
+from export.statements import copies, header, source
 from export.statements import watermark as highest_watermark
 from lake import keys
 from lake.contract import Contract
 from lake.control import ControlTable, Fence, UnknownFile
 from lake.control.records import timestamp
 from lake.errors import TransientError
+from lake.source_session import SESSION_OPTIONS
 
 OBJECT_BYTES = 16 << 20
 READERS = 2
@@ -75,6 +79,7 @@ def export_table(
     *,
     whole: bool = False,
     only: Sequence[Sequence[str]] | None = None,
+    load_beside: str | None = None,
     object_bytes: int = OBJECT_BYTES,
     register_seconds: float = REGISTER_SECONDS,
     progress: Progress = lambda _: None,
@@ -82,22 +87,31 @@ def export_table(
     """Export a table, whole or from its watermark minus the contract's lateness, and move the watermark.
 
     ``only`` holds the keys of the rows to export, as texts; then the watermark stays.
+    ``load_beside`` names the replication slot that captures the table's changes. The export is then a load: it is whole, and rows that
+    it does not bring end once it is complete.
     ``object_bytes`` limits the compressed size of an object. The watermark moves once every object is registered. The function
     waits up to ``register_seconds`` for that. A table without changes (``cdc: false``) is exported whole, and a fence makes the
     export a generation. A table without an export watermark is always exported whole.
-    Raises ``ExportFailed``, ``NotRegistered``.
+    Raises ``ExportFailed``, ``NotCaptured``, ``NotRegistered``, ``Rewritten``.
     """
-    since = None if whole or not contract.cdc or contract.export_watermark is None else control.watermarks.get(contract.table)
+    since = (
+        None if whole or load_beside or not contract.cdc or contract.export_watermark is None else control.watermarks.get(contract.table)
+    )
     export_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     store = ObjectStore(bucket, keys.export_prefix(contract.table, export_id, contract.set_version))
     try:
+        load = ExportLoad.beside(load_beside, dsn, control, contract.table, export_id) if load_beside and contract.cdc else None
         with take_snapshot(dsn, contract.cdc) as snapshot:
+            built_at = load.fence.at if load else snapshot.taken_at
             watermark = None if only else highest_watermark(snapshot.connection, contract)
-            pace = _copy(snapshot, contract, copies(snapshot, contract, since, only), store, object_bytes, progress)
+            statements = copies(snapshot, contract, built_at, since, only)
+            if load:
+                load.begin()
+            pace = _copy(snapshot, contract, statements, store, object_bytes, progress)
     except psycopg2.Error as error:
-        raise ExportFailed(f"{contract.source_schema}.{contract.source_table}: {' '.join(str(error).split())}") from error
-    taken_at, objects = timestamp(snapshot.taken_at), store.in_order()
-    export = Export(export_id, contract.table, since, watermark, snapshot.position, taken_at, pace.rows, objects, contract.set_version)
+        raise _failed(contract, error) from error
+    read_at, objects = timestamp(built_at), store.in_order()
+    export = Export(export_id, contract.table, since, watermark, snapshot.position, read_at, pace.rows, objects, contract.set_version)
     _close(export, bucket)
     progress(f"{export.rows:,} rows in {len(export.objects)} objects; waiting for their registration")
     _wait_until_registered(export, bucket, control, register_seconds)
@@ -105,9 +119,26 @@ def export_table(
         # The fence comes last. Older generations are retired once no file of a known fence waits, and an unregistered file
         # would be overlooked. Files that were merged before are merged again.
         control.fences.add(contract.table, Fence(snapshot.taken_at))
+    if load:
+        load.end(export.rows)
     if watermark is not None:
         control.watermarks.set(contract.table, watermark, export_id)
     return export
+
+
+def estimated_rows(dsn: str, contract: Contract) -> int:
+    """The source's estimate of a table's rows, from its statistics and its size. Raises ``ExportFailed``."""
+    try:
+        with closing(psycopg2.connect(dsn, options=SESSION_OPTIONS)) as connection, connection.cursor() as cursor:
+            cursor.execute(sql.SQL("EXPLAIN (FORMAT JSON) SELECT FROM {}").format(source(connection, contract)))
+            ((plans,),) = cursor.fetchall()
+    except psycopg2.Error as error:
+        raise _failed(contract, error) from error
+    return int(plans[0]["Plan"]["Plan Rows"])
+
+
+def _failed(contract: Contract, error: psycopg2.Error) -> ExportFailed:
+    return ExportFailed(f"{contract.source_schema}.{contract.source_table}: {' '.join(str(error).split())}")
 
 
 def _copy(snapshot: Snapshot, contract: Contract, statements: list[str], store: ObjectStore, object_bytes: int, say: Progress) -> Pace:

@@ -26,7 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     dsn = options.dsn or secret_dsn(options.secret)
     try:
         contract = ContractStore(options.contracts).current().table(options.table)
-        export = export_table(dsn, options.bucket, contract, ControlTable(options.control_table), whole=options.whole, progress=_say)
+        control = ControlTable(options.control_table)
+        export = export_table(dsn, options.bucket, contract, control, whole=options.whole, load_beside=options.load_beside, progress=_say)
     except LakeError as error:
         _say(str(error))
         return 1
@@ -60,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--bucket", required=True, help="the stage bucket")
     parser.add_argument("--control-table", required=True, help="name of the control table")
     parser.add_argument("--contracts", required=True, help="s3:// root of the published contracts")
+    parser.add_argument("--load-beside", metavar="SLOT", help="load the table anew, beside the changes that this replication slot captures")
     parser.add_argument("--whole", action="store_true", help="every row, not only those since the watermark")
     return parser
 

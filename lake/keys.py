@@ -62,6 +62,11 @@ def _written_prefix(table: str, contract_version: str) -> str:
     return raw_prefix(table) + (f"contract={contract_version}/" if contract_version else "")
 
 
+def is_of_export(key: str, export_id: str) -> bool:
+    """Whether a raw key is an object of one batch export."""
+    return f"/export/{export_id}/" in key
+
+
 def is_export_manifest(key: str) -> bool:
     """Whether a raw key is the manifest that closes a batch export. A manifest is no file to convert."""
     return key.startswith(RAW) and "/export/" in key and key.endswith("/" + MANIFEST_NAME)

@@ -25,12 +25,14 @@ COMPLETED = "Table completed"
 class Load:
     """A complete load: the rows that the source sent, the end of the load, and the rows that the source could not send.
 
-    ``rows`` does not include ``left_out``, which is DMS's FullLoadErrorRows.
+    ``rows`` does not include ``left_out``, which is DMS's FullLoadErrorRows. ``refused`` counts the rows that the converter refused
+    of a load by export. The refused rows of other loads are kept one by one.
     """
 
     rows: int
     ended_at: datetime | None
     left_out: int = 0
+    refused: int | None = None
 
 
 class LoadStatistics:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,14 @@ from datamaster.cli.output import fail, step
 from datamaster.cli.session import Env, Home, platform
 from datamaster.platform.counts import counted
 from lake.control.records import FAILED
+
+
+class Load(StrEnum):
+    """The way of a load."""
+
+    auto = "auto"
+    export = "export"
+    stream = "stream"
 
 
 def register(app: typer.Typer) -> None:
@@ -61,6 +70,9 @@ def reload(
     accept: Annotated[
         bool, typer.Option("--accept", help="Load nothing. Take the last load as it is, although rows of it are missing.")
     ] = False,
+    load: Annotated[
+        Load, typer.Option(help="By an export, which is faster, by the stream, or by an export from 100,000 rows on.")
+    ] = Load.auto,
     home: Home = Path(".dm"),
     env: Env = None,
 ) -> None:
@@ -72,5 +84,9 @@ def reload(
         with step(f"The last load of {table}") as current:
             current.done(f"{actions.accept_load(running, table)}; dm run silver ends the rows of older loads")
         return
-    with step(f"Reload of {table}"):
-        actions.reload_table(running, table)
+    with step(f"Reload of {table}") as current:
+        if load == Load.export or (load == Load.auto and actions.is_large(running, table)):
+            result = actions.load_by_export(running, table, current.say)
+            current.done(f"{counted(result.rows, 'row')} in {counted(len(result.objects), 'object')}; dm run silver merges them")
+        else:
+            actions.reload_table(running, table)

@@ -52,6 +52,11 @@ class State(Platform):
         return self.home / LOGS
 
     @property
+    def capture_slot(self) -> str:
+        """The replicator's slot."""
+        return self.slot
+
+    @property
     def delivery(self) -> Path:
         """The folder of the delivery worker's checkpoint and flush requests."""
         return self.home / "delivery"

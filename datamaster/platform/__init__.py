@@ -66,6 +66,11 @@ class Platform(ABC):
         return self.dsn
 
     @property
+    def capture_slot(self) -> str | None:
+        """The replication slot that captures the source's changes. None if only DMS knows it."""
+        return None
+
+    @property
     def variables(self) -> dict[str, str]:
         """The process's variables for commands on this installation."""
         names = {"DM_WORK_GROUP": self.work_group, "DM_API_URL": self.api_url, "DM_SWEEP_FUNCTION": self.functions["sweep_files"]}

@@ -15,9 +15,16 @@ from lake.control import ControlTable
 from lake.control.records import PENDING, RUNNING, ControlRecord
 from lake.errors import TerminalError
 
+EXPORT_ROWS = 100_000
+"""From so many rows on, by the source's estimate, a load goes by an export."""
+
 
 class NoWaitingLoad(TerminalError):
     """There is no load to accept."""
+
+
+class UnknownSlot(TerminalError):
+    """The replication slot that captures the source's changes is not known to this machine."""
 
 
 def current_contracts(running: Platform) -> ContractSet:
@@ -72,6 +79,24 @@ def await_export(running: Platform, export: table_export.Export, progress: Progr
     conversion = Conversion(running.stage_bucket, control, ContractStore(running.contracts_uri).current)
     wait_for([Stage("its files to bronze", done, conversion.holds)], progress)
     return files()
+
+
+def is_large(running: Platform, table: str) -> bool:
+    """Whether a load of a table goes by an export: the source estimates many rows, and the slot that captures its changes is known."""
+    contract = contract_of(running, table)
+    if running.capture_slot is None or not contract.cdc:
+        return False
+    return table_export.estimated_rows(running.source, contract) >= EXPORT_ROWS
+
+
+def load_by_export(running: Platform, table: str, progress: Progress) -> table_export.Export:
+    """Load a table anew by an export, beside the changes that flow. Raises like ``export_table``, ``UnknownSlot``, ``NotCaptured``."""
+    if running.capture_slot is None:
+        raise UnknownSlot("only DMS knows its replication slot here: run python -m export.task with --load-beside SLOT, or --load stream")
+    contract, control = contract_of(running, table), ControlTable(running.control_table)
+    return table_export.export_table(
+        running.source, running.stage_bucket, contract, control, load_beside=running.capture_slot, progress=progress
+    )
 
 
 def reload_table(running: Platform, table: str) -> None:

@@ -66,8 +66,17 @@ class TargetStates:
 
 
 @dataclass(frozen=True)
+class ExportedLoad:
+    """A load by export: its generation, the export's id, and the rows that it read, None until its last object is registered."""
+
+    generation: int
+    export_id: str
+    rows: int | None
+
+
+@dataclass(frozen=True)
 class LoadNotes:
-    """Why a table's load waits, and which load was accepted."""
+    """Why a table's load waits, which load was accepted, and which load is an export."""
 
     items: Items
 
@@ -88,6 +97,21 @@ class LoadNotes:
         """The generation whose load was accepted."""
         accepted = self._item(target).get("accepted")
         return None if accepted is None else int(accepted)
+
+    def export_begins(self, target: str, generation: int, export_id: str) -> None:
+        """Record that an export loads the table into a generation."""
+        self.items.update(target_key(target, "load"), {"export": {"generation": generation, "export_id": export_id, "rows": None}})
+
+    def export_ends(self, target: str, export_id: str, rows: int) -> None:
+        """Record the rows of a load by export once all its objects are registered. A load that another one replaced stays replaced."""
+        exported = self.exported(target)
+        if exported is not None and exported.export_id == export_id:
+            self.items.update(target_key(target, "load"), {"export": {**vars(exported), "rows": rows}})
+
+    def exported(self, target: str) -> ExportedLoad | None:
+        """The table's last load by export."""
+        found = self._item(target).get("export")
+        return None if found is None else ExportedLoad(**plain(found))
 
     def _item(self, target: str) -> dict[str, Any]:
         return self.items.get(target_key(target, "load")) or {}

@@ -5,15 +5,16 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
 import pytest
 
-from export import snapshot, table_export
+from export import load, snapshot, table_export
 from lake.contract import Contract
 from lake.control import ControlTable, UnknownFile
 from lake.control.file_states import FileStates
@@ -22,7 +23,9 @@ from tests.property.oracle import KEY, PARTIAL, WHOLE, Line
 from tests.property.road import Road
 from tests.property.source import Source
 
-WHOLE_EXPORT = "export"
+WHOLE_EXPORT, LOADING_EXPORT = "export", "export anew"
+AHEAD = itertools.cycle((60, 30, 0))
+"""The slack that a load by export has left, in seconds, when its clock is 0, 30 and 60 seconds ahead of the source's."""
 
 
 @dataclass
@@ -72,7 +75,11 @@ def exported(event: str, source: Source, road: Road, contract: Contract, moments
     control.files = _Events(control.items, control.listing, announce)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(snapshot, "import_snapshot", taken)
-        done = table_export.export_table(source.dsn, road.names["stage"], contract, control, whole=event == WHOLE_EXPORT)
+        patch.setattr(load, "CLOCK_SLACK", timedelta(seconds=next(AHEAD)))
+        beside = source.slot if event == LOADING_EXPORT else None
+        done = table_export.export_table(
+            source.dsn, road.names["stage"], contract, control, whole=event == WHOLE_EXPORT, load_beside=beside
+        )
     until = timestamp(datetime.now(UTC))
     return [Exported(written.file_id, _lines(road.names["stage"], written.key, until), ()) for written in done.objects]
 

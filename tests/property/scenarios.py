@@ -26,7 +26,7 @@ KEYS = 4
 MONTHS = (1_583_020_800, 1_585_699_200, 1_606_780_800, None)
 CHANGES = ("write", "write", "short", "retitle", "body", "extra", "nobody", "shift", "move", "move", "bring", "swap", "drop", "renew")
 LOADS = ("load", "aborted load")
-EVENTS = ("follow", "follow", "restart", "reload", "aborted reload", "lost slot", "truncate", "export", "delta export")
+EVENTS = ("follow", "follow", "restart", "reload", "aborted reload", "lost slot", "truncate", "export", "delta export", "export anew")
 CRASHES = (
     "plan before it opens a batch",
     "plan before it assigns a file",

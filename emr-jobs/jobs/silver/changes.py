@@ -29,8 +29,10 @@ GENERATION = "cdc_generation"
 FOREIGN_GENERATION = -1
 IS_DELETE, VALID_AT, AT = "cdc_is_delete", "cdc_valid_at", "cdc_at"
 LOADED_GENERATION, LAST, IMAGE = "cdc_loaded_generation", "cdc_last", "cdc_image"
-LOADED = f"{cdc.OPERATION} = '{cdc.LOAD}' and {cdc.POSITION} = '{cdc.ZERO_POSITION}' and {GENERATION} >= 0"
-"""Whether a row belongs to a load. Rows of an export have positions of their own and do not."""
+STREAMED = f"{cdc.OPERATION} = '{cdc.LOAD}' and {cdc.POSITION} = '{cdc.ZERO_POSITION}' and {GENERATION} >= 0"
+"""Whether a row belongs to a load without a position of its own."""
+LOADED = f"({STREAMED} or ({cdc.OPERATION} = '{cdc.LOAD}' and unix_micros({VALID_AT}) = {GENERATION}))"
+"""Whether a row belongs to a load. Rows of an export have positions of their own and do not, unless their time is that of a fence."""
 GENERATION_WIDTH, POSITION_WIDTH = 17, len(cdc.ZERO_POSITION)
 AT_WIDTH = GENERATION_WIDTH + 1 + POSITION_WIDTH
 _FOREIGN = "-" + str(-FOREIGN_GENERATION).zfill(GENERATION_WIDTH - 1)

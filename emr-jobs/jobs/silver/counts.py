@@ -13,7 +13,7 @@ from jobs.iceberg.catalog import SILVER, engine_name
 from jobs.iceberg.partitions import NAMED_MONTHS_LIMIT, Month, months_condition
 from jobs.iceberg.tables import LOADED_BY, MISSING
 from jobs.silver import quality
-from jobs.silver.changes import GENERATION, LOADED, VALID_AT
+from jobs.silver.changes import GENERATION, LOADED, STREAMED, VALID_AT
 from lake import cdc
 from lake.contract import Contract
 from lake.control.target_items import WHOLE
@@ -34,7 +34,7 @@ def reads(delivered: DataFrame, opened_at: datetime) -> list[Read]:
     A load's row was read before its message was built. An export's row was read before the batch with its file was opened.
     """
     opened = int(opened_at.timestamp()) * 1_000_000 + opened_at.microsecond
-    until = f"max(case when {LOADED} then unix_micros({VALID_AT}) else {opened} end)"
+    until = f"max(case when {STREAMED} then unix_micros({VALID_AT}) else {opened} end)"
     read = delivered.where(f"{cdc.OPERATION} = '{cdc.LOAD}' and {GENERATION} >= 0").groupBy(GENERATION)
     return [Read(*row) for row in read.agg(expr(until), expr(f"bool_or({LOADED})")).collect()]
 

@@ -20,7 +20,7 @@ from pyspark.sql.functions import col, expr
 from jobs.iceberg.catalog import SILVER, catalog, engine_name, exists
 from jobs.iceberg.commits import retried
 from jobs.iceberg.tables import Field, ensure, iceberg_schema
-from jobs.silver.changes import GENERATION, IS_DELETE, LOADED, named
+from jobs.silver.changes import GENERATION, IS_DELETE, LOADED, VALID_AT, named
 from lake import cdc
 from lake.contract import Contract, QualityRule
 from lake.contract.names import QUALITY_RESULTS
@@ -146,7 +146,7 @@ def held_loads(spark: SparkSession, contract: Contract, bucket: str) -> DataFram
         return None
     types = {c.name: c.type.sql for c in contract.key}
     schema = ", ".join([*(f"`{name}` {kind}" for name, kind in types.items()), f"{cdc.OPERATION} string", f"{cdc.POSITION} string"])
-    held = spark.read.schema(f"{schema}, {GENERATION} bigint").parquet(*(f"s3://{bucket}/{key}" for key in objects))
+    held = spark.read.schema(f"{schema}, {GENERATION} bigint, {VALID_AT} timestamp").parquet(*(f"s3://{bucket}/{key}" for key in objects))
     return held.where(LOADED).select(*types, GENERATION).distinct()
 
 

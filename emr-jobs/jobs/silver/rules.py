@@ -48,9 +48,9 @@ class Change:
         known = (fence.generation for fence in fences if fence.generation <= self.built_at)
         return Place(max(known, default=0), self.position)
 
-    def is_load(self) -> bool:
-        """Whether a load brought it. Rows of an export have positions of their own."""
-        return self.operation == cdc.LOAD and self.position == cdc.ZERO_POSITION
+    def is_load(self, generation: int) -> bool:
+        """Whether a load brought it. Rows of an export have positions of their own, and those of a load by export the time of its fence."""
+        return self.operation == cdc.LOAD and (self.position == cdc.ZERO_POSITION or self.built_at == generation)
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def fold(changes: Iterable[Change], fences: Iterable[Fence], whole: Iterable[str
         columns[name] = _written(name, *carriers[-1]) if carriers else (None, None)
     last, change = placed[-1]
     values = {name: newest.values[name] if newest else None for name in whole}
-    loads = [place.generation for place, entry in placed if entry.is_load()]
+    loads = [place.generation for place, entry in placed if entry.is_load(place.generation)]
     return Folded(last, change.operation == cdc.DELETE, image, values, columns, max(loads, default=None))
 
 

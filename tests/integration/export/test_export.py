@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import MagicMock
 
+import psycopg2
+import psycopg2.extras
 import pytest
 
 import beer
 from datamaster.aws.deploy.stacks import Outputs
 from datamaster.source.introspect import contract_yaml
-from export import parallel_copy, statements, table_export
+from export import load, parallel_copy, statements, table_export
 from export.table_export import ExportFailed, NotRegistered, export_table
 from export.task import main
 from lake.cdc import ZERO_POSITION, Position
 from lake.contract import parse_contract
 from lake.contract.store import publish
+from lake.control.records import timestamp
+from lake.control.target_items import ExportedLoad
+from lake.generations import Fence
 from tests.integration.export.conftest import CONTRACTS, NO_CHANGES, Shop, registering
 
 pytestmark = pytest.mark.integration
@@ -76,6 +85,12 @@ def test_ranges_read_each_row_once_and_a_change_meanwhile_is_not_seen(shop: Shop
     assert sum(written.rows for written in export.objects) == export.rows == 999
 
 
+def test_rows_are_estimated_before_the_source_has_counted_them(shop: Shop) -> None:
+    add_reviews(shop, 1, 20_000)
+
+    assert 2_000 < table_export.estimated_rows(shop.dsn, REVIEW) < 200_000
+
+
 def test_a_reader_that_dies_ends_the_export_without_a_manifest(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     add_reviews(shop, 1, 20_000)
     monkeypatch.setattr(statements, "RANGE_BLOCKS", 1)
@@ -87,6 +102,21 @@ def test_a_reader_that_dies_ends_the_export_without_a_manifest(shop: Shop, monke
         export_table(shop.dsn, shop.bucket, REVIEW, registering(shop, "review"), whole=True, object_bytes=1)
 
     assert shop.manifests("review") == before
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["ALTER TABLE dm_core.whole ALTER n TYPE bigint", "DROP TABLE dm_core.whole; CREATE TABLE dm_core.whole AS SELECT 2 AS n"],
+)
+def test_a_table_that_is_rewritten_behind_the_snapshot_is_not_taken_for_empty(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, statement: str
+) -> None:
+    shop.run("DROP TABLE IF EXISTS dm_core.whole; CREATE TABLE dm_core.whole (n int PRIMARY KEY); INSERT INTO dm_core.whole VALUES (1)")
+    contract = parse_contract(contract_yaml(shop.dsn, "dm_core.whole"), "whole.yaml")
+    monkeypatch.setattr(table_export, "highest_watermark", lambda *_: shop.run(statement))
+
+    with pytest.raises(statements.Rewritten, match=r"dm_core\.whole was rewritten while its snapshot was taken"):
+        export_table(shop.dsn, shop.bucket, contract, shop.control)
 
 
 def test_the_position_lies_below_every_change_that_the_snapshot_cannot_see(shop: Shop) -> None:
@@ -150,6 +180,64 @@ def test_the_fence_of_an_export_waits_for_its_last_object(shop: Shop) -> None:
     assert shop.control.fences.of("brewery") == before
 
 
+@pytest.fixture
+def captured(shop: Shop) -> Iterator[str]:
+    """A slot with a reader."""
+    connection = psycopg2.connect(shop.dsn, connection_factory=psycopg2.extras.LogicalReplicationConnection)
+    shop.run("CREATE PUBLICATION everything FOR ALL TABLES")
+    with closing(connection), connection.cursor() as cursor:
+        cursor.create_replication_slot("captures", output_plugin="pgoutput")
+        cursor.start_replication("captures", options={"proto_version": "1", "publication_names": "everything"})
+        yield "captures"
+    shop.run("DROP PUBLICATION everything; SELECT pg_drop_replication_slot('captures')")
+
+
+def test_a_load_begins_a_generation_that_its_rows_alone_belong_to(shop: Shop, captured: str) -> None:
+    control = registering(shop, "brewery")
+    shop.run("INSERT INTO dm_core.brewery VALUES (1, 'a'), (2, 'b')")
+    before = datetime.now(UTC)
+
+    first, second = (export_table(shop.dsn, shop.bucket, BREWERY, control, load_beside=captured) for _ in range(2))
+
+    *_, older, newest = control.fences.of("brewery")
+    assert older < newest <= Fence(max(before - load.CLOCK_SLACK + timedelta(seconds=30), older.at + load.TICK))
+    assert {row["cdc_built_at"] for row in shop.rows(first)} == {timestamp(older.at)}
+    assert {row["cdc_built_at"] for row in shop.rows(second)} == {timestamp(newest.at)} == {second.cdc_built_at}
+    assert {row["cdc_position"] for row in shop.rows(second)} == {second.cdc_position} != {ZERO_POSITION}
+    assert control.loads.exported("silver/brewery") == ExportedLoad(newest.generation, second.export_id, 2)
+
+
+def test_a_load_that_dies_stays_open_and_the_next_one_replaces_it(shop: Shop, captured: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    control = registering(shop, "brewery")
+    monkeypatch.setattr(table_export, "copy_all", MagicMock(side_effect=MemoryError))
+    with pytest.raises(MemoryError):
+        export_table(shop.dsn, shop.bucket, BREWERY, control, load_beside=captured)
+    monkeypatch.undo()
+    died = control.loads.exported("silver/brewery")
+    assert died is not None
+    assert died.rows is None
+
+    export = export_table(shop.dsn, shop.bucket, BREWERY, control, load_beside=captured)
+
+    control.loads.export_ends("silver/brewery", died.export_id, 7)
+    assert control.loads.exported("silver/brewery") == ExportedLoad(max(control.fences.of("brewery")).generation, export.export_id, 0)
+
+
+@pytest.mark.parametrize(("made", "words"), [(False, "is not there"), (True, "has no reader")])
+def test_a_load_without_captured_changes_is_refused(shop: Shop, monkeypatch: pytest.MonkeyPatch, made: bool, words: str) -> None:
+    monkeypatch.setattr(load, "CAPTURE_SECONDS", 0)
+    fences = shop.control.fences.of("brewery")
+    if made:
+        shop.run("SELECT pg_create_logical_replication_slot('idle', 'pgoutput')")
+
+    with pytest.raises(load.NotCaptured, match=f'slot "idle" {words}'):
+        export_table(shop.dsn, shop.bucket, BREWERY, shop.control, load_beside="idle")
+
+    assert shop.control.fences.of("brewery") == fences
+    if made:
+        shop.run("SELECT pg_drop_replication_slot('idle')")
+
+
 def test_quotes_newlines_and_empty_text_survive_the_export(shop: Shop) -> None:
     shop.run("INSERT INTO dm_core.brewery VALUES (1, E'a \"b\",\\nc'), (2, ''), (3, 'São João')")
 
@@ -167,6 +255,8 @@ def test_an_empty_table_gives_one_object_with_the_header(shop: Shop) -> None:
 def test_an_unreachable_source_is_named_and_closes_nothing(shop: Shop) -> None:
     with pytest.raises(ExportFailed, match=r"dm_core\.review"):
         export_table("host=127.0.0.1 port=1 dbname=postgres", shop.bucket, REVIEW, shop.control)
+    with pytest.raises(ExportFailed, match=r"dm_core\.review"):
+        table_export.estimated_rows("host=127.0.0.1 port=1 dbname=postgres", REVIEW)
 
 
 def test_the_command_names_a_table_that_no_contract_describes(shop: Shop, lake_stacks: Outputs, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from beer import CONTRACTS
-from tests.integration.jobs.domain import Lake, delete, insert, load, place, update
+from lake.generations import Fence
+from tests.integration.jobs.domain import Lake, delete, insert, load, minute, place, update
 
 pytestmark = pytest.mark.integration
 
@@ -45,6 +46,39 @@ def test_rows_that_a_complete_reload_does_not_bring_are_deleted(lake: Lake) -> N
 
     assert names(lake) == [(1, "again")]
     assert lake.row("brewery", brewery_id=2).deleted_at is not None
+
+
+def test_a_load_by_export_deletes_what_it_did_not_bring_and_changes_around_its_snapshot_keep_their_order(lake: Lake) -> None:
+    lake.arrives(brewery(1), brewery(2), brewery(3))
+    lake.merge("brewery")
+    lake.source_says_loaded("brewery", 3, ended=600)  # the stream's load says nothing of this one
+    fence = Fence(minute(10))
+    lake.control.loads.export_begins("silver/brewery", fence.generation, "one")
+    lake.control.fences.add("brewery", fence)
+    lake.arrives(update("brewery", 100, built=10.5, brewery_id=1, brewery_name="before the snapshot"))
+    lake.arrives(*(load("brewery", 10, place(200), brewery_id=n, brewery_name="in the snapshot") for n in (1, 3)))
+    lake.arrives(update("brewery", 300, built=11, brewery_id=3, brewery_name="behind the snapshot"))
+
+    lake.merge("brewery")
+    lake.merge("brewery")
+    assert names(lake) == [(1, "in the snapshot"), (2, "x"), (3, "behind the snapshot")]
+
+    lake.control.loads.export_ends("silver/brewery", "another", 2)
+    lake.merge("brewery")
+    assert [n for n, _ in names(lake)] == [1, 2, 3]
+
+    lake.control.loads.export_ends("silver/brewery", "one", 2)
+    lake.merge("brewery")
+    assert names(lake) == [(1, "in the snapshot"), (3, "behind the snapshot")]
+
+
+def test_rows_of_an_export_are_no_rows_of_a_load(lake: Lake) -> None:
+    lake.fence("brewery", 10)
+
+    lake.arrives(*(load("brewery", built, place(200), brewery_id=n, brewery_name="x") for n, built in ((1, 10.5), (2, 10))))
+    lake.merge("brewery")
+
+    assert [lake.row("brewery", brewery_id=n).cdc_loaded for n in (1, 2)] == [None, Fence(minute(10)).generation]
 
 
 def test_nothing_is_deleted_while_the_reload_is_incomplete(lake: Lake) -> None:

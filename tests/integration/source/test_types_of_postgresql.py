@@ -183,7 +183,7 @@ def exported(dsn: str, contract: Contract) -> bytes:
     with take_snapshot(dsn, True) as snapshot, snapshot.connection.cursor() as cursor:
         body = io.BytesIO((",".join(header(contract)) + "\n").encode())
         body.seek(0, io.SEEK_END)
-        for statement in copies(snapshot, contract, None):
+        for statement in copies(snapshot, contract, snapshot.taken_at):
             cursor.copy_expert(statement, body)
     return body.getvalue()
 
