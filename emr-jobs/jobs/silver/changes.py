@@ -128,11 +128,14 @@ def named(name: str) -> str:
 
 def unchanged_now(contract: Contract, names: str) -> str:
     """A list of unchanged columns (``names``, as SQL) by their present names, if it was written before a rename."""
-    now = {former: column.name for column in contract.columns for former in contract.formers(column)}
-    if not now:
+    if not any(map(contract.formers, contract.columns)):
         return names
-    whens = " ".join(f"when '{mark}{former}' then '{mark}{name}'" for former, name in now.items() for mark in ("", cdc.UNSEEN))
-    return f"transform({names}, name -> case name {whens} else name end)"
+    cases = []
+    for column in contract.columns:
+        for mark in ("", cdc.UNSEEN):
+            found = " or ".join(f"array_contains({names}, '{mark}{name}')" for name in (column.name, *contract.formers(column)))
+            cases.append(f"case when {found} then '{mark}{column.name}' end")
+    return f"split(nullif(concat_ws(',', {', '.join(cases)}), ''), ',')"
 
 
 def value_of(column: Column) -> str:

@@ -108,7 +108,10 @@ def test_an_unchanged_column_that_is_named_by_its_former_name_keeps_its_value(it
     assert item.lake.row("item", item_id=1).cdc_missing is None
 
 
-def test_lines_are_converted_under_the_names_that_they_have_and_merged_under_the_new_ones(item: Table) -> None:
+def test_lines_are_converted_under_the_names_that_they_have_and_merged_under_the_new_ones(
+    item: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONTRACTS_URI", item.lake.names["contracts"])
     item.contract(TEXT, AMOUNT)
     secret = boto3.client("secretsmanager").create_secret(Name="mask-key-of-names", SecretString="07" * 32)["ARN"]
     road = Road(dict(item.lake.names), secret)
