@@ -14,7 +14,7 @@ from datamaster.platform.counts import counted
 from lake.control.records import FAILED
 
 
-class Load(StrEnum):
+class LoadWay(StrEnum):
     """The way of a load."""
 
     auto = "auto"
@@ -71,8 +71,8 @@ def reload(
         bool, typer.Option("--accept", help="Load nothing. Take the last load as it is, although rows of it are missing.")
     ] = False,
     load: Annotated[
-        Load, typer.Option(help="By an export, which is faster, by the stream, or by an export from 100,000 rows on.")
-    ] = Load.auto,
+        LoadWay, typer.Option(help="By an export, which is faster, by the stream, or by an export from 100,000 rows on.")
+    ] = LoadWay.auto,
     home: Home = Path(".dm"),
     env: Env = None,
 ) -> None:
@@ -85,7 +85,7 @@ def reload(
             current.done(f"{actions.accept_load(running, table)}; dm run silver ends the rows of older loads")
         return
     with step(f"Reload of {table}") as current:
-        if load == Load.export or (load == Load.auto and actions.is_large(running, table)):
+        if load == LoadWay.export or (load == LoadWay.auto and actions.is_large(running, table)):
             result = actions.load_by_export(running, table, current.say)
             current.done(f"{counted(result.rows, 'row')} in {counted(len(result.objects), 'object')}; dm run silver merges them")
         else:
