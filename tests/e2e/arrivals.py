@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, unquote_plus
 
 import boto3
 
@@ -19,7 +19,7 @@ QUEUE = "dm-arrivals-local"
 
 def keys_in(message: str) -> list[str]:
     """The keys of the objects that a message of S3 announces."""
-    return [record["s3"]["object"]["key"] for record in json.loads(message).get("Records", ())]
+    return [unquote_plus(record["s3"]["object"]["key"]) for record in json.loads(message).get("Records", ())]
 
 
 class Arrivals:
