@@ -13,7 +13,7 @@ from tests.property.group import Broken
 from tests.property.scenarios import courses, drawn, scenarios
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
-GROUPS, IN_A_GROUP = (1, 2), 25
+GROUPS, IN_A_GROUP = (12, 9), 25
 
 
 def without_the_position_condition(patch: pytest.MonkeyPatch) -> None:
