@@ -79,9 +79,12 @@ def cfn_lint(templates: Sequence[Path], region: str = "us-east-1") -> list[LintF
 
 
 def checkov(folder: Path) -> tuple[int, list[LintFinding]]:
-    """The number of checkov's CloudFormation checks that pass, and the findings of those that fail."""
-    command = [str(LINTERS / "checkov"), "--directory", str(folder), "--framework", "cloudformation", "--output", "json"]
-    answer = subprocess.run([*command, "--quiet", "--skip-download"], capture_output=True, text=True)
+    """The number of checkov's CloudFormation checks that pass, and the findings of those that fail.
+
+    checkov gets a path from ``folder``, because it takes some paths of 40 characters for a secret.
+    """
+    command = [str(LINTERS / "checkov"), "--directory", ".", "--framework", "cloudformation", "--output", "json"]
+    answer = subprocess.run([*command, "--quiet", "--skip-download"], capture_output=True, text=True, cwd=folder)
     report = json.loads(answer.stdout)
     failed = [LintFinding(item["check_id"], item["resource"], Path(item["file_path"]).name) for item in report["results"]["failed_checks"]]
     return report["summary"]["passed"], failed

@@ -21,6 +21,8 @@ PUBLIC_FLAGS = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "Res
 UNSCOPED: tuple[str, ...] = (
     "athena:List",
     "comprehend:",
+    "dms:DescribeReplicationTasks",
+    "dms:DescribeReplications",
     "dynamodb:ListStreams",
     "ec2:Describe",
     "ecr:GetAuthorizationToken",
