@@ -31,7 +31,7 @@ ITEMS = "lake/control/items.py"
 """The control table's access: a call is made by the line that uses it."""
 ITEM_CALLS = ("get", "put", "update", "delete", "under", "pages")
 NOT_OF_FUNCTIONS = {
-    *("publish", "Watermarks.get", "Watermarks.set", "LoadNotes.accept"),
+    *("publish", "Watermarks.get", "Watermarks.set", "LoadNotes.accept", "LoadNotes.export_begins", "LoadNotes.export_ends"),
     *("RejectedLines.entries", "QuarantineInbox._finished", "QuarantineInbox._write", "InboxDecisions.of"),
 }
 """What only ``dm`` and the batch export call."""
