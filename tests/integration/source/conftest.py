@@ -69,7 +69,7 @@ def database(server: postgres.Server, encoding: str) -> Iterator[Database]:
     database.connection.close()
     cursor = main.cursor()
     cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
-    cursor.execute("SELECT slot_name FROM pg_replication_slots WHERE database = %s", (name,))
+    cursor.execute("SELECT slot_name FROM pg_replication_slots WHERE database = %s AND NOT temporary", (name,))
     for (slot,) in cursor.fetchall():
         eventually(lambda slot=slot: _inactive(cursor, slot), "slot free")
         cursor.execute("SELECT pg_drop_replication_slot(%s)", (slot,))
