@@ -102,7 +102,8 @@ class Row:
     """A row of the source: the value of each of its columns by number, and its raw line.
 
     ``known`` are the contract's columns, by id, that it or the one before had under the source's names. ``is_true`` is False if the
-    source had given a name of the contract to another column before the contract followed. Only a load cures such a row.
+    source had given a name of the contract to another column before the contract followed, or the contract took a name of the source
+    that was still another column's. Only a load cures such a row.
     """
 
     values: Mapping[int, int]
@@ -266,6 +267,7 @@ def histories(draw: st.DrawFn) -> World:
         order = draw(st.sampled_from(["contract first", "contract first", "source first", "behind a load"]))
         if order == "contract first":
             if world.publish(wanted):
+                world.look()  # the name may still be that of a column of the source which no contract ever had
                 world.write()
                 world.alter(source)
         else:
@@ -321,7 +323,7 @@ def step(draw: st.DrawFn, world: World, kind: str) -> tuple[dict[str, int], tupl
     return source, tuple(columns)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(histories())
 def test_each_value_ends_under_its_own_column_or_the_change_is_refused(world: World) -> None:
     world.check()
