@@ -26,7 +26,7 @@ class NotCaptured(TransientError):
 
 @dataclass(frozen=True)
 class ExportLoad:
-    """The load of one table by one export. Its rows carry the time of its fence, which tells them from those of other exports."""
+    """The load of one table by one export. Its rows carry the time of its fence, which distinguishes them from those of other exports."""
 
     control: ControlTable
     table: str

@@ -40,7 +40,7 @@ class ObjectStore:
         self._s3: Any = boto3.client("s3")
 
     def put(self, body: bytearray, rows: int) -> None:
-        """Store a gzipped CSV of so many rows."""
+        """Store a gzipped CSV of ``rows`` rows."""
         key = f"{self.prefix}{next(self._numbers):05d}.csv.gz"
         answer = self._s3.put_object(Bucket=self.bucket, Key=key, Body=body)
         version = answer.get("VersionId", "")

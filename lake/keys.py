@@ -40,7 +40,7 @@ def table_of_raw_key(key: str) -> str | None:
 
 
 def contract_of_raw_key(key: str) -> str | None:
-    """The contract version under which a raw object's lines were written, or None if its key does not tell."""
+    """The contract version under which a raw object's lines were written, or None if its key does not name it."""
     found = _CONTRACT.match(key)
     return found[1] if found else None
 

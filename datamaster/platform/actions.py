@@ -16,7 +16,7 @@ from lake.control.records import PENDING, RUNNING, ControlRecord
 from lake.errors import TerminalError
 
 EXPORT_ROWS = 100_000
-"""From so many rows on, by the source's estimate, a load goes by an export."""
+"""The rows, by the source's estimate, from which on a load goes by an export."""
 
 
 class NoWaitingLoad(TerminalError):

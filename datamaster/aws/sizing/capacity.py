@@ -110,7 +110,7 @@ def _processor(delivery: Template, name: str) -> str:
 def _runs_a_day(schedule: str) -> int:
     found = re.fullmatch(r"cron\(\d+ \*(?:/(\d+))? \* \* \? \*\)", schedule)
     if found is None:
-        raise ValueError(f"schedule {schedule!r}; a minute of each hour, or of every so many hours, expected")
+        raise ValueError(f"schedule {schedule!r}; a minute of every hour, or of every N hours, expected")
     return 24 // int(found[1] or 1)
 
 
